@@ -1,0 +1,149 @@
+"""Fixtures that every test can ask for: a store, the application, live processes."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from local.processes import Part, without_proxies
+from tests.helpers import SETTINGS, LiveServer, Simulator, Store
+
+if TYPE_CHECKING:
+    from flask import Flask
+    from flask.testing import FlaskClient
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="also run what takes minutes")
+    parser.addoption(
+        "--store",
+        choices=["embedded", "google"],
+        default="embedded",
+        help="the Datastore that the tests talk to (default: embedded)",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--long"):
+        return
+    skip = pytest.mark.skip(reason="takes minutes: only with --long")
+    for item in items:
+        if "long" in item.keywords:
+            item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def store_host(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """HOST:PORT of a running Datastore, of the kind that --store names."""
+    if request.config.getoption("--store") == "google":
+        from local import google_emulator
+        from local.processes import free_port
+
+        emulator = google_emulator.start(f"127.0.0.1:{free_port()}", "demo")
+        try:
+            yield emulator.host_port
+        finally:
+            emulator.stop()
+        return
+    data = tmp_path_factory.mktemp("datastore")
+    part = Part(
+        "store",
+        "local.datastore",
+        ["--host-port", "127.0.0.1:0", "--data", str(data)],
+        environ=dict(os.environ),
+    ).start()
+    try:
+        yield part.wait_for_line("ready ")
+    finally:
+        part.stop()
+        assert part.left_behind() == []
+
+
+@pytest.fixture
+def store(store_host: str, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """An empty store for this test alone: its own project, named in the environment."""
+    store = Store(store_host, f"test-{uuid.uuid4().hex[:12]}")
+    for key, value in without_proxies(store.environ).items():
+        monkeypatch.setenv(key, value)
+    return store
+
+
+@pytest.fixture
+def app(store: Store, monkeypatch: pytest.MonkeyPatch) -> Flask:
+    """The whole application on this test's store."""
+    from main import create_app
+
+    for key, value in SETTINGS.items():
+        monkeypatch.setenv(key, value)
+    # A port on which nothing listens: a test that sends must say to whom.
+    monkeypatch.setenv("WHATSAPP_API_URL", "http://127.0.0.1:9")
+    return create_app({"TESTING": True})
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """A browser without a login."""
+    return app.test_client()
+
+
+@pytest.fixture
+def simulator(store: Store) -> Iterator[Simulator]:
+    """A live WhatsApp simulator; the first `live_server` of the test gets its callbacks."""
+    simulator = Simulator({**os.environ, **SETTINGS})
+    try:
+        yield simulator.start()
+    finally:
+        simulator.stop()
+
+
+@pytest.fixture
+def live_server(store: Store, simulator: Simulator) -> Iterator[Callable[..., LiveServer]]:
+    """Starts servers on this test's store: `live_server(threads=8, REALTIME_EVENTS_DELIVERY=…)`.
+
+    Every server is a real gunicorn in a process of its own. The first one listens where the
+    simulator sends its callbacks. Keywords in capitals are settings.
+    """
+    servers: list[LiveServer] = []
+
+    def start(
+        *, port: int | None = None, threads: int | None = None, **settings: Any
+    ) -> LiveServer:
+        if port is None and not servers:
+            port = simulator.webhook_port
+        environ = {
+            **os.environ,
+            **SETTINGS,
+            **store.environ,
+            "WHATSAPP_API_URL": simulator.url,
+            **{key: str(value) for key, value in settings.items()},
+        }
+        server = LiveServer(environ, port=port, threads=threads)
+        servers.append(server)
+        return server.start()
+
+    yield start
+    for server in servers:
+        server.kill9()
+
+
+@pytest.fixture
+def buffering_proxy() -> Iterator[Callable[[str], str]]:
+    """`buffering_proxy(url)` is the address of a front end that buffers whole responses."""
+    parts: list[Part] = []
+
+    def start(upstream: str) -> str:
+        args = ["--port", "0", "--upstream", upstream]
+        part = Part("proxy", "local.buffering_proxy", args).start()
+        parts.append(part)
+        return part.wait_for_line("ready ").rstrip("/")
+
+    yield start
+    for part in parts:
+        part.stop()
+        assert part.left_behind() == []
