@@ -1,0 +1,883 @@
+"""Module 1: an event log in Datastore, its cursor, and a Server-Sent Events view of it.
+
+App Engine standard buffers whole responses, so a stream that stays open delivers nothing there.
+The core is therefore a finite question, *which events come after this cursor?*, and SSE is a thin
+view of its answer, right whether or not the front end streams. Any SSE client can read it.
+
+The host calls `init_app` (who is logged in, how to open an ndb context, who may run the clean-up)
+and calls `publish` inside the transaction that makes the change, run by `transaction`.
+"""
+
+import base64
+import json
+import logging
+import os
+import random
+import re
+import secrets
+import signal
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache, partial, wraps
+from hashlib import blake2b
+from itertools import islice
+from typing import Any, TypeVar
+
+from flask import Blueprint, Flask, Response, current_app, has_app_context, jsonify, request
+from google.cloud import ndb
+
+__all__ = [
+    "DEFAULTS",
+    "Cursor",
+    "CursorExpired",
+    "RealtimeEvent",
+    "VersionedMixin",
+    "current_cursor",
+    "delete_expired",
+    "format_event",
+    "init_app",
+    "publish",
+    "transaction",
+    "transactional",
+]
+
+#: Settings, read from `app.config` or else the environment under the prefix `REALTIME_EVENTS_`:
+#: name → (default, smallest, largest); text settings have their allowed values instead.
+DEFAULTS: dict[str, tuple[Any, ...]] = {
+    "DELIVERY": ("auto", "auto", "stream", "hold"),  # auto: hold on App Engine standard
+    "OVERLAP_SECONDS": (10.0, 1, 60),  # how late after its stamp a commit may become visible
+    "POLL_SECONDS": (0.3, 0.05, 60),  # how stale another process's event may be
+    "STREAM_SECONDS": (55.0, 1, 3600),  # jittered, so that a fleet does not reconnect at once
+    "HOLD_SECONDS": (20.0, 1, 540),  # static/realtime_events.js waits for it plus a margin
+    "HEARTBEAT_SECONDS": (10.0, 0.1, 60),  # static/realtime_events.js waits for 2.5 of it
+    "RETRY_MS": (2000, 100, 60000),  # asked of the streams over the capacity, jittered
+    "CAPACITY": (60, 0, 100000),  # open streams a process; keep it below the server's threads
+    "RING_SIZE": (2000, 10, 100000),  # recent events kept encoded, about 2 kB each
+    "PAGE_SIZE": (500, 10, 1000),  # events read in one go; Datastore looks up 1,000 keys at most
+    "RETENTION_HOURS": (24.0, 0.001, 720),  # a cursor older than this is answered by `reset`
+    "CLEANUP_SECONDS": (20.0, 0.1, 500),  # time budget of one clean-up request
+}
+_PREFIX = "REALTIME_EVENTS_"
+_RPC_SECONDS = 5.0  # ndb's own default is no timeout at all
+_STALE_SECONDS = 10.0  # a poller that has not read for so long must not look alive
+_LINGER_SECONDS = 3.0  # the poller outlives the gap between two requests of a holding client
+_HOLD_RETRY_MS = 20  # never 0: EventSource then spins without back-off
+_CURSOR_BYTES = 2250  # 3,000 characters encoded; gunicorn refuses request lines over 4 kB
+_SLICES = 240  # digests of a cursor whose ids do not fit: 8 bytes each
+_IDS_PER_BATCH = 25  # at most so many events of a batch carry an `id:`, each some kB in a burst
+_DATA_BYTES = 500_000  # of one event; a Datastore entity holds 1 MiB
+_TYPE = re.compile(r"[a-z_]+(\.[a-z_]+)?")
+_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+
+class CursorExpired(ValueError):
+    """The cursor cannot be resumed: unreadable, or older than the retention."""
+
+
+# --- cursor -----------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=20_000)
+def _parts(name: str) -> tuple[int, str, int]:
+    ms, transaction_id, sequence = name.split("-")
+    return int(ms), transaction_id, int(sequence)
+
+
+@dataclass
+class Cursor:
+    """A watermark, and what has been delivered above it.
+
+    Commits become visible out of stamp order, so "newer than the newest seen" loses events. The
+    watermark stays `OVERLAP_SECONDS` behind; above it the cursor knows, per transaction (stamp in
+    ms, random id), how many of its events were delivered. Where that does not fit, it carries one
+    digest a time slice instead (`slices`, each `width` ms wide), and a slice in which anything
+    changed is delivered again: re-delivery under a burst, never a skip.
+    """
+
+    watermark: int
+    delivered: dict[tuple[int, str], int] = field(default_factory=dict)
+    slices: tuple[bytes, ...] = ()
+    width: int = 0
+
+    @classmethod
+    def of(cls, watermark: int, names: Iterable[str]) -> "Cursor":
+        """The cursor of a client that has the events of these names and all up to `watermark`."""
+        seen: dict[tuple[int, str], set[int]] = {}
+        for ms, transaction_id, sequence in map(_parts, names):
+            if ms > watermark:
+                seen.setdefault((ms, transaction_id), set()).add(sequence)
+        counts = {}
+        for transaction_key, sequences in seen.items():
+            count = 0
+            while count in sequences:
+                count += 1
+            if count:
+                counts[transaction_key] = count
+        return cls(watermark, counts)
+
+    def encode(self) -> str:
+        """Url-safe text of at most 3,000 characters that any process can resume."""
+        raw = bytearray(b"\x01" + self.watermark.to_bytes(6, "big"))
+        if len(self.delivered) * 11 + len(raw) <= _CURSOR_BYTES:
+            for (ms, transaction_id), count in sorted(self.delivered.items()):
+                raw += min(ms - self.watermark, 0xFFFFFF).to_bytes(3, "big")
+                raw += bytes.fromhex(transaction_id) + min(count, 0xFFFF).to_bytes(2, "big")
+        else:
+            newest = max(ms for ms, _ in self.delivered)
+            width = min((newest - self.watermark) // _SLICES + 1, 0xFFFF)
+            raw[0] = 2
+            raw += width.to_bytes(2, "big") + b"".join(self._digests(self.delivered, width))
+        return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+    @classmethod
+    def decode(cls, text: str) -> "Cursor":
+        """Reads `encode`'s text.
+
+        Raises:
+            CursorExpired: it is not such a text.
+        """
+        try:
+            raw = base64.b64decode(text.encode() + b"=" * (-len(text) % 4), b"-_", validate=True)
+            mode, watermark, rest = raw[0], int.from_bytes(raw[1:7], "big"), raw[7:]
+            if mode == 1 and len(raw) >= 7 and len(rest) % 11 == 0:
+                delivered = {}
+                for entry in (rest[i : i + 11] for i in range(0, len(rest), 11)):
+                    ms = watermark + int.from_bytes(entry[:3], "big")
+                    delivered[ms, entry[3:9].hex()] = int.from_bytes(entry[9:], "big")
+                return cls(watermark, delivered)
+            if mode == 2 and len(rest) == 2 + 8 * _SLICES and (width := int.from_bytes(rest[:2])):
+                slices = tuple(rest[i : i + 8] for i in range(2, len(rest), 8))
+                return cls(watermark, {}, slices, width)
+        except (ValueError, IndexError):
+            pass
+        raise CursorExpired("unreadable cursor")
+
+    def _digests(self, counts: dict[tuple[int, str], int], width: int) -> list[bytes]:
+        digests = [0] * _SLICES
+        for (ms, transaction_id), count in counts.items():
+            text = f"{ms}-{transaction_id}-{count}".encode()
+            digest = int.from_bytes(blake2b(text, digest_size=8).digest(), "big")
+            digests[self._slice(ms, width)] ^= digest
+        return [digest.to_bytes(8, "big") for digest in digests]
+
+    def _slice(self, ms: int, width: int) -> int:
+        return min((ms - self.watermark) // width, _SLICES - 1)
+
+    def unseen(self, names: Iterable[str]) -> list[str]:
+        """Those of `names` (all that is visible above the watermark) not delivered yet."""
+        above = [name for name in names if _parts(name)[0] > self.watermark]
+        if self.slices:
+            now = self._digests(Cursor.of(self.watermark, above).delivered, self.width)
+            changed = [old != new for old, new in zip(self.slices, now, strict=True)]
+            return [name for name in above if changed[self._slice(_parts(name)[0], self.width)]]
+        return [name for name in above if not self.has(name)]
+
+    def has(self, name: str) -> bool:
+        """Whether this event is known, by id, to have been delivered."""
+        ms, transaction_id, sequence = _parts(name)
+        return sequence < self.delivered.get((ms, transaction_id), 0)
+
+
+# --- event log --------------------------------------------------------------------------------
+
+
+class RealtimeEvent(ndb.Model):
+    """One event. Key name `{ms:013d}-{transaction random}-{sequence}`; nothing else is indexed."""
+
+    type = ndb.StringProperty(indexed=False)
+    conversation_id = ndb.StringProperty(indexed=False)
+    version = ndb.IntegerProperty(indexed=False)
+    at = ndb.IntegerProperty(indexed=False)
+    data = ndb.TextProperty()
+    #: For a Datastore TTL policy on this property, which can replace the clean-up route.
+    expires_at = ndb.DateTimeProperty(indexed=False)
+
+
+class VersionedMixin(ndb.Model):
+    """Gives a conversation the `version` by which browsers notice a missed event."""
+
+    version = ndb.IntegerProperty(default=0, indexed=False)
+
+    def bump_version(self) -> int:
+        """Adds one; call it once per transaction that changes the conversation or its messages."""
+        self.version = (self.version or 0) + 1
+        return self.version
+
+
+_published: ContextVar[list[RealtimeEvent] | None] = ContextVar("realtime_published", default=None)
+_hubs: "weakref.WeakSet[_Hub]" = weakref.WeakSet()
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def publish(
+    type: str, data: dict[str, Any], *, conversation_id: str | None, version: int | None = None
+) -> None:
+    """Records an event that commits with the caller's transaction, or not at all.
+
+    Args:
+        type: `noun` or `noun.past`, such as `message.created`.
+        data: what JSON can carry, at most 500 kB.
+        conversation_id: the conversation it tells of, or None.
+        version: the conversation's version after this transaction, or None.
+
+    Under `transaction` the event is stamped when the callback has ended, again on each retry. In a
+    plain ndb transaction it is stamped here: publish last, and commit well within the overlap.
+
+    Raises:
+        RuntimeError: not in a transaction.
+        ValueError: the type's form, or the data's size.
+    """
+    if not ndb.in_transaction():
+        raise RuntimeError("publish() must be called inside a transaction")
+    if not _TYPE.fullmatch(type):
+        raise ValueError(f"type: {type!r} is not of the form noun.past")
+    body = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    if len(body.encode()) > _DATA_BYTES:
+        raise ValueError(f"data: over {_DATA_BYTES} bytes in an event of type {type}")
+    event = RealtimeEvent(type=type, conversation_id=conversation_id, version=version, data=body)
+    pending = _published.get()
+    if pending is None:
+        _write([event])
+    else:
+        pending.append(event)
+
+
+def _write(events: list[RealtimeEvent]) -> None:
+    own = _hub()
+    stamp, transaction_id = _now_ms(), secrets.token_hex(6)
+    kept = timedelta(hours=own.settings["RETENTION_HOURS"] if own else 24)
+    for sequence, event in enumerate(events):
+        event.key = ndb.Key(RealtimeEvent, f"{stamp:013d}-{transaction_id}-{sequence:04d}")
+        event.at = stamp
+        event.expires_at = datetime.fromtimestamp(stamp / 1000, UTC).replace(tzinfo=None) + kept
+    ndb.put_multi(events)
+    # Only what cannot raise: ndb would run the committed transaction again.
+    for hub in list(_hubs):
+        ndb.get_context().call_on_commit(partial(hub.offer, list(events)))
+
+
+def transaction(callback: Callable[[], _T], *, retries: int = 3) -> _T:
+    """Runs `callback` in an ndb transaction, or joins the one under way; stamps its events last.
+
+    A commit slower than half the overlap may be missed by cursors that passed its stamp meanwhile,
+    so its events are then published once more; clients ignore what they have.
+
+    Args:
+        callback: takes nothing; runs again on each retry.
+        retries: attempts after the first when Datastore reports a conflict.
+    """
+    if ndb.in_transaction():
+        return callback()
+    events: list[RealtimeEvent] = []
+    stamped = time.monotonic()
+
+    def attempt() -> _T:
+        nonlocal stamped
+        events.clear()
+        token = _published.set(events)
+        try:
+            result = callback()
+            stamped = time.monotonic()
+            if events:
+                _write(events)
+        finally:
+            _published.reset(token)
+        return result
+
+    result: _T = ndb.transaction(attempt, retries=retries)
+    hub = _hub()
+    overlap = hub.settings["OVERLAP_SECONDS"] if hub else DEFAULTS["OVERLAP_SECONDS"][0]
+    if events and time.monotonic() - stamped > overlap / 2:
+        _log.warning("slow commit: published %d events again", len(events))
+        ndb.transaction(lambda: _write(events), retries=retries)
+    return result
+
+
+def transactional(*, retries: int = 3) -> Callable[[Callable[..., _T]], Callable[..., _T]]:
+    """`transaction` as a decorator."""
+
+    def decorate(function: Callable[..., _T]) -> Callable[..., _T]:
+        @wraps(function)
+        def wrapper(*args: Any, **kwargs: Any) -> _T:
+            return transaction(lambda: function(*args, **kwargs), retries=retries)
+
+        return wrapper
+
+    return decorate
+
+
+def _names_after(ms: int, limit: int | None = None) -> list[str]:
+    """Names of the visible events stamped later than `ms`, in stamp order."""
+    after = ndb.Key(RealtimeEvent, f"{ms + 1:013d}")
+    query = RealtimeEvent.query(RealtimeEvent._key > after).order(RealtimeEvent._key)
+    keys = query.fetch(limit=limit, keys_only=True, timeout=_RPC_SECONDS, retries=0)
+    return [key.id() for key in keys]
+
+
+def _load(names: list[str]) -> list[RealtimeEvent]:
+    events: list[RealtimeEvent] = []
+    for start in range(0, len(names), 500):
+        keys = [ndb.Key(RealtimeEvent, name) for name in names[start : start + 500]]
+        options: dict[str, Any] = {"use_cache": False, "use_global_cache": False, "retries": 0}
+        found = ndb.get_multi(keys, timeout=_RPC_SECONDS, **options)
+        events += [event for event in found if event is not None]
+    return events
+
+
+def delete_expired(retention_hours: float, seconds: float, batch: int = 500) -> tuple[int, bool]:
+    """Deletes events older than the retention, in batches, oldest first.
+
+    Args:
+        retention_hours: how long an event is kept.
+        seconds: the time budget; a batch under way is finished.
+        batch: events deleted in one commit.
+
+    Returns:
+        How many were deleted, and whether there may be more.
+    """
+    end = time.monotonic() + seconds
+    cutoff = ndb.Key(RealtimeEvent, f"{_now_ms() - int(retention_hours * 3_600_000):013d}")
+    query = RealtimeEvent.query(RealtimeEvent._key < cutoff).order(RealtimeEvent._key)
+    deleted = 0
+    while time.monotonic() < end:
+        keys = query.fetch(limit=batch, keys_only=True, timeout=_RPC_SECONDS)
+        ndb.delete_multi(keys)
+        deleted += len(keys)
+        if len(keys) < batch:
+            return deleted, False
+    return deleted, True
+
+
+# --- wire format ------------------------------------------------------------------------------
+
+
+def format_event(
+    type: str, data: str, *, cursor: str | None, event_id: str, at: int,
+    conversation_id: str | None = None, version: int | None = None,
+) -> bytes:  # fmt: skip
+    """One SSE block.
+
+    Args:
+        type: the event's type.
+        data: its data as JSON text.
+        cursor: what a client resumes from after it, or None for no `id:` line.
+        event_id: the event's own id.
+        at: when it was published, ms since 1970.
+        conversation_id, version: as published.
+    """
+    moment = datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds")
+    head: dict[str, Any] = {"id": event_id, "type": type, "conversation_id": conversation_id}
+    head |= {"version": version, "at": moment.replace("+00:00", "Z")}
+    envelope = f'{json.dumps(head)[:-1]}, "data": {data}}}'
+    identity = f"id: {cursor}\n" if cursor else ""
+    return f"{identity}event: {type}\ndata: {envelope}\n\n".encode()
+
+
+def _block(event: RealtimeEvent, cursor: str | None) -> bytes:
+    return format_event(
+        event.type, event.data, cursor=cursor, event_id=event.key.id(), at=event.at,
+        conversation_id=event.conversation_id, version=event.version,
+    )  # fmt: skip
+
+
+def _control(type: str, cursor: str, data: dict[str, Any]) -> bytes:
+    name = f"{type}-{secrets.token_hex(6)}"
+    return format_event(type, json.dumps(data), cursor=cursor, event_id=name, at=_now_ms())
+
+
+def _in_order(events: list[RealtimeEvent]) -> list[RealtimeEvent]:
+    """Stamp order, but a conversation's versions ascend: two instances' clocks may disagree."""
+    ordered = sorted(events, key=lambda event: event.key.id())
+    places: dict[str, list[int]] = {}
+    for place, event in enumerate(ordered):
+        if event.conversation_id and event.version is not None:
+            places.setdefault(event.conversation_id, []).append(place)
+    result = list(ordered)
+    for slots in places.values():
+        by_version = sorted((ordered[slot] for slot in slots), key=lambda event: event.version)
+        for slot, event in zip(slots, by_version, strict=True):
+            result[slot] = event
+    return result
+
+
+def _id_places(count: int) -> set[int]:
+    """Which of a batch's events carry an `id:`: all of a small batch, always the last."""
+    return set(range(count - 1, -1, -(1 + (count - 1) // _IDS_PER_BATCH)))
+
+
+# --- one poller a process ---------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Entry:
+    name: str
+    block: bytes  # encoded once, for all listeners
+
+
+class _Stream:
+    """One open response."""
+
+    closed = False
+
+
+class _Hub:
+    """Reads the log once for all connections of the process, and only while somebody listens."""
+
+    def __init__(self, settings: dict[str, Any], context: Callable[[], AbstractContextManager]):
+        self.settings = settings
+        self.context = context
+        self.changed = threading.Condition()
+        self.streams: dict[Any, _Stream] = {}
+        self.closing = False
+        self.ring: deque[_Entry] = deque()
+        self.end = 0  # position after the newest entry; the oldest is at end - len(ring)
+        self._floor = 0  # events stamped at or before it may be missing from the ring
+        self._visible: dict[str, None] = {}  # names above the watermark, in the ring's order
+        self._watermark = 0
+        self._read_at = 0.0  # monotonic; 0: not yet
+        self._wanted_at = 0.0
+        self._inbox: deque[list[RealtimeEvent]] = deque()
+        self._wake = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._current: tuple[int, str] | None = None
+
+    def offer(self, events: list[RealtimeEvent]) -> None:
+        """Hands over what this process has committed, without a read. Cannot raise."""
+        if self._thread is not None:
+            self._inbox.append(events)
+            self._wake.set()
+
+    def alive(self) -> bool:
+        return time.monotonic() - self._read_at < _STALE_SECONDS
+
+    def start(self) -> None:
+        """Sees to it that the poller runs and has read.
+
+        Raises:
+            TimeoutError: the store cannot be read.
+        """
+        with self.changed:
+            self._wanted_at = time.monotonic()
+            if self._thread is None or not self._thread.is_alive():
+                self.ring.clear()
+                self._visible.clear()
+                self._inbox.clear()
+                self._read_at = 0.0
+                self._watermark = self._floor = _now_ms() - self._overlap_ms()
+                self._thread = threading.Thread(target=self._run, name=__name__, daemon=True)
+                self._thread.start()
+            if not self.changed.wait_for(lambda: self._read_at, _RPC_SECONDS) or not self.alive():
+                raise TimeoutError("the event log cannot be read")
+
+    def _overlap_ms(self) -> int:
+        return int(self.settings["OVERLAP_SECONDS"] * 1000)
+
+    def _run(self) -> None:
+        next_read = 0.0
+        while True:
+            with self.changed:
+                idle = time.monotonic() - self._wanted_at > _LINGER_SECONDS
+                if self.closing or (idle and not self.streams):
+                    self._thread = None
+                    return
+            started = time.monotonic()
+            try:
+                self._poll(read=started >= next_read)
+            except Exception as error:  # noqa: BLE001 - the poller outlives any store failure
+                _log.warning("cannot read the event log: %s", type(error).__name__)
+                next_read = 0.0
+                self._wake.wait(self.settings["POLL_SECONDS"])
+            if started >= next_read:
+                # A window full of events is slow to list: never spend more than half the time.
+                spent = time.monotonic() - started
+                next_read = started + max(self.settings["POLL_SECONDS"], 2 * spent)
+            self._wake.wait(max(0.0, next_read - time.monotonic()))
+            self._wake.clear()
+
+    def _poll(self, read: bool) -> None:
+        started = _now_ms()
+        batch: dict[str, RealtimeEvent] = {}
+        while self._inbox:
+            batch |= {event.key.id(): event for event in self._inbox.popleft()}
+        if read:
+            with self.context():
+                names = _names_after(self._watermark)
+                new = [n for n in names if n not in self._visible and n not in batch]
+                batch |= {event.key.id(): event for event in _load(new)}
+        fresh = _in_order([e for name, e in batch.items() if name not in self._visible])
+        visible = dict(self._visible)  # encoding takes a while in a burst: not under the lock
+        entries = []
+        places = _id_places(len(fresh))
+        for place, event in enumerate(fresh):
+            visible[event.key.id()] = None
+            cursor = Cursor.of(self._watermark, visible).encode() if place in places else None
+            entries.append(_Entry(event.key.id(), _block(event, cursor)))
+        with self.changed:
+            self._visible = visible
+            self.ring.extend(entries)
+            self.end += len(entries)
+            while len(self.ring) > self.settings["RING_SIZE"]:
+                self._floor = max(self._floor, _parts(self.ring.popleft().name)[0])
+            if read:
+                # The server's clock moves the watermark too: a quiet weekend expires no cursor.
+                self._watermark = max(self._watermark, started - self._overlap_ms())
+                self._visible = {n: None for n in visible if _parts(n)[0] > self._watermark}
+                self._read_at = time.monotonic()
+            if fresh or read:
+                self._current = None
+                self.changed.notify_all()
+
+    def cursor(self) -> tuple[int, str]:
+        """The newest position, and the cursor of a client that has all up to it."""
+        with self.changed:
+            if self._current is None:
+                self._current = (self.end, Cursor.of(self._watermark, self._visible).encode())
+            return self._current
+
+    def entries(self, position: int) -> tuple[list[_Entry], int] | None:
+        """The ring's entries from `position` on, and the newest position; None if it lost some."""
+        with self.changed:
+            skip = position - (self.end - len(self.ring))
+            return (list(islice(self.ring, skip, None)), self.end) if skip >= 0 else None
+
+    def above(self, watermark: int) -> tuple[list[_Entry], int] | None:
+        """The ring's entries stamped after it, and the newest position; None if some may lack."""
+        with self.changed:
+            if watermark < self._floor:
+                return None
+            return [e for e in self.ring if _parts(e.name)[0] > watermark], self.end
+
+    def wait(self, stream: _Stream, position: int, seconds: float) -> None:
+        """Until there is something after `position`, or the stream is to end, or time is up."""
+
+        def due() -> bool:
+            return self.end > position or stream.closed or self.closing
+
+        with self.changed:
+            self.changed.wait_for(due, max(0.0, seconds))
+
+    def open(self, key: Any) -> _Stream | None:
+        """A place for a stream, or None over the capacity. Ends the older one of the same key."""
+        with self.changed:
+            self._wanted_at = time.monotonic()
+            if self.closing:
+                return None
+            older = self.streams.pop(key, None)
+            if older is not None:
+                older.closed = True
+                self.changed.notify_all()
+            if len(self.streams) >= self.settings["CAPACITY"]:
+                return None
+            stream = self.streams[key] = _Stream()
+            return stream
+
+    def release(self, key: Any, stream: _Stream) -> None:
+        """Gives the place back; any number of times."""
+        with self.changed:
+            self._wanted_at = time.monotonic()
+            if self.streams.get(key) is stream:
+                del self.streams[key]
+
+    def close(self) -> None:
+        """Ends every stream, at once."""
+        with self.changed:
+            self.closing = True
+            self.changed.notify_all()
+        self._wake.set()
+
+
+# --- delivery ---------------------------------------------------------------------------------
+
+
+class _Reader:
+    """One client's way through the log: pages of the store while behind, then the ring."""
+
+    def __init__(self, hub: _Hub, cursor: Cursor):
+        self._hub = hub
+        self._cursor = cursor
+        self._newest: bytes | None = None  # the last block sent with an `id:`
+        self.position: int | None = None  # in the ring; None: not there yet
+
+    def read(self) -> list[bytes]:
+        """What is due now, without waiting."""
+        if self.position is not None:
+            found = self._hub.entries(self.position)
+            if found is not None:
+                new = [e.block for e in found[0] if not self._cursor.has(e.name)]
+                self.position = found[1]
+                return self._sent(new)
+            if self._newest:  # overtaken by the ring: on from the last cursor this client got
+                self._cursor = Cursor.decode(self._newest[4 : self._newest.index(b"\n")].decode())
+            self.position = None
+        found = self._hub.above(self._cursor.watermark)
+        if found is None:
+            return self._sent(self._page())
+        wanted = set(self._cursor.unseen(entry.name for entry in found[0]))
+        self.position = found[1]
+        return self._sent([e.block for e in found[0] if e.name in wanted])
+
+    def _sent(self, blocks: list[bytes]) -> list[bytes]:
+        self._newest = next((b for b in reversed(blocks) if b.startswith(b"id: ")), self._newest)
+        return blocks
+
+    def _page(self) -> list[bytes]:
+        settings, had = self._hub.settings, sum(self._cursor.delivered.values())
+        reached = _now_ms() - int(settings["OVERLAP_SECONDS"] * 1000)
+        with _context(self._hub):
+            names = _names_after(self._cursor.watermark, settings["PAGE_SIZE"] + had)
+            events = _in_order(_load(self._cursor.unseen(names)))
+        if len(names) == settings["PAGE_SIZE"] + had:
+            reached = min(reached, _parts(names[-1])[0] - 1)
+        reached = max(reached, self._cursor.watermark)
+        done = set(names) - {event.key.id() for event in events}
+        places, blocks = _id_places(len(events)), []
+        for place, event in enumerate(events):
+            done.add(event.key.id())
+            cursor = None
+            if place in places:
+                missing = next((_parts(name)[0] for name in names if name not in done), None)
+                mark = reached if missing is None else min(reached, missing - 1)
+                cursor = Cursor.of(mark, done).encode()
+            blocks.append(_block(event, cursor))
+        self._cursor = Cursor.of(reached, names)
+        return blocks
+
+    def cursor(self) -> str | None:
+        """The cursor of a client that has all that was read; None if something new has come."""
+        position, text = self._hub.cursor()
+        return text if position == self.position else None
+
+
+def _context(hub: _Hub) -> AbstractContextManager[Any]:
+    """The ndb context of the request, or a fresh one where it has already ended."""
+    current = ndb.get_context(raise_context_error=False)
+    return nullcontext() if current else hub.context()
+
+
+def _fresh_cursor(hub: _Hub) -> Cursor:
+    watermark = _now_ms() - int(hub.settings["OVERLAP_SECONDS"] * 1000)
+    return Cursor.of(watermark, _names_after(watermark))
+
+
+def _renewal(cursor: str | None) -> bytes:
+    """Renews the client's cursor without an event."""
+    return f": hb\nid: {cursor}\n\n".encode() if cursor else b": hb\n\n"
+
+
+def _jittered(value: float) -> float:
+    return value * random.uniform(0.85, 1.15)
+
+
+def _body(
+    hub: _Hub, stream: _Stream | None, reader: _Reader, head: list[bytes], hold: bool, ends: bool
+) -> Iterator[bytes]:
+    """The response: `head`, then events; over capacity (`stream` is None) only what is there."""
+    settings = hub.settings
+    end = time.monotonic() + _jittered(settings["HOLD_SECONDS" if hold else "STREAM_SECONDS"])
+    beat = time.monotonic() + settings["HEARTBEAT_SECONDS"]
+    retry = f"retry: {int(_jittered(settings['RETRY_MS']))}\n\n".encode()
+    yield b"".join([*head, b"" if hold and stream else retry])
+    try:
+        while stream and not (stream.closed or hub.closing or ends):
+            if reader.position is not None:
+                hub.wait(stream, reader.position, min(end, beat) - time.monotonic())
+            blocks = reader.read()
+            if blocks:
+                yield b"".join(blocks)
+                ends = hold
+            elif time.monotonic() >= min(end, beat):
+                ends = time.monotonic() >= end or not hub.alive()
+                beat = time.monotonic() + settings["HEARTBEAT_SECONDS"]
+                if hub.alive():
+                    yield _renewal(reader.cursor())
+    except Exception as error:  # noqa: BLE001 - the client resumes from its cursor
+        _log.warning("stream ended: %s", type(error).__name__)
+    if hub.closing:
+        yield retry
+
+
+# --- views ------------------------------------------------------------------------------------
+
+
+def _error(status: int, code: str, message: str, **more: str) -> Response:
+    response = jsonify(error={"code": code, "message": message, **more})
+    response.status_code = status
+    return response
+
+
+def _resume(hub: _Hub, text: str | None) -> tuple[Cursor, str | None]:
+    """The cursor to go on from, and the name of the control event that announces it."""
+    if text:
+        try:
+            cursor = Cursor.decode(text)
+            kept = hub.settings["RETENTION_HOURS"] * 3_600_000
+            if cursor.watermark >= _now_ms() - kept:
+                return cursor, None
+        except CursorExpired:
+            pass
+    return _fresh_cursor(hub), "reset" if text else "hello"
+
+
+def _events(hub: _Hub, user_id: str | None, automatic: str, build: str) -> Response:
+    if user_id is None:
+        return _error(401, "login_required", "Entre novamente para continuar.")
+    delivery = request.args.get("delivery") or automatic
+    if delivery not in ("stream", "hold"):
+        return _error(400, "invalid", "Use stream ou hold.", field="delivery")
+    key = (user_id, request.args.get("client") or secrets.token_hex(8))
+    hold = delivery == "hold"
+    stream = None
+    try:
+        hub.start()
+        with _context(hub):
+            text = request.headers.get("Last-Event-ID") or request.args.get("after")
+            cursor, control = _resume(hub, text)
+            reader = _Reader(hub, cursor)
+            first = reader.read()
+    except Exception as error:  # noqa: BLE001 - whatever the store says, the answer is 503
+        _log.warning("cannot answer from the event log: %s", type(error).__name__)
+        response = _error(503, "unavailable", "Serviço indisponível no momento.")
+        response.headers["Retry-After"] = "2"
+        return response
+    stream = hub.open(key)
+    encoded = cursor.encode()
+    head = [f"retry: {_HOLD_RETRY_MS}\n\n".encode()] if hold and stream else []
+    if control == "reset":
+        head.append(_control("reset", encoded, {"cursor": encoded}))
+    if control == "hello" or request.args.get("hello") == "1":
+        data = {"delivery": delivery, "build": build, "cursor": encoded}
+        head.append(_control("hello", encoded, data))
+    ends = hold and bool(head[1:] or first)
+    response = Response(
+        _body(hub, stream, reader, head + first, hold, ends), mimetype="text/event-stream"
+    )
+    if stream is not None:
+        # Not in the generator alone: one that never started never reaches its `finally`.
+        opened = stream
+        response.call_on_close(lambda: hub.release(key, opened))
+    response.headers["Cache-Control"] = "no-store, no-transform"
+    response.headers["X-Accel-Buffering"] = "no"  # for nginx and App Engine flexible
+    return response
+
+
+def _settings(app: Flask) -> dict[str, Any]:
+    settings: dict[str, Any] = {}
+    for name, (default, *allowed) in DEFAULTS.items():
+        key = _PREFIX + name
+        value = app.config.get(key, os.environ.get(key, default))
+        if isinstance(default, str):
+            if value not in allowed:
+                raise ValueError(f"{key}={value!r}: use one of {', '.join(allowed)}")
+        else:
+            try:
+                value = type(default)(value)
+            except (TypeError, ValueError):
+                raise ValueError(f"{key}={value!r}: not a number") from None
+            if not allowed[0] <= value <= allowed[1]:
+                raise ValueError(f"{key}={value!r}: from {allowed[0]} to {allowed[1]}")
+        settings[name] = value
+    if settings["POLL_SECONDS"] >= settings["OVERLAP_SECONDS"] / 2:
+        raise ValueError(f"{_PREFIX}POLL_SECONDS: under half of {_PREFIX}OVERLAP_SECONDS")
+    return settings
+
+
+def _hub() -> "_Hub | None":
+    if has_app_context() and __name__ in current_app.extensions:
+        found: _Hub = current_app.extensions[__name__]
+        return found
+    return None
+
+
+def current_cursor() -> str:
+    """The cursor "from now on". Take it before reading the data it goes with.
+
+    Costs no read while this process polls, else one. Needs an ndb context and, in an app with
+    settings of its own, that app's context.
+    """
+    hub = _hub()
+    if hub is None:
+        raise RuntimeError("realtime_events.init_app() has not run for this app")
+    if hub.alive():
+        return hub.cursor()[1]
+    return _fresh_cursor(hub).encode()
+
+
+_chained = False
+
+
+def _end_streams_on_sigterm() -> None:
+    """App Engine kills two seconds after SIGTERM, and gunicorn waits for every open response."""
+    global _chained
+    previous = signal.getsignal(signal.SIGTERM)
+    if _chained or not callable(previous) or threading.current_thread() != threading.main_thread():
+        return
+
+    def close_all() -> None:
+        for hub in list(_hubs):
+            hub.close()
+
+    def handler(number: int, frame: Any) -> None:
+        # In a thread: the handler may have interrupted somebody who holds the lock.
+        threading.Thread(target=close_all, daemon=True).start()
+        previous(number, frame)
+
+    signal.signal(signal.SIGTERM, handler)
+    _chained = True
+
+
+def init_app(
+    app: Flask,
+    *,
+    current_user_id: Callable[[], str | None],
+    ndb_context: Callable[[], AbstractContextManager[Any]],
+    is_cron: Callable[[], bool],
+    url_prefix: str = "/realtime",
+    build: str = "",
+) -> None:
+    """Adds `GET {url_prefix}/events` and the clean-up `GET {url_prefix}/cleanup` to the app.
+
+    Args:
+        app: settings are read from its config or else the environment, see `DEFAULTS`.
+        current_user_id: who makes the request; None is answered 401.
+        ndb_context: opens a fresh ndb context, in any thread.
+        is_cron: whether the request may run the clean-up; else it is answered 403.
+        url_prefix: where the routes are.
+        build: what `hello` tells of the version that runs; default: `GAE_VERSION`.
+
+    Raises:
+        ValueError: a setting cannot be used; names key and value.
+    """
+    settings = _settings(app)
+    hub = _Hub(settings, ndb_context)
+    automatic = settings["DELIVERY"]
+    if automatic == "auto":
+        automatic = "hold" if os.environ.get("GAE_ENV") == "standard" else "stream"
+    build = build or os.environ.get("GAE_VERSION", "")
+    blueprint = Blueprint(__name__, __name__, url_prefix=url_prefix)
+
+    @blueprint.get("/events")
+    def events() -> Response:
+        return _events(hub, current_user_id(), automatic, build)
+
+    @blueprint.get("/cleanup")
+    def cleanup() -> Response:
+        if not is_cron():
+            return _error(403, "forbidden", "Somente o cron pode fazer isto.")
+        deleted, more = delete_expired(settings["RETENTION_HOURS"], settings["CLEANUP_SECONDS"])
+        return jsonify(deleted=deleted, more=more)
+
+    app.register_blueprint(blueprint)
+    app.extensions[__name__] = hub
+    _hubs.add(hub)
+    _end_streams_on_sigterm()
