@@ -192,8 +192,8 @@ class Cursor:
 class RealtimeEvent(ndb.Model):
     """One event. Key name `{ms:013d}-{transaction random}-{sequence}`; nothing else is indexed."""
 
-    type = ndb.StringProperty(indexed=False)
-    conversation_id = ndb.StringProperty(indexed=False)
+    type = ndb.TextProperty()
+    conversation_id = ndb.TextProperty()
     version = ndb.IntegerProperty(indexed=False)
     at = ndb.IntegerProperty(indexed=False)
     data = ndb.TextProperty()
@@ -413,7 +413,7 @@ def _in_order(events: list[RealtimeEvent]) -> list[RealtimeEvent]:
 
 def _id_places(count: int) -> set[int]:
     """Which of a batch's events carry an `id:`: all of a small batch, always the last."""
-    return set(range(count - 1, -1, -(1 + (count - 1) // _IDS_PER_BATCH)))
+    return set(range(count - 1, -1, -(1 + count // _IDS_PER_BATCH)))
 
 
 # --- one poller a process ---------------------------------------------------------------------
@@ -874,7 +874,8 @@ def init_app(
     def cleanup() -> Response:
         if not is_cron():
             return _error(403, "forbidden", "Somente o cron pode fazer isto.")
-        deleted, more = delete_expired(settings["RETENTION_HOURS"], settings["CLEANUP_SECONDS"])
+        with _context(hub):
+            deleted, more = delete_expired(settings["RETENTION_HOURS"], settings["CLEANUP_SECONDS"])
         return jsonify(deleted=deleted, more=more)
 
     app.register_blueprint(blueprint)
