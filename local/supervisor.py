@@ -10,6 +10,7 @@ process is killed, they end by themselves (local/tied_to_parent.py).
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import queue
 import secrets
@@ -18,7 +19,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -35,10 +36,12 @@ from local.processes import (
 
 DEFAULT_PORT = 8080
 DATA = Path(".data")
+LOCK = "lock"
 SAMPLE_SECONDS = 120.0
 # Grace at stop: the chat's streams end themselves within a second.
 STOP_SECONDS = 5.0
 
+SIGNALS = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if POSIX else [])]
 LOGINS = ("ana / ana", "bruno / bruno")
 
 
@@ -80,6 +83,27 @@ def kept_secret_key(path: Path) -> str:
         return key
 
 
+@contextlib.contextmanager
+def locked(data: Path) -> Iterator[None]:
+    """Hold the folder `data` for this run alone; BlockingIOError when another run has it."""
+    data.mkdir(parents=True, exist_ok=True)
+    with (data / LOCK).open("w") as lock:
+        if POSIX:
+            import fcntl
+
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+
+
+def forget(data: Path) -> None:
+    """Remove what earlier runs left in `data` (but not the lock that we hold)."""
+    for entry in data.iterdir():
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        elif entry.name != LOCK:
+            entry.unlink()
+
+
 def taken_port_message(port: int, purpose: str, option: str) -> str | None:
     """What to tell the person when `port` is taken; None when it is free."""
     if not port_is_taken(port):
@@ -104,12 +128,12 @@ class Supervisor:
         self._environ = dict(environ)
         self._parts: list[Part] = []
         self._stack = ExitStack()
-        self._events: queue.SimpleQueue[tuple[str, str]] = queue.SimpleQueue()
+        self._ended: queue.SimpleQueue[Part] = queue.SimpleQueue()
         self._printing = threading.Lock()
 
     def run(self) -> int:
         """Start all parts, wait for the end of one or for a signal; return the exit code."""
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in SIGNALS:
             signal.signal(number, self._note_signal)
         try:
             self._start()
@@ -117,7 +141,8 @@ class Supervisor:
         except PartDiedError as error:
             self._say(f"Could not start: {error}")
             return 1
-        except _StoppedError:
+        except _StoppedError as signalled:
+            self._say(f"\n{signalled}: stopping.")
             return 0
         finally:
             self._stop()
@@ -142,10 +167,8 @@ class Supervisor:
                 "--webhook-url",
                 f"{chat_url}/webhook",
             ).wait_for_line("ready ")
-            self._check_stopped()
         self._start_chat(chat_url)
         self._part("cron", "local.cron", "--url", chat_url).wait_for_line("ready ")
-        self._check_stopped()
         self._say("")
         self._say(f"Chat:       {chat_url}    logins: {', '.join(LOGINS)}")
         if simulator_url is not None:
@@ -171,10 +194,9 @@ class Supervisor:
                 "--host-port",
                 "127.0.0.1:0",
                 "--data",
-                str(DATA / "datastore"),
+                str(self._options.data / "datastore"),
             )
             self._environ["DATASTORE_EMULATOR_HOST"] = store.wait_for_line("ready ")
-        self._check_stopped()
 
     def _fill_empty_store(self) -> None:
         """Sample conversations and the two logins; local.sample_data leaves a used store alone."""
@@ -182,10 +204,11 @@ class Supervisor:
         sample.start()
         try:
             deadline = time.monotonic() + SAMPLE_SECONDS
+            pause = threading.Event()
             while sample.returncode is None:
                 if time.monotonic() > deadline:
                     raise PartDiedError("sample data took too long")
-                self._check_stopped(0.05)
+                pause.wait(0.05)
             if sample.returncode != 0:
                 raise PartDiedError(f"sample data ended with code {sample.returncode}")
         finally:
@@ -203,7 +226,6 @@ class Supervisor:
         else:
             chat = self._part("chat", "local.serve", "--port", str(port))
         chat.wait_for_http(f"{url}/healthz")
-        self._check_stopped()
         if options.buffering:
             proxy = self._part(
                 "proxy", "local.buffering_proxy", "--port", str(options.port), "--upstream", url
@@ -214,8 +236,8 @@ class Supervisor:
 
     def _part(self, name: str, module: str, *args: str) -> Part:
         part = Part(name, module, args, environ=self._environ, echo=self._echo)
-        part.start()
         self._parts.append(part)
+        part.start()
         threading.Thread(
             target=self._note_end, args=(part,), name=f"watch-{name}", daemon=True
         ).start()
@@ -224,47 +246,28 @@ class Supervisor:
     # Watching
 
     def _watch(self) -> int:
+        """Wait until a part ends; a signal leaves by its exception."""
         while True:
-            kind, text = self._next_event(None)
-            if kind == "signal":
-                self._say(f"\n{text}: stopping.")
-                return 0
-            if kind == "ended":
-                self._say(f"{text}. Stopping the rest.")
-                return 1
-
-    def _check_stopped(self, timeout: float = 0.0) -> None:
-        """While starting: leave if a signal came (a dead part shows itself where it is awaited)."""
-        kind, text = self._next_event(timeout)
-        if kind == "signal":
-            self._say(f"\n{text}: stopping.")
-            raise _StoppedError
-        if kind == "ended":
-            raise PartDiedError(text)
-
-    def _next_event(self, timeout: float | None) -> tuple[str, str]:
-        # Windows delivers Ctrl-C only between two waits.
-        deadline = None if timeout is None else time.monotonic() + timeout
-        while True:
-            left = 0.5 if deadline is None else max(0.0, min(0.5, deadline - time.monotonic()))
             try:
-                return self._events.get(timeout=left)
+                # Windows delivers Ctrl-C only between two waits.
+                ended = self._ended.get(timeout=0.5)
             except queue.Empty:
-                if deadline is not None and time.monotonic() >= deadline:
-                    return "", ""
+                continue
+            self._say(f"The {ended.name} ended with code {ended.returncode}. Stopping the rest.")
+            return 1
 
     def _note_signal(self, number: int, _frame: Any) -> None:
-        self._events.put(("signal", signal.Signals(number).name))
+        raise _StoppedError(signal.Signals(number).name)
 
     def _note_end(self, part: Part) -> None:
-        code = part.wait()
-        self._events.put(("ended", f"The {part.name} ended with code {code}"))
+        part.wait()
+        self._ended.put(part)
 
     # Stopping
 
     def _stop(self) -> None:
         # A second Ctrl-C must not leave half of them running: from here on it changes nothing.
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)
         for part in reversed(self._parts):
             part.stop(STOP_SECONDS)
@@ -283,7 +286,7 @@ class Supervisor:
 
 
 class _StoppedError(Exception):
-    """A signal came while the parts were starting."""
+    """A signal asks us to stop; its name."""
 
 
 def parse_options(arguments: Sequence[str], environ: Mapping[str, str]) -> argparse.Namespace:
@@ -294,6 +297,7 @@ def parse_options(arguments: Sequence[str], environ: Mapping[str, str]) -> argpa
     parser.add_argument("--port", type=int, help="of the chat (default: $PORT, else 8080)")
     parser.add_argument("--simulator-port", type=int, help="default: the chat's port plus one")
     parser.add_argument("--fresh", action="store_true", help="forget the data of earlier runs")
+    parser.add_argument("--data", type=Path, default=DATA, help="folder (default: %(default)s)")
     parser.add_argument(
         "--store",
         choices=["embedded", "google"],
@@ -335,10 +339,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if messages:
         print("\n".join(messages), file=sys.stderr)
         return 1
-    if options.fresh:
-        shutil.rmtree(DATA, ignore_errors=True)
-    defaults = default_settings(kept_secret_key(DATA / "secret_key"))
-    return Supervisor(options, complete_environment(os.environ, defaults)).run()
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(locked(options.data))
+        except BlockingIOError:
+            print(
+                f"Another `dev.py run` uses the data in {options.data}. Stop it, or give this one "
+                f"its own: python3 dev.py run --data {options.data}-2",
+                file=sys.stderr,
+            )
+            return 1
+        if options.fresh:
+            forget(options.data)
+        defaults = default_settings(kept_secret_key(options.data / "secret_key"))
+        return Supervisor(options, complete_environment(os.environ, defaults)).run()
 
 
 if __name__ == "__main__":
