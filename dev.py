@@ -1,0 +1,325 @@
+#!/usr/bin/env python3
+"""Run, test and measure the chat on one machine; needs nothing but Python 3.11 or newer.
+
+    python3 dev.py run [--port 8080] [--fresh]
+    python3 dev.py test [--long] [--store embedded|google|both] [pytest arguments...]
+    python3 dev.py bench [...]
+
+Standard library only. Makes .venv, installs what the command needs when that has changed, and
+goes on with the Python in there. DEV_VENV names another folder than .venv.
+"""
+
+import sys
+
+if sys.version_info < (3, 11):  # noqa: UP036  an older Python must be told, not fail on syntax
+    sys.exit(
+        "This needs Python 3.11 or newer, and this is %d.%d (%s).\n"  # noqa: UP031
+        "Start it with a newer one, for example: python3.12 dev.py run"
+        % (sys.version_info[0], sys.version_info[1], sys.executable)
+    )
+
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = Path(os.environ.get("DEV_VENV") or ROOT / ".venv").absolute()
+STAMP = VENV / "installed-requirements.json"
+WINDOWS = os.name == "nt"
+VENV_PYTHON = VENV / ("Scripts/python.exe" if WINDOWS else "bin/python")
+
+# A requirements file, and those it includes.
+REQUIREMENTS = {
+    "requirements-local.txt": ["requirements.txt"],
+    "requirements-dev.txt": ["requirements-local.txt", "requirements.txt"],
+}
+
+BROWSER_NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
+# Also looked at when PATH does not name them.
+USUAL_FOLDERS = ["/usr/bin", "/usr/local/bin", "/snap/bin", "/opt/google/chrome"]
+MAC_BROWSERS = [
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+]
+DOWNLOAD_SECONDS = 300
+APT_SECONDS = 600
+NO_BROWSER = """\
+No Chromium for the browser tests. Do one of these, and run the tests again:
+  {python} -m playwright install --with-deps chromium
+  apt-get install chromium          (Debian, as root)
+  install Google Chrome, or name any Chromium: CHROMIUM=/path/to/chromium python3 dev.py test"""
+
+NO_ENSUREPIP = """\
+This Python cannot make virtual environments: its ensurepip is missing.
+On Debian and Ubuntu: apt-get install python3-venv     (then run this again)"""
+
+
+def say(text: str) -> None:
+    """Print at once, also when the output is a file."""
+    print(text, flush=True)
+
+
+# The virtual environment
+
+
+def venv_works() -> bool:
+    """True when the environment's Python starts, is new enough and has pip."""
+    code = "import sys, pip; sys.exit(sys.version_info < (3, 11))"
+    try:
+        return subprocess.run([VENV_PYTHON, "-c", code], capture_output=True).returncode == 0
+    except OSError:
+        return False
+
+
+def make_venv() -> None:
+    """Make the virtual environment, unless a working one is there."""
+    if venv_works():
+        return
+    try:
+        import ensurepip  # noqa: F401  Debian leaves it out of python3
+        import venv  # noqa: F401
+    except ImportError:
+        sys.exit(NO_ENSUREPIP)
+    say(f"Making {VENV}")
+    # --clear: what an interrupted earlier attempt left is of no use.
+    made = subprocess.run([sys.executable, "-m", "venv", "--clear", VENV])
+    if made.returncode != 0:
+        sys.exit(f"{VENV} could not be made (python3 -m venv ended with {made.returncode}).")
+
+
+def requirements_hash(name: str) -> str:
+    """A hash over a requirements file and those it includes."""
+    digest = hashlib.sha256()
+    for part in [name, *REQUIREMENTS[name]]:
+        digest.update((ROOT / part).read_bytes())
+    return digest.hexdigest()
+
+
+def install(name: str) -> None:
+    """Install a requirements file into the environment when it changed since the last time."""
+    try:
+        stamps = json.loads(STAMP.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        stamps = {}
+    if stamps.get(name) == requirements_hash(name):
+        return
+    say(f"Installing {name}")
+    pip = [str(VENV_PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    installed = subprocess.run([*pip, "-r", str(ROOT / name)])
+    if installed.returncode != 0:
+        sys.exit(f"{name} could not be installed: pip's message is above.")
+    for done in [name, *REQUIREMENTS[name]]:
+        if done in REQUIREMENTS:
+            stamps[done] = requirements_hash(done)
+    STAMP.write_text(json.dumps(stamps, indent=1), encoding="utf-8")
+
+
+def go_on_with(arguments: Sequence[str]) -> int:
+    """Become the environment's Python with these arguments, so that signals reach it alone."""
+    os.chdir(ROOT)
+    command = [str(VENV_PYTHON), *arguments]
+    if WINDOWS:  # exec there starts a second process and lets the shell think we are done
+        return subprocess.call(command)
+    os.execv(VENV_PYTHON, command)  # noqa: S606  no shell is the point
+    return 1  # not reached
+
+
+# The browser of the tests
+
+
+def starts(browser: str | None) -> bool:
+    """True when this browser is there, with all the libraries that it needs."""
+    if not browser:
+        return False
+    try:
+        return (
+            subprocess.run([browser, "--version"], capture_output=True, timeout=60).returncode == 0
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+def installed_browser() -> str | None:
+    """A Chromium or Chrome that this machine has."""
+    folders = os.pathsep.join([os.environ.get("PATH", ""), *USUAL_FOLDERS])
+    candidates = [shutil.which(name, path=folders) for name in BROWSER_NAMES]
+    return next(filter(starts, [*candidates, *MAC_BROWSERS]), None)
+
+
+def playwright_browser() -> str | None:
+    """Playwright's own Chromium, if it was downloaded."""
+    code = (
+        "from playwright.sync_api import sync_playwright\n"
+        "with sync_playwright() as playwright: print(playwright.chromium.executable_path)"
+    )
+    asked = subprocess.run([VENV_PYTHON, "-c", code], capture_output=True, text=True)
+    path = asked.stdout.strip()
+    return path if starts(path) else None
+
+
+def attempt(command: Sequence[str], seconds: float, **environ: str) -> bool:
+    """Run a command that may fail or hang; say so, and whether it worked."""
+    say("$ " + " ".join(command))
+    try:
+        code = subprocess.run(command, timeout=seconds, env={**os.environ, **environ}).returncode
+    except (OSError, subprocess.TimeoutExpired) as error:
+        say(f"did not work: {error}")
+        return False
+    return code == 0
+
+
+def runs_as_root_on_debian() -> bool:
+    """Ubuntu's package is a snap, which needs more than root: only Debian itself."""
+    try:
+        release = Path("/etc/os-release").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return False
+    return "ID=debian" in release and os.geteuid() == 0
+
+
+def find_browser() -> str | None:
+    """A Chromium for the tests: what is set, installed or downloaded, in this order."""
+    chosen = os.environ.get("CHROMIUM")
+    if chosen:
+        if not starts(chosen):
+            sys.exit(f"CHROMIUM={chosen} in the environment does not start.")
+        return chosen
+    browser = installed_browser() or playwright_browser()
+    if browser:
+        return browser
+    python = str(VENV_PYTHON)
+    if attempt([python, "-m", "playwright", "install", "--no-shell", "chromium"], DOWNLOAD_SECONDS):
+        browser = playwright_browser()
+    if browser is None and runs_as_root_on_debian():
+        folders = os.pathsep.join([os.environ.get("PATH", ""), "/usr/bin"])
+        apt = shutil.which("apt-get", path=folders) or "apt-get"
+        attempt([apt, "update"], APT_SECONDS)
+        install_it = [apt, "install", "-y", "--no-install-recommends", "chromium"]
+        if attempt(install_it, APT_SECONDS, DEBIAN_FRONTEND="noninteractive"):
+            browser = installed_browser()
+    return browser
+
+
+# The commands
+
+
+def run_command(arguments: Sequence[str]) -> int:
+    """`dev.py run`: everything, until Ctrl-C."""
+    make_venv()
+    install("requirements-local.txt")
+    return go_on_with(["-m", "local.supervisor", *arguments])
+
+
+def bench_command(arguments: Sequence[str]) -> int:
+    """`dev.py bench`: the measurements."""
+    make_venv()
+    install("requirements-dev.txt")
+    return go_on_with(["-m", "local.bench", *arguments])
+
+
+def run_pytest(arguments: Sequence[str], environ: dict[str, str]) -> tuple[int, str]:
+    """Run pytest, show its output as it comes; return its exit code and its closing line."""
+    command = [str(VENV_PYTHON), "-m", "pytest", *arguments]
+    if sys.stdout.isatty():
+        command.append("--color=yes")
+    say("\n$ " + " ".join(command))
+    closing = ""
+    with subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE) as process:
+        if process.stdout is not None:
+            # Bytes as they come, not lines: pytest's dots are a line that grows for minutes.
+            while True:
+                piece = os.read(process.stdout.fileno(), 65536)
+                if not piece:
+                    break
+                sys.stdout.buffer.write(piece)
+                sys.stdout.buffer.flush()
+                closing = (closing + piece.decode(errors="replace"))[-4000:]
+    lines = [line for line in closing.splitlines() if line.strip()]
+    return process.returncode, lines[-1] if lines else ""
+
+
+def test_command(arguments: Sequence[str]) -> int:
+    """`dev.py test`: linter, type checks, all tests; ends with pytest's closing line."""
+    parser = argparse.ArgumentParser(prog="dev.py test", allow_abbrev=False)
+    parser.add_argument("--long", action="store_true", help="also run what takes minutes")
+    parser.add_argument(
+        "--store",
+        choices=["embedded", "google", "both"],
+        default="embedded",
+        help="which Datastore: ours (default), Google's emulator (needs gcloud and a JRE) with "
+        "the tests that touch the store, or both, one after the other",
+    )
+    options, chosen = parser.parse_known_args(arguments)
+    google = all(shutil.which(program) for program in ("gcloud", "java"))
+    if options.store == "google" and not google:
+        sys.exit("Google's emulator needs gcloud and a JRE on PATH.")
+    make_venv()
+    install("requirements-dev.txt")
+    python = str(VENV_PYTHON)
+    checks = {
+        "ruff check": [python, "-m", "ruff", "check", "."],
+        "ruff format": [python, "-m", "ruff", "format", "--check", "."],
+        "mypy": [python, "-m", "mypy"],
+    }
+    failed = []
+    for name, command in checks.items():
+        say(f"\n$ {' '.join(command)}")
+        if subprocess.run(command, cwd=ROOT).returncode != 0:
+            failed.append(name)
+
+    common = [*(["--long"] if options.long else []), *chosen]
+    environ = dict(os.environ)
+    closing = []
+    if options.store != "google":
+        browser = find_browser()
+        marks = [] if browser else ["-m", "not browser"]
+        if browser:
+            say(f"\nBrowser: {browser}")
+            environ["CHROMIUM"] = browser
+        else:
+            failed.append("browser tests (not run)")
+        code, line = run_pytest([*marks, *common], environ)
+        if code != 0:
+            failed.append("tests")
+        closing.append(("embedded store", line))
+    if options.store == "both" and not google:
+        say("\nGoogle's emulator is left out: it needs gcloud and a JRE on PATH.")
+    elif options.store != "embedded":
+        marks = ["--store", "google", "-m", "store and not browser"]
+        code, line = run_pytest([*marks, *common], environ)
+        # With a choice of tests there may be none that touches the store (exit code 5).
+        if code != 0 and not (code == 5 and chosen):
+            failed.append("tests on Google's emulator")
+        closing.insert(0, ("Google's emulator", line))
+
+    say("")
+    if "browser tests (not run)" in failed:
+        say(NO_BROWSER.format(python=python))
+    if failed:
+        say("FAILED: " + ", ".join(failed))
+    for store, line in closing:
+        say(f"On the {store}:\n{line}" if len(closing) > 1 else line)
+    return 1 if failed else 0
+
+
+COMMANDS = {"run": run_command, "test": test_command, "bench": bench_command}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Do one of the three commands; returns the exit code."""
+    if not arguments or arguments[0] not in COMMANDS:
+        print((__doc__ or "").strip())
+        return 0 if arguments and arguments[0] in ("-h", "--help", "help") else 2
+    try:
+        return COMMANDS[arguments[0]](arguments[1:])
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
