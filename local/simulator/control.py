@@ -1,0 +1,286 @@
+"""What tests and people do to the simulator over HTTP: customers, switches, bursts."""
+
+from typing import TYPE_CHECKING, Any
+
+from flask import Blueprint, Response, jsonify, request
+from werkzeug.exceptions import HTTPException
+
+from local.simulator.customers import Draft
+from local.simulator.identities import is_bsuid
+from local.simulator.payloads import MAX_UPDATES, encode
+from local.simulator.phones import FROM_FORMS, Customer, valid_phone
+from local.simulator.switches import InvalidInput
+
+if TYPE_CHECKING:
+    from local.simulator.simulator import Simulator
+
+__all__ = ["control_blueprint"]
+
+JSON = dict[str, Any]
+
+MAX_COUNT = 10_000  # messages by one request: ten of Meta's largest POSTs
+_CUSTOMER_FIELDS = (
+    "phone", "bsuid", "name", "username", "online", "reads", "from_form", "on_whatsapp",
+)  # fmt: skip
+_MESSAGE_FIELDS = (
+    "text", "type", "name", "reply_to", "payload", "contact", "timestamp", "count", "emoji",
+)  # fmt: skip
+
+
+class Unknown(Exception):
+    """Nobody by that number."""
+
+
+def control_blueprint(simulator: "Simulator") -> Blueprint:
+    """The simulator's own routes; every refusal is JSON that names the field."""
+    control = Blueprint("control", __name__)
+    phones, customers, switches = simulator.phones, simulator.customers, simulator.switches
+
+    @control.errorhandler(InvalidInput)
+    def invalid(error: InvalidInput) -> tuple[Response, int]:
+        return _error(422, "invalid", error.reason, error.field)
+
+    @control.errorhandler(Unknown)
+    def unknown(_: Unknown) -> tuple[Response, int]:
+        return _error(404, "unknown_customer", "there is no such customer", "phone")
+
+    @control.errorhandler(HTTPException)
+    def refused(error: HTTPException) -> tuple[Response, int]:
+        return _error(error.code or 500, "http", error.description or error.name)
+
+    def found(key: str) -> Customer:
+        customer = phones.find(key)
+        if customer is None:
+            raise Unknown
+        return customer
+
+    @control.get("/customers")
+    def list_customers() -> Response:
+        with phones.lock:
+            now = simulator.timers.now()
+            everybody = [customer.as_json(now) for customer in phones]
+            return jsonify(revision=phones.revision, customers=everybody)
+
+    @control.post("/customers")
+    def add_customer() -> tuple[Response, int]:
+        wanted = _body(*_CUSTOMER_FIELDS)
+        with phones.lock:
+            phone = None if wanted.get("phone") is None else valid_phone(wanted["phone"])
+            bsuid = _bsuid(wanted)
+            known = phones.find(phone) if phone else phones.find(bsuid) if bsuid else None
+            username = _text(wanted, "username")
+            if phone is None and bsuid is None and not username:
+                raise InvalidInput("phone", "is missing; so are username and bsuid")
+            changes = _changes(wanted)
+            customer = known or phones.add(
+                phone=phone, bsuid=bsuid, username=username.lstrip("@") if username else None
+            )
+            change(customer, changes)
+            return shown(customer), 200 if known else 201
+
+    @control.route("/customers/<key>", methods=["GET", "PATCH"])
+    def one_customer(key: str) -> Response:
+        customer = found(key)
+        if request.method == "PATCH":
+            names = [name for name in _CUSTOMER_FIELDS if name not in ("phone", "bsuid")]
+            change(customer, _changes(_body(*names)))
+        return shown(customer)
+
+    def change(customer: Customer, changes: JSON) -> None:
+        with phones.lock:
+            online = changes.pop("online", None)
+            for name, value in changes.items():
+                setattr(customer, name, value)
+            phones.changed()
+        if online is not None:
+            (customers.go_online if online else customers.go_offline)(customer)
+
+    def shown(customer: Customer) -> Response:
+        with phones.lock:
+            return jsonify(customer.as_json(simulator.timers.now()))
+
+    @control.post("/customers/<key>/messages")
+    def write(key: str) -> tuple[Response, int]:
+        wanted = _body(*_MESSAGE_FIELDS)
+        name = _text(wanted, "name")
+        count = _integer(wanted, "count", 1, 1, MAX_COUNT)
+        drafts = [_draft(wanted, number, count) for number in range(1, count + 1)]
+        with phones.lock:
+            customer = phones.find_or_add(key)
+            if name:
+                customer.name = name
+        ids = [customers.write(customer, draft) for draft in drafts]
+        return jsonify(id=ids[0], ids=ids, customer=customer.key, bsuid=customer.bsuid), 201
+
+    @control.get("/customers/<key>/messages")
+    def read_phone(key: str) -> Response:
+        customer = found(key)
+        everything = request.args.get("all", "") in ("1", "true")
+        with phones.lock:
+            messages = [
+                message.as_json()
+                for message in customer.messages
+                if everything or message.on_phone
+            ]
+            now = simulator.timers.now()
+            return jsonify(
+                revision=phones.revision, customer=customer.as_json(now), messages=messages
+            )
+
+    @control.post("/customers/<key>/online")
+    def online(key: str) -> Response:
+        customer = found(key)
+        customers.go_online(customer)
+        return shown(customer)
+
+    @control.post("/customers/<key>/offline")
+    def offline(key: str) -> Response:
+        customer = found(key)
+        customers.go_offline(customer)
+        return shown(customer)
+
+    @control.post("/customers/<key>/read")
+    def read(key: str) -> Response:
+        return jsonify(read=customers.read(found(key)))
+
+    @control.post("/customers/<key>/change-number")
+    def change_number(key: str) -> Response:
+        customer = found(key)
+        wanted = _body("new_phone", "variant")
+        variant = wanted.get("variant", "both")
+        if variant not in ("system", "user_id_update", "both"):
+            raise InvalidInput("variant", "must be system, user_id_update or both")
+        new_phone = valid_phone(wanted.get("new_phone"), "new_phone")
+        customers.change_number(customer, new_phone, variant)
+        return shown(customer)
+
+    @control.route("/switches", methods=["GET", "PATCH", "DELETE"])
+    def all_switches() -> Response:
+        if request.method == "PATCH":
+            switches.change(_json_body())
+        elif request.method == "DELETE":
+            switches.reset()
+        if request.method != "GET":
+            simulator.deliveries.switches_changed()
+        return jsonify(switches.as_json())
+
+    @control.get("/deliveries")
+    def deliveries() -> Response:
+        return jsonify(simulator.deliveries.as_json())
+
+    @control.post("/webhooks/raw")
+    def raw_webhook() -> Response:
+        wanted = _body("body", "bad_signature")
+        body = wanted.get("body")
+        if not isinstance(body, dict | str):
+            raise InvalidInput("body", "must be an object, or a text to send as it is")
+        data = body.encode() if isinstance(body, str) else encode(body)
+        bad = wanted.get("bad_signature", False)
+        return jsonify(status=simulator.deliveries.send_raw(data, bad_signature=bool(bad)))
+
+    @control.post("/bursts")
+    def burst() -> tuple[Response, int]:
+        wanted = _body("customers", "messages", "batch", "text")
+        people = _integer(wanted, "customers", 1, 1, MAX_COUNT)
+        messages = _integer(wanted, "messages", 1, 1, MAX_COUNT)
+        if people * messages > 10 * MAX_COUNT:
+            raise InvalidInput("messages", f"times customers must be at most {10 * MAX_COUNT}")
+        batch = _integer(wanted, "batch", MAX_UPDATES, 1, MAX_UPDATES)
+        text = _text(wanted, "text") or "Mensagem"
+        ids, posts = customers.burst(people, messages, batch, text)
+        return jsonify(messages=len(ids), posts=posts, ids=ids), 202
+
+    @control.post("/reset")
+    def reset() -> Response:
+        simulator.reset()
+        return jsonify(reset=True)
+
+    return control
+
+
+def _error(
+    status: int, code: str, message: str, field: str | None = None
+) -> tuple[Response, int]:
+    error = {"code": code, "message": message, **({"field": field} if field else {})}
+    return jsonify(error=error), status
+
+
+def _json_body() -> JSON:
+    if not request.data:
+        return {}
+    # Whatever the content type says: people type curl -d without a header.
+    body = request.get_json(force=True, silent=True)
+    if not isinstance(body, dict):
+        raise InvalidInput("body", "must be a JSON object")
+    return body
+
+
+def _body(*known: str) -> JSON:
+    body = _json_body()
+    for name in body:
+        if name not in known:
+            raise InvalidInput(str(name), "is not known; there are " + ", ".join(known))
+    return body
+
+
+def _text(body: JSON, name: str) -> str | None:
+    value = body.get(name)
+    if value is not None and not isinstance(value, str):
+        raise InvalidInput(name, "must be a text")
+    return value
+
+
+def _integer(body: JSON, name: str, default: int, low: int, high: int) -> int:
+    value = body.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise InvalidInput(name, f"must be an integer from {low} to {high}")
+    return value
+
+
+def _bsuid(body: JSON) -> str | None:
+    value = body.get("bsuid")
+    if value is not None and not is_bsuid(value):
+        raise InvalidInput("bsuid", "must look like BR.13491208655302741918")
+    return value
+
+
+def _changes(body: JSON) -> JSON:
+    changes: JSON = {}
+    for name in ("online", "reads", "on_whatsapp"):
+        if name in body:
+            if not isinstance(body[name], bool):
+                raise InvalidInput(name, "must be true or false")
+            changes[name] = body[name]
+    if "from_form" in body:
+        if body["from_form"] not in (None, *FROM_FORMS):
+            raise InvalidInput("from_form", "must be with, without or null")
+        changes["from_form"] = body["from_form"]
+    for name in ("name", "username"):
+        text = _text(body, name)
+        if text:
+            changes[name] = text.lstrip("@") if name == "username" else text
+    return changes
+
+
+def _draft(body: JSON, number: int, count: int) -> Draft:
+    text = _text(body, "text")
+    if text and count > 1:
+        text = f"{text} {number}"
+    for name in ("payload", "contact"):
+        if body.get(name) is not None and not isinstance(body[name], dict):
+            raise InvalidInput(name, "must be an object")
+    timestamp = body.get("timestamp")
+    if isinstance(timestamp, str) and timestamp.isdigit():
+        timestamp = int(timestamp)
+    if timestamp is not None and (isinstance(timestamp, bool) or not isinstance(timestamp, int)):
+        raise InvalidInput("timestamp", "must be whole seconds since 1970")
+    return Draft(
+        text=text,
+        type=_text(body, "type") or "text",
+        reply_to=_text(body, "reply_to"),
+        payload=body.get("payload"),
+        contact=body.get("contact"),
+        no_contact="contact" in body and body["contact"] is None,
+        timestamp=timestamp,
+        emoji=body["emoji"] if _text(body, "emoji") is not None else "👍",
+    )

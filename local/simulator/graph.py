@@ -1,0 +1,252 @@
+"""The Graph API, as far as a chat needs it: messages and media, with Meta's answers.
+
+Source: Meta's reference of ``/{phone-number-id}/messages`` and of media. Any version in the
+path is served alike, and so is a path without one.
+"""
+
+import hmac
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from flask import Blueprint, Response, jsonify, request
+from werkzeug.exceptions import HTTPException
+
+from local.simulator.errors import GraphError, error_details
+from local.simulator.media import MAX_UPLOAD_BYTES
+
+if TYPE_CHECKING:
+    from local.simulator.simulator import Simulator
+
+__all__ = ["check_send", "graph_blueprint"]
+
+JSON = dict[str, Any]
+
+MAX_BODY = 4096
+MAX_CALLBACK_DATA = 512
+_MEDIA = ("audio", "document", "image", "sticker", "video")
+_TYPES = ("text", *_MEDIA, "contacts", "interactive", "location", "reaction", "template")
+
+
+def check_send(payload: JSON) -> JSON:
+    """A request to send, with ``type`` filled in where Meta takes it for text.
+
+    Raises:
+        GraphError: what Meta answers to such a request.
+    """
+    if not payload.get("to") and not payload.get("recipient"):
+        raise GraphError(100, message="(#100) The parameter to is required.")
+    kind = payload.get("type", "text")
+    if kind not in _TYPES:
+        names = ", ".join(name.upper() for name in _TYPES)
+        raise GraphError(
+            100, message=f"(#100) Param type must be one of {{{names}}} - got \"{kind}\"."
+        )
+    body: Any = payload.get(kind)
+    if not body or type(body) is not (list if kind == "contacts" else dict):
+        raise GraphError(131008, f"Required parameter '{kind}' is missing.")
+    _CHECKS.get(kind, _check_nothing)(body)
+    if kind in _MEDIA and bool(body.get("id")) == bool(body.get("link")):
+        raise GraphError(131008, f"Parameter '{kind}' needs either 'id' or 'link'.")
+    data = payload.get("biz_opaque_callback_data")
+    if data is not None and (not isinstance(data, str) or len(data) > MAX_CALLBACK_DATA):
+        raise GraphError(
+            100,
+            message="(#100) Param biz_opaque_callback_data must be at most "
+            f"{MAX_CALLBACK_DATA} characters long.",
+        )
+    context = payload.get("context")
+    if context is not None and not (isinstance(context, dict) and context.get("message_id")):
+        raise GraphError(131008, "Required parameter 'context.message_id' is missing.")
+    return {**payload, "type": kind}
+
+
+def _check_text(body: JSON) -> None:
+    text = body.get("body")
+    if text is None or text == "":
+        raise GraphError(100, message="(#100) The parameter text.body is required.")
+    if not isinstance(text, str):
+        raise GraphError(100, message="(#100) Param text['body'] must be a string.")
+    if len(text) > MAX_BODY:
+        raise GraphError(
+            100, message=f"(#100) Param text['body'] must be at most {MAX_BODY} characters long."
+        )
+
+
+def _needs(*names: str) -> Callable[[JSON], None]:
+    def check(body: JSON) -> None:
+        for name in names:
+            if body.get(name) is None:
+                raise GraphError(131008, f"Required parameter '{name}' is missing.")
+
+    return check
+
+
+def _check_nothing(body: Any) -> None:
+    """Types whose parts are not looked at here."""
+
+
+_CHECKS: dict[str, Callable[[Any], None]] = {
+    "text": _check_text,
+    "reaction": _needs("message_id", "emoji"),
+    "template": _needs("name", "language"),
+    "location": _needs("latitude", "longitude"),
+    "interactive": _needs("type"),
+}
+
+
+def graph_blueprint(simulator: "Simulator") -> Blueprint:
+    """The routes of Meta's side."""
+    graph = Blueprint("graph", __name__)
+
+    def route(path: str, **options: Any) -> Callable[[Any], Any]:
+        def add(view: Any) -> Any:
+            for prefix in ("/<version:version>", ""):
+                graph.add_url_rule(prefix + path, view.__name__, view, **options)
+            return view
+
+        return add
+
+    @graph.url_value_preprocessor
+    def any_version(_: str | None, values: JSON | None) -> None:
+        if values:
+            values.pop("version", None)
+
+    @graph.before_request
+    def faults() -> Response | None:
+        switches = simulator.switches
+        simulator.timers.wait(switches["graph_delay_ms"] / 1000)
+        down = switches["graph_down"]
+        if down == "close":
+            return hang_up()
+        if down == "503":
+            raise GraphError(2, error_details(2))
+        authenticate()
+        return None
+
+    def authenticate() -> None:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if not token:
+            raise GraphError(
+                104,
+                message="An access token is required to request this resource.",
+            )
+        known = hmac.compare_digest(token.strip().encode(), simulator.token.encode())
+        if scheme.lower() != "bearer" or not known:
+            raise GraphError(190, message="Invalid OAuth access token - Cannot parse access token")
+
+    @graph.errorhandler(GraphError)
+    def refused(error: GraphError) -> tuple[Response, int, dict[str, str]]:
+        header = f'OAuth "Facebook Platform" "invalid_request" "{error}"'
+        return jsonify(error.body()), error.http_status, {"WWW-Authenticate": header}
+
+    @graph.errorhandler(HTTPException)
+    def not_served(error: HTTPException) -> tuple[Response, int]:
+        problem = GraphError(100, message=f"(#100) {error.description}")
+        return jsonify(problem.body()), error.code or 400
+
+    def own_number(object_id: str) -> None:
+        if object_id != simulator.metadata.phone_number_id:
+            raise GraphError(
+                100,
+                message=f"Unsupported post request. Object with ID '{object_id}' does not exist, "
+                "cannot be loaded due to missing permissions, or does not support this operation.",
+                type="GraphMethodException",
+                subcode=33,
+            )
+
+    @route("/<digits:object_id>/messages", methods=["POST"])
+    def messages(object_id: str) -> Response:
+        own_number(object_id)
+        payload = request.get_json(force=True, silent=True)
+        if not isinstance(payload, dict) or payload.get("messaging_product") != "whatsapp":
+            raise GraphError(100, message="(#100) The parameter messaging_product is required.")
+        if payload.get("status") is not None:
+            return mark_read(payload)
+        return send(payload)
+
+    def mark_read(payload: JSON) -> Response:
+        if payload["status"] != "read":
+            raise GraphError(131009, "Parameter 'status' must be 'read'.")
+        if not payload.get("message_id"):
+            raise GraphError(131008, "Required parameter 'message_id' is missing.")
+        typing = payload.get("typing_indicator")
+        if typing is not None and typing != {"type": "text"}:
+            raise GraphError(131009, "Parameter 'typing_indicator.type' must be 'text'.")
+        simulator.business.mark_read(str(payload["message_id"]), typing=typing is not None)
+        return jsonify(success=True)
+
+    def send(payload: JSON) -> Response:
+        checked = check_send(payload)
+        refusal = simulator.switches.next_refusal()
+        if refusal is not None:
+            raise GraphError(
+                refusal.code,
+                refusal.details or error_details(refusal.code),
+                http_status=refusal.http_status,
+            )
+        silence = simulator.switches.next_timeout()
+        if silence is not None and not silence["process"]:
+            return hold(silence["seconds"])
+        entry, wamid = simulator.business.accept(checked)
+        if silence is not None:
+            return hold(silence["seconds"])
+        accepted: JSON = {"id": wamid}
+        if checked["type"] == "template":
+            accepted["message_status"] = "accepted"
+        return jsonify(messaging_product="whatsapp", contacts=[entry], messages=[accepted])
+
+    def hold(seconds: float) -> Response:
+        simulator.timers.wait(seconds)
+        return hang_up()
+
+    @route("/<digits:object_id>/media", methods=["POST"])
+    def upload(object_id: str) -> Response:
+        own_number(object_id)
+        if request.form.get("messaging_product") != "whatsapp":
+            raise GraphError(100, message="(#100) The parameter messaging_product is required.")
+        sent = request.files.get("file")
+        if sent is None:
+            raise GraphError(100, message="(#100) The parameter file is required.")
+        data = sent.read(MAX_UPLOAD_BYTES + 1)
+        if not data or len(data) > MAX_UPLOAD_BYTES:
+            raise GraphError(131053, "The file is empty or too large.")
+        mime_type = request.form.get("type") or sent.mimetype
+        return jsonify(id=simulator.media.add(data, mime_type, sent.filename or "arquivo").id)
+
+    @route("/<digits:object_id>", methods=["GET", "DELETE"])
+    def graph_object(object_id: str) -> Response:
+        if object_id == simulator.metadata.phone_number_id and request.method == "GET":
+            return jsonify(
+                verified_name="Empresa de demonstração",
+                display_phone_number=simulator.metadata.display_phone_number,
+                quality_rating="GREEN",
+                id=object_id,
+            )
+        stored = simulator.media.get(object_id)
+        if stored is None:
+            own_number("" if object_id == simulator.metadata.phone_number_id else object_id)
+        if request.method == "DELETE":
+            return jsonify(success=simulator.media.remove(object_id))
+        assert stored is not None
+        now = simulator.timers.now()
+        return jsonify(simulator.media.describe(stored, request.host_url.rstrip("/"), now))
+
+    @graph.get("/whatsapp_business/attachments/")
+    def download() -> Response:
+        stored = simulator.media.redeem(
+            request.args.get("mid", ""), request.args.get("hash", ""), simulator.timers.now()
+        )
+        if stored is None:
+            return Response(status=404)
+        return Response(stored.data, mimetype=stored.mime_type)
+
+    return graph
+
+
+def hang_up() -> Response:
+    """Close the connection without a word, as a server does that dies."""
+    connection = request.environ.get("werkzeug.socket")
+    if connection is not None:
+        connection.shutdown(socket.SHUT_RDWR)
+    return Response(status=500)

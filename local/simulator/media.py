@@ -1,0 +1,89 @@
+"""Media on the simulated WhatsApp: uploads of the business, samples the customers send."""
+
+import hashlib
+import secrets
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+__all__ = ["MAX_UPLOAD_BYTES", "MediaStore", "Stored"]
+
+URL_SECONDS = 300  # Meta's: a media URL lives five minutes
+MAX_UPLOAD_BYTES = 100 * 1024 * 1024  # Meta's limit for a document, the largest of all
+_SAMPLES = Path(__file__).parent / "samples_media"
+_SAMPLE_FILES = {
+    "image": ("foto.jpg", "image/jpeg"),
+    "audio": ("voz.ogg", "audio/ogg; codecs=opus"),
+    "document": ("orcamento.pdf", "application/pdf"),
+    "sticker": ("figurinha.webp", "image/webp"),
+}
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A file that WhatsApp holds."""
+
+    id: str
+    data: bytes
+    mime_type: str
+    filename: str
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.data).hexdigest()
+
+
+class MediaStore:
+    """Files by id, and their short-lived addresses."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._files: dict[str, Stored] = {}
+        self._tickets: dict[str, tuple[str, float]] = {}
+
+    def add(self, data: bytes, mime_type: str, filename: str) -> Stored:
+        """Keep a file under a new id."""
+        stored = Stored(str(10**15 + secrets.randbelow(9 * 10**15)), data, mime_type, filename)
+        with self._lock:
+            self._files[stored.id] = stored
+        return stored
+
+    def add_sample(self, kind: str) -> Stored:
+        """The sample of this type, under an id of its own as if just sent."""
+        filename, mime_type = _SAMPLE_FILES[kind]
+        return self.add((_SAMPLES / filename).read_bytes(), mime_type, filename)
+
+    def get(self, media_id: str) -> Stored | None:
+        """A file by its id."""
+        return self._files.get(media_id)
+
+    def remove(self, media_id: str) -> bool:
+        """Forget a file; False where there was none."""
+        with self._lock:
+            return self._files.pop(media_id, None) is not None
+
+    def describe(self, stored: Stored, base_url: str, now: float) -> dict[str, Any]:
+        """What Graph answers for a media id, with an address good for five minutes."""
+        ticket = secrets.token_urlsafe(24)
+        with self._lock:
+            self._tickets = {
+                key: value for key, value in self._tickets.items() if value[1] > now
+            }
+            self._tickets[ticket] = (stored.id, now + URL_SECONDS)
+        return {
+            "url": f"{base_url}/whatsapp_business/attachments/?mid={stored.id}&hash={ticket}",
+            "mime_type": stored.mime_type,
+            "sha256": stored.sha256,
+            "file_size": len(stored.data),
+            "id": stored.id,
+            "messaging_product": "whatsapp",
+        }
+
+    def redeem(self, media_id: str, ticket: str, now: float) -> Stored | None:
+        """The file behind an address; None where it is wrong or too old."""
+        with self._lock:
+            found = self._tickets.get(ticket)
+        if found is None or found[0] != media_id or found[1] <= now:
+            return None
+        return self.get(media_id)

@@ -1,0 +1,45 @@
+"""The customer's phone, in a browser."""
+
+from typing import TYPE_CHECKING
+
+from flask import Blueprint, Response, abort, jsonify, render_template
+
+from local.simulator.openapi import description
+from local.simulator.switches import KNOWN_CODES, SWITCHES
+
+if TYPE_CHECKING:
+    from local.simulator.simulator import Simulator
+
+__all__ = ["page_blueprint"]
+
+
+def page_blueprint(simulator: "Simulator") -> Blueprint:
+    """The page, what it needs, and the description of all routes."""
+    page = Blueprint("page", __name__)
+
+    @page.get("/")
+    def phone() -> str:
+        return render_template("phone.html", switches=SWITCHES, codes=KNOWN_CODES)
+
+    @page.get("/phone/switches.json")
+    def switch_table() -> Response:
+        return jsonify(
+            {
+                name: {"label": one.label, "default": one.default, "example": one.example}
+                for name, one in SWITCHES.items()
+            }
+        )
+
+    @page.get("/phone/media/<digits:media_id>")
+    def media(media_id: str) -> Response:
+        """The phone shows what it sent and got; it needs no token for that."""
+        stored = simulator.media.get(media_id)
+        if stored is None:
+            abort(404)
+        return Response(stored.data, mimetype=stored.mime_type)
+
+    @page.get("/openapi.json")
+    def openapi() -> Response:
+        return jsonify(description(simulator.url))
+
+    return page

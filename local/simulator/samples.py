@@ -1,0 +1,119 @@
+"""Believable bodies for each type of message that a customer can send with one click."""
+
+import secrets
+from typing import TYPE_CHECKING, Any
+
+from local.simulator.media import MediaStore
+from local.simulator.switches import InvalidInput
+
+if TYPE_CHECKING:
+    from local.simulator.customers import Draft
+
+__all__ = ["TYPES", "sample_body"]
+
+JSON = dict[str, Any]
+
+TYPES = (
+    "text", "image", "audio", "document", "sticker", "location", "contacts", "reaction",
+    "interactive", "button", "order", "unsupported", "request_welcome", "edit", "revoke", "video",
+)  # fmt: skip
+_NEED_A_MESSAGE = ("reaction", "edit", "revoke")
+MAX_TEXT = 65_536  # what WhatsApp lets a person type
+
+
+def sample_body(kind: str, draft: "Draft", media: MediaStore) -> Any:
+    """What stands under the type's key.
+
+    Raises:
+        InvalidInput: an unknown type without a payload of its own, no text where there must be
+            one, or no message to react to.
+    """
+    text = draft.text
+    if kind not in TYPES or kind == "video":
+        # A video's bytes are no small sample; its body, like that of types to come, is given.
+        if draft.payload is not None:
+            return None
+        known = ", ".join(TYPES)
+        raise InvalidInput("type", f"{kind!r} needs a payload; known without one are {known}")
+    if kind == "text" and not text and draft.payload is None:
+        raise InvalidInput("text", "is missing or empty")
+    if kind in _NEED_A_MESSAGE and not draft.reply_to:
+        raise InvalidInput("reply_to", f"is missing: {kind} is about a message")
+    match kind:
+        case "text":
+            return {"body": text or ""}
+        case "image" | "sticker" | "audio" | "document":
+            return _media_body(kind, text, media)
+        case "location":
+            return {
+                "latitude": -23.561414,
+                "longitude": -46.655881,
+                "name": "MASP",
+                "address": "Avenida Paulista, 1578, São Paulo",
+                "url": "https://masp.org.br/",
+            }
+        case "contacts":
+            return [_contact_card()]
+        case "reaction":
+            body = {"message_id": draft.reply_to}
+            return {**body, "emoji": draft.emoji} if draft.emoji else body
+        case "interactive":
+            reply = {"id": "opcao-1", "title": text or "Sim, pode ser"}
+            return {"type": "button_reply", "button_reply": reply}
+        case "button":
+            return {"payload": "quero-saber-mais", "text": text or "Quero saber mais"}
+        case "order":
+            return _order(text)
+        case "unsupported":
+            error = {
+                "code": 131051,
+                "title": "Message type unknown",
+                "message": "Message type unknown",
+                "error_data": {"details": "Message type is currently not supported."},
+            }
+            return {"errors": [error], "unsupported": {"type": "poll_creation"}}
+        case "edit":
+            message = {"type": "text", "text": {"body": text or "(editada)"}}
+            return {"original_message_id": draft.reply_to, "message": message}
+        case "revoke":
+            return {"original_message_id": draft.reply_to}
+    return None  # request_welcome has no body
+
+
+def _media_body(kind: str, caption: str | None, media: MediaStore) -> JSON:
+    stored = media.add_sample(kind)
+    body: JSON = {"mime_type": stored.mime_type, "sha256": stored.sha256, "id": stored.id}
+    if kind == "audio":
+        return {**body, "voice": True}
+    if kind == "sticker":
+        return {**body, "animated": False}
+    if kind == "document":
+        body = {"filename": stored.filename, **body}
+    return {"caption": caption, **body} if caption else body
+
+
+def _contact_card() -> JSON:
+    return {
+        "name": {
+            "formatted_name": "Oficina do Seu Jorge",
+            "first_name": "Jorge",
+            "last_name": "Oliveira",
+        },
+        "phones": [{"phone": "+55 11 98765-4321", "wa_id": "5511987654321", "type": "CELL"}],
+        "emails": [{"email": "jorge@oficina.example", "type": "WORK"}],
+        "org": {"company": "Oficina do Seu Jorge"},
+    }
+
+
+def _order(text: str | None) -> JSON:
+    item = {
+        "product_retailer_id": "CAFE-250",
+        "quantity": 2,
+        "item_price": 24.9,
+        "currency": "BRL",
+    }
+    order: JSON = {
+        "catalog_id": str(secrets.randbelow(10**15)),
+        "product_items": [item],
+    }
+    return {**order, "text": text} if text else order
