@@ -85,6 +85,10 @@ class CursorExpired(ValueError):
 # --- cursor -----------------------------------------------------------------------------------
 
 
+def _name(ms: int, transaction_id: str, sequence: int) -> str:
+    return f"{ms:013d}-{transaction_id}-{sequence:04d}"
+
+
 @lru_cache(maxsize=20_000)
 def _parts(name: str) -> tuple[int, str, int]:
     ms, transaction_id, sequence = name.split("-")
@@ -180,6 +184,14 @@ class Cursor:
             return [name for name in above if changed[self._slice(_parts(name)[0], self.width)]]
         return [name for name in above if not self.has(name)]
 
+    def names(self) -> list[str]:
+        """The events known, by id, to have been delivered above the watermark."""
+        return [
+            _name(ms, transaction_id, sequence)
+            for (ms, transaction_id), count in self.delivered.items()
+            for sequence in range(count)
+        ]
+
     def has(self, name: str) -> bool:
         """Whether this event is known, by id, to have been delivered."""
         ms, transaction_id, sequence = _parts(name)
@@ -258,7 +270,7 @@ def _write(events: list[RealtimeEvent]) -> None:
     stamp, transaction_id = _now_ms(), secrets.token_hex(6)
     kept = timedelta(hours=own.settings["RETENTION_HOURS"] if own else 24)
     for sequence, event in enumerate(events):
-        event.key = ndb.Key(RealtimeEvent, f"{stamp:013d}-{transaction_id}-{sequence:04d}")
+        event.key = ndb.Key(RealtimeEvent, _name(stamp, transaction_id, sequence))
         event.at = stamp
         event.expires_at = datetime.fromtimestamp(stamp / 1000, UTC).replace(tzinfo=None) + kept
     ndb.put_multi(events)
@@ -437,6 +449,7 @@ class _Hub:
     def __init__(self, settings: dict[str, Any], context: Callable[[], AbstractContextManager]):
         self.settings = settings
         self.context = context
+        self.overlap_ms = int(settings["OVERLAP_SECONDS"] * 1000)
         self.changed = threading.Condition()
         self.streams: dict[Any, _Stream] = {}
         self.closing = False
@@ -445,7 +458,8 @@ class _Hub:
         self._floor = 0  # events stamped at or before it may be missing from the ring
         self._visible: dict[str, None] = {}  # names above the watermark, in the ring's order
         self._watermark = 0
-        self._read_at = 0.0  # monotonic; 0: not yet
+        self._read_at = 0.0  # monotonic, when the newest read began; 0: not yet
+        self._read_asked = False
         self._wanted_at = 0.0
         self._inbox: deque[list[RealtimeEvent]] = deque()
         self._wake = threading.Event()
@@ -474,14 +488,26 @@ class _Hub:
                 self._visible.clear()
                 self._inbox.clear()
                 self._read_at = 0.0
-                self._watermark = self._floor = _now_ms() - self._overlap_ms()
+                self._watermark = self._floor = _now_ms() - self.overlap_ms
                 self._thread = threading.Thread(target=self._run, name=__name__, daemon=True)
                 self._thread.start()
             if not self.changed.wait_for(lambda: self._read_at, _RPC_SECONDS) or not self.alive():
                 raise TimeoutError("the event log cannot be read")
 
-    def _overlap_ms(self) -> int:
-        return int(self.settings["OVERLAP_SECONDS"] * 1000)
+    def catch_up_with(self, cursor: Cursor) -> None:
+        """Reads once more if a client has, from another process, what this one has not seen yet.
+
+        Else it would hand that client a cursor that knows less than the client does.
+        """
+        known = self._visible
+        names = cursor.names()
+        if all(name in known or _parts(name)[0] <= self._watermark for name in names):
+            return
+        asked = time.monotonic()
+        with self.changed:
+            self._read_asked = True
+            self._wake.set()
+            self.changed.wait_for(lambda: self._read_at >= asked or self.closing, _RPC_SECONDS)
 
     def _run(self) -> None:
         next_read = 0.0
@@ -492,6 +518,8 @@ class _Hub:
                     self._thread = None
                     return
             started = time.monotonic()
+            if self._read_asked:
+                self._read_asked, next_read = False, started
             try:
                 self._poll(read=started >= next_read)
             except Exception as error:  # noqa: BLE001 - the poller outlives any store failure
@@ -506,7 +534,7 @@ class _Hub:
             self._wake.clear()
 
     def _poll(self, read: bool) -> None:
-        started = _now_ms()
+        started, began = _now_ms(), time.monotonic()
         batch: dict[str, RealtimeEvent] = {}
         while self._inbox:
             batch |= {event.key.id(): event for event in self._inbox.popleft()}
@@ -531,9 +559,9 @@ class _Hub:
                 self._floor = max(self._floor, _parts(self.ring.popleft().name)[0])
             if read:
                 # The server's clock moves the watermark too: a quiet weekend expires no cursor.
-                self._watermark = max(self._watermark, started - self._overlap_ms())
+                self._watermark = max(self._watermark, started - self.overlap_ms)
                 self._visible = {n: None for n in visible if _parts(n)[0] > self._watermark}
-                self._read_at = time.monotonic()
+                self._read_at = began
             if fresh or read:
                 self._current = None
                 self.changed.notify_all()
@@ -620,6 +648,7 @@ class _Reader:
             if self._newest:  # overtaken by the ring: on from the last cursor this client got
                 self._cursor = Cursor.decode(self._newest[4 : self._newest.index(b"\n")].decode())
             self.position = None
+        self._hub.catch_up_with(self._cursor)
         found = self._hub.above(self._cursor.watermark)
         if found is None:
             return self._sent(self._page())
@@ -632,15 +661,20 @@ class _Reader:
         return blocks
 
     def _page(self) -> list[bytes]:
-        settings, had = self._hub.settings, sum(self._cursor.delivered.values())
-        reached = _now_ms() - int(settings["OVERLAP_SECONDS"] * 1000)
+        had = self._cursor.names()
+        limit = self._hub.settings["PAGE_SIZE"] + len(had)
+        position = self._hub.end
+        reached = _now_ms() - self._hub.overlap_ms
         with _context(self._hub):
-            names = _names_after(self._cursor.watermark, settings["PAGE_SIZE"] + had)
+            names = _names_after(self._cursor.watermark, limit)
             events = _in_order(_load(self._cursor.unseen(names)))
-        if len(names) == settings["PAGE_SIZE"] + had:
+        if len(names) == limit:
             reached = min(reached, _parts(names[-1])[0] - 1)
+        else:
+            # What becomes visible after this query comes into the ring after this position.
+            self.position = position
         reached = max(reached, self._cursor.watermark)
-        done = set(names) - {event.key.id() for event in events}
+        done = {*names, *had} - {event.key.id() for event in events}
         places, blocks = _id_places(len(events)), []
         for place, event in enumerate(events):
             done.add(event.key.id())
@@ -650,7 +684,8 @@ class _Reader:
                 mark = reached if missing is None else min(reached, missing - 1)
                 cursor = Cursor.of(mark, done).encode()
             blocks.append(_block(event, cursor))
-        self._cursor = Cursor.of(reached, names)
+        self._cursor = Cursor.of(reached, [*names, *had])
+        self._hub.catch_up_with(self._cursor)
         return blocks
 
     def cursor(self) -> str | None:
@@ -666,7 +701,7 @@ def _context(hub: _Hub) -> AbstractContextManager[Any]:
 
 
 def _fresh_cursor(hub: _Hub) -> Cursor:
-    watermark = _now_ms() - int(hub.settings["OVERLAP_SECONDS"] * 1000)
+    watermark = _now_ms() - hub.overlap_ms
     return Cursor.of(watermark, _names_after(watermark))
 
 
