@@ -1,0 +1,181 @@
+"""What the documents say about themselves and about the code, where it can be proved cheaply."""
+
+import inspect
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+import realtime_events
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = sorted([*ROOT.glob("docs/*.md"), *ROOT.glob("README*.md")])
+PLAN = ROOT / "docs" / "modulos.md"
+
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
+LINK = re.compile(r"\]\(([^()\s]+(?:\([^()\s]*\)[^()\s]*)*)\)")
+#: `REALTIME_EVENTS_…` as a family of names is not the name of a setting.
+SETTING = re.compile(r"\bREALTIME_EVENTS_[A-Z0-9_]*[A-Z0-9]\b")
+#: The first word of a diagram that GitHub's Mermaid knows.
+DIAGRAMS = {
+    "classDiagram", "erDiagram", "flowchart", "gantt", "graph", "pie", "sequenceDiagram",
+    "stateDiagram-v2", "timeline",
+}  # fmt: skip
+PAIRS = {")": "(", "]": "[", "}": "{"}
+ENVELOPE = {"id", "type", "conversation_id", "version", "at", "data"}
+
+each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+
+
+def prose(text: str) -> str:
+    """The text without its fenced blocks and inline code, in which `](` is no link."""
+    return re.sub(r"`[^`\n]*`", "", FENCE.sub("", text))
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return [body for name, body in FENCE.findall(text) if name == language]
+
+
+def anchors(text: str) -> set[str]:
+    """The anchors that GitHub gives a page's headings."""
+    found: set[str] = set()
+    for heading in HEADING.findall(FENCE.sub("", text)):
+        title = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading)
+        slug = re.sub(r"[^\w\- ]", "", title.strip().lower()).replace(" ", "-")
+        repeat, unique = 0, slug
+        while unique in found:
+            repeat += 1
+            unique = f"{slug}-{repeat}"
+        found.add(unique)
+    return found
+
+
+def broken_links(page: Path, text: str) -> list[str]:
+    broken = []
+    for link in LINK.findall(prose(text)):
+        if re.match(r"[a-z]+:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        if not target.exists():
+            broken.append(link)
+        elif anchor:
+            other = text if target == page else target.read_text(encoding="utf-8")
+            if anchor not in anchors(other):
+                broken.append(link)
+    return broken
+
+
+def mermaid_fault(diagram: str) -> str | None:
+    """Why this diagram cannot be drawn, as far as that shows without drawing it."""
+    lines = [line for line in diagram.splitlines() if line.strip()]
+    if not lines or lines[0].split()[0] not in DIAGRAMS:
+        return f"unknown diagram type: {lines[:1]}"
+    if lines[0].startswith("erDiagram"):  # its crow's feet are brackets without a partner
+        lines = [re.sub(r"[|}][|o](--|\.\.)[|o][|{]", "", line) for line in lines]
+    open_brackets: list[str] = []
+    for line in lines:
+        if line.count('"') % 2:
+            return f"unbalanced quotes: {line.strip()}"
+        for character in re.sub(r'"[^"]*"', "", line):
+            if character in PAIRS.values():
+                open_brackets.append(character)
+            elif character in PAIRS and (
+                not open_brackets or open_brackets.pop() != PAIRS[character]
+            ):
+                return f"unbalanced {character}: {line.strip()}"
+    return f"never closed: {open_brackets}" if open_brackets else None
+
+
+def setting_rows(text: str) -> dict[str, str]:
+    """Setting → default, from the tables whose first two columns are these."""
+    return dict(re.findall(r"^\| `(REALTIME_EVENTS_\w+)` \| ([^|]+?) \|", text, re.MULTILINE))
+
+
+def test_the_plan_is_among_the_pages():
+    assert PLAN in PAGES
+
+
+@each_page
+def test_every_relative_link_and_anchor_resolves(page):
+    assert broken_links(page, page.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize("link", ["#nowhere", "missing.md", "modulos.md#nowhere"])
+def test_a_broken_link_is_noticed(link):
+    assert broken_links(PLAN, f"# Here\n[text]({link})") == [link]
+
+
+def test_an_anchor_keeps_accents_and_drops_punctuation():
+    text = "# 1. Módulo: `realtime_events`\n# Etapas, ou fases?\n# Etapas ou fases\n"
+    assert anchors(text) == {"1-módulo-realtime_events", "etapas-ou-fases", "etapas-ou-fases-1"}
+
+
+@each_page
+def test_every_diagram_has_a_known_type_and_balanced_brackets(page):
+    diagrams = blocks(page.read_text(encoding="utf-8"), "mermaid")
+    assert [fault for fault in map(mermaid_fault, diagrams) if fault] == []
+
+
+@pytest.mark.parametrize(
+    "diagram",
+    ["flow TD\n A --> B", "flowchart TD\n A[x --> B", 'flowchart TD\n A["x] --> B', ""],
+)
+def test_a_malformed_diagram_is_noticed(diagram):
+    assert mermaid_fault(diagram)
+
+
+@each_page
+def test_every_fence_is_closed(page):
+    text = page.read_text(encoding="utf-8")
+    assert "```" not in FENCE.sub("", text)
+
+
+@each_page
+def test_every_json_example_is_json(page):
+    for example in blocks(page.read_text(encoding="utf-8"), "json"):
+        json.loads(example)
+
+
+def test_every_event_example_has_the_envelope_of_the_wire():
+    examples = [json.loads(text) for text in blocks(PLAN.read_text(encoding="utf-8"), "json")]
+    events = [example for example in examples if "at" in example]
+    wire = realtime_events.format_event("a.b", "{}", cursor=None, event_id="x", at=0).decode()
+    assert set(json.loads(wire.split("data: ", 1)[1])) == ENVELOPE
+    assert events
+    assert all(set(event) == ENVELOPE for event in events)
+
+
+def test_every_setting_the_documents_name_exists():
+    known = {f"REALTIME_EVENTS_{name}" for name in realtime_events.DEFAULTS}
+    named = {name for page in PAGES for name in SETTING.findall(page.read_text(encoding="utf-8"))}
+    assert named - known == set()
+
+
+def test_the_plan_lists_every_setting_with_its_default():
+    rows = setting_rows(PLAN.read_text(encoding="utf-8"))
+    expected = {}
+    for name, (default, *_) in realtime_events.DEFAULTS.items():
+        shown = f"`{default}`" if isinstance(default, str) else f"{default:g}".replace(".", ",")
+        expected[f"REALTIME_EVENTS_{name}"] = shown
+    assert {name: rows.get(name) for name in expected} == expected
+
+
+def test_every_name_of_the_module_in_the_plan_exists():
+    names = set(re.findall(r"\brealtime_events\.(\w+)", PLAN.read_text(encoding="utf-8")))
+    names -= {"py", "js"}
+    assert names
+    assert {name for name in names if name not in realtime_events.__all__} == set()
+
+
+@pytest.mark.parametrize("function", ["init_app", "publish", "transaction", "delete_expired"])
+def test_the_plan_shows_a_functions_parameters(function):
+    text = PLAN.read_text(encoding="utf-8")
+    shown = re.search(
+        rf"^realtime_events\.{function}\((.*?)\)(?: ->.*|\s*#.*)?$", text, re.M | re.S
+    )
+    assert shown
+    for name in inspect.signature(getattr(realtime_events, function)).parameters:
+        assert re.search(rf"\b{name}\b", shown.group(1)), name
