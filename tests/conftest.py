@@ -28,6 +28,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if "store_host" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.store)
     if config.getoption("--long"):
         return
     skip = pytest.mark.skip(reason="takes minutes: only with --long")

@@ -1,0 +1,112 @@
+"""Fixtures of the browser tests: one Chromium for all, a new context for each attendant."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+
+from tests.helpers import Store, add_attendant
+
+NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
+FLAGS = ["--no-sandbox", "--disable-quic", "--disable-background-networking"]
+ACTION_MS = 15_000  # two cores that also run the servers: patience, not speed
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "tests/browser/" in item.nodeid:
+            item.add_marker(pytest.mark.browser)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """The Chromium that CHROMIUM names (dev.py sets it), or one on PATH, or Playwright's own."""
+    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+class Attendant:
+    """A person at a browser of their own, logged in; `page` is their tab with the chat."""
+
+    def __init__(self, context: BrowserContext, url: str, username: str) -> None:
+        self.context = context
+        self.url = url
+        self.username = username
+        self.errors: list[str] = []
+        self._allowed: list[re.Pattern[str]] = []
+        self.page = self.new_tab()
+
+    def new_tab(self) -> Page:
+        """Another tab of the same browser, empty."""
+        page = self.context.new_page()
+        page.on("console", self._note_console)
+        page.on("pageerror", lambda error: self.errors.append(f"uncaught: {error}"))
+        # Playwright makes every page believe that it has focus; real tabs do not all have it.
+        session = self.context.new_cdp_session(page)
+        session.send("Emulation.setFocusEmulationEnabled", {"enabled": False})
+        return page
+
+    def log_in(self) -> None:
+        """Through the real login form, whose password is the username here."""
+        self.page.goto(f"{self.url}/login")
+        self.page.locator("input[name=username]").fill(self.username)
+        self.page.locator("input[name=password]").fill(self.username)
+        self.page.locator("form button[type=submit], form input[type=submit]").first.click()
+        self.page.wait_for_selector("body[data-cursor]")
+
+    def wait_connected(self) -> None:
+        """Wait until the page says that it gets events."""
+        self.page.wait_for_selector("html[data-connection=connected]")
+
+    def allow_errors(self, pattern: str) -> None:
+        """Console errors that match are part of the test (a cut connection logs some)."""
+        self._allowed.append(re.compile(pattern))
+
+    def unexpected_errors(self) -> list[str]:
+        """Console errors and uncaught exceptions that no `allow_errors` covers."""
+        return [
+            error
+            for error in self.errors
+            if not any(pattern.search(error) for pattern in self._allowed)
+        ]
+
+    def _note_console(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            place = message.location.get("url", "") if message.location else ""
+            self.errors.append(f"{message.text} ({place})")
+
+
+@pytest.fixture
+def attendant(chromium: Browser, store: Store) -> Iterator[Callable[..., Attendant]]:
+    """`attendant("ana", server.url)`: a logged-in attendant in a new browser context.
+
+    The account is made if it is new. A console error that the test did not allow fails it.
+    """
+    attendants: list[Attendant] = []
+    known: set[str] = set()
+
+    def log_in(username: str, url: str, *, log_in: bool = True) -> Attendant:
+        if username not in known:
+            add_attendant(store, username, password=username)
+            known.add(username)
+        context = chromium.new_context(locale="pt-BR", timezone_id="America/Sao_Paulo")
+        context.set_default_timeout(ACTION_MS)
+        person = Attendant(context, url, username)
+        attendants.append(person)
+        if log_in:
+            person.log_in()
+        return person
+
+    yield log_in
+    errors = {person.username: person.unexpected_errors() for person in attendants}
+    for person in attendants:
+        person.context.close()
+    assert not any(errors.values()), f"console errors: {errors}"
