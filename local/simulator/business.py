@@ -113,8 +113,13 @@ class Business:
                 self._deliver_soon(customer, message)
 
     def reads(self, customer: Customer) -> int:
-        """The customer reads everything that is on the phone; gives how many were new."""
+        """The customer reads everything that is on the phone; gives how many were new.
+
+        Nothing while the phone is offline: WhatsApp would only hear of it later.
+        """
         with self._phones.lock:
+            if not customer.online:
+                return 0
             new = [
                 message
                 for message in customer.messages
@@ -194,7 +199,7 @@ class Business:
                 self._timers.call_later(self._pace.read_after, lambda: self._reads_it(customer))
 
     def _reads_it(self, customer: Customer) -> None:
-        if customer.online and customer.reads:
+        if customer.reads:
             self.reads(customer)
 
     def _reach(self, customer: Customer, message: Message, state: str) -> None:

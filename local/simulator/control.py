@@ -118,9 +118,7 @@ def control_blueprint(simulator: "Simulator") -> Blueprint:
         everything = request.args.get("all", "") in ("1", "true")
         with phones.lock:
             messages = [
-                message.as_json()
-                for message in customer.messages
-                if everything or message.on_phone
+                message.as_json() for message in customer.messages if everything or message.on_phone
             ]
             now = simulator.timers.now()
             return jsonify(
@@ -198,9 +196,7 @@ def control_blueprint(simulator: "Simulator") -> Blueprint:
     return control
 
 
-def _error(
-    status: int, code: str, message: str, field: str | None = None
-) -> tuple[Response, int]:
+def _error(status: int, code: str, message: str, field: str | None = None) -> tuple[Response, int]:
     error = {"code": code, "message": message, **({"field": field} if field else {})}
     return jsonify(error=error), status
 

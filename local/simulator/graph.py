@@ -40,14 +40,12 @@ def check_send(payload: JSON) -> JSON:
     if kind not in _TYPES:
         names = ", ".join(name.upper() for name in _TYPES)
         raise GraphError(
-            100, message=f"(#100) Param type must be one of {{{names}}} - got \"{kind}\"."
+            100, message=f'(#100) Param type must be one of {{{names}}} - got "{kind}".'
         )
     body: Any = payload.get(kind)
     if not body or type(body) is not (list if kind == "contacts" else dict):
         raise GraphError(131008, f"Required parameter '{kind}' is missing.")
     _CHECKS.get(kind, _check_nothing)(body)
-    if kind in _MEDIA and bool(body.get("id")) == bool(body.get("link")):
-        raise GraphError(131008, f"Parameter '{kind}' needs either 'id' or 'link'.")
     data = payload.get("biz_opaque_callback_data")
     if data is not None and (not isinstance(data, str) or len(data) > MAX_CALLBACK_DATA):
         raise GraphError(
@@ -82,12 +80,18 @@ def _needs(*names: str) -> Callable[[JSON], None]:
     return check
 
 
+def _check_media(body: JSON) -> None:
+    if bool(body.get("id")) == bool(body.get("link")):
+        raise GraphError(131008, "Either 'id' or 'link' is required, and not both.")
+
+
 def _check_nothing(body: Any) -> None:
     """Types whose parts are not looked at here."""
 
 
 _CHECKS: dict[str, Callable[[Any], None]] = {
     "text": _check_text,
+    **dict.fromkeys(_MEDIA, _check_media),
     "reaction": _needs("message_id", "emoji"),
     "template": _needs("name", "language"),
     "location": _needs("latitude", "longitude"),

@@ -67,9 +67,7 @@ class MediaStore:
         """What Graph answers for a media id, with an address good for five minutes."""
         ticket = secrets.token_urlsafe(24)
         with self._lock:
-            self._tickets = {
-                key: value for key, value in self._tickets.items() if value[1] > now
-            }
+            self._tickets = {key: value for key, value in self._tickets.items() if value[1] > now}
             self._tickets[ticket] = (stored.id, now + URL_SECONDS)
         return {
             "url": f"{base_url}/whatsapp_business/attachments/?mid={stored.id}&hash={ticket}",

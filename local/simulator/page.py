@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, abort, jsonify, render_template
 
+from local.simulator.errors import CODES
 from local.simulator.openapi import description
-from local.simulator.switches import KNOWN_CODES, SWITCHES
+from local.simulator.switches import SWITCHES
 
 if TYPE_CHECKING:
     from local.simulator.simulator import Simulator
@@ -19,16 +20,22 @@ def page_blueprint(simulator: "Simulator") -> Blueprint:
 
     @page.get("/")
     def phone() -> str:
-        return render_template("phone.html", switches=SWITCHES, codes=KNOWN_CODES)
+        return render_template("phone.html")
 
     @page.get("/phone/switches.json")
     def switch_table() -> Response:
-        return jsonify(
-            {
-                name: {"label": one.label, "default": one.default, "example": one.example}
-                for name, one in SWITCHES.items()
+        """What the panel of faults is drawn from."""
+        rows = {
+            name: {
+                "label": one.label,
+                "description": one.description,
+                "default": one.default,
+                "example": one.example,
+                "schema": one.schema,
             }
-        )
+            for name, one in SWITCHES.items()
+        }
+        return jsonify(codes={str(code): CODES[code][1] for code in sorted(CODES)}, switches=rows)
 
     @page.get("/phone/media/<digits:media_id>")
     def media(media_id: str) -> Response:

@@ -10,8 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from local.simulator.errors import CODES
-
 __all__ = ["SWITCHES", "InvalidInput", "Refusal", "Switch", "Switches"]
 
 JSON = dict[str, Any]
@@ -140,8 +138,12 @@ _TIMEOUT = {
 }
 
 
-def _properties(*names: str) -> JSON:
-    return {"type": ["object", "null"], "properties": {name: {} for name in names}}
+def _object(**properties: JSON) -> JSON:
+    return {"type": ["object", "null"], "properties": properties}
+
+
+_WHOLE: JSON = {"type": "integer"}
+_TEXT: JSON = {"type": "string"}
 
 
 SWITCHES: dict[str, Switch] = {
@@ -159,12 +161,14 @@ SWITCHES: dict[str, Switch] = {
         "Embaralhar a cada (updates)", 10,
     ),
     "webhook_batch": Switch(
-        None, _optional(_batch), _properties("size", "wait_ms"),
+        None, _optional(_batch), _object(size=_WHOLE, wait_ms=_WHOLE),
         "Collect up to size updates, or wait_ms milliseconds, into one POST. A bare number is "
         "the size.", "Agrupar em um POST", {"size": 100, "wait_ms": 1000},
     ),
     "webhook_lose": Switch(
-        None, _optional(_record(_LOSS)), _properties("share", "next", "what"),
+        None, _optional(_record(_LOSS)), _object(
+            share={"type": "number"}, next=_WHOLE, what={"enum": ["messages", "statuses", "both"]}
+        ),
         "Lose the next n updates and then a share of them (0 to 1) for good; what: messages, "
         "statuses or both.", "Perder webhooks", {"share": 0.3, "next": 0, "what": "statuses"},
     ),
@@ -175,12 +179,13 @@ SWITCHES: dict[str, Switch] = {
     ),
     "refuse_next": Switch(
         None, _optional(_record(_REFUSAL, ("code",))),
-        _properties("code", "times", "http_status", "details"),
+        _object(code=_WHOLE, times=_WHOLE, http_status=_WHOLE, details=_TEXT),
         "The next sends are refused at once, with Meta's error body.", "Recusar o próximo envio",
         {"code": 131056, "times": 1},
     ),
     "fail_next": Switch(
-        None, _optional(_record(_FAILURE, ("code",))), _properties("code", "times", "details"),
+        None, _optional(_record(_FAILURE, ("code",))),
+        _object(code=_WHOLE, times=_WHOLE, details=_TEXT),
         "The next sends are accepted (200) and then get the status failed.",
         "Falhar depois de aceitar", {"code": 131047, "times": 1},
     ),
@@ -194,7 +199,8 @@ SWITCHES: dict[str, Switch] = {
         "API fora do ar", "503",
     ),
     "graph_timeout": Switch(
-        None, _optional(_record(_TIMEOUT)), _properties("process", "seconds", "times"),
+        None, _optional(_record(_TIMEOUT)),
+        _object(process={"type": "boolean"}, seconds={"type": "number"}, times=_WHOLE),
         "A send gets no answer for so many seconds, then the connection closes; process says "
         "whether it was carried out all the same. Without times: until switched off.",
         "API sem resposta", {"process": True, "seconds": 30},
@@ -311,6 +317,3 @@ class Switches:
                 if value["times"] <= 0:
                     self._values[name] = None
             return dict(value)
-
-
-KNOWN_CODES = tuple(sorted(CODES))  # what the page offers for the refusing switches

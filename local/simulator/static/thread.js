@@ -1,0 +1,95 @@
+// The conversation on the customer's phone. Whatever people wrote goes in by textContent only.
+
+import { clock, element } from "./people.js";
+
+const DAY = new Intl.DateTimeFormat("pt-BR", { day: "numeric", month: "long", year: "numeric" });
+const TICKS = { sent: "✓", delivered: "✓✓", read: "✓✓" };
+const TICK_LABELS = { sent: "Enviada", delivered: "Entregue", read: "Lida pela empresa" };
+const STATES = {
+  accepted: "aceita pela API",
+  sent: "enviada, a caminho do celular",
+  delivered: "entregue",
+  read: "lida",
+  failed: "não chegou",
+};
+
+function content(message) {
+  const { type, body } = message;
+  const text = element("span", { className: "text", text: message.text });
+  if (type === "image" || type === "sticker") {
+    if (!body.id) return [text];
+    const picture = element("img", {
+      className: type, src: `/phone/media/${body.id}`, alt: type === "image" ? "Foto" : "Figurinha",
+    });
+    return body.caption ? [picture, element("span", { className: "text", text: body.caption })] : [picture];
+  }
+  if (type === "audio" && body.id) {
+    return [element("audio", { controls: "", preload: "none", src: `/phone/media/${body.id}` })];
+  }
+  if (type === "document" && body.id) {
+    return [element("a", { href: `/phone/media/${body.id}`, target: "_blank", rel: "noopener", text: message.text })];
+  }
+  return [text];
+}
+
+function quote(message, byId) {
+  if (!message.reply_to) return [];
+  const target = byId.get(message.reply_to);
+  return [element("span", { className: "quote", text: target ? target.text : "Mensagem" })];
+}
+
+function meta(message) {
+  if (message.author === "customer") {
+    const ticks = element("span", {
+      className: `ticks ${message.status}`, text: TICKS[message.status] ?? "", title: TICK_LABELS[message.status],
+      "aria-label": TICK_LABELS[message.status],
+    });
+    return element("span", { className: "meta" }, element("time", { text: clock(message.at) }), ticks);
+  }
+  const state = message.error ? `${STATES.failed} (${message.error.code})` : STATES[message.status];
+  return element("span", { className: "meta" },
+    element("span", { className: "state", text: state }), element("time", { text: clock(message.at) }));
+}
+
+function actions(message, on) {
+  const make = (text, label, act) => {
+    const button = element("button", { type: "button", text, "aria-label": label, title: label });
+    button.addEventListener("click", act);
+    return button;
+  };
+  return element("span", { className: "actions" },
+    make("↩", "Responder", () => on.reply(message)),
+    make("👍", "Reagir com 👍", () => on.react(message, "👍")),
+    make("❤️", "Reagir com ❤️", () => on.react(message, "❤️")));
+}
+
+function bubble(message, byId, on) {
+  const reactions = Object.values(message.reactions);
+  return element(
+    "div",
+    {
+      className: `bubble ${message.author}${message.on_phone ? "" : " away"} ${message.type}`,
+      "data-message-id": message.id,
+      "data-state": message.status,
+    },
+    ...quote(message, byId), ...content(message), meta(message),
+    ...(reactions.length ? [element("span", { className: "reactions", text: reactions.join("") })] : []),
+    ...(message.on_phone ? [actions(message, on)] : []),
+  );
+}
+
+export function drawThread(thread, messages, on) {
+  const atEnd = thread.scrollHeight - thread.scrollTop - thread.clientHeight < 60;
+  const byId = new Map(messages.map((message) => [message.id, message]));
+  const parts = [];
+  let day = "";
+  for (const message of messages) {
+    const itsDay = DAY.format(new Date(message.at * 1000));
+    if (itsDay !== day) parts.push(element("div", { className: "day", text: itsDay }));
+    day = itsDay;
+    parts.push(bubble(message, byId, on));
+  }
+  if (!parts.length) parts.push(element("p", { className: "empty", text: "Escreva a primeira mensagem à empresa." }));
+  thread.replaceChildren(...parts);
+  if (atEnd) thread.scrollTop = thread.scrollHeight;
+}
