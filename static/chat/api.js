@@ -1,0 +1,91 @@
+/** The chat's HTTP API. Answers are plain objects; what goes wrong is an `ApiError`. */
+
+/** A read that takes longer is given up and can be tried again. */
+const READ_TIMEOUT_MS = 20_000;
+/** Sending may wait for the store; trying again is safe, so this can be generous. */
+const WRITE_TIMEOUT_MS = 40_000;
+
+/**
+ * status: HTTP status, 0 when there was no answer. `unavailable`: nothing was decided (no answer,
+ * a server in trouble), so the same request may be tried again as it is.
+ */
+export class ApiError extends Error {
+  constructor(message, { status = 0, code = "unavailable", field = null } = {}) {
+    super(message);
+    this.name = "ApiError";
+    this.status = status;
+    this.code = code;
+    this.field = field;
+  }
+
+  get unavailable() {
+    return this.status === 0 || this.status === 408 || this.status === 429 || this.status >= 500;
+  }
+}
+
+export class Api {
+  #csrfToken;
+  #onLogin;
+
+  /** `onLogin` is called when the server says that nobody is logged in (401). */
+  constructor({ csrfToken, onLogin }) {
+    this.#csrfToken = csrfToken;
+    this.#onLogin = onLogin;
+  }
+
+  conversations(before = null) {
+    return this.#read("/api/conversations", { before });
+  }
+
+  async conversation(id) {
+    return (await this.#read(`/api/conversations/${encodeURIComponent(id)}`)).conversation;
+  }
+
+  async versions() {
+    return (await this.#read("/api/conversations/versions")).versions;
+  }
+
+  messages(id, before = null) {
+    return this.#read(`/api/conversations/${encodeURIComponent(id)}/messages`, { before });
+  }
+
+  /** Idempotent by `client_id`: the same request again answers the same message. */
+  send(id, { client_id, text, reply_to = null }) {
+    const body = reply_to ? { client_id, text, reply_to } : { client_id, text };
+    return this.#request(`/api/conversations/${encodeURIComponent(id)}/messages`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", "X-CSRFToken": this.#csrfToken },
+      body: JSON.stringify(body),
+      signal: AbortSignal.timeout(WRITE_TIMEOUT_MS),
+    });
+  }
+
+  #read(path, query = {}) {
+    const given = Object.entries(query).filter(([, value]) => value !== null);
+    const search = given.length ? `?${new URLSearchParams(given)}` : "";
+    return this.#request(path + search, { signal: AbortSignal.timeout(READ_TIMEOUT_MS) });
+  }
+
+  async #request(path, options) {
+    let response;
+    let body;
+    try {
+      response = await fetch(path, {
+        ...options,
+        credentials: "same-origin",
+        cache: "no-store",
+        headers: { Accept: "application/json", ...options.headers },
+      });
+      body = await response.json().catch(() => null);
+    } catch {
+      throw new ApiError("Sem resposta do servidor.");
+    }
+    if (response.status === 401) this.#onLogin();
+    if (response.ok && body) return body;
+    throw new ApiError(body?.error?.message ?? "O servidor não respondeu como esperado.", {
+      status: response.ok ? 0 : response.status,
+      code: body?.error?.code,
+      field: body?.error?.field,
+    });
+  }
+}

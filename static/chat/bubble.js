@@ -1,0 +1,110 @@
+/** One message as a bubble. Parts are changed in place, so that selected text stays selected. */
+
+import { ICONS, actionButton, el, icon, setAttribute, setHidden, setText } from "./dom.js";
+import { clockTime, isOnlyEmoji } from "./format.js";
+import { richTextNodes } from "./rich_text.js";
+
+/** What failed, as shown under the bubble: {text, action, label}, or null when nothing did. */
+export function problemOf(message) {
+  if (message.delivery === "unsent") {
+    return {
+      text: "Não enviada: sem resposta do servidor.",
+      action: "retry",
+      label: "Tentar de novo",
+    };
+  }
+  if (message.delivery !== "refused" && message.status !== "failed") return null;
+  const reason = message.error?.message;
+  return {
+    text: reason ? `Não enviada: ${reason}` : "Não enviada.",
+    action: "copy",
+    label: "Copiar para o campo de mensagem",
+  };
+}
+
+/** Makes the bubble of a thread item; `update` shows another state of the same message. */
+export function createBubble() {
+  const parts = {
+    author: el("span", "bubble-author"),
+    quote: actionButton("quote", "jump", ""),
+    quoteAuthor: el("span", "quote-author"),
+    quoteText: el("span", "quote-text"),
+    placeholder: el("span", "bubble-placeholder"),
+    text: el("span", "bubble-text"),
+    time: el("time", "bubble-time"),
+    problemText: el("span", "problem-text"),
+    problemAction: actionButton("link-button", "", ""),
+  };
+  parts.text.dir = "auto";
+  parts.quote.append(parts.quoteAuthor, parts.quoteText);
+  const meta = el("span", "bubble-meta", parts.time);
+  const body = el("div", "bubble-body", parts.placeholder, parts.text);
+  const bubble = el("div", "bubble", parts.author, parts.quote, body, meta);
+  parts.problem = el("div", "problem", icon(ICONS.alert), parts.problemText, parts.problemAction);
+  const node = el("div", "message", bubble, parts.problem);
+  node.setAttribute("role", "group");
+  let shown = null;
+  return {
+    node,
+    update(item, customerName) {
+      if (shown?.item.message === item.message && shown.item.startsRun === item.startsRun
+          && shown.item.author === item.author && shown.customerName === customerName) return;
+      updateBubble(node, parts, item, customerName);
+      shown = { item, customerName };
+    },
+  };
+}
+
+function updateBubble(node, parts, { message, startsRun, author }, customerName) {
+  const own = message.direction === "out";
+  const sentAt = new Date(message.sent_at);
+  const problem = problemOf(message);
+  const pending = message.delivery === "pending";
+  node.dataset.messageId = message.id;
+  setAttribute(node, "aria-label", label(message, own, sentAt, customerName, pending));
+  setAttribute(node, "aria-busy", pending ? "true" : null);
+  node.classList.toggle("out", own);
+  node.classList.toggle("in", !own);
+  node.classList.toggle("starts-run", startsRun);
+  node.classList.toggle("pending", pending);
+  node.classList.toggle("failed", problem !== null);
+
+  setHidden(parts.author, !author);
+  setText(parts.author, author ?? "");
+  updateQuote(parts, message.reply_to);
+
+  const text = message.text ?? "";
+  const placeholder = message.placeholder || (text ? "" : "Mensagem");
+  setHidden(parts.placeholder, !placeholder);
+  setText(parts.placeholder, placeholder);
+  setHidden(parts.text, !text);
+  if (parts.text.dataset.source !== text) {
+    parts.text.dataset.source = text; // what is drawn, so that drawing the same again is skipped
+    parts.text.replaceChildren(...richTextNodes(text));
+    parts.text.classList.toggle("only-emoji", isOnlyEmoji(text));
+  }
+  setText(parts.time, clockTime(sentAt));
+  setAttribute(parts.time, "datetime", message.sent_at);
+
+  setHidden(parts.problem, problem === null);
+  if (problem) {
+    setText(parts.problemText, problem.text);
+    setText(parts.problemAction, problem.label);
+    parts.problemAction.dataset.action = problem.action;
+  }
+}
+
+function updateQuote(parts, quoted) {
+  setHidden(parts.quote, !quoted);
+  if (!quoted) return;
+  parts.quote.dataset.quotedId = quoted.id ?? "";
+  setText(parts.quoteAuthor, quoted.author_name ?? "");
+  setHidden(parts.quoteAuthor, !quoted.author_name);
+  setText(parts.quoteText, quoted.text || "Mensagem");
+  setAttribute(parts.quote, "aria-label", `Resposta a: ${quoted.text || "mensagem"}`);
+}
+
+function label(message, own, sentAt, customerName, pending) {
+  const who = own ? (message.author?.name ?? "Você") : customerName;
+  return `${who}, ${clockTime(sentAt)}${pending ? ", enviando" : ""}`;
+}

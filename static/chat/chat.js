@@ -1,0 +1,252 @@
+/** Wires the screen: state, network, views and the realtime stream. Nothing is decided here. */
+
+import { startRealtime } from "../realtime_events.js";
+import { Api } from "./api.js";
+import { createAvatar, updateAvatar } from "./avatar.js";
+import { Composer } from "./composer.js";
+import { ConnectionBanner } from "./connection_banner.js";
+import { setAttribute, setHidden, setText } from "./dom.js";
+import { Drafts, tabStorage } from "./drafts.js";
+import { displayName, previewText, windowState } from "./format.js";
+import { ListView } from "./list_view.js";
+import { Loader } from "./loader.js";
+import { Sender } from "./sending.js";
+import { ChatStore } from "./store.js";
+import { ThreadHeader } from "./thread_header.js";
+import { threadDays } from "./thread_items.js";
+import { ThreadView } from "./thread_view.js";
+
+/** Labels such as "Ontem" and the 24-hour window change with time alone. */
+const CLOCK_MS = 20_000;
+/** A hidden tab has no animation frames; it draws after this much instead. */
+const HIDDEN_FRAME_MS = 100;
+/** A quote of an old message is looked for this many pages up. */
+const MAX_JUMP_PAGES = 20;
+
+const { cursor, userId, userName } = document.body.dataset;
+const app = document.querySelector(".app");
+const pane = document.querySelector(".thread-pane");
+const emptyPane = document.querySelector(".empty-pane");
+const liveRegion = document.querySelector(".live-region");
+const storage = tabStorage();
+
+let shownId = null; // the conversation on screen, to notice when the store moved on to another
+let emptyNotice = null; // why the conversation asked for is not shown
+let frame = null; // the drawing that is due
+
+const goToLogin = () => {
+  location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
+};
+
+const store = new ChatStore({ onChange: schedule });
+const api = new Api({
+  csrfToken: document.querySelector('meta[name="csrf-token"]').content,
+  onLogin: goToLogin,
+});
+const loader = new Loader({
+  store,
+  api,
+  noteVersion: (id, version) => realtime.noteVersion(id, version),
+  onChange: schedule,
+});
+const drafts = new Drafts(storage, userId);
+const sender = new Sender({ store, api, storage, userId, userName });
+
+const banner = new ConnectionBanner(document.querySelector(".connection-banner"), {
+  onReconnect: () => realtime.reconnect(),
+});
+const listView = new ListView(document.querySelector(".list-pane"), {
+  onSelect: (id) => open(id, { focus: true }),
+  onNeedMore: () => loader.loadMoreOfList(),
+  onRetry: () => loader.loadList(),
+});
+const header = new ThreadHeader(pane, { onBack: closeConversation });
+const threadView = new ThreadView(pane, {
+  onNeedOlder: () => loader.loadOlder(store.selectedId),
+  onRetryLoad: () => loader.retryFailed(store.selectedId),
+  onAction: actOnMessage,
+  onJump: jumpTo,
+});
+const composer = new Composer(pane, {
+  onInput: (text) => drafts.set(store.selectedId, text),
+  onSend: send,
+});
+
+const realtime = startRealtime({
+  url: "/realtime/events",
+  userId,
+  cursor,
+  onEvent: receive,
+  onReset: () => loader.refreshAll(),
+  onHole: (id) => loader.refreshConversation(id),
+  fetchVersions: () => api.versions(),
+  onState: (state) => {
+    banner.show(state);
+    if (state === "connected") loader.retryFailed(store.selectedId);
+  },
+  onLogin: goToLogin,
+});
+
+function receive(event) {
+  store.apply(event);
+  const message = event.data?.message;
+  const isNew = event.type === "message.created" && message?.direction === "in" && !event.catchUp;
+  if (isNew && store.resolve(event.conversation_id) === store.selectedId) {
+    setText(liveRegion, `${displayName(store.conversation(store.selectedId))}: ${previewText(message)}`);
+  }
+}
+
+/** Opens a conversation; one that is not in the list yet is fetched. */
+async function open(id, { focus = false } = {}) {
+  emptyNotice = null;
+  store.select(store.resolve(id));
+  render();
+  if (focus) composer.focus();
+  if (store.conversation(id)) return;
+  try {
+    await loader.loadConversation(id);
+  } catch (error) {
+    if (store.selectedId !== id) return;
+    emptyNotice = error.status === 404
+      ? "Esta conversa não existe, ou não existe mais."
+      : "Não foi possível abrir a conversa. Verifique a conexão e tente de novo.";
+    store.select(null);
+    schedule();
+  }
+}
+
+function closeConversation() {
+  const closed = store.selectedId;
+  emptyNotice = null;
+  store.select(null);
+  render();
+  listView.focusRow(closed);
+}
+
+function send(text) {
+  sender.send(store.selectedId, text);
+  render();
+  threadView.jumpToEnd();
+}
+
+function actOnMessage(action, messageId) {
+  const id = store.selectedId;
+  if (action === "retry") sender.retry(id);
+  if (action !== "copy") return;
+  const message = store.thread(id).find(messageId);
+  if (!message) return;
+  const typed = composer.text.trim();
+  composer.setText(typed ? `${composer.text}\n${message.text}` : message.text);
+  drafts.set(id, composer.text);
+  // Ours alone, never on the server: its text has gone back to where it can be mended.
+  if (message.delivery) sender.discard(id, message.client_id);
+  composer.focus();
+}
+
+async function jumpTo(messageId) {
+  const id = store.selectedId;
+  const thread = store.thread(id);
+  for (let pages = 0; pages < MAX_JUMP_PAGES; pages += 1) {
+    if (store.selectedId !== id) return;
+    if (thread.find(messageId)) {
+      render();
+      threadView.reveal(thread.find(messageId).id);
+      return;
+    }
+    const before = thread.next;
+    await loader.loadOlder(id);
+    if (thread.next === before) return; // the beginning, or no answer: nothing more to look in
+  }
+}
+
+/** One drawing for however many changes come together. */
+function schedule() {
+  if (frame !== null) return;
+  const run = () => frame !== null && render();
+  frame = { animation: requestAnimationFrame(run), timer: setTimeout(run, HIDDEN_FRAME_MS) };
+}
+
+function render() {
+  if (frame !== null) {
+    cancelAnimationFrame(frame.animation);
+    clearTimeout(frame.timer);
+    frame = null;
+  }
+  followSelection();
+  const now = new Date();
+  const id = store.selectedId;
+  listView.render({
+    rows: store.rows().map((row) => ({ ...row, draft: drafts.get(row.conversation.id) })),
+    selectedId: id,
+    state: loader.listState,
+    loaded: loader.listLoaded,
+    hasMore: loader.listNext !== null,
+    now,
+  });
+  const conversation = id === null ? null : store.conversation(id);
+  setAttribute(app, "data-open", id !== null);
+  setAttribute(app, "data-notice", emptyNotice !== null);
+  setHidden(pane, !conversation);
+  setHidden(emptyPane, Boolean(conversation));
+  if (conversation) renderConversation(conversation, now);
+  else renderEmpty(id);
+}
+
+function renderConversation(conversation, now) {
+  const { id } = conversation;
+  const thread = store.thread(id);
+  header.render(conversation);
+  composer.render({ conversationId: id, draft: drafts.get(id), window: windowState(conversation, now) });
+  threadView.render({
+    conversationId: id,
+    customerName: displayName(conversation),
+    days: threadDays(thread.messages, { now, userName }),
+    loadState: loader.threadState(id),
+    hasOlder: thread.next !== null,
+    loaded: thread.loaded,
+  });
+}
+
+function renderEmpty(id) {
+  const text = emptyNotice ?? (id === null
+    ? "Escolha uma conversa à esquerda para ler e responder."
+    : "Abrindo a conversa…");
+  setText(emptyPane.querySelector(".empty-text"), text);
+}
+
+/** The selection can change by a click, by `?c=`, or because two conversations became one. */
+function followSelection() {
+  const id = store.selectedId;
+  if (id !== shownId) {
+    const merged = shownId !== null && id !== null && store.resolve(shownId) === id;
+    if (merged) drafts.move(shownId, id);
+    shownId = id;
+    const url = new URL(location.href);
+    if (id === null) url.searchParams.delete("c");
+    else url.searchParams.set("c", id);
+    history.replaceState(history.state, "", url);
+  }
+  if (id !== null && store.conversation(id) && needsReading(id)) loader.openThread(id);
+}
+
+function needsReading(id) {
+  const thread = store.thread(id);
+  return (!thread.loaded || thread.stale) && loader.threadState(id) === "idle";
+}
+
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || event.isComposing || event.defaultPrevented) return;
+  if (store.selectedId === null || document.querySelector(":popover-open")) return;
+  closeConversation();
+});
+document.addEventListener("visibilitychange", schedule);
+setInterval(schedule, CLOCK_MS);
+
+const userAvatar = createAvatar("small");
+updateAvatar(userAvatar, { id: userId, name: userName });
+document.querySelector(".rail-user").append(userAvatar);
+
+loader.loadList();
+const wanted = new URL(location.href).searchParams.get("c");
+if (wanted) open(wanted);
+else render();

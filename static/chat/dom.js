@@ -1,0 +1,67 @@
+/** Small DOM helpers. None of them writes when nothing changes. */
+
+/** An element with classes and children; strings become text nodes. */
+export function el(tag, className = "", ...children) {
+  const node = document.createElement(tag);
+  if (className) node.className = className;
+  node.append(...children.filter((child) => child !== null));
+  return node;
+}
+
+/** A button that a click delegate finds by `data-action`. */
+export function actionButton(className, action, label) {
+  const button = el("button", className, label);
+  button.type = "button";
+  button.dataset.action = action;
+  return button;
+}
+
+export function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+/** Sets an attribute; null or false takes it away, true makes it empty. */
+export function setAttribute(node, name, value) {
+  if (value === null || value === undefined || value === false) {
+    if (node.hasAttribute(name)) node.removeAttribute(name);
+    return;
+  }
+  const text = value === true ? "" : String(value);
+  if (node.getAttribute(name) !== text) node.setAttribute(name, text);
+}
+
+export function setHidden(node, hidden) {
+  if (node.hidden !== hidden) node.hidden = hidden;
+}
+
+/** Makes `nodes` the children of `parent`, touching only those that came, went or moved. */
+export function reconcile(parent, nodes) {
+  const wanted = new Set(nodes);
+  for (const child of [...parent.childNodes]) if (!wanted.has(child)) child.remove();
+  let next = parent.firstChild;
+  for (const node of nodes) {
+    if (node === next) next = next.nextSibling;
+    else if (node.parentNode === parent && parent.moveBefore) parent.moveBefore(node, next); // keeps focus
+    else parent.insertBefore(node, next);
+  }
+}
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** A decorative icon: one path on a 24 by 24 grid. */
+export function icon(path, className = "icon") {
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("viewBox", "0 0 24 24");
+  svg.setAttribute("class", className);
+  svg.setAttribute("aria-hidden", "true");
+  const shape = document.createElementNS(SVG, "path");
+  shape.setAttribute("d", path);
+  svg.append(shape);
+  return svg;
+}
+
+export const ICONS = {
+  person: "M12 12a4.5 4.5 0 1 0 0-9 4.5 4.5 0 0 0 0 9Zm0 2.2c-4.4 0-9 2.1-9 5.3V22h18v-2.5c0-3.2-4.6-5.3-9-5.3Z",
+  alert: "M12 2a10 10 0 1 0 0 20 10 10 0 0 0 0-20Zm-1.1 5h2.2v6.5h-2.2V7Zm1.1 10.4a1.4 1.4 0 1 1 0-2.8 1.4 1.4 0 0 1 0 2.8Z",
+  spark: "M12 2l2.3 6.4L21 10.7l-6.7 2.3L12 20l-2.3-7L3 10.7l6.7-2.3L12 2Z",
+};

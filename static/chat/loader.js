@@ -1,0 +1,217 @@
+/** Fetches into the store: pages of the list and of threads, and what a gap made doubtful. */
+
+/** A refresh reads down to what was already shown, but no further than this many pages. */
+const MAX_REFRESH_PAGES = 20;
+
+export class Loader {
+  listState = "idle"; // "idle" | "loading" | "error"
+  listNext = null;
+  listLoaded = false;
+
+  #store;
+  #api;
+  #noteVersion;
+  #onChange;
+  #threadStates = new Map(); // conversation id -> "loading" | "older" | "error" | "older-error"
+
+  /** `noteVersion(id, version)`: this page holds everything of that conversation up to there. */
+  constructor({ store, api, noteVersion, onChange }) {
+    this.#store = store;
+    this.#api = api;
+    this.#noteVersion = noteVersion;
+    this.#onChange = onChange;
+  }
+
+  threadState(id) {
+    return this.#threadStates.get(id) ?? "idle";
+  }
+
+  /** The list's first page, and at a refresh every page that was already shown. */
+  async loadList() {
+    if (this.listState === "loading") return;
+    this.#setListState("loading");
+    const refresh = this.listLoaded;
+    const floor = this.#store.listFloor;
+    const before = new Map(this.#store.conversations.map((item) => [item.id, item]));
+    const seen = new Set();
+    try {
+      let page = { next: null };
+      let reached = false;
+      for (let pages = 0; !reached && pages < MAX_REFRESH_PAGES; pages += 1) {
+        page = await this.#api.conversations(page.next);
+        for (const conversation of page.conversations) seen.add(conversation.id);
+        this.#takeConversations(page.conversations);
+        reached = page.next === null || !refresh || (floor !== null && lowest(page) <= floor);
+      }
+      this.#setFloor(page);
+      if (refresh) this.#dropVanished(before, seen);
+      this.listLoaded = true;
+      this.#setListState("idle");
+    } catch (error) {
+      this.#fail(error, () => this.#setListState("error"));
+    }
+  }
+
+  async loadMoreOfList() {
+    if (this.listState !== "idle" || this.listNext === null) return;
+    this.#setListState("loading");
+    try {
+      const page = await this.#api.conversations(this.listNext);
+      this.#takeConversations(page.conversations);
+      this.#setFloor(page);
+      this.#setListState("idle");
+    } catch (error) {
+      this.#fail(error, () => this.#setListState("error"));
+    }
+  }
+
+  /** One conversation by its id; follows a merge. Throws ApiError (404: there is none). */
+  async loadConversation(id) {
+    const conversation = await this.#api.conversation(id);
+    this.#store.putConversation(conversation);
+    if (conversation.id !== id) this.#store.merge(id, conversation.id);
+    return conversation;
+  }
+
+  /** What opening a conversation needs: its newest page, or a refresh where a gap was. */
+  async openThread(id) {
+    const thread = this.#store.thread(id);
+    if (this.threadState(id) === "loading") return;
+    // Again when a further gap was reported while reading.
+    while (!thread.loaded || thread.stale) {
+      if (!(await this.#readThread(id))) return;
+    }
+  }
+
+  async loadOlder(id) {
+    const thread = this.#store.thread(id);
+    if (!thread.loaded || thread.next === null || this.threadState(id) !== "idle") return;
+    this.#setThreadState(id, "older");
+    const version = this.#store.versionOf(id);
+    try {
+      const page = await this.#api.messages(id, thread.next);
+      thread.next = page.next;
+      this.#store.putMessages(id, page.messages, version);
+      this.#setThreadState(id, "idle");
+    } catch (error) {
+      this.#fail(error, () => this.#setThreadState(id, "older-error"));
+    }
+  }
+
+  /** Tries again what failed: by hand, or because the connection is back. */
+  async retryFailed(id) {
+    const failed = id && this.threadState(id);
+    const list = this.listState === "error" ? this.loadList() : null;
+    if (failed === "error" || failed === "older-error") {
+      this.#setThreadState(id, "idle");
+      await (failed === "older-error" ? this.loadOlder(id) : this.openThread(id));
+    }
+    await list;
+  }
+
+  /** The stream lost something of this conversation: read it again. */
+  async refreshConversation(id) {
+    try {
+      const conversation = await this.loadConversation(id);
+      const thread = this.#store.knownThread(conversation.id);
+      if (thread) thread.stale = true;
+      if (thread && conversation.id === this.#store.selectedId) await this.openThread(conversation.id);
+      else this.#noteVersion(conversation.id, conversation.version);
+    } catch (error) {
+      this.#fail(error, () => {
+        if (error.status === 404) this.#store.removeConversation(id);
+      });
+    }
+  }
+
+  /**
+   * The stream lost its place: everything shown may be old. What is on screen stays meanwhile.
+   * Rejects when it could not be read, so that the stream asks again.
+   */
+  async refreshAll() {
+    for (const { id } of this.#store.conversations) {
+      const thread = this.#store.knownThread(id);
+      if (thread) thread.stale = true;
+    }
+    const selected = this.#store.selectedId;
+    await Promise.all([this.loadList(), selected && this.refreshConversation(selected)]);
+    if (this.listState === "error" || (selected && this.threadState(selected) === "error")) {
+      throw new Error("the screen could not be read again");
+    }
+  }
+
+  /** Newest page first, then on down to what was already shown, so that no gap stays inside. */
+  async #readThread(id) {
+    this.#setThreadState(id, "loading");
+    const thread = this.#store.thread(id);
+    const oldest = thread.loaded ? thread.oldest?.position : undefined;
+    const version = this.#store.versionOf(id); // read before: the answer is at least as new
+    thread.stale = false; // a gap reported from here on counts again
+    try {
+      let next = null;
+      let reached = false;
+      for (let pages = 0; !reached && pages < MAX_REFRESH_PAGES; pages += 1) {
+        const page = await this.#api.messages(id, next);
+        this.#store.putMessages(id, page.messages, version);
+        next = page.next;
+        reached = next === null || oldest === undefined || page.messages[0]?.position <= oldest;
+      }
+      thread.next = next;
+      thread.loaded = true;
+      this.#noteVersion(id, version);
+      this.#setThreadState(id, "idle");
+      return true;
+    } catch (error) {
+      thread.stale = thread.loaded;
+      this.#fail(error, () => this.#setThreadState(id, "error"));
+      return false;
+    }
+  }
+
+  #takeConversations(conversations) {
+    for (const conversation of conversations) {
+      this.#store.putConversation(conversation);
+      // With a thread here, its messages may still lack what this version holds.
+      const { id, version } = conversation;
+      const reading = this.threadState(id) === "loading";
+      if (!reading && !this.#store.knownThread(id)?.loaded) this.#noteVersion(id, version);
+    }
+  }
+
+  #setFloor(page) {
+    this.listNext = page.next;
+    this.#store.listFloor = page.next === null ? null : lowest(page);
+  }
+
+  /** Rows that stood unchanged all the while and are no longer on the server (merged meanwhile). */
+  #dropVanished(before, seen) {
+    for (const [id, conversation] of before) {
+      const untouched = this.#store.conversation(id) === conversation;
+      const inRange = (conversation.last_message?.position ?? "") >= (this.#store.listFloor ?? "");
+      if (untouched && inRange && !seen.has(id) && id !== this.#store.selectedId) {
+        this.#store.removeConversation(id);
+      }
+    }
+  }
+
+  #fail(error, show) {
+    if (error.name !== "ApiError") throw error;
+    show();
+  }
+
+  #setListState(state) {
+    this.listState = state;
+    this.#onChange();
+  }
+
+  #setThreadState(id, state) {
+    if (state === "idle") this.#threadStates.delete(id);
+    else this.#threadStates.set(id, state);
+    this.#onChange();
+  }
+}
+
+/** Position of a page's last row: rows without messages are not listed, so there is one. */
+function lowest(page) {
+  return page.conversations.at(-1)?.last_message?.position ?? "";
+}

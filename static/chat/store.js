@@ -1,0 +1,219 @@
+/**
+ * What the screen knows: conversations, threads, and which one is open. Pure state: no DOM, no
+ * network, no clock. Every event may come twice, late or out of order; the result is the same.
+ */
+
+import { previewText } from "./format.js";
+import { Thread, messageKey, withStatus } from "./thread_state.js";
+
+/** Status news of messages not seen yet wait here; a bound, as most belong to unopened chats. */
+const MAX_WAITING_STATUSES = 1000;
+
+export class ChatStore {
+  selectedId = null;
+  /** Position of the oldest row fetched; rows below it exist on the server but not here. */
+  listFloor = null;
+
+  #conversations = new Map();
+  #threads = new Map();
+  #mergedInto = new Map(); // id that no longer exists -> id that took it over
+  #waitingStatuses = new Map(); // message key -> status change
+  #onChange;
+  #localSequence = 0;
+
+  constructor({ onChange = () => {} } = {}) {
+    this.#onChange = onChange;
+  }
+
+  /** The id that stands for this one today, following merges. */
+  resolve(id) {
+    let current = id;
+    while (this.#mergedInto.has(current)) current = this.#mergedInto.get(current);
+    return current;
+  }
+
+  conversation(id) {
+    return this.#conversations.get(this.resolve(id)) ?? null;
+  }
+
+  get conversations() {
+    return [...this.#conversations.values()];
+  }
+
+  versionOf(id) {
+    return this.conversation(id)?.version ?? 0;
+  }
+
+  /** The thread of a conversation, made when it is first needed. */
+  thread(id) {
+    const resolved = this.resolve(id);
+    if (!this.#threads.has(resolved)) this.#threads.set(resolved, new Thread());
+    return this.#threads.get(resolved);
+  }
+
+  knownThread(id) {
+    return this.#threads.get(this.resolve(id)) ?? null;
+  }
+
+  select(id) {
+    if (this.selectedId === id) return;
+    this.selectedId = id;
+    this.#onChange();
+  }
+
+  /** Keeps the conversation unless a newer or equal one is known. */
+  putConversation(conversation) {
+    if (!conversation || this.#mergedInto.has(conversation.id)) return;
+    const known = this.#conversations.get(conversation.id);
+    if (known && known.version >= conversation.version) return;
+    this.#conversations.set(conversation.id, conversation);
+    this.#onChange();
+  }
+
+  removeConversation(id) {
+    if (this.#conversations.delete(id)) this.#onChange();
+  }
+
+  /** Messages of a fetched page. `version`: the conversation's, known before the request began. */
+  putMessages(id, messages, version) {
+    const thread = this.thread(id);
+    let changed = false;
+    for (const message of messages) changed = this.#putMessage(thread, message, version) || changed;
+    if (changed) this.#onChange();
+  }
+
+  /** Applies one event of the stream; types it does not know change nothing. */
+  apply(event) {
+    const data = event.data ?? {};
+    if (event.type === "message.created" || event.type === "message.updated") {
+      this.#applyMessage(event, data);
+    } else if (event.type === "message.status_changed") {
+      this.#applyStatus(event, data);
+    } else if (event.type === "conversation.updated") {
+      if (data.merged_into) this.#applyMerge(event, data);
+      this.putConversation(data.conversation);
+    }
+  }
+
+  #applyMessage(event, { message, conversation }) {
+    const id = event.conversation_id ?? message.conversation_id;
+    const resolved = this.resolve(id);
+    this.putConversation(conversation);
+    const thread = this.#threads.get(resolved);
+    if (!thread) return; // not opened yet: fetched when it is
+    const version = resolved === id ? (event.version ?? 0) : 0;
+    if (this.#putMessage(thread, message, version)) this.#onChange();
+  }
+
+  #putMessage(thread, message, version) {
+    let changed = thread.put(message, version);
+    for (const key of new Set([message.id, messageKey(message)])) {
+      const waiting = this.#waitingStatuses.get(key);
+      if (!waiting) continue;
+      this.#waitingStatuses.delete(key);
+      changed = thread.applyStatus(key, waiting) || changed;
+    }
+    return changed;
+  }
+
+  #applyStatus(event, change) {
+    const keys = [change.client_id, change.message_id].filter(Boolean);
+    const thread = this.#threads.get(this.resolve(event.conversation_id));
+    if (thread && keys.some((key) => thread.applyStatus(key, change))) {
+      this.#onChange();
+      return;
+    }
+    const key = keys[0];
+    // They can come out of order too: only the further one waits.
+    const { status, statuses, error } = withStatus(this.#waitingStatuses.get(key) ?? {}, change);
+    this.#waitingStatuses.delete(key);
+    this.#waitingStatuses.set(key, { status, statuses, error });
+    if (this.#waitingStatuses.size > MAX_WAITING_STATUSES) {
+      this.#waitingStatuses.delete(this.#waitingStatuses.keys().next().value);
+    }
+  }
+
+  #applyMerge(event, { conversation, merged_into: winner }) {
+    const loser = [event.conversation_id, conversation?.id].find((id) => id && id !== winner);
+    if (loser) this.merge(loser, winner);
+  }
+
+  /** One conversation was merged into another: its row goes, what it held moves. */
+  merge(loser, winner) {
+    if (this.resolve(loser) === this.resolve(winner)) return;
+    const oldThread = this.#threads.get(loser);
+    this.#mergedInto.set(loser, winner);
+    this.#conversations.delete(loser);
+    if (oldThread) {
+      this.#threads.delete(loser);
+      const thread = this.thread(winner);
+      thread.absorb(oldThread);
+      thread.stale = true; // the two histories interleave: fetch what is between
+    }
+    if (this.selectedId === loser) this.selectedId = this.resolve(winner);
+    this.#onChange();
+  }
+
+  /**
+   * A position for a message that has none yet: right after everything known, before whatever
+   * the server makes later. (Positions are opaque; "~" sorts after every character in them.)
+   */
+  nextLocalPosition(now) {
+    let highest = "";
+    for (const { last } of this.rows()) if (last && last.position > highest) highest = last.position;
+    this.#localSequence += 1;
+    const sequence = String(this.#localSequence).padStart(6, "0");
+    return `${highest.split("~")[0]}~${String(+now).padStart(13, "0")}-${sequence}`;
+  }
+
+  putLocal(id, message) {
+    if (this.thread(id).putLocal(message)) this.#onChange();
+  }
+
+  updateLocal(id, key, change) {
+    if (this.thread(id).updateLocal(key, change)) this.#onChange();
+  }
+
+  removeLocal(id, key) {
+    const removed = this.thread(id).removeLocal(key);
+    if (removed) this.#onChange();
+    return removed;
+  }
+
+  /** Every local message of every conversation, as [conversation id, message]. */
+  get locals() {
+    return [...this.#threads].flatMap(([id, thread]) => thread.locals.map((message) => [id, message]));
+  }
+
+  /** The list, newest first: {conversation, last} with what stands as its last message. */
+  rows() {
+    const rows = [];
+    for (const conversation of this.#conversations.values()) {
+      const last = this.#lastOf(conversation);
+      if (!last && conversation.id !== this.selectedId) continue;
+      const belowFloor = this.listFloor !== null && (last?.position ?? "") < this.listFloor;
+      if (belowFloor && conversation.id !== this.selectedId) continue;
+      rows.push({ conversation, last });
+    }
+    const position = (row) => row.last?.position ?? "";
+    return rows.sort((a, b) => (position(a) < position(b) ? 1 : position(a) > position(b) ? -1 : 0));
+  }
+
+  /** The row's last message, or a newer one of the thread (own sends show before the event). */
+  #lastOf(conversation) {
+    const last = conversation.last_message;
+    const newest = this.#threads.get(conversation.id)?.newest;
+    if (!newest || (last && last.position > newest.position)) return last ?? null;
+    if (last && last.id === newest.id) return { ...last, status: newest.status };
+    return {
+      id: newest.id,
+      text: previewText(newest),
+      direction: newest.direction,
+      author_name: newest.author?.name ?? null,
+      sent_at: newest.sent_at,
+      position: newest.position,
+      status: newest.status,
+      delivery: newest.delivery,
+    };
+  }
+}

@@ -1,0 +1,137 @@
+/**
+ * The messages of one conversation. Pure state: no DOM, no network.
+ *
+ * A message is known by its `client_id` (ours) or its `id`, so the bubble drawn while sending and
+ * the server's message are one entry. Messages carry no version of their own: each is kept with
+ * the version of the conversation it was seen at, and older news never replaces newer.
+ *
+ * A local message has `delivery`: "pending" (on its way to our server), "unsent" (our server did
+ * not answer: trying again is safe, the client_id makes it idempotent) or "refused" (our server
+ * answered no). The server's message has none.
+ */
+
+/** Higher wins, so that news arriving late or twice never turns a status back. */
+const STATUS_RANK = { sending: 0, sent: 1, failed: 2, delivered: 3, read: 4, played: 5 };
+
+const rank = (status) => STATUS_RANK[status] ?? -1;
+
+export const messageKey = (message) => message.client_id || message.id;
+
+export const isLocal = (message) => message.delivery !== undefined;
+
+/** The message with a status change applied; the same object when that changes nothing. */
+export function withStatus(message, { status, statuses, error }) {
+  if (rank(status) < rank(message.status)) return message;
+  const changed = { ...message, status, error: error ?? null };
+  if (statuses) changed.statuses = statuses;
+  return sameData(changed, { ...message, error: message.error ?? null }) ? message : changed;
+}
+
+export function sameData(a, b) {
+  return a === b || JSON.stringify(a) === JSON.stringify(b);
+}
+
+export class Thread {
+  /** The newest page has been fetched. */
+  loaded = false;
+  /** Something may be missing (the stream had a gap): fetch again before showing as complete. */
+  stale = false;
+  /** What to pass as `before` for the page above, null at the beginning of the conversation. */
+  next = null;
+
+  #entries = new Map(); // message key -> {message, version}
+  #sorted = null;
+
+  /** All messages, oldest first. */
+  get messages() {
+    this.#sorted ??= [...this.#entries.values()]
+      .map((entry) => entry.message)
+      .sort((a, b) => (a.position < b.position ? -1 : a.position > b.position ? 1 : 0));
+    return this.#sorted;
+  }
+
+  get newest() {
+    return this.messages.at(-1) ?? null;
+  }
+
+  /** The oldest message that came from the server. */
+  get oldest() {
+    return this.messages.find((message) => !isLocal(message)) ?? null;
+  }
+
+  get locals() {
+    return this.messages.filter(isLocal);
+  }
+
+  find(key) {
+    const direct = this.#entries.get(key)?.message;
+    return direct ?? this.messages.find((message) => message.id === key) ?? null;
+  }
+
+  /** A message from the server, seen at this conversation version. True when something changed. */
+  put(message, version) {
+    const key = messageKey(message);
+    const entry = this.#entries.get(key);
+    if (!entry || isLocal(entry.message)) return this.#set(key, message, version);
+    const [older, newer] = version >= entry.version ? [entry.message, message] : [message, entry.message];
+    // The status moves by its own events, which have no version: keep the further one.
+    const merged = rank(older.status) > rank(newer.status)
+      ? { ...newer, status: older.status, error: older.error ?? null }
+      : newer;
+    return this.#set(key, merged, Math.max(version, entry.version));
+  }
+
+  /** A message of this page that the server has not confirmed. */
+  putLocal(message) {
+    const key = messageKey(message);
+    const entry = this.#entries.get(key);
+    if (entry && !isLocal(entry.message)) return false;
+    return this.#set(key, message, -1);
+  }
+
+  /** Changes a local message; false when the server's message has already taken its place. */
+  updateLocal(key, change) {
+    const message = this.#entries.get(key)?.message;
+    if (!message || !isLocal(message)) return false;
+    return this.#set(key, { ...message, ...change }, -1);
+  }
+
+  removeLocal(key) {
+    const message = this.#entries.get(key)?.message;
+    if (!message || !isLocal(message)) return null;
+    this.#entries.delete(key);
+    this.#sorted = null;
+    return message;
+  }
+
+  /** True when the message is known here (changed or not). */
+  applyStatus(key, change) {
+    const message = this.find(key);
+    if (!message || isLocal(message)) return false;
+    const changed = withStatus(message, change);
+    if (changed !== message) {
+      const entryKey = messageKey(message);
+      this.#set(entryKey, changed, this.#entries.get(entryKey).version);
+    }
+    return true;
+  }
+
+  /** Takes over another thread's messages (its conversation was merged into this one). */
+  absorb(other) {
+    for (const { message } of other.#entries.values()) {
+      if (isLocal(message)) this.putLocal(message);
+      else this.put(message, 0); // the other conversation counted versions of its own
+    }
+  }
+
+  #set(key, message, version) {
+    const entry = this.#entries.get(key);
+    if (entry && sameData(entry.message, message)) {
+      entry.version = version;
+      return false;
+    }
+    this.#entries.set(key, { message, version });
+    this.#sorted = null;
+    return true;
+  }
+}
