@@ -223,7 +223,8 @@ def _project(query: Query, message: Any) -> None:
         raise Invalid("cannot project a property multiple times")
     if {name for name, _ in query.equalities}.intersection(names):
         raise Invalid("cannot use projection on a property with an equality filter")
-    query.sort += [(name, False) for name in query.projection if name not in dict(query.sort)]
+    unsorted = sorted(set(query.projection) - set(dict(query.sort)))
+    query.sort += [(name, False) for name in unsorted]
 
 
 def cursor(query: Query, position: Position | None) -> bytes:
@@ -252,7 +253,7 @@ def _read_cursor(query: Query, data: bytes) -> Position | None:
         size = int.from_bytes(body[at : at + 4], "big")
         parts.append(body[at + 4 : at + 4 + size])
         at += 4 + size
-    if body[: len(shape)] != shape or len(parts) not in (0, len(query.sort) + 1):
+    if parts and (body[: len(shape)] != shape or len(parts) != len(query.sort) + 1):
         raise Invalid("cursor does not match query")
     return tuple(parts)
 
