@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import math
 import re
 from pathlib import Path
 
@@ -161,6 +162,28 @@ def test_the_plan_lists_every_setting_with_its_default():
         shown = f"`{default}`" if isinstance(default, str) else f"{default:g}".replace(".", ",")
         expected[f"REALTIME_EVENTS_{name}"] = shown
     assert {name: rows.get(name) for name in expected} == expected
+
+
+def test_the_plan_lists_every_limit():
+    text = PLAN.read_text(encoding="utf-8")
+    for name, (default, *allowed) in realtime_events.DEFAULTS.items():
+        row = re.search(rf"^\| `REALTIME_EVENTS_{name}` \| [^|]+ \| ([^|]+) \|", text, re.M)
+        assert row, name
+        if isinstance(default, str):
+            assert re.findall(r"`(\w+)`", row[1]) == allowed
+        else:
+            low, high = (f"{limit:g}".replace(".", ",") for limit in allowed)
+            assert row[1].endswith(f"de {low} a {high}".replace("1e+05", "100000")), name
+
+
+def test_the_plan_gives_the_browsers_times_as_they_are():
+    source = (ROOT / "static" / "realtime_events.js").read_text(encoding="utf-8")
+    constants = dict(re.findall(r"^const ([A-Z_]+) = ([\d_ *]+);", source, re.MULTILINE))
+    rows = re.findall(r"^\| `([A-Z_]+)` \| ([\d,]+) s \|", PLAN.read_text(encoding="utf-8"), re.M)
+    assert rows
+    for name, shown in rows:
+        factors = (int(factor) for factor in constants[name].split("*"))
+        assert float(shown.replace(",", ".")) * 1000 == math.prod(factors), name
 
 
 def test_every_name_of_the_module_in_the_plan_exists():
