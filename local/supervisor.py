@@ -37,6 +37,7 @@ from local.processes import (
 DEFAULT_PORT = 8080
 DATA = Path(".data")
 LOCK = "lock"
+STORE_SECONDS = 120.0  # gcloud and a Java runtime on a busy machine
 SAMPLE_SECONDS = 120.0
 # Grace at stop: the chat's streams end themselves within a second.
 STOP_SECONDS = 5.0
@@ -127,7 +128,6 @@ class Supervisor:
         self._options = options
         self._environ = dict(environ)
         self._parts: list[Part] = []
-        self._stack = ExitStack()
         self._ended: queue.SimpleQueue[Part] = queue.SimpleQueue()
         self._printing = threading.Lock()
 
@@ -180,23 +180,14 @@ class Supervisor:
             self._say(f"Store:      {self._environ['DATASTORE_EMULATOR_HOST']} (already set)")
             return
         if self._options.store == "google":
-            from local import google_emulator
-
-            emulator = google_emulator.start(
-                f"127.0.0.1:{free_port()}", self._environ["GOOGLE_CLOUD_PROJECT"]
-            )
-            self._stack.callback(emulator.stop)
-            self._environ["DATASTORE_EMULATOR_HOST"] = emulator.host_port
+            project = self._environ["GOOGLE_CLOUD_PROJECT"]
+            args = ["--host-port", f"127.0.0.1:{free_port()}", "--project", project]
+            store = self._part("store", "local.google_emulator", *args)
         else:
-            store = self._part(
-                "store",
-                "local.datastore",
-                "--host-port",
-                "127.0.0.1:0",
-                "--data",
-                str(self._options.data / "datastore"),
-            )
-            self._environ["DATASTORE_EMULATOR_HOST"] = store.wait_for_line("ready ")
+            data = str(self._options.data / "datastore")
+            args = ["--host-port", "127.0.0.1:0", "--data", data]
+            store = self._part("store", "local.datastore", *args)
+        self._environ["DATASTORE_EMULATOR_HOST"] = store.wait_for_line("ready ", STORE_SECONDS)
 
     def _fill_empty_store(self) -> None:
         """Sample conversations and the two logins; local.sample_data leaves a used store alone."""
@@ -271,7 +262,6 @@ class Supervisor:
             signal.signal(number, signal.SIG_IGN)
         for part in reversed(self._parts):
             part.stop(STOP_SECONDS)
-        self._stack.close()
 
     # Printing
 
