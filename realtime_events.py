@@ -425,7 +425,7 @@ def _in_order(events: list[RealtimeEvent]) -> list[RealtimeEvent]:
 
 def _id_places(count: int) -> set[int]:
     """Which of a batch's events carry an `id:`: all of a small batch, always the last."""
-    return set(range(count - 1, -1, -(1 + count // _IDS_PER_BATCH)))
+    return set(range(count - 1, -1, -max(1, -(-count // _IDS_PER_BATCH))))
 
 
 # --- one poller a process ---------------------------------------------------------------------
@@ -503,6 +503,10 @@ class _Hub:
         names = cursor.names()
         if all(name in known or _parts(name)[0] <= self._watermark for name in names):
             return
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Reads once more, now: what was visible before this call is in the ring after it."""
         asked = time.monotonic()
         with self.changed:
             self._read_asked = True
@@ -514,7 +518,7 @@ class _Hub:
         while True:
             with self.changed:
                 idle = time.monotonic() - self._wanted_at > _LINGER_SECONDS
-                if self.closing or (idle and not self.streams):
+                if self.closing or (self._read_at and idle and not self.streams):
                     self._thread = None
                     return
             started = time.monotonic()
@@ -579,12 +583,15 @@ class _Hub:
             skip = position - (self.end - len(self.ring))
             return (list(islice(self.ring, skip, None)), self.end) if skip >= 0 else None
 
-    def above(self, watermark: int) -> tuple[list[_Entry], int] | None:
-        """The ring's entries stamped after it, and the newest position; None if some may lack."""
+    def above(self, watermark: int) -> tuple[list[_Entry], int, str] | None:
+        """The ring's entries stamped after it, the newest position, and the cursor there.
+
+        None if the ring may lack some.
+        """
         with self.changed:
             if watermark < self._floor:
                 return None
-            return [e for e in self.ring if _parts(e.name)[0] > watermark], self.end
+            return [e for e in self.ring if _parts(e.name)[0] > watermark], *self.cursor()
 
     def wait(self, stream: _Stream, position: int, seconds: float) -> None:
         """Until there is something after `position`, or the stream is to end, or time is up."""
@@ -610,12 +617,12 @@ class _Hub:
             stream = self.streams[key] = _Stream()
             return stream
 
-    def release(self, key: Any, stream: _Stream) -> None:
+    def release(self, key: Any, stream: _Stream | None) -> None:
         """Gives the place back; any number of times."""
         with self.changed:
-            self._wanted_at = time.monotonic()
-            if self.streams.get(key) is stream:
+            if stream is not None and self.streams.get(key) is stream:
                 del self.streams[key]
+                self._wanted_at = time.monotonic()
 
     def close(self) -> None:
         """Ends every stream, at once."""
@@ -649,15 +656,22 @@ class _Reader:
                 self._cursor = Cursor.decode(self._newest[4 : self._newest.index(b"\n")].decode())
             self.position = None
         self._hub.catch_up_with(self._cursor)
-        found = self._hub.above(self._cursor.watermark)
-        if found is None:
+        above = self._hub.above(self._cursor.watermark)
+        if above is None:
             return self._sent(self._page())
-        wanted = set(self._cursor.unseen(entry.name for entry in found[0]))
-        self.position = found[1]
-        return self._sent([e.block for e in found[0] if e.name in wanted])
+        entries, self.position, cursor = above
+        wanted = set(self._cursor.unseen(entry.name for entry in entries))
+        blocks = [entry.block for entry in entries if entry.name in wanted]
+        if blocks and len(blocks) < len(entries):
+            # A block's own cursor need not know what this client has from another process.
+            blocks.append(_renewal(cursor))
+        return self._sent(blocks)
 
     def _sent(self, blocks: list[bytes]) -> list[bytes]:
-        self._newest = next((b for b in reversed(blocks) if b.startswith(b"id: ")), self._newest)
+        for block in reversed(blocks):
+            if block.startswith(b"id: "):
+                self._newest = block
+                break
         return blocks
 
     def _page(self) -> list[bytes]:
@@ -707,7 +721,7 @@ def _fresh_cursor(hub: _Hub) -> Cursor:
 
 def _renewal(cursor: str | None) -> bytes:
     """Renews the client's cursor without an event."""
-    return f": hb\nid: {cursor}\n\n".encode() if cursor else b": hb\n\n"
+    return f"id: {cursor}\n: hb\n\n".encode() if cursor else b": hb\n\n"
 
 
 def _jittered(value: float) -> float:
@@ -715,15 +729,16 @@ def _jittered(value: float) -> float:
 
 
 def _body(
-    hub: _Hub, stream: _Stream | None, reader: _Reader, head: list[bytes], hold: bool, ends: bool
-) -> Iterator[bytes]:
+    hub: _Hub, stream: _Stream | None, release: Callable[[], None], reader: _Reader,
+    head: list[bytes], hold: bool, ends: bool,
+) -> Iterator[bytes]:  # fmt: skip
     """The response: `head`, then events; over capacity (`stream` is None) only what is there."""
     settings = hub.settings
     end = time.monotonic() + _jittered(settings["HOLD_SECONDS" if hold else "STREAM_SECONDS"])
     beat = time.monotonic() + settings["HEARTBEAT_SECONDS"]
     retry = f"retry: {int(_jittered(settings['RETRY_MS']))}\n\n".encode()
-    yield b"".join([*head, b"" if hold and stream else retry])
     try:
+        yield b"".join([*head, b"" if hold and stream else retry])
         while stream and not (stream.closed or hub.closing or ends):
             if reader.position is not None:
                 hub.wait(stream, reader.position, min(end, beat) - time.monotonic())
@@ -738,6 +753,8 @@ def _body(
                     yield _renewal(reader.cursor())
     except Exception as error:  # noqa: BLE001 - the client resumes from its cursor
         _log.warning("stream ended: %s", type(error).__name__)
+    finally:
+        release()
     if hub.closing:
         yield retry
 
@@ -772,9 +789,11 @@ def _events(hub: _Hub, user_id: str | None, automatic: str, build: str) -> Respo
         return _error(400, "invalid", "Use stream ou hold.", field="delivery")
     key = (user_id, request.args.get("client") or secrets.token_hex(8))
     hold = delivery == "hold"
-    stream = None
+    says_hello = request.args.get("hello") == "1"
     try:
         hub.start()
+        if hold and says_hello:
+            hub.refresh()  # this answer ends at once, so it must not rely on the next poll
         with _context(hub):
             text = request.headers.get("Last-Event-ID") or request.args.get("after")
             cursor, control = _resume(hub, text)
@@ -790,17 +809,14 @@ def _events(hub: _Hub, user_id: str | None, automatic: str, build: str) -> Respo
     head = [f"retry: {_HOLD_RETRY_MS}\n\n".encode()] if hold and stream else []
     if control == "reset":
         head.append(_control("reset", encoded, {"cursor": encoded}))
-    if control == "hello" or request.args.get("hello") == "1":
+    if control == "hello" or says_hello:
         data = {"delivery": delivery, "build": build, "cursor": encoded}
         head.append(_control("hello", encoded, data))
     ends = hold and bool(head[1:] or first)
-    response = Response(
-        _body(hub, stream, reader, head + first, hold, ends), mimetype="text/event-stream"
-    )
-    if stream is not None:
-        # Not in the generator alone: one that never started never reaches its `finally`.
-        opened = stream
-        response.call_on_close(lambda: hub.release(key, opened))
+    release = partial(hub.release, key, stream)
+    body = _body(hub, stream, release, reader, head + first, hold, ends)
+    response = Response(body, mimetype="text/event-stream")
+    response.call_on_close(release)  # a generator that never started never reaches its `finally`
     response.headers["Cache-Control"] = "no-store, no-transform"
     response.headers["X-Accel-Buffering"] = "no"  # for nginx and App Engine flexible
     return response

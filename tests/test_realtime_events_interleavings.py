@@ -62,7 +62,7 @@ def make_hub(log: FakeLog, **changes: Any) -> Any:
     settings = {name: value for name, (value, *_) in rt.DEFAULTS.items()} | changes
     hub = rt._Hub(settings, contextlib.nullcontext)
     hub._watermark = hub._floor = log.now - OVERLAP_MS
-    hub.catch_up_with = lambda cursor: hub._poll(read=True)  # type: ignore[method-assign]
+    hub.catch_up_with = lambda _cursor: hub._poll(read=True)  # type: ignore[method-assign]
     hub._poll(read=True)
     return hub
 
@@ -72,7 +72,10 @@ def parse(blocks: list[bytes]) -> list[tuple[str, str]]:
     parsed = []
     for block in blocks:
         lines = dict(line.split(": ", 1) for line in block.decode().split("\n") if line)
-        parsed.append((json.loads(lines["data"])["id"], lines.get("id", "")))
+        if "data" in lines:
+            parsed.append((json.loads(lines["data"])["id"], lines.get("id", "")))
+        else:  # renews the cursor
+            parsed[-1] = (parsed[-1][0], lines["id"])
     return parsed
 
 
