@@ -188,3 +188,11 @@ class Simulator:
         response = self.http.get(f"{self.url}{path}", timeout=30)
         response.raise_for_status()
         return response
+
+
+def add_attendant(store: Store, username: str, password: str, name: str | None = None) -> None:
+    """Make an account in this store; the name shown is the capitalised user name."""
+    from chat.auth import save_attendant
+
+    with store.context():
+        save_attendant(username, password, name or username.capitalize())

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
-from tests.helpers import Store, add_attendant
+from tests.helpers import Simulator, Store, add_attendant
 
 NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
 FLAGS = ["--no-sandbox", "--disable-quic", "--disable-background-networking"]
@@ -110,3 +110,21 @@ def attendant(chromium: Browser, store: Store) -> Iterator[Callable[..., Attenda
     for person in attendants:
         person.context.close()
     assert not any(errors.values()), f"console errors: {errors}"
+
+
+@pytest.fixture
+def phone(chromium: Browser, simulator: Simulator) -> Iterator[Callable[[str], Page]]:
+    """`phone("5511987654321")`: the page of that customer's phone, in a browser of its own."""
+    contexts: list[BrowserContext] = []
+
+    def open_phone(number: str) -> Page:
+        simulator.post("/customers", {"phone": number})
+        contexts.append(chromium.new_context(locale="pt-BR"))
+        contexts[-1].set_default_timeout(ACTION_MS)
+        page = contexts[-1].new_page()
+        page.goto(f"{simulator.url}/?c={number}")
+        return page
+
+    yield open_phone
+    for context in contexts:
+        context.close()
