@@ -2,7 +2,7 @@
 
 import { ICONS, actionButton, el, icon, setAttribute, setHidden, setText } from "./dom.js";
 import { clockTime, isOnlyEmoji } from "./format.js";
-import { richTextNodes } from "./rich_text.js";
+import { plainText, richTextNodes } from "./rich_text.js";
 
 /** What failed, as shown under the bubble: {text, action, label}, or null when nothing did. */
 export function problemOf(message) {
@@ -40,7 +40,8 @@ export function createBubble() {
   const meta = el("span", "bubble-meta", parts.time);
   const body = el("div", "bubble-body", parts.placeholder, parts.text);
   const bubble = el("div", "bubble", parts.author, parts.quote, body, meta);
-  parts.problem = el("div", "problem", icon(ICONS.alert), parts.problemText, parts.problemAction);
+  const words = el("span", "problem-words", parts.problemText, " ", parts.problemAction);
+  parts.problem = el("div", "problem", icon(ICONS.alert), words);
   const node = el("div", "message", bubble, parts.problem);
   node.setAttribute("role", "group");
   let shown = null;
@@ -77,6 +78,7 @@ function updateBubble(node, parts, { message, startsRun, author }, customerName)
   const placeholder = message.placeholder || (text ? "" : "Mensagem");
   setHidden(parts.placeholder, !placeholder);
   setText(parts.placeholder, placeholder);
+  parts.placeholder.classList.toggle("with-caption", Boolean(text));
   setHidden(parts.text, !text);
   if (parts.text.dataset.source !== text) {
     parts.text.dataset.source = text; // what is drawn, so that drawing the same again is skipped
@@ -100,7 +102,7 @@ function updateQuote(parts, quoted) {
   parts.quote.dataset.quotedId = quoted.id ?? "";
   setText(parts.quoteAuthor, quoted.author_name ?? "");
   setHidden(parts.quoteAuthor, !quoted.author_name);
-  setText(parts.quoteText, quoted.text || "Mensagem");
+  setText(parts.quoteText, plainText(quoted.text) || "Mensagem");
   setAttribute(parts.quote, "aria-label", `Resposta a: ${quoted.text || "mensagem"}`);
 }
 

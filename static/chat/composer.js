@@ -34,7 +34,6 @@ export class Composer {
       this.#renderLength();
       callbacks.onInput(this.#input.value);
     });
-    new ResizeObserver(() => this.#grow()).observe(this.#form); // another width, other line breaks
   }
 
   /** `draft` fills the field when another conversation is opened; `window`: see format.js. */
@@ -98,10 +97,9 @@ export class Composer {
     if (this.#sendButton.disabled !== disabled) this.#sendButton.disabled = disabled;
   }
 
+  /** The copy of the text behind the field gives it its height: see composer.css. */
   #grow() {
-    this.#input.style.height = "auto";
-    const height = `${this.#input.scrollHeight}px`; // the stylesheet sets the most it may grow
-    if (this.#input.style.height !== height) this.#input.style.height = height;
+    setAttribute(this.#input.parentElement, "data-text", this.#input.value);
   }
 }
 

@@ -3,6 +3,7 @@
 import { createAvatar, updateAvatar } from "./avatar.js";
 import { ICONS, el, icon, reconcile, setAttribute, setHidden, setText } from "./dom.js";
 import { displayName, listTime } from "./format.js";
+import { plainText } from "./rich_text.js";
 
 /** The next page is fetched when this little is left below the view. */
 const NEAR_END_PX = 600;
@@ -127,7 +128,7 @@ function updateRow(row, { conversation, last, draft, now, selected }) {
   setAttribute(row.time, "datetime", last?.sent_at);
   const showDraft = Boolean(draft) && !selected;
   setHidden(row.draftMark, !showDraft);
-  setText(row.text, showDraft ? draft : (last?.text ?? ""));
+  setText(row.text, showDraft ? draft : plainText(last?.text));
   const problem = !showDraft && (last?.status === "failed" || ["unsent", "refused"].includes(last?.delivery));
   row.alert.classList.toggle("shown", problem);
   setAttribute(row.text, "aria-label", problem ? `Não enviada: ${last.text}` : null);

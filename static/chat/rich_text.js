@@ -100,6 +100,12 @@ function safeHref(address) {
   }
 }
 
+/** The text without its markers: for one-line previews. */
+export function plainText(text) {
+  const flat = (tokens) => tokens.map((token) => token.text ?? flat(token.children)).join("");
+  return flat(parseRichText(text ?? ""));
+}
+
 /** The same tree as DOM nodes. */
 export function richTextNodes(text) {
   return parseRichText(text).map(toNode);
