@@ -1,0 +1,224 @@
+"""The page and the JSON API of the chat."""
+
+from __future__ import annotations
+
+import re
+import threading
+from typing import Any
+
+from cachetools import TTLCache
+from flask import Blueprint, current_app, jsonify, render_template, request
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+from google.cloud import ndb
+
+import realtime_events
+from chat import identity, quotes, serializers, store
+from chat.errors import ApiError
+from chat.models import Conversation, Message
+from chat.sending import DifferentMessageError, Sender, UnknownConversationError
+from chat.thread import Quote
+from chat.whatsapp import MAX_TEXT_CHARS
+
+blueprint = Blueprint("chat", __name__)
+
+PAGE = 50
+_MAX_PAGE = 100
+#: All tabs ask every minute; answering from memory for some seconds makes that one read a process.
+_VERSIONS_SECONDS = 5
+_MAX_KEY = 200
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+_versions: TTLCache[str, dict[str, int]] = TTLCache(maxsize=10, ttl=_VERSIONS_SECONDS)
+_versions_lock = threading.Lock()
+
+
+@blueprint.get("/")
+def home() -> ResponseReturnValue:
+    """The chat's page, with the cursor from which its events go on."""
+    cursor = realtime_events.current_cursor()
+    return render_template(
+        "chat/chat.html",
+        cursor=cursor,
+        user=current_user,
+        user_id=current_user.username,
+        user_name=current_user.name,
+    )
+
+
+@blueprint.get("/api/conversations")
+def conversations() -> ResponseReturnValue:
+    """A page of conversations, newest first."""
+    _only({"before", "limit"})
+    before, limit = _key("before"), _limit()
+    cursor = realtime_events.current_cursor()
+    query = Conversation.query(Conversation.sort_key > "").order(-Conversation.sort_key)
+    if before:
+        query = query.filter(Conversation.sort_key < before)
+    found = query.fetch(limit + 1)
+    page = found[:limit]
+    return jsonify(
+        conversations=[serializers.conversation_json(each) for each in page],
+        next=page[-1].sort_key if len(found) > limit else None,
+        cursor=cursor,
+    )
+
+
+@blueprint.get("/api/conversations/versions")
+def versions() -> ResponseReturnValue:
+    """The versions of the newest conversations, for a page that checks what it shows."""
+    with _versions_lock:
+        project = ndb.get_context().client.project
+        known = _versions.get(project)
+        if known is None:
+            query = Conversation.query(Conversation.sort_key > "").order(-Conversation.sort_key)
+            known = {each.id: each.version for each in query.fetch(PAGE)}
+            _versions[project] = known
+    return jsonify(versions=known)
+
+
+@blueprint.get("/api/conversations/<conversation_id>")
+def conversation(conversation_id: str) -> ResponseReturnValue:
+    """One conversation."""
+    cursor = realtime_events.current_cursor()
+    found = _conversation(conversation_id)
+    return jsonify(conversation=serializers.conversation_json(found), cursor=cursor)
+
+
+@blueprint.get("/api/conversations/<conversation_id>/messages")
+def messages(conversation_id: str) -> ResponseReturnValue:
+    """A page of a thread: the newest before a position, oldest first."""
+    _only({"before", "limit"})
+    before, limit = _key("before"), _limit()
+    cursor = realtime_events.current_cursor()
+    found = _conversation(conversation_id)
+    newest: list[Message] = []
+    # Each of the merged conversations has its own range of the index; positions are unique across
+    # them, so the newest of each are enough for the newest of all.
+    for each in (found.id, *found.absorbed):
+        query = Message.query(Message.conversation_id == each).order(-Message.position)
+        if before:
+            query = query.filter(Message.position < before)
+        newest += query.fetch(limit + 1)
+    newest.sort(key=lambda message: message.position, reverse=True)
+    page = newest[:limit]
+    page.reverse()
+    _complete_quotes(page)
+    return jsonify(
+        messages=[serializers.message_json(message, found.id) for message in page],
+        next=page[0].position if len(newest) > limit else None,
+        cursor=cursor,
+    )
+
+
+@blueprint.post("/api/conversations/<conversation_id>/messages")
+def send(conversation_id: str) -> ResponseReturnValue:
+    """Queues a message: 201 and the message, 200 if this client_id is known."""
+    body = _body()
+    client_id, text = body.get("client_id"), body.get("text")
+    if not isinstance(client_id, str) or not _UUID.fullmatch(client_id):
+        raise ApiError(422, "invalid", "O identificador da mensagem não é válido.", "client_id")
+    if not isinstance(text, str) or not text.strip():
+        raise ApiError(422, "invalid", "A mensagem está vazia.", "text")
+    if len(text) > MAX_TEXT_CHARS:
+        raise ApiError(422, "too_long", f"A mensagem passa de {MAX_TEXT_CHARS} caracteres.", "text")
+    if not _encodable(text):
+        raise ApiError(422, "invalid", "A mensagem tem caracteres inválidos.", "text")
+    sender: Sender = current_app.extensions["chat_sender"]
+    try:
+        message, owner_id, new = sender.queue(
+            _id(conversation_id),
+            client_id.lower(),
+            text,
+            author_id=current_user.username,
+            author_name=current_user.name,
+            quote=_quote(conversation_id, body.get("reply_to")),
+        )
+    except UnknownConversationError as error:
+        raise _not_found() from error
+    except DifferentMessageError as error:
+        text = "Este identificador já foi usado por outra mensagem."
+        raise ApiError(409, "client_id_taken", text, "client_id") from error
+    if new:
+        sender.start(owner_id)
+    return jsonify(serializers.message_json(message, owner_id)), 201 if new else 200
+
+
+# --- what a request says --------------------------------------------------------------------------
+
+
+def _body() -> dict[str, Any]:
+    body = request.get_json(silent=True)
+    if not isinstance(body, dict):
+        raise ApiError(400, "not_json", "O pedido precisa ser um objeto JSON.")
+    return body
+
+
+def _only(known: set[str]) -> None:
+    for name in request.args:
+        if name not in known:
+            raise ApiError(422, "unknown_parameter", "Parâmetro desconhecido.", name)
+
+
+def _key(name: str) -> str | None:
+    value = request.args.get(name)
+    if value is not None and not (0 < len(value) <= _MAX_KEY and value.isprintable()):
+        raise ApiError(422, "invalid", "Este marcador de página não é válido.", name)
+    return value
+
+
+def _limit() -> int:
+    value = request.args.get("limit")
+    if value is None:
+        return PAGE
+    if not value.isascii() or not value.isdigit() or not 1 <= int(value[:9]) <= _MAX_PAGE:
+        raise ApiError(422, "invalid", f"O limite vai de 1 a {_MAX_PAGE}.", "limit")
+    return int(value)
+
+
+def _id(value: str) -> str:
+    if len(value) > _MAX_KEY or not value.isprintable() or value.startswith("__"):
+        raise _not_found()
+    return value
+
+
+def _conversation(conversation_id: str) -> Conversation:
+    found = identity.load_conversation(_id(conversation_id))
+    if found is None:
+        raise _not_found()
+    return found
+
+
+def _not_found() -> ApiError:
+    return ApiError(404, "not_found", "Conversa não encontrada.")
+
+
+def _quote(conversation_id: str, message_id: Any) -> Quote | None:
+    """The message that is answered; it must be of the same conversation."""
+    if message_id is None:
+        return None
+    usable = isinstance(message_id, str) and 0 < len(message_id) <= 500
+    message = store.get(Message, message_id) if usable else None
+    if message is not None:
+        conversation = _conversation(conversation_id)
+        if message.conversation_id in (conversation.id, *conversation.absorbed):
+            return quotes.of_message(message)
+    raise ApiError(422, "invalid", "A mensagem respondida não está nesta conversa.", "reply_to")
+
+
+def _complete_quotes(page: list[Message]) -> None:
+    """Fills in quotes of messages that were stored after their replies. Nothing is written."""
+    bare = [message for message in page if message.reply_to and message.reply_text is None]
+    found = quotes.find(message.reply_to for message in bare)
+    for message in bare:
+        if quote := found.get(message.reply_to):
+            message.reply_to, message.reply_text = quote.id, quote.text
+            message.reply_author = quote.author_name
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which no store and no phone takes
+        return False
+    return True

@@ -1,0 +1,141 @@
+"""What a webhook call leaves behind: updates for later, and updates set aside."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from google.cloud import ndb
+
+from chat import incoming, store
+from chat.models import DeferredUpdates, RejectedUpdate, StatusCallback
+
+_log = logging.getLogger(__name__)
+
+#: An entity holds 1 MiB.
+_BODY_BYTES = 700_000
+_RAW_CHARS = 300_000
+#: Longer than any batch takes; after it another process may take the batch over.
+_LEASE_MS = 120_000
+#: Set when this process has deferred something, so that its next webhook call looks.
+_pending = False
+
+
+def set_aside(rejected: Iterable[incoming.Rejected], received_ms: int) -> None:
+    """Stores what could not be used, with the reason; the same one twice is stored once."""
+    entities = {}
+    for item in rejected:
+        raw = _json(item.raw)[:_RAW_CHARS]
+        name = _digest([item.field, raw])
+        entities[name] = RejectedUpdate(
+            id=name,
+            reason=f"{item.field}: {item.reason}"[:500],
+            field=item.field,
+            received_at=received_ms,
+            raw=raw,
+        )
+        _log.warning("set an update aside: %s %s", item.field, item.reason)
+    store.put_many(entities.values())
+
+
+def keep_statuses(statuses: Iterable[incoming.Status], received_ms: int) -> None:
+    """Stores delivery statuses as they came; the same one twice is stored once."""
+    entities = {}
+    for status in statuses:
+        name = _digest(status.raw)
+        entities[name] = StatusCallback(
+            id=name,
+            wamid=status.wamid or None,
+            opaque=status.opaque,
+            status=status.status,
+            received_at=received_ms,
+            raw=status.raw,
+        )
+    store.put_many(entities.values())
+
+
+def defer(messages: Iterable[incoming.IncomingMessage], received_ms: int) -> None:
+    """Stores messages raw, to be handled by `work_off`."""
+    global _pending
+    bodies: list[list[dict[str, Any]]] = [[]]
+    size = 0
+    for message in messages:
+        length = len(json.dumps(message.raw))
+        if bodies[-1] and size + length > _BODY_BYTES:
+            bodies.append([])
+            size = 0
+        bodies[-1].append(message.raw)
+        size += length
+    entities = []
+    for raws in bodies:
+        if raws:
+            body = json.dumps(incoming.envelope(raws))
+            name = f"{received_ms:013d}-{_digest(body)}"
+            entities.append(DeferredUpdates(id=name, received_at=received_ms, body=body))
+    if entities:
+        store.put_many(entities)
+        _pending = True
+        _log.warning("deferred %d parts of a webhook call", len(entities))
+
+
+def pending() -> bool:
+    """Whether this process knows of deferred updates."""
+    return _pending
+
+
+def work_off(handle: Callable[[Any, int], None], deadline: float) -> int:
+    """Handles deferred updates, oldest first.
+
+    Args:
+        handle: takes the decoded body and the time of receipt; idempotent, because a batch whose
+            process died is handled again.
+        deadline: no new batch is begun after it, by `time.monotonic()`.
+
+    Returns:
+        how many batches are done.
+    """
+    global _pending
+    done = 0
+    while time.monotonic() < deadline:
+        batch = _claim()
+        if batch is None:
+            _pending = False
+            return done
+        handle(json.loads(batch.body), batch.received_at)
+        batch.key.delete()
+        done += 1
+    return done
+
+
+def _claim() -> DeferredUpdates | None:
+    """The oldest batch that nobody holds, leased."""
+    now = time.time_ns() // 1_000_000
+    for key in DeferredUpdates.query().order(DeferredUpdates._key).fetch(20, keys_only=True):
+
+        def take(key: ndb.Key = key) -> DeferredUpdates | None:
+            batch: DeferredUpdates | None = store.get_many([key])[0]
+            if batch is None or batch.lease_until > now:
+                return None
+            batch.lease_until = now + _LEASE_MS
+            batch.put()
+            return batch
+
+        if taken := store.transaction(take):
+            return taken
+    return None
+
+
+def _json(value: Any) -> str:
+    try:
+        return json.dumps(value)
+    except RecursionError:
+        return '"nested too deeply"'
+
+
+def _digest(value: Any) -> str:
+    text = json.dumps(value, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:40]

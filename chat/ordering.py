@@ -1,0 +1,51 @@
+"""Where a message goes in its thread. Pure: no store, no clock.
+
+A position is computed once, at insert, and never changes: text that sorts. It is the message's time
+in milliseconds, then its arrival number, then a mark of its conversation, which keeps positions
+unique where two conversations turn out to be one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+#: WhatsApp's times are whole seconds of another clock. An incoming message whose time lies this
+#: little before something we sent was written knowing it, or at least arrived after it: it goes
+#: after it, so that no answer seems to precede its question.
+REACTION_MS = 5_000
+#: How far the customer's clock may be ahead of ours and our answer still goes below the question.
+AHEAD_MS = 60_000
+#: How many outgoing times a conversation remembers for this.
+REMEMBERED = 50
+
+
+def incoming_ms(sent_ms: int, recent_outgoing: Sequence[int]) -> int:
+    """The effective time of an incoming message.
+
+    Args:
+        sent_ms: its own time.
+        recent_outgoing: effective times of the outgoing messages already there.
+    """
+    near = [ms for ms in recent_outgoing if sent_ms <= ms <= sent_ms + REACTION_MS]
+    return max(near, default=sent_ms)
+
+
+def outgoing_ms(now_ms: int, last_position: str | None) -> int:
+    """The effective time of a message we send now: below all its author could see."""
+    last = effective_ms(last_position) if last_position else 0
+    return last if now_ms < last <= now_ms + AHEAD_MS else now_ms
+
+
+def position(ms: int, arrival: int, conversation_id: str) -> str:
+    """The text that sorts: time, then arrival."""
+    return f"{ms:013d}-{arrival:08d}-{conversation_id[:6]}"
+
+
+def effective_ms(position: str) -> int:
+    """The time inside a position."""
+    return int(position.split("-", 1)[0])
+
+
+def remember(recent_outgoing: Sequence[int], ms: int) -> list[int]:
+    """The remembered outgoing times with one more, ascending, bounded."""
+    return sorted([*recent_outgoing, ms])[-REMEMBERED:]

@@ -1,0 +1,40 @@
+"""Finds the messages that replies answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from google.cloud import ndb
+
+from chat import labels, store
+from chat.incoming import IncomingMessage
+from chat.models import Message, SentWamid
+from chat.thread import Quote
+
+
+def of_message(message: Message) -> Quote:
+    """What a reply to this message shows of it."""
+    wamid = message.wamid if message.direction == "out" else message.id
+    text = labels.preview(message.text or "", message.placeholder)
+    return Quote(message.id, text, message.author_name, wamid)
+
+
+def find(wamids: Iterable[str]) -> dict[str, Quote]:
+    """The stored messages that WhatsApp knows by these wamids, as quotes, by wamid."""
+    names = sorted(set(wamids))
+    if not names:
+        return {}
+    ours = store.get_many([ndb.Key(SentWamid, name) for name in names])
+    ids = [sent.message_id if sent else name for name, sent in zip(names, ours, strict=True)]
+    found = store.get_many([ndb.Key(Message, each) for each in ids])
+    return {
+        name: of_message(message)
+        for name, message in zip(names, found, strict=True)
+        if message is not None
+    }
+
+
+def of_incoming(message: IncomingMessage) -> Quote:
+    """The same of a message that is about to be stored."""
+    text = labels.preview(message.text, message.placeholder)
+    return Quote(message.wamid, text, message.profile_name, message.wamid)

@@ -1,0 +1,324 @@
+"""From an attendant's message to WhatsApp: queued with the message, sent in order, once.
+
+The transaction that stores a message puts it into its conversation's outbox. Whoever holds the
+outbox's lease sends its messages one after the other. `attempt_started_at` is committed before the
+Graph API is called: a message without it was certainly not sent, and one that has it when its
+holder is gone may have been. The first is sent again, the second never is.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+
+import realtime_events
+from chat import graph_errors, identity, phones, serializers, store
+from chat.models import FAILED, SENDING, Conversation, Message, Outbox, SentWamid
+from chat.settings import Settings
+from chat.thread import Quote, append_outgoing
+from chat.whatsapp import (
+    Accepted,
+    RefusedError,
+    UnconfirmedError,
+    UnreachableError,
+    WhatsAppClient,
+)
+
+_log = logging.getLogger(__name__)
+
+#: Longer than connecting and waiting for the Graph API's answer together.
+LEASE_MS = 45_000
+#: While WhatsApp cannot be reached, messages wait for the sweep so long; then they have failed,
+#: because an answer that arrives out of the blue much later does more harm than good.
+GIVE_UP_MS = 15 * 60_000
+_RETRY_MS = 15_000
+#: Outboxes looked at in one sweep.
+_SWEEP_LIMIT = 50
+
+
+class UnknownConversationError(LookupError):
+    """There is no conversation of this id."""
+
+
+class DifferentMessageError(ValueError):
+    """This client_id was used for another text or another conversation."""
+
+
+class Sender:
+    """Queues and sends; one for the application."""
+
+    def __init__(self, settings: Settings, whatsapp: WhatsAppClient) -> None:
+        self._whatsapp = whatsapp
+        self._wait_seconds = settings.send_wait_seconds
+
+    def queue(
+        self,
+        conversation_id: str,
+        client_id: str,
+        text: str,
+        *,
+        author_id: str,
+        author_name: str,
+        quote: Quote | None = None,
+    ) -> tuple[Message, str, bool]:
+        """Stores a message and its place in the outbox, and tells the screens.
+
+        Args:
+            conversation_id: where it goes.
+            client_id: the browser's id for it; the same again changes nothing.
+            text: what it says.
+            author_id: the attendant's user name.
+            author_name: as shown.
+            quote: the message it answers.
+
+        Returns:
+            the message, the id of the conversation it is in, and whether it is new.
+
+        Raises:
+            UnknownConversationError: no such conversation.
+            DifferentMessageError: the client_id belongs to another message.
+        """
+
+        def attempt() -> tuple[Message, str, bool]:
+            conversation = identity.load_conversation(conversation_id)
+            if conversation is None:
+                raise UnknownConversationError(conversation_id)
+            known = store.get(Message, client_id)
+            if known is not None:
+                here = known.conversation_id in (conversation.id, *conversation.absorbed)
+                reply_to = quote.id if quote else None
+                same = here and known.text == text and known.reply_to == reply_to
+                if not same or known.author_id is None:
+                    raise DifferentMessageError(client_id)
+                return known, conversation.id, False
+            outbox = store.get(Outbox, conversation.id) or Outbox(id=conversation.id)
+            now = _now_ms()
+            message = append_outgoing(
+                conversation, client_id, text, now,
+                author_id=author_id, author_name=author_name, quote=quote,
+            )  # fmt: skip
+            conversation.bump_version()
+            outbox.queue.append(client_id)
+            outbox.due_at = outbox.due_at or now
+            store.put_many([conversation, message, outbox])
+            realtime_events.publish(
+                "message.created",
+                {
+                    "message": serializers.message_json(message),
+                    "conversation": serializers.conversation_json(conversation),
+                },
+                conversation_id=conversation.id,
+                version=conversation.version,
+            )
+            return message, conversation.id, True
+
+        return store.transaction(attempt)
+
+    def start(self, conversation_id: str) -> None:
+        """Sends what is queued, in a thread; waits for it as long as the settings say."""
+        thread = threading.Thread(
+            target=self._drain_quietly, args=(conversation_id,), daemon=True, name="outbox"
+        )
+        thread.start()
+        if self._wait_seconds:
+            thread.join(self._wait_seconds)
+
+    def sweep(self, seconds: float) -> int:
+        """Sends what was left behind by lost processes and by an unreachable WhatsApp.
+
+        Args:
+            seconds: no outbox is begun after so long.
+
+        Returns:
+            how many outboxes were looked at.
+        """
+        end = time.monotonic() + seconds
+        store.allow(seconds + LEASE_MS / 1000, store.RPC_SECONDS)
+        query = Outbox.query(Outbox.due_at <= _now_ms()).order(Outbox.due_at)
+        done = 0
+        for key in query.fetch(_SWEEP_LIMIT, keys_only=True):
+            if time.monotonic() > end:
+                break
+            self.drain(str(key.id()))
+            done += 1
+        return done
+
+    def drain(self, conversation_id: str) -> None:
+        """Sends the queued messages of one conversation in order, unless somebody else does."""
+        holder = secrets.token_hex(8)
+        while True:
+            claimed = store.transaction(lambda: _claim(conversation_id, holder))
+            if claimed is None:
+                return
+            message, conversation = claimed
+            outcome = self._send(message, conversation)
+            unreachable = isinstance(outcome, UnreachableError)
+            again = unreachable and _now_ms() - message.received_at < GIVE_UP_MS
+            record = _postpone if again else _settle
+            _surely(partial(record, conversation_id, message.id, outcome))
+            if again:
+                return
+
+    def _send(self, message: Message, conversation: Conversation) -> Accepted | Exception:
+        try:
+            return self._whatsapp.send_text(
+                message.text,
+                phone=conversation.phone,
+                bsuid=conversation.bsuid,
+                message_id=message.id,
+                reply_to=_wamid_of(message.reply_to),
+            )
+        except (RefusedError, UnreachableError, UnconfirmedError) as error:
+            _log.warning("message %s: %s", message.id, type(error).__name__)
+            return error
+
+    def _drain_quietly(self, conversation_id: str) -> None:
+        try:
+            with store.context(seconds=300.0):
+                self.drain(conversation_id)
+        except store.ERRORS as error:
+            _log.warning("outbox %s waits: %s", conversation_id, type(error).__name__)
+        except Exception:  # noqa: BLE001 - a thread has nobody else to tell
+            _log.exception("outbox %s waits for the sweep", conversation_id)
+
+
+def _surely(record: Callable[[], None]) -> None:
+    """Commits an outcome, again for some time while the store is down: forgetting it would leave a
+    message that nobody knows to be sent.
+    """
+    for pause in (1, 2, 4, 8, 15):
+        try:
+            return store.transaction(record)
+        except store.ERRORS as error:
+            _log.warning("an outcome waits for the store: %s", type(error).__name__)
+            time.sleep(pause)
+    return store.transaction(record)
+
+
+def _claim(conversation_id: str, holder: str) -> tuple[Message, Conversation] | None:
+    """The next message to send, leased and marked as begun; None when there is none for us."""
+    outbox = store.get(Outbox, conversation_id)
+    if outbox is None or not outbox.queue:
+        return None
+    now = _now_ms()
+    if outbox.lease_until > now and outbox.holder != holder:
+        return None
+    conversation = identity.load_conversation(conversation_id)
+    while outbox.queue and conversation is not None:
+        message = store.get(Message, outbox.queue[0])
+        if message is not None and message.status == SENDING and not message.wamid:
+            if message.attempt_started_at is None:
+                message.attempt_started_at = now
+                outbox.holder, outbox.lease_until = holder, now + LEASE_MS
+                outbox.due_at = outbox.lease_until
+                store.put_many([outbox, message])
+                return message, conversation
+            # Somebody began and never told the outcome: never send it again by ourselves.
+            _mark(message, graph_errors.UNCONFIRMED)
+        outbox.queue.pop(0)
+    _free(outbox)
+    outbox.put()
+    return None
+
+
+def _settle(conversation_id: str, message_id: str, outcome: Accepted | Exception) -> None:
+    """Records what came of an attempt and takes the message off the queue."""
+    outbox = store.get(Outbox, conversation_id)
+    message = store.get(Message, message_id)
+    if outbox is not None and message_id in outbox.queue:
+        outbox.queue.remove(message_id)
+        if not outbox.queue:
+            _free(outbox)
+        outbox.put()
+    if message is None or message.wamid or message.status != SENDING:
+        return
+    if isinstance(outcome, Accepted):
+        message.wamid = outcome.wamid
+        had_error = message.error_code is not None
+        message.error_code = message.error_message = None
+        store.put_many([message, SentWamid(id=outcome.wamid, message_id=message.id)])
+        if had_error:
+            _publish_status(message)
+        _learn(message, outcome.wa_id)
+    elif isinstance(outcome, RefusedError):
+        _fail(message, outcome.code)
+    elif isinstance(outcome, UnreachableError):
+        _fail(message, graph_errors.UNREACHABLE)
+    else:
+        _mark(message, graph_errors.UNCONFIRMED)
+
+
+def _postpone(conversation_id: str, message_id: str, _outcome: object) -> None:
+    """It was certainly not sent: it stays first in the queue, for the sweep."""
+    outbox = store.get(Outbox, conversation_id)
+    message = store.get(Message, message_id)
+    if outbox is None or message is None:
+        return
+    outbox.holder, outbox.lease_until, outbox.due_at = None, 0, _now_ms() + _RETRY_MS
+    outbox.put()
+    message.attempt_started_at = None
+    if message.error_code != graph_errors.UNREACHABLE:
+        message.error_code = graph_errors.UNREACHABLE
+        message.error_message = (
+            "Sem contato com o WhatsApp. A mensagem será enviada assim que ele responder."
+        )
+        _publish_status(message)
+    message.put()
+
+
+def _learn(message: Message, wa_id: str | None) -> None:
+    """WhatsApp's own form of the customer's number leads to this conversation from now on."""
+    number = phones.digits(wa_id)
+    conversation = identity.load_conversation(message.conversation_id) if number else None
+    if number and conversation is not None:
+        people = identity.People()
+        version = conversation.version
+        conversation = people.learn_phone(people.adopt(conversation), number, _now_ms())
+        if conversation.version != version:
+            identity.publish_conversation(conversation)
+        people.save()
+
+
+def _fail(message: Message, code: str) -> None:
+    message.status = FAILED
+    message.failed_at = _now_ms()
+    conversation = identity.load_conversation(message.conversation_id)
+    if conversation is not None and conversation.last_message_id == message.id:
+        conversation.last_status = FAILED
+        conversation.put()
+    _mark(message, code)
+
+
+def _mark(message: Message, code: str) -> None:
+    message.error_code = code
+    message.error_message = graph_errors.explain(code)
+    message.put()
+    _publish_status(message)
+
+
+def _publish_status(message: Message) -> None:
+    realtime_events.publish(
+        "message.status_changed",
+        serializers.status_json(message),
+        conversation_id=message.conversation_id,
+    )
+
+
+def _free(outbox: Outbox) -> None:
+    outbox.holder, outbox.lease_until, outbox.due_at = None, 0, None
+
+
+def _wamid_of(message_id: str | None) -> str | None:
+    """What WhatsApp calls the message that a reply answers."""
+    message = store.get(Message, message_id) if message_id else None
+    if message is None:
+        return None
+    return message.wamid if message.author_id else message.id
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

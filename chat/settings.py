@@ -1,0 +1,112 @@
+"""The settings, read from the environment once, checked at start."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+from urllib.parse import urlsplit
+
+_log = logging.getLogger(__name__)
+
+#: Used when WHATSAPP_API_URL names no version in its path.
+GRAPH_VERSION = "v26.0"
+_VERSIONED = re.compile(r"/v\d+\.\d+$")
+#: Without these a server on App Engine could neither receive nor send, or would accept forgeries.
+_REQUIRED_IN_PRODUCTION = (
+    "SECRET_KEY",
+    "WHATSAPP_TOKEN",
+    "WHATSAPP_PHONE_NUMBER_ID",
+    "WHATSAPP_APP_SECRET",
+    "WHATSAPP_VERIFY_TOKEN",
+)
+
+
+class SettingsError(ValueError):
+    """A setting has a value that cannot work; the text names key and value."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that differs between installations. Seconds are seconds, names are the keys.
+
+    An empty WHATSAPP_APP_SECRET or WHATSAPP_VERIFY_TOKEN refuses every webhook call: nothing is
+    accepted that cannot be checked.
+    """
+
+    secret_key: str = field(repr=False, default="")
+    whatsapp_token: str = field(repr=False, default="")
+    whatsapp_phone_number_id: str = ""
+    whatsapp_business_account_id: str = ""
+    whatsapp_app_secret: str = field(repr=False, default="")
+    whatsapp_verify_token: str = field(repr=False, default="")
+    whatsapp_api_url: str = "https://graph.facebook.com"
+    cron_secret: str = field(repr=False, default="")
+    gae_env: str = ""
+    #: A webhook call that has worked this long stores the rest raw and answers. Meta counts
+    #: receivers slower than a second as failing, and retries what gets no answer.
+    webhook_budget_seconds: float = 5.0
+    #: Graph API: connecting is quick or does not happen; an answer may take its time.
+    whatsapp_connect_seconds: float = 3.05
+    whatsapp_read_seconds: float = 10.0
+    #: How long a request that queued a message waits for the Graph API before it answers. Zero
+    #: where threads outlive the request; on App Engine standard they may be frozen, so it waits.
+    send_wait_seconds: float = 0.0
+
+    @property
+    def production(self) -> bool:
+        """Whether this runs on App Engine standard."""
+        return self.gae_env == "standard"
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, Any] | None = None) -> Settings:
+        """Reads and checks the settings.
+
+        Args:
+            environ: a mapping of upper-case keys; os.environ when None.
+
+        Raises:
+            SettingsError: a value cannot work; the text names key and value.
+        """
+        environ = os.environ if environ is None else environ
+        values: dict[str, Any] = {}
+        for item in fields(cls):
+            raw = environ.get(item.name.upper())
+            if raw is None or raw == "":
+                continue
+            values[item.name] = _number(item.name.upper(), raw) if item.type == "float" else raw
+        production = values.get("gae_env") == "standard"
+        if production:
+            for key in _REQUIRED_IN_PRODUCTION:
+                if not values.get(key.lower()):
+                    raise SettingsError(f"{key}: must be set on App Engine")
+            values.setdefault("send_wait_seconds", 25.0)
+        if not values.get("secret_key"):
+            _log.warning("SECRET_KEY is not set: sessions end when this process ends")
+            values["secret_key"] = secrets.token_hex(32)
+        if "whatsapp_api_url" in values or production:
+            url = values.get("whatsapp_api_url", cls.whatsapp_api_url)
+            parts = urlsplit(url)
+            if parts.scheme not in ("http", "https") or not parts.netloc:
+                raise SettingsError(f"WHATSAPP_API_URL: {url!r} is not an http(s) address")
+        return cls(**values)
+
+    @property
+    def graph_url(self) -> str:
+        """The Graph API's address with its version, without a slash at the end."""
+        base = self.whatsapp_api_url.rstrip("/")
+        return base if _VERSIONED.search(base) else f"{base}/{GRAPH_VERSION}"
+
+
+def _number(key: str, raw: Any) -> float:
+    try:
+        value = float(raw)
+    except (TypeError, ValueError):
+        value = -1.0
+    if not 0 <= value <= 600:
+        raise SettingsError(f"{key}: {raw!r} is not a number of seconds from 0 to 600")
+    return value

@@ -1,0 +1,22 @@
+"""gunicorn, on App Engine as on one machine: `gunicorn -c gunicorn.conf.py main:app`."""
+
+import os
+
+# The app itself reads PORT too; gunicorn's own default would be 8000 in spite of it.
+bind = f"{os.environ.get('HOST', '0.0.0.0')}:{os.environ.get('PORT', '8080')}"  # noqa: S104
+
+# ndb and gRPC want threads, not gevent. One process: one poller, one ring of events.
+worker_class = "gthread"
+workers = int(os.environ.get("WEB_CONCURRENCY", "1"))
+
+# Every open stream takes a thread. REALTIME_EVENTS_CAPACITY streams at most leaves the rest for the
+# webhook, the API and /healthz. On App Engine not fewer than max_concurrent_requests in app.yaml.
+threads = int(os.environ.get("THREADS", "80"))
+worker_connections = 4 * threads + 1000
+
+# Streams and long polls are no hung workers, and App Engine has its own limit.
+timeout = 0
+
+# Streams end by themselves on SIGTERM; App Engine kills two seconds after it.
+graceful_timeout = 1
+keepalive = 5

@@ -1,0 +1,92 @@
+"""Wires the chat and the modules together: the application that a WSGI server runs."""
+
+from __future__ import annotations
+
+import logging
+import os
+from datetime import timedelta
+from typing import Any
+
+from flask import Flask, Response
+from flask_wtf import CSRFProtect
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+import realtime_events
+from chat import api, auth, cron, errors, health, store, webhook
+from chat.sending import Sender
+from chat.settings import Settings
+from chat.whatsapp import WhatsAppClient
+
+#: JSON and forms; the webhook allows itself more.
+MAX_BODY_BYTES = 256 * 1024
+
+
+def create_app(config: dict[str, Any] | None = None) -> Flask:
+    """Makes the application.
+
+    Args:
+        config: settings that override the environment's.
+
+    Raises:
+        chat.settings.SettingsError: a setting cannot work; the text names key and value.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    app = Flask(__name__)
+    settings = Settings.from_env({**os.environ, **(config or {})})
+    app.config.update(
+        SECRET_KEY=settings.secret_key,
+        MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
+        SESSION_COOKIE_NAME="chat_session",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=settings.production,
+        PERMANENT_SESSION_LIFETIME=timedelta(days=30),
+        # A cookie with every poll would be noise, and the session says nothing new.
+        SESSION_REFRESH_EACH_REQUEST=False,
+        # A page stays open for days; the token ends with the session.
+        WTF_CSRF_TIME_LIMIT=None,
+    )
+    app.config.update(config or {})
+    app.json.ensure_ascii = False  # type: ignore[attr-defined]
+    app.extensions["chat_settings"] = settings
+    app.extensions["chat_sender"] = Sender(settings, WhatsAppClient(settings))
+
+    errors.init_app(app)
+    # Before the CSRF check: who has no login is told that, not that a token is missing.
+    auth.init_app(app)
+    csrf = CSRFProtect(app)
+    csrf.exempt(webhook.blueprint)  # signed by Meta
+    csrf.exempt(cron.blueprint)  # guarded by `cron.is_cron`
+    for blueprint in (api.blueprint, webhook.blueprint, cron.blueprint, health.blueprint):
+        app.register_blueprint(blueprint)
+    realtime_events.init_app(
+        app,
+        current_user_id=auth.current_username,
+        ndb_context=store.context,
+        is_cron=cron.is_cron,
+    )
+    app.after_request(_harden)
+    app.wsgi_app = store.Middleware(app.wsgi_app)  # type: ignore[method-assign]
+    if settings.production:
+        # App Engine's front end is the one proxy that sets these.
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]
+    return app
+
+
+def _harden(response: Response) -> Response:
+    headers = response.headers
+    headers.setdefault("X-Content-Type-Options", "nosniff")
+    headers.setdefault("Referrer-Policy", "same-origin")
+    headers.setdefault("X-Frame-Options", "DENY")
+    if response.mimetype == "text/html":
+        headers.setdefault(
+            "Content-Security-Policy",
+            "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; "
+            "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+        )
+    if response.mimetype in ("text/html", "application/json"):
+        headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+app = create_app()
