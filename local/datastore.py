@@ -13,7 +13,8 @@ answered UNIMPLEMENTED, never wrongly. It needs no composite indexes: index.yaml
 elsewhere.
 
 The parts: datastore_encoding (sort order), datastore_queries (a query and its SQL),
-datastore_transactions (conflicts and queueing), datastore_storage (SQLite), and here the service.
+datastore_transactions (conflicts and queueing), datastore_files (SQLite's files), datastore_storage
+(entities and indexes), and here the service.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import argparse
 import contextlib
 import os
 import signal
+import sqlite3
 import sys
 import tempfile
 import threading
@@ -44,8 +46,9 @@ from local.datastore_encoding import (
     encode_path,
     kind_ref,
 )
+from local.datastore_files import InUse
 from local.datastore_queries import Query, Unsupported
-from local.datastore_storage import AlreadyExists, InUse, NotFound, Row, Storage, Write, prepare
+from local.datastore_storage import AlreadyExists, NotFound, Row, Storage, Write, prepare
 from local.datastore_transactions import MAX_WAITING, Conflict, Transaction
 
 SERVICE = "google.datastore.v1.Datastore"
@@ -266,6 +269,8 @@ def _handler(call: Callable[[Any], Any]) -> grpc.RpcMethodHandler:
             return call(request)
         except tuple(_CODES) as error:
             context.abort(_CODES[type(error)], str(error))
+        except sqlite3.Error as error:  # the disk is full, or the store is closing
+            context.abort(grpc.StatusCode.UNAVAILABLE, f"local store: {error}")
 
     name = call.__name__
     return grpc.unary_unary_rpc_method_handler(

@@ -1,8 +1,7 @@
-"""Entities in SQLite, and serialisable transactions over them.
+"""Entities, their index entries and ids in SQLite, read and written in transactions.
 
-SQLite has one writer, and only one process may open the files: the queue and the recent changes
-live in memory. ``synchronous=NORMAL`` with a write-ahead log loses no commit when the process is
-killed; when the machine loses power it may lose the last ones, but keeps whole transactions.
+Transactions under way and what was changed lately are in memory (datastore_transactions); the
+rest is in the database (datastore_files).
 """
 
 from __future__ import annotations
@@ -32,34 +31,12 @@ from local.datastore_encoding import (
     indexed_values,
     kind_ref,
 )
+from local.datastore_files import Files
 from local.datastore_queries import Position, Query, Sql
 from local.datastore_transactions import Change, Conflict, KeyQueue, Transaction
 
 _IDS_AT_ONCE = 1000
 _COUNT_UP_TO = 2000
-
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
-INSERT OR IGNORE INTO counters VALUES ('version', 0), ('ids', 1);
-CREATE TABLE IF NOT EXISTS kinds (
-  id INTEGER PRIMARY KEY, project TEXT, database TEXT, namespace TEXT, kind TEXT,
-  UNIQUE (project, database, namespace, kind));
-CREATE TABLE IF NOT EXISTS properties (
-  id INTEGER PRIMARY KEY, kind_id INTEGER, name TEXT, several INTEGER, UNIQUE (kind_id, name));
-CREATE TABLE IF NOT EXISTS entities (
-  id INTEGER PRIMARY KEY, kind_id INTEGER, path BLOB, version INTEGER, data BLOB,
-  UNIQUE (kind_id, path));
-CREATE TABLE IF NOT EXISTS entries (
-  property_id INTEGER, value BLOB, path BLOB, PRIMARY KEY (property_id, value, path)
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS entries_by_path ON entries (property_id, path, value);
-CREATE TABLE IF NOT EXISTS reserved (
-  kind_id INTEGER, path BLOB, PRIMARY KEY (kind_id, path)) WITHOUT ROWID;
-"""
-
-
-class InUse(RuntimeError):
-    """Another process has the data directory open."""
 
 
 class AlreadyExists(RuntimeError):
@@ -118,24 +95,8 @@ class Storage:
     """
 
     def __init__(self, directory: Path, *, fresh: bool = False, durable: bool = True) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
-        self._file = directory / "datastore.sqlite3"
-        self._guard = sqlite3.connect(
-            directory / "lock.sqlite3", timeout=2, isolation_level=None, check_same_thread=False
-        )
-        try:
-            self._guard.execute("BEGIN EXCLUSIVE")
-        except sqlite3.OperationalError as error:
-            raise InUse(f"{directory} is in use by another local Datastore") from error
-        if fresh:
-            for suffix in ("", "-wal", "-shm"):
-                Path(f"{self._file}{suffix}").unlink(missing_ok=True)
-        self._pool: list[sqlite3.Connection] = []
-        self._connections: list[sqlite3.Connection] = []
-        self._writer = self._connect()
-        self._writer.execute("PRAGMA journal_mode=WAL")
-        self._writer.execute(f"PRAGMA synchronous={'NORMAL' if durable else 'OFF'}")
-        self._writer.executescript(_SCHEMA)
+        self._files = Files(directory, fresh=fresh, durable=durable)
+        self._writer = self._files.writer
         counters = dict(self._writer.execute("SELECT name, value FROM counters"))
         self._version: int = counters["version"]
         self._next_id = self._ids_end = counters["ids"]
@@ -148,14 +109,6 @@ class Storage:
         self._run = os.urandom(6)  # so that no transaction outlives a restart
         self._changes: deque[Change] = deque()
         self._queue = KeyQueue(self._mutex)
-
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            self._file, isolation_level=None, check_same_thread=False, timeout=10
-        )
-        connection.execute("PRAGMA cache_size=-16000")
-        self._connections.append(connection)
-        return connection
 
     def _load_names(self) -> None:
         self._kinds = {
@@ -172,10 +125,10 @@ class Storage:
         }
 
     def close(self) -> None:
-        """Close the files. Nobody may be using the storage any more."""
+        """Close the files; whoever still waits or reads fails."""
         with self._mutex:
-            for connection in [*self._connections, self._guard]:
-                connection.close()
+            self._queue.close()
+            self._files.close()
 
     # Transactions
 
@@ -183,7 +136,7 @@ class Storage:
         """Begin a transaction and return its id."""
         now = time.monotonic()
         with self._mutex:
-            for old in [t for t in self._open.values() if t.expired(now)]:
+            for old in [t for t in self._open.values() if t.expired(now) and not t.lock.locked()]:
                 self._end(old)
             name = self._run + next(self._serial).to_bytes(6, "big")
             self._open[name] = Transaction(read_only, begun=now, used=now)
@@ -215,8 +168,7 @@ class Storage:
         self._open = {name: t for name, t in self._open.items() if t is not transaction}
         self._queue.let_go(transaction)
         if transaction.connection:
-            transaction.connection.rollback()
-            self._pool.append(transaction.connection)
+            self._files.give_back(transaction.connection)
             transaction.connection = None
 
     @contextmanager
@@ -225,15 +177,8 @@ class Storage:
     ) -> Iterator[sqlite3.Connection]:
         """Give a connection that shows one state of everything, and note what is read of it."""
         if transaction is None:
-            with self._mutex:
-                connection = self._pool.pop() if self._pool else self._connect()
-            _take_snapshot(connection)
-            try:
+            with self._files.snapshot() as connection:
                 yield connection
-            finally:
-                connection.rollback()
-                with self._mutex:
-                    self._pool.append(connection)
             return
         if not transaction.read_only:
             # Sorted, so that two who want the same keys do not want them crosswise.
@@ -256,19 +201,16 @@ class Storage:
 
     def _freshen(self, transaction: Transaction) -> None:
         """Move the snapshot to the present, unless that would show up as a change."""
-        connection = transaction.connection
-        if connection is None:
-            connection = self._pool.pop() if self._pool else self._connect()
-        elif (
-            transaction.read_only
-            or transaction.version == self._version
-            or transaction.conflicts(self._changes)
-        ):
-            return
-        else:
-            connection.rollback()
-        _take_snapshot(connection)
-        transaction.connection, transaction.version = connection, self._version
+        if transaction.connection:
+            if (
+                transaction.read_only
+                or transaction.version == self._version
+                or transaction.conflicts(self._changes)
+            ):
+                return
+            self._files.give_back(transaction.connection)
+        transaction.connection = self._files.take_snapshot()
+        transaction.version = self._version
 
     # Reading
 
@@ -305,10 +247,10 @@ class Storage:
                 kinds = [n for n in [self._kinds.get((*query.partition, query.kind))] if n]
             names = [name for name, _ in query.equalities] + [name for name, _ in query.sort]
             known = {
-                name: self._properties[kind, name]
+                name: numbered
                 for kind in kinds
                 for name in names
-                if (kind, name) in self._properties
+                if (numbered := self._properties.get((kind, name)))
             }
             if not kinds or len(known) < len(set(names)):
                 return
@@ -377,15 +319,12 @@ class Storage:
 
     def _apply(self, writes: list[Write]) -> int:
         version = max(self._version + 1, time.time_ns() // 1000)
-        execute = self._writer.execute
-        execute("BEGIN IMMEDIATE")
         try:
-            changes = [self._write(write, version) for write in writes]
-            execute("UPDATE counters SET value=? WHERE name='version'", (version,))
-            execute("COMMIT")
+            with self._files.writing():
+                changes = [self._write(write, version) for write in writes]
+                self._writer.execute("UPDATE counters SET value=? WHERE name='version'", (version,))
         except BaseException:
-            execute("ROLLBACK")
-            self._load_names()
+            self._load_names()  # some may have been rolled back
             raise
         self._version = version
         oldest = min((t.version for t in self._open.values() if t.connection), default=version)
@@ -481,9 +420,3 @@ class Storage:
                 self._writer.execute(
                     "INSERT OR IGNORE INTO reserved VALUES (?,?)", (self._kinds[ref], path)
                 )
-
-
-def _take_snapshot(connection: sqlite3.Connection) -> None:
-    connection.execute("BEGIN")
-    # Only a first read makes SQLite hold on to a state.
-    connection.execute("SELECT value FROM counters LIMIT 1").fetchone()

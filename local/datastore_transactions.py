@@ -97,10 +97,18 @@ class KeyQueue:
         self._holders: dict[Any, tuple[Transaction, float]] = {}
         self._queues: dict[Any, deque[tuple[Transaction, threading.Condition]]] = {}
         self._waiting = 0
+        self._closed = False
+
+    def close(self) -> None:
+        """Let nobody wait any more."""
+        self._closed = True
+        for queue in self._queues.values():
+            for _transaction, woken in queue:
+                woken.notify()
 
     def wait_for(self, transaction: Transaction, token: Any) -> None:
         """Return when it is the transaction's turn with `token`, or when waiting makes no sense."""
-        while not transaction.over:
+        while not transaction.over and not self._closed:
             holder, since = self._holders.get(token, (transaction, 0.0))
             now = time.monotonic()
             left = since + HOLD_SECONDS - now
