@@ -22,6 +22,7 @@ import argparse
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -164,7 +165,7 @@ def playwright_browser() -> str | None:
 
 def attempt(command: Sequence[str], seconds: float, **environ: str) -> bool:
     """Run a command that may fail or hang; say so, and whether it worked."""
-    say("$ " + " ".join(command))
+    say("$ " + shlex.join(command))
     try:
         code = subprocess.run(command, timeout=seconds, env={**os.environ, **environ}).returncode
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -227,7 +228,7 @@ def run_pytest(arguments: Sequence[str], environ: dict[str, str]) -> tuple[int, 
     command = [str(VENV_PYTHON), "-m", "pytest", *arguments]
     if sys.stdout.isatty():
         command.append("--color=yes")
-    say("\n$ " + " ".join(command))
+    say("\n$ " + shlex.join(command))
     closing = ""
     with subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE) as process:
         if process.stdout is not None:
@@ -268,7 +269,7 @@ def test_command(arguments: Sequence[str]) -> int:
     }
     failed = []
     for name, command in checks.items():
-        say(f"\n$ {' '.join(command)}")
+        say(f"\n$ {shlex.join(command)}")
         if subprocess.run(command, cwd=ROOT).returncode != 0:
             failed.append(name)
 
@@ -286,7 +287,7 @@ def test_command(arguments: Sequence[str]) -> int:
         code, line = run_pytest([*marks, *common], environ)
         if code != 0:
             failed.append("tests")
-        closing.append(("embedded store", line))
+        closing.append(("On the embedded store", line))
     if options.store == "both" and not google:
         say("\nGoogle's emulator is left out: it needs gcloud and a JRE on PATH.")
     elif options.store != "embedded":
@@ -295,7 +296,7 @@ def test_command(arguments: Sequence[str]) -> int:
         # With a choice of tests there may be none that touches the store (exit code 5).
         if code != 0 and not (code == 5 and chosen):
             failed.append("tests on Google's emulator")
-        closing.insert(0, ("Google's emulator", line))
+        closing.insert(0, ("On Google's emulator", line))
 
     say("")
     if "browser tests (not run)" in failed:
@@ -303,7 +304,7 @@ def test_command(arguments: Sequence[str]) -> int:
     if failed:
         say("FAILED: " + ", ".join(failed))
     for store, line in closing:
-        say(f"On the {store}:\n{line}" if len(closing) > 1 else line)
+        say(f"{store}:\n{line}" if len(closing) > 1 else line)
     return 1 if failed else 0
 
 
