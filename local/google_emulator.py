@@ -6,12 +6,14 @@ needed to run the chat, whose own store is local/datastore.py.
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import http.client
 import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -105,3 +107,24 @@ class GoogleEmulator:
 def start(host_port: str, project: str) -> GoogleEmulator:
     """Start the emulator and return it when it answers; see GoogleEmulator."""
     return GoogleEmulator(host_port, project)
+
+
+def main() -> None:
+    """`python -m local.google_emulator --host-port HOST:PORT --project NAME`: until SIGTERM."""
+    parser = argparse.ArgumentParser(prog="python -m local.google_emulator")
+    parser.add_argument("--host-port", required=True)
+    parser.add_argument("--project", default="demo")
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    if reason := missing():
+        sys.exit(f"Google's emulator cannot run here: {reason}")
+    emulator = start(options.host_port, options.project)
+    try:
+        print(f"ready {emulator.host_port}", flush=True)
+        sys.exit(emulator.process.wait())
+    finally:
+        emulator.stop()
+
+
+if __name__ == "__main__":
+    main()
