@@ -119,11 +119,10 @@ export class ChatStore {
   #applyStatus(event, change) {
     const keys = [change.client_id, change.message_id].filter(Boolean);
     const thread = this.#threads.get(this.resolve(event.conversation_id));
-    if (thread && keys.some((key) => thread.applyStatus(key, change))) {
-      this.#onChange();
-      return;
-    }
-    const key = keys[0];
+    const key = keys.find((each) => thread?.find(each)) ?? keys[0];
+    const changed = thread?.applyStatus(key, change) ?? null;
+    if (changed) this.#onChange();
+    if (changed !== null) return;
     // They can come out of order too: only the further one waits.
     const { status, statuses, error } = withStatus(this.#waitingStatuses.get(key) ?? {}, change);
     this.#waitingStatuses.delete(key);

@@ -75,9 +75,7 @@ export class Thread {
     if (!entry || isLocal(entry.message)) return this.#set(key, message, version);
     const [older, newer] = version >= entry.version ? [entry.message, message] : [message, entry.message];
     // The status moves by its own events, which have no version: keep the further one.
-    const merged = rank(older.status) > rank(newer.status)
-      ? { ...newer, status: older.status, error: older.error ?? null }
-      : newer;
+    const merged = rank(older.status) > rank(newer.status) ? withStatus(newer, older) : newer;
     return this.#set(key, merged, Math.max(version, entry.version));
   }
 
@@ -104,16 +102,12 @@ export class Thread {
     return message;
   }
 
-  /** True when the message is known here (changed or not). */
+  /** Whether something changed; null when the message is not known here. */
   applyStatus(key, change) {
     const message = this.find(key);
-    if (!message || isLocal(message)) return false;
-    const changed = withStatus(message, change);
-    if (changed !== message) {
-      const entryKey = messageKey(message);
-      this.#set(entryKey, changed, this.#entries.get(entryKey).version);
-    }
-    return true;
+    if (!message || isLocal(message)) return null;
+    const entryKey = messageKey(message);
+    return this.#set(entryKey, withStatus(message, change), this.#entries.get(entryKey).version);
   }
 
   /** Takes over another thread's messages (its conversation was merged into this one). */

@@ -1,0 +1,51 @@
+"""A page in which the screen's JavaScript modules can be imported and asked."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from playwright.sync_api import Browser
+
+from local.processes import ROOT
+
+Run = Callable[..., Any]
+
+#: Any page of the same origin will do to import from.
+_BLANK = "static/chat/favicon.svg"
+_MODULES = ["format", "rich_text", "sending", "store", "thread_items", "thread_state", "drafts"]
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@contextmanager
+def modules_page(chromium: Browser) -> Iterator[Run]:
+    """Gives `run(body, arg)`: the body of an async function, run with the modules in scope."""
+    imports = "".join(
+        f"const {name} = await import('/static/chat/{name}.js');" for name in _MODULES
+    )
+    with _static_files() as url:
+        context = chromium.new_context(locale="pt-BR", timezone_id="America/Sao_Paulo")
+        page = context.new_page()
+        page.goto(f"{url}/{_BLANK}")
+        yield lambda body, arg=None: page.evaluate(f"async (arg) => {{ {imports} {body} }}", arg)
+        context.close()
+
+
+@contextmanager
+def _static_files() -> Iterator[str]:
+    handler = functools.partial(_Quiet, directory=str(ROOT))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
