@@ -167,7 +167,7 @@ class Supervisor:
                 "--webhook-url",
                 f"{chat_url}/webhook",
             ).wait_for_line("ready ")
-        self._start_chat(chat_url)
+        self._start_chat()
         self._part("cron", "local.cron", "--url", chat_url).wait_for_line("ready ")
         self._say("")
         self._say(f"Chat:       {chat_url}    logins: {', '.join(LOGINS)}")
@@ -205,7 +205,7 @@ class Supervisor:
         finally:
             sample.kill()
 
-    def _start_chat(self, chat_url: str) -> None:
+    def _start_chat(self) -> None:
         options = self._options
         port = free_port() if options.buffering else options.port
         url = f"http://127.0.0.1:{port}"
@@ -223,7 +223,6 @@ class Supervisor:
             )
             proxy.wait_for_line("ready ")
             self._say(f"Front end:  buffers whole responses, as App Engine's does (chat at {url})")
-        self._say(f"Health:     {chat_url}/healthz")
 
     def _part(self, name: str, module: str, *args: str) -> Part:
         part = Part(name, module, args, environ=self._environ, echo=self._echo)
