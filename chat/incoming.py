@@ -195,7 +195,7 @@ def _message(message: dict[str, Any], contact: dict[str, Any], received_ms: int)
         type=kind,
         text=labels.text_of(kind, body),
         placeholder=labels.placeholder(kind, body),
-        payload=body,
+        payload=None if kind == "text" else body,  # a text is its text
         reply_to=_name(context.get("id")) if isinstance(context, dict) else None,
         profile_name=_line(profile.get("name")),
         username=_line(profile.get("username")),

@@ -1,0 +1,151 @@
+"""Sample conversations with a believable history, and the two logins, for a fresh start.
+
+`python -m local.sample_data` fills an empty store and leaves a used one alone. It makes the same
+entities as the webhook and the API do, through the same functions, but publishes no events: nobody
+is looking yet, and a page reads what is stored.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+import time
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from google.cloud import ndb
+
+from chat import auth, graph_errors, identity, incoming, store, thread
+from chat.models import FAILED, Attendant, ContactAlias, Conversation, SentWamid
+from local import sample_texts
+
+_MINUTE = 60_000
+_DAY = 24 * 60 * _MINUTE
+_BRASILIA_MS = 3 * 60 * _MINUTE  # behind UTC, all year
+_LOGINS = (("ana", "Ana Beatriz"), ("bruno", "Bruno Costa"))
+
+
+@dataclass
+class _Written:
+    entities: list[ndb.Model]
+    conversation: Conversation
+    phone: str
+    name: str
+    seed: random.Random
+    count: int = 0
+
+    def customer(self, at: int, part: dict[str, Any]) -> None:
+        """A message as WhatsApp would send it, read by the webhook's own parser."""
+        self.count += 1
+        message = {
+            "from": self.phone,
+            "id": f"wamid.sample.{self.phone}.{self.count}",
+            "timestamp": str(at // 1000),
+            **part,
+        }
+        contacts = [{"wa_id": self.phone, "profile": {"name": self.name}}]
+        value = {"contacts": contacts, "messages": [message]}
+        batch = incoming.parse(incoming.envelope([{"field": "messages", "value": value}]), at + 800)
+        if batch.rejected:
+            raise ValueError(f"sample message: {batch.rejected[0]}")
+        quote = None
+        entity = thread.append_incoming(self.conversation, batch.messages[0], at + 800, quote)
+        self.entities.append(entity)
+
+    def attendant(self, at: int, text: str, *, refused: str | None = None) -> None:
+        """An answer that WhatsApp took, or refused with a code."""
+        self.count += 1
+        login, name = _LOGINS[self.seed.randrange(2)]
+        message_id = str(uuid.UUID(int=self.seed.getrandbits(128), version=4))
+        message = thread.append_outgoing(
+            self.conversation, message_id, text, at, author_id=login, author_name=name
+        )
+        message.attempt_started_at = at + 20
+        self.entities.append(message)
+        if refused:
+            message.status, message.failed_at = FAILED, at + 400
+            message.error_code, message.error_message = refused, graph_errors.explain(refused)
+            self.conversation.last_status = FAILED
+        else:
+            message.wamid = f"wamid.sample.out.{self.phone}.{self.count}"
+            self.entities.append(SentWamid(id=message.wamid, message_id=message.id))
+
+
+def _conversation(sample: sample_texts.Sample, now_ms: int, seed: random.Random) -> list[ndb.Model]:
+    """One customer's entities; the last message lies `sample.ended_minutes_ago` back."""
+    turns = sample_texts.turns(sample)
+    end = now_ms - sample.ended_minutes_ago * _MINUTE
+    start = end - sample.days * _DAY
+    times = sorted(_office_hours(seed, start, end, len(turns)))
+    times[-1] = end
+    conversation = Conversation(
+        id=f"{seed.getrandbits(64):016x}", created_at=times[0], phone=sample.phone
+    )
+    alias = ContactAlias(
+        id=identity.alias_name(phone=sample.phone), conversation_id=conversation.id
+    )
+    written = _Written([conversation, alias], conversation, sample.phone, sample.name, seed)
+    for at, turn in zip(times, turns, strict=True):
+        if turn.by_customer:
+            written.customer(at, turn.part)
+        else:
+            written.attendant(at, turn.text, refused=turn.refused)
+    conversation.version = written.count
+    return written.entities
+
+
+def _office_hours(seed: random.Random, start: int, end: int, count: int) -> list[int]:
+    """Times in bursts, as people write: some minutes of back and forth, then hours of nothing.
+
+    The last burst ends at `end`, whatever time of day that is; the others fall between 8 and 20 h
+    in Brasília.
+    """
+    bursts = max(1, count // 6)
+    latest = max(start, end - 25 * _MINUTE)
+    begins = []
+    for _ in range(bursts - 1):
+        local = seed.randint(start, latest) - _BRASILIA_MS
+        begins.append(min(local - local % _DAY + seed.randint(8, 19) * 60 * _MINUTE, latest))
+    begins = sorted(begins) + [latest - _BRASILIA_MS]
+    times = []
+    for number in range(count):
+        begin = begins[min(number * bursts // count, bursts - 1)] + _BRASILIA_MS
+        times.append(min(begin + seed.randint(0, 24 * 60) * 1000, end - 1000))
+    return times
+
+
+def fill(now_ms: int) -> int:
+    """Fills an empty store.
+
+    Args:
+        now_ms: the newest messages end shortly before it.
+
+    Returns:
+        how many conversations were made; 0 when the store was not empty.
+    """
+    with store.context(seconds=120.0, rpc_seconds=30.0):
+        if Attendant.query().fetch(1, keys_only=True):
+            return 0
+        made = 0
+        if not Conversation.query().fetch(1, keys_only=True):
+            seed = random.Random(7)
+            for sample in sample_texts.SAMPLES:
+                store.put_many(_conversation(sample, now_ms, seed))
+                made += 1
+        for username, name in _LOGINS:
+            auth.save_attendant(username, username, name)
+    return made
+
+
+def main() -> int:
+    """Fills the store that the environment names, and says what it did."""
+    made = fill(time.time_ns() // 1_000_000)
+    print(
+        f"{made} conversas de exemplo" if made else "o banco de dados já tem conversas", flush=True
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
