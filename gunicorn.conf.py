@@ -9,9 +9,15 @@ bind = f"{os.environ.get('HOST', '0.0.0.0')}:{os.environ.get('PORT', '8080')}"  
 worker_class = "gthread"
 workers = int(os.environ.get("WEB_CONCURRENCY", "1"))
 
-# Every open stream takes a thread. REALTIME_EVENTS_CAPACITY streams at most leaves the rest for the
-# webhook, the API and /healthz. On App Engine not fewer than max_concurrent_requests in app.yaml.
+# On App Engine not fewer than max_concurrent_requests in app.yaml.
 threads = int(os.environ.get("THREADS", "80"))
+
+# Every open stream takes a thread. More streams than threads starve the webhook, the API and
+# /healthz, and keep starving them, because queued streams take each thread that gets free.
+capacity = int(os.environ.setdefault("REALTIME_EVENTS_CAPACITY", str(max(1, threads * 3 // 4))))
+if capacity >= threads:
+    raise ValueError(f"REALTIME_EVENTS_CAPACITY={capacity}: fewer than THREADS={threads}")
+del capacity  # gunicorn knows no such setting
 worker_connections = 4 * threads + 1000
 
 # Streams and long polls are no hung workers, and App Engine has its own limit.

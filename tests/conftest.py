@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import requests
 
 from local.processes import Part, without_proxies
-from tests.helpers import SETTINGS, LiveServer, Simulator, Store
+from tests.helpers import SETTINGS, LiveServer, Simulator, Store, add_attendant
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -150,3 +151,21 @@ def buffering_proxy() -> Iterator[Callable[[str], str]]:
     for part in parts:
         part.stop()
         assert part.left_behind() == []
+
+
+@pytest.fixture
+def session_cookie(store: Store) -> Callable[[str], str]:
+    """`session_cookie(url)` is the `Cookie` header of an attendant logged in there."""
+
+    def log_in(url: str, username: str = "ana") -> str:
+        add_attendant(store, username, password=username)
+        with requests.Session() as session:
+            session.trust_env = False
+            page = session.get(f"{url}/login", timeout=30).text
+            token = page.split('name="csrf-token" content="')[1].split('"')[0]
+            form = {"username": username, "password": username, "csrf_token": token}
+            answer = session.post(f"{url}/login", data=form, timeout=30, allow_redirects=False)
+            assert answer.status_code == 302
+            return "; ".join(f"{name}={value}" for name, value in session.cookies.items())
+
+    return log_in
