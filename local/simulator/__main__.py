@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Mapping
 
+from local.simulator.delivery import RetryPolicy
 from local.simulator.simulator import Simulator
 
 _NEEDED = (
@@ -35,6 +36,7 @@ def main(arguments: list[str] | None = None, environ: Mapping[str, str] = os.env
         host=options.host,
         port=options.port,
         workers=options.workers,
+        retry=RetryPolicy(first=options.retry_first, cap=options.retry_cap),
     )
     ended = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -58,6 +60,12 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--webhook-url", required=True, help="the chat's webhook")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--workers", type=int, default=8, help="webhook POSTs at once")
+    parser.add_argument(
+        "--retry-first", type=float, default=RetryPolicy.first, help="seconds to the first retry"
+    )
+    parser.add_argument(
+        "--retry-cap", type=float, default=RetryPolicy.cap, help="most seconds between retries"
+    )
     parser.add_argument(
         "--exit-with-parent", action="store_true", help="stop when the parent process is gone"
     )

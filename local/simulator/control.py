@@ -9,6 +9,7 @@ from local.simulator.customers import Draft
 from local.simulator.identities import is_bsuid
 from local.simulator.payloads import MAX_UPDATES, encode
 from local.simulator.phones import FROM_FORMS, Customer, valid_phone
+from local.simulator.samples import check_draft
 from local.simulator.switches import InvalidInput
 
 if TYPE_CHECKING:
@@ -105,6 +106,8 @@ def control_blueprint(simulator: "Simulator") -> Blueprint:
         name = _text(wanted, "name")
         count = _integer(wanted, "count", 1, 1, MAX_COUNT)
         drafts = [_draft(wanted, number, count) for number in range(1, count + 1)]
+        for draft in drafts:
+            check_draft(draft)  # before a customer is made who then has nothing to say
         with phones.lock:
             customer = phones.find_or_add(key)
             if name:

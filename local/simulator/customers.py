@@ -18,7 +18,7 @@ from local.simulator.payloads import (
     user_id_update,
 )
 from local.simulator.phones import Customer, Message, Phones
-from local.simulator.samples import sample_body
+from local.simulator.samples import check_draft, sample_body
 from local.simulator.switches import InvalidInput, Switches
 from local.simulator.timers import Clockwork
 
@@ -74,6 +74,7 @@ class Customers:
         Raises:
             InvalidInput: the type needs what the draft does not have.
         """
+        check_draft(draft)
         with self._phones.lock:
             update = self._compose(customer, draft)
             self._send([update])
@@ -175,7 +176,7 @@ class Customers:
         wa_id = customer.wa_id(self._switches["ninth_digit"])
         message_id = new_wamid(wa_id or customer.bsuid, from_customer=True)
         kind = draft.type
-        body = sample_body(kind, draft, self._media)
+        body = sample_body(draft, self._media)
         item = message(
             message_id=message_id,
             timestamp=int(now) if draft.timestamp is None else draft.timestamp,

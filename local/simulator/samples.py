@@ -9,36 +9,45 @@ from local.simulator.switches import InvalidInput
 if TYPE_CHECKING:
     from local.simulator.customers import Draft
 
-__all__ = ["TYPES", "sample_body"]
+__all__ = ["TYPES", "check_draft", "sample_body"]
 
 JSON = dict[str, Any]
 
 TYPES = (
     "text", "image", "audio", "document", "sticker", "location", "contacts", "reaction",
-    "interactive", "button", "order", "unsupported", "request_welcome", "edit", "revoke", "video",
+    "interactive", "button", "order", "unsupported", "request_welcome", "edit", "revoke",
 )  # fmt: skip
 _NEED_A_MESSAGE = ("reaction", "edit", "revoke")
-MAX_TEXT = 65_536  # what WhatsApp lets a person type
 
 
-def sample_body(kind: str, draft: "Draft", media: MediaStore) -> Any:
-    """What stands under the type's key.
+def check_draft(draft: "Draft") -> None:
+    """Whether the draft has what its type needs.
 
     Raises:
         InvalidInput: an unknown type without a payload of its own, no text where there must be
             one, or no message to react to.
     """
-    text = draft.text
-    if kind not in TYPES or kind == "video":
-        # A video's bytes are no small sample; its body, like that of types to come, is given.
-        if draft.payload is not None:
-            return None
-        known = ", ".join(TYPES)
-        raise InvalidInput("type", f"{kind!r} needs a payload; known without one are {known}")
-    if kind == "text" and not text and draft.payload is None:
+    if _given_whole(draft.type):
+        if draft.payload is None:
+            known = ", ".join(TYPES)
+            reason = f"{draft.type!r} needs a payload; known without one are {known}"
+            raise InvalidInput("type", reason)
+    elif draft.type == "text" and not draft.text and draft.payload is None:
         raise InvalidInput("text", "is missing or empty")
-    if kind in _NEED_A_MESSAGE and not draft.reply_to:
-        raise InvalidInput("reply_to", f"is missing: {kind} is about a message")
+    elif draft.type in _NEED_A_MESSAGE and not draft.reply_to:
+        raise InvalidInput("reply_to", f"is missing: {draft.type} is about a message")
+
+
+def _given_whole(kind: str) -> bool:
+    # A video's bytes are no small sample; its body, like that of types to come, is given.
+    return kind not in TYPES
+
+
+def sample_body(draft: "Draft", media: MediaStore) -> Any:
+    """What stands under the type's key, for a draft that was checked."""
+    kind, text = draft.type, draft.text
+    if _given_whole(kind):
+        return None
     match kind:
         case "text":
             return {"body": text or ""}

@@ -6,6 +6,7 @@ webhook's address and never imports the chat.
 
 import socket
 import threading
+import time
 from typing import Any
 from wsgiref.types import WSGIEnvironment
 
@@ -166,6 +167,19 @@ class Simulator:
             self._thread.join(timeout=2)
             self._thread = None
         self.deliveries.close()
+
+    def wait_idle(self, timeout: float = 10.0) -> bool:
+        """Wait until every webhook is acknowledged and nothing more is to come.
+
+        Returns:
+            False when that did not happen within so many seconds.
+        """
+        end = time.monotonic() + timeout
+        while not self.deliveries.as_json()["idle"]:
+            if time.monotonic() > end:
+                return False
+            self.timers.wait(0.01)
+        return True
 
     def reset(self) -> None:
         """No customers, no faults, nothing on its way."""
