@@ -68,7 +68,7 @@ _PREFIX = "REALTIME_EVENTS_"
 _RPC_SECONDS = 5.0  # ndb's own default is no timeout at all
 _STALE_SECONDS = 10.0  # a poller that has not read for so long must not look alive
 _LINGER_SECONDS = 3.0  # the poller outlives the gap between two requests of a holding client
-_HOLD_RETRY_MS = 20  # never 0: EventSource then spins without back-off
+_HOLD_RETRY = b"retry: 20\n\n"  # ms; never 0: EventSource then spins without back-off
 _CURSOR_BYTES = 2250  # 3,000 characters encoded; gunicorn refuses request lines over 4 kB
 _SLICES = 240  # digests of a cursor whose ids do not fit: 8 bytes each
 _IDS_PER_BATCH = 25  # at most so many events of a batch carry an `id:`, each some kB in a burst
@@ -483,6 +483,8 @@ class _Hub:
         """
         with self.changed:
             self._wanted_at = time.monotonic()
+            if self.closing:
+                return  # what the ring has will do for a last answer
             if self._thread is None or not self._thread.is_alive():
                 self.ring.clear()
                 self._visible.clear()
@@ -728,35 +730,38 @@ def _jittered(value: float) -> float:
     return value * random.uniform(0.85, 1.15)
 
 
-def _body(
-    hub: _Hub, stream: _Stream | None, release: Callable[[], None], reader: _Reader,
-    head: list[bytes], hold: bool, ends: bool,
-) -> Iterator[bytes]:  # fmt: skip
-    """The response: `head`, then events; over capacity (`stream` is None) only what is there."""
+def _retry(ms: float) -> bytes:
+    return f"retry: {int(_jittered(ms))}\n\n".encode()
+
+
+def _body(hub: _Hub, stream: _Stream | None, reader: _Reader, head: bytes, hold: bool,
+          release: Callable[[], None]) -> Iterator[bytes]:  # fmt: skip
+    """The response: `head`, then what comes as long as it has a place among the open streams."""
     settings = hub.settings
     end = time.monotonic() + _jittered(settings["HOLD_SECONDS" if hold else "STREAM_SECONDS"])
     beat = time.monotonic() + settings["HEARTBEAT_SECONDS"]
-    retry = f"retry: {int(_jittered(settings['RETRY_MS']))}\n\n".encode()
     try:
-        yield b"".join([*head, b"" if hold and stream else retry])
-        while stream and not (stream.closed or hub.closing or ends):
+        yield head
+        while stream and not (stream.closed or hub.closing):
             if reader.position is not None:
                 hub.wait(stream, reader.position, min(end, beat) - time.monotonic())
             blocks = reader.read()
             if blocks:
                 yield b"".join(blocks)
-                ends = hold
+                if hold:
+                    return
             elif time.monotonic() >= min(end, beat):
-                ends = time.monotonic() >= end or not hub.alive()
-                beat = time.monotonic() + settings["HEARTBEAT_SECONDS"]
-                if hub.alive():
+                if hub.alive():  # a dead poller must not look alive
                     yield _renewal(reader.cursor())
+                if time.monotonic() >= end or not hub.alive():
+                    return
+                beat = time.monotonic() + settings["HEARTBEAT_SECONDS"]
     except Exception as error:  # noqa: BLE001 - the client resumes from its cursor
         _log.warning("stream ended: %s", type(error).__name__)
     finally:
         release()
     if hub.closing:
-        yield retry
+        yield _retry(settings["RETRY_MS"])
 
 
 # --- views ------------------------------------------------------------------------------------
@@ -788,8 +793,7 @@ def _events(hub: _Hub, user_id: str | None, automatic: str, build: str) -> Respo
     if delivery not in ("stream", "hold"):
         return _error(400, "invalid", "Use stream ou hold.", field="delivery")
     key = (user_id, request.args.get("client") or secrets.token_hex(8))
-    hold = delivery == "hold"
-    says_hello = request.args.get("hello") == "1"
+    hold, says_hello = delivery == "hold", request.args.get("hello") == "1"
     try:
         hub.start()
         if hold and says_hello:
@@ -798,23 +802,25 @@ def _events(hub: _Hub, user_id: str | None, automatic: str, build: str) -> Respo
             text = request.headers.get("Last-Event-ID") or request.args.get("after")
             cursor, control = _resume(hub, text)
             reader = _Reader(hub, cursor)
-            first = reader.read()
+            blocks = reader.read()
     except Exception as error:  # noqa: BLE001 - whatever the store says, the answer is 503
         _log.warning("cannot answer from the event log: %s", type(error).__name__)
         response = _error(503, "unavailable", "Serviço indisponível no momento.")
         response.headers["Retry-After"] = "2"
         return response
-    stream = hub.open(key)
     encoded = cursor.encode()
-    head = [f"retry: {_HOLD_RETRY_MS}\n\n".encode()] if hold and stream else []
-    if control == "reset":
-        head.append(_control("reset", encoded, {"cursor": encoded}))
     if control == "hello" or says_hello:
         data = {"delivery": delivery, "build": build, "cursor": encoded}
-        head.append(_control("hello", encoded, data))
-    ends = hold and bool(head[1:] or first)
+        blocks.insert(0, _control("hello", encoded, data))
+    if control == "reset":
+        blocks.insert(0, _control("reset", encoded, {"cursor": encoded}))
+    complete = hold and bool(blocks)
+    stream = None if complete else hub.open(key)
+    full = stream is None and not complete
+    if full or hold:
+        blocks.insert(0, _retry(hub.settings["RETRY_MS"]) if full else _HOLD_RETRY)
     release = partial(hub.release, key, stream)
-    body = _body(hub, stream, release, reader, head + first, hold, ends)
+    body = _body(hub, stream, reader, b"".join(blocks), hold, release)
     response = Response(body, mimetype="text/event-stream")
     response.call_on_close(release)  # a generator that never started never reaches its `finally`
     response.headers["Cache-Control"] = "no-store, no-transform"
