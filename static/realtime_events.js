@@ -51,7 +51,7 @@ export function parseEventStream() {
     let text = decoder.decode(bytes, { stream: true });
     if (!text) return [];
     if (afterCr && text[0] === "\n") text = text.slice(1); // a CRLF cut in two
-    afterCr = text === "" || text.endsWith("\r");
+    afterCr = text.endsWith("\r");
     const lines = (rest + text).split(/\r\n|\r|\n/);
     rest = lines.pop();
     const blocks = [];
@@ -366,21 +366,22 @@ class RealtimeClient {
       signal.addEventListener("abort", release);
       this.#lead();
     });
-    let running = null;
+    let running = false;
     try {
       this.#channel = new Channel(name);
       this.#channel.onmessage = ({ data }) => this.#hear(data);
       await locks.request(name, { ifAvailable: true }, (lock) => {
         const held = lead(lock);
-        running = this.#run(signal);
+        running = true;
+        this.#run(signal);
         return held;
       });
       if (!signal.aborted) await locks.request(name, { signal }, lead);
     } catch {
       if (signal.aborted) return;
       this.#role = "solo"; // no Web Locks or no channel here
-      running ??= this.#run(signal);
-      this.#interrupt("solo");
+      if (running) this.#interrupt("solo");
+      else this.#run(signal);
     }
   }
 
@@ -414,6 +415,7 @@ class RealtimeClient {
     this.#alarms.set("recovered", RECOVERY_SPACING, () => {
       if (this.#recoverAgain && this.#greet) this.#recover();
     });
+    this.#scheduleCheck();
     this.#alarms.runOverdue(); // timers may not have counted the time asleep
     this.#failures = 0;
     this.#greet = true;
@@ -519,7 +521,8 @@ class RealtimeClient {
     this.#wake?.();
   }
 
-  async #ask({ delivery, hello }) {
+  async #ask(ask) {
+    const { delivery, hello } = ask;
     const answer = { hello: null, fresh: 0, bytes: 0, retry: 0, ended: false, lived: 0, login: false, retryAfter: 0, cut: null };
     const request = new AbortController();
     this.#request = request;
@@ -550,7 +553,7 @@ class RealtimeClient {
         answer.bytes += value.length;
         listen(SILENCE_TIMEOUT);
         this.#setState("connected");
-        this.#apply(feed(value), answer);
+        this.#apply(feed(value), ask, answer);
         if (this.#checkSoon) this.#check();
       }
     } catch {
@@ -592,7 +595,8 @@ class RealtimeClient {
     if (lived || answer.fresh > 0) this.#failures = 0;
     if (ask.live) {
       if (answer.cut === "silence" && !answer.bytes && ask.delivery !== "hold") return this.#suspectBuffering();
-      this.#learnDelivery(ask, answer);
+      if (this.#probing) this.#delivery = undefined; // not even a held answer: the server is away
+      this.#probing = false;
     }
     const complete = answer.ended && answer.bytes > 0;
     // An answer that brought something may be only the first page of it.
@@ -622,15 +626,17 @@ class RealtimeClient {
     return 0;
   }
 
-  #learnDelivery(ask, answer) {
+  #learnDelivery(ask, hello) {
+    if (!ask.live) return; // a catch-up asks for hold whatever the way can do
     if (ask.delivery !== "hold") {
-      if (answer.hello) this.#delivery = answer.hello.delivery === "hold" ? "hold" : "stream";
-      return;
+      this.#delivery = hello.delivery === "hold" ? "hold" : "stream";
+      this.#unheard = 0;
+      this.#streamed ||= this.#delivery === "stream";
+    } else if (this.#probing) {
+      this.#probing = false;
+      if (this.#unheard > (this.#streamed ? 1 : 0)) this.#rememberHold();
+      else this.#delivery = undefined;
     }
-    if (!this.#probing) return;
-    this.#probing = false;
-    if (answer.hello && this.#unheard > (this.#streamed ? 1 : 0)) this.#rememberHold();
-    else this.#delivery = undefined;
   }
 
   #rememberHold() {
@@ -652,14 +658,14 @@ class RealtimeClient {
 
   // --- what came ----------------------------------------------------------------------------
 
-  #apply(blocks, answer) {
+  #apply(blocks, ask, answer) {
     const events = [];
     let cursor = null;
     for (const block of blocks) {
       answer.retry = block.retry ?? 0; // obeyed as the last word: in front it is meant for EventSource
       const event = block.data === undefined ? null : this.#read(block);
       if (event?.type === "hello") {
-        this.#greeted(event.data, answer);
+        answer.hello = this.#greeted(ask, event.data);
         continue; // its id is no progress: what was missed comes after it
       }
       if (block.id) cursor = block.id;
@@ -686,15 +692,12 @@ class RealtimeClient {
     }
   }
 
-  #greeted(hello, answer) {
-    answer.hello = hello ?? {};
+  #greeted(ask, hello = {}) {
     this.#greet = false;
-    if (answer.hello.delivery === "stream") {
-      this.#streamed = true;
-      this.#unheard = 0;
-    }
-    this.#cursor ??= answer.hello.cursor ?? null;
-    this.#noteBuild(answer.hello.build);
+    this.#learnDelivery(ask, hello);
+    this.#cursor ??= hello.cursor ?? null;
+    this.#noteBuild(hello.build);
+    return hello;
   }
 
   #noteBuild(build) {

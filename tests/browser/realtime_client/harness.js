@@ -1,0 +1,119 @@
+// What the tests of the client need inside the page: its module, a host that notes, a clock to advance.
+import * as realtime from "/static/realtime_events.js";
+
+const settle = async () => {
+  // Turns of the event loop by messages: the browser stretches nested timers to 4 ms each.
+  const { port1, port2 } = new MessageChannel();
+  for (let turn = 0; turn < 6; turn += 1) {
+    await new Promise((resolve) => {
+      port1.onmessage = resolve;
+      port2.postMessage(null);
+    });
+  }
+  port1.close();
+};
+
+class FakeClock {
+  time = 1_893_456_000_000; // 2030-01-01, the day of the scripted events
+  timers = new Map();
+  #last = 0;
+
+  env = {
+    now: () => this.time,
+    setTimeout: (run, ms) => {
+      this.timers.set(++this.#last, { at: this.time + ms, run });
+      return this.#last;
+    },
+    clearTimeout: (timer) => this.timers.delete(timer),
+  };
+
+  async advance(ms) {
+    await settle();
+    const end = this.time + ms;
+    for (;;) {
+      const due = [...this.timers].filter(([, { at }]) => at <= end).sort((a, b) => a[1].at - b[1].at)[0];
+      if (!due) break;
+      this.timers.delete(due[0]);
+      this.time = Math.max(this.time, due[1].at);
+      due[1].run();
+      await settle();
+    }
+    this.time = Math.max(this.time, end);
+    await settle();
+  }
+}
+
+/** `answers(call)` makes the response of each request; `call` is `{n, params, signal, at}`. */
+function scriptedFetch(clock, answers) {
+  const calls = [];
+  const fetch = async (url, { signal }) => {
+    const call = { n: calls.length + 1, params: Object.fromEntries(new URL(url).searchParams), at: clock.time };
+    calls.push(call);
+    return await Promise.race([
+      answers({ ...call, signal }),
+      new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason))),
+    ]);
+  };
+  return { calls, fetch };
+}
+
+const head = { "Content-Type": "text/event-stream" };
+/** A response that says `text` and ends. */
+const answer = (text, more = {}) => new Response(text, { headers: { ...head, ...more } });
+/** A response that stays open: `push(text)`, `end()`, `break_()`. */
+function open(signal, text = "") {
+  let controller;
+  const body = new ReadableStream({ start: (c) => { controller = c; } });
+  signal?.addEventListener("abort", () => { try { controller.error(signal.reason); } catch { /* ended */ } });
+  const response = new Response(body, { headers: head });
+  response.push = (more) => controller.enqueue(new TextEncoder().encode(more));
+  response.end = () => controller.close();
+  response.break_ = () => controller.error(new Error("cut"));
+  if (text) response.push(text);
+  return response;
+}
+const silent = () => new Promise(() => {});
+
+const event = (id, more = {}, cursor = id) =>
+  `id: ${cursor}\nevent: message.created\ndata: ${JSON.stringify({ id, type: "message.created", conversation_id: null, version: null, at: "2030-01-01T00:00:00.000Z", data: {}, ...more })}\n\n`;
+const hello = (delivery, more = {}) =>
+  `id: start\nevent: hello\ndata: ${JSON.stringify({ id: "hello-1", type: "hello", data: { delivery, build: "1", cursor: "start", ...more } })}\n\n`;
+
+let seed = 7;
+/** Repeatable and evenly spread: no test depends on luck. */
+const random = () => {
+  seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31;
+  return seed / 2 ** 31;
+};
+
+/** Starts a client whose host notes everything in `window.got`. */
+function begin(options = {}) {
+  window.got = { events: [], late: [], resets: 0, holes: [], states: [], logins: 0, builds: [] };
+  const { got } = window;
+  window.client = realtime.startRealtime({
+    url: "/realtime/events",
+    userId: "ana",
+    cursor: "0",
+    onEvent: ({ id, catchUp }) => { got.events.push(id); if (catchUp) got.late.push(id); },
+    onReset: () => { got.resets += 1; },
+    onHole: (id) => { got.holes.push(id); },
+    onState: (state) => { got.states.push(state); },
+    onLogin: () => { got.logins += 1; },
+    onBuild: (build) => { got.builds.push(build); },
+    ...options,
+  });
+  return got;
+}
+
+/** A client for itself, on a fake clock, against `answers`. */
+function beginScripted(answers, options = {}) {
+  const clock = new FakeClock();
+  const { calls, fetch } = scriptedFetch(clock, answers);
+  const env = { ...clock.env, fetch, random, locks: undefined, BroadcastChannel: undefined, ...options.env };
+  const got = begin({ ...options, env });
+  return { clock, calls, got, state: () => document.documentElement.dataset.connection };
+}
+
+Object.assign(window, {
+  realtime, FakeClock, settle, answer, open, silent, event, hello, random, begin, beginScripted, ready: true,
+});

@@ -1,0 +1,218 @@
+"""static/realtime_events.js: what one client asks for, when, and how often."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.browser.realtime_client.conftest import Run
+
+# --- no hot loop ------------------------------------------------------------------------------
+
+BROKEN = {
+    "network down": "throw new TypeError('failed to fetch')",
+    "503": "return new Response('', { status: 503 })",
+    "500": "return new Response('<h1>', { status: 500, headers: { 'Content-Type': 'text/html' } })",
+    "404": "return new Response('', { status: 404 })",
+    "HTML": "return new Response('<h1>', { headers: { 'Content-Type': 'text/html' } })",
+    "204": "return new Response(null, { status: 204 })",
+    "empty at once": "return answer('')",
+    "retry 0": "return answer('retry: 0\\n\\n')",
+    "comment and end": "return answer(': hb\\n\\n')",
+    "hello and end": "return answer(hello('stream'))",
+    "hello, then failing hold": "return call.params.hello ? answer(hello('hold')) : answer('')",
+    "the same event for ever": "return answer(event('e1') + 'retry: 0\\n\\n')",
+    "unreadable event for ever": "return answer('data: {\\n\\n')",
+    "reset for ever": 'return answer(\'event: reset\\ndata: {"type": "reset", "data": {}}\\n\\n\')',
+    "cut at once": "const r = open(); r.break_(); return r",
+    "never answered": "return silent()",
+}
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_a_broken_server_gets_a_handful_of_requests_a_minute(run: Run, how: str) -> None:
+    times, state = run(
+        f"""const {{ clock, calls, state }} = beginScripted(async (call) => {{ {BROKEN[how]} }});
+        const start = clock.time;
+        await clock.advance(60_000);
+        client.close();
+        return [calls.map(({{ at }}) => at - start), state()];"""
+    )
+    assert 3 <= len(times) <= 20, times
+    assert len([at for at in times if at > 30_000]) <= 8, times
+    assert state != "connected"
+
+
+def test_a_failing_server_that_recovers_is_found_and_forgiven(run: Run) -> None:
+    waits, state = run(
+        """const { clock, calls, state } = beginScripted(async (call) => {
+          if (call.n <= 6) return new Response("", { status: 503 });
+          if (call.n === 7) return answer(event("e1"));
+          return call.n === 8 ? new Response("", { status: 503 }) : open(call.signal, hello("stream"));
+        }, { env: { random: () => 1 } });
+        await clock.advance(120_000);
+        client.close();
+        return [calls.slice(1).map((call, n) => call.at - calls[n].at), state()];"""
+    )
+    assert waits[:8] == [1000, 2000, 4000, 8000, 16000, 30000, 0, 1000]
+    assert state == "connected"
+
+
+def test_retry_after_is_obeyed(run: Run) -> None:
+    times = run(
+        """const { clock, calls } = beginScripted(async () =>
+          new Response("", { status: 503, headers: { "Retry-After": "20" } }), { env: { random: () => 0 } });
+        const start = clock.time;
+        await clock.advance(50_000);
+        client.close();
+        return calls.map(({ at }) => at - start);"""
+    )
+    assert times == [0, 20_000, 40_000]
+
+
+def test_an_answer_over_capacity_is_asked_again_after_its_retry_with_jitter(run: Run) -> None:
+    waits, state = run(
+        """const { clock, calls, state } = beginScripted(async () => answer(hello("stream") + "retry: 2000\\n\\n"));
+        await clock.advance(60_000);
+        client.close();
+        return [calls.slice(1).map((call, n) => call.at - calls[n].at), state()];"""
+    )
+    assert state == "connected"
+    assert all(2000 <= wait <= 3000 for wait in waits)
+    assert len(set(waits)) > 5
+
+
+# --- delivery ---------------------------------------------------------------------------------
+
+
+def test_the_first_request_leaves_delivery_to_the_server_and_the_next_follows_its_hello(
+    run: Run,
+) -> None:
+    asked = run(
+        """const { clock, calls, got } = beginScripted(async (call) => call.n === 1
+            ? answer(hello("hold") + event("e1") + event("e2")) : silent());
+        await clock.advance(0);
+        client.close();
+        return calls.map(({ params }) => params);"""
+    )
+    client = asked[0].pop("client")
+    assert asked[0] == {"after": "0", "hello": "1"}
+    assert asked[1:] == [{"after": "e2", "client": client, "delivery": "hold"}]
+
+
+def test_a_hold_answer_is_followed_by_the_next_request_at_once(run: Run) -> None:
+    times, events, states = run(
+        """const { clock, calls, got } = beginScripted(async (call) => {
+          if (call.n === 1) return answer(hello("hold"));
+          if (call.n <= 4) return answer("retry: 20\\n\\n" + event("e" + call.n));
+          const r = open(call.signal, "retry: 20\\n\\n"); // quiet: lives its time
+          clock.env.setTimeout(() => { r.push(": hb\\nid: c" + call.n + "\\n\\n"); r.end(); }, 20_000);
+          return r;
+        });
+        const start = clock.time;
+        await clock.advance(41_000);
+        client.close();
+        return [calls.map(({ at, params }) => [at - start, params.after]), got.events, got.states];"""
+    )
+    assert times == [
+        [0, "0"], [0, "0"], [0, "e2"], [0, "e3"], [0, "e4"], [20_000, "c5"], [40_000, "c6"],
+    ]  # fmt: skip
+    assert events == ["e2", "e3", "e4"]
+    assert states == ["connecting", "connected"]
+
+
+def test_a_stream_that_is_buffered_falls_back_to_hold_and_the_next_page_knows(run: Run) -> None:
+    before, first, second, next_day = run(
+        """const buffering = async ({ params }) =>
+          params.delivery === "hold" && params.hello ? answer(hello("hold")) : silent();
+        const deliveries = ({ calls }) => calls.map(({ params }) => params.delivery);
+        const one = beginScripted(buffering);
+        await one.clock.advance(2_999);
+        const before = deliveries(one);
+        await one.clock.advance(1);
+        client.close();
+        const two = beginScripted(buffering, { env: { now: () => one.clock.time } });
+        await two.clock.advance(0);
+        client.close();
+        const later = new FakeClock().time + 25 * 3_600_000;
+        const three = beginScripted(buffering, { env: { now: () => later } });
+        await settle();
+        client.close();
+        return [before, deliveries(one), deliveries(two), deliveries(three)];"""
+    )
+    assert before == [None]
+    assert first == [None, "hold", "hold"]
+    assert second == ["hold", "hold"]
+    assert next_day == [None]
+
+
+def test_a_server_that_is_only_slow_is_not_remembered_as_buffered(run: Run) -> None:
+    deliveries = run(
+        """const { clock, calls } = beginScripted(async ({ n, signal }) =>
+          n <= 2 ? silent() : open(signal, hello("stream")));
+        await clock.advance(15_000);
+        client.close();
+        return calls.map(({ params }) => params.delivery);"""
+    )
+    assert deliveries == [None, "hold", None]
+
+
+def test_one_silent_stream_after_good_ones_is_no_buffering(run: Run) -> None:
+    deliveries = run(
+        """const { clock, calls } = beginScripted(async ({ n, params, signal }) => {
+          if (params.delivery === "hold") return answer(hello("hold"));
+          return n === 2 ? silent() : open(signal, hello("stream"));
+        });
+        await clock.advance(0);
+        client.reconnect();
+        await clock.advance(4_000);
+        client.close();
+        return calls.map(({ params }) => params.delivery);"""
+    )
+    assert deliveries == [None, "stream", "hold", None]
+
+
+def test_a_stream_that_died_after_its_hello_is_replaced_after_25_seconds(run: Run) -> None:
+    times, states = run(
+        """const { clock, calls, got } = beginScripted(async ({ signal }) => open(signal, hello("stream")));
+        const start = clock.time;
+        await clock.advance(24_999);
+        const before = calls.length;
+        await clock.advance(2_000);
+        client.close();
+        return [[before, ...calls.map(({ at }) => at - start)], got.states];"""
+    )
+    assert times[:2] == [1, 0]
+    assert len(times) == 3
+    assert 25_000 <= times[2] <= 26_000
+    assert states == ["connecting", "connected", "connecting", "connected"]
+
+
+def test_a_quiet_stream_with_heartbeats_stays_and_renews_the_cursor(run: Run) -> None:
+    asked = run(
+        """let stream;
+        const { clock, calls } = beginScripted(async ({ signal }) => {
+          stream = open(signal, hello("stream") + "retry: 2000\\n\\n");
+          return stream;
+        });
+        for (let beat = 1; beat <= 5; beat += 1) {
+          await clock.advance(10_000);
+          stream.push(`: hb\\nid: c${beat}\\n\\n`);
+        }
+        await clock.advance(5_000);
+        stream.end();
+        await clock.advance(0);
+        client.close();
+        return calls.map(({ params }) => params.after);"""
+    )
+    assert asked == ["0", "c5"]
+
+
+def test_a_page_without_a_cursor_takes_the_one_of_hello(run: Run) -> None:
+    asked = run(
+        """const { clock, calls } = beginScripted(async ({ n, signal }) =>
+          n === 1 ? answer(hello("hold")) : silent(), { cursor: "" });
+        await clock.advance(0);
+        client.close();
+        return calls.map(({ params }) => params.after ?? null);"""
+    )
+    assert asked == [None, "start"]
