@@ -26,9 +26,13 @@ def test_a_text_alone_makes_an_unknown_customer_write(world: World) -> None:
     assert contact["user_id"] == message["from_user_id"] == answer.json["bsuid"]
 
 
-def test_a_body_without_content_type_is_read_all_the_same(world: World) -> None:
-    answer = world.http.post(f"/customers/{MARIA}/messages", data='{"text": "oi"}')
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain", None])
+def test_a_body_is_read_whatever_its_content_type_says(world: World, kind: str | None) -> None:
+    path = f"/customers/{MARIA}/messages"
+    answer = world.http.post(path, data='{"text": "oi"}', content_type=kind)
     assert answer.status_code == 201
+    world.advance()
+    assert world.hook.texts() == ["oi"]
 
 
 def test_both_sides_are_on_the_phone_with_their_direction(world: World) -> None:

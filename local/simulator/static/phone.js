@@ -6,6 +6,7 @@ import { SwitchPanel } from "./switches.js";
 import { drawThread } from "./thread.js";
 
 const POLL_MS = 1000;
+const SHOWN = 300; // the newest messages: a burst of thousands must not choke the page
 const COUNTERS = {
   posted: "enviados", acked: "confirmados", retried: "repetidos", pending: "pendentes",
   held: "segurados", lost: "perdidos",
@@ -101,7 +102,7 @@ async function refresh() {
     if (selected()) {
       const id = state.selected;
       const phone = await call("GET", customerPath(id, "/messages?all=1"));
-      if (id === state.selected) drawThread($("thread"), phone.messages, onMessage);
+      if (id === state.selected) drawThread($("thread"), phone.messages.slice(-SHOWN), onMessage);
     }
   }
   await readWhatIsSeen();
@@ -188,6 +189,7 @@ function wire() {
       const body = { new_phone: form.elements.new_phone.value };
       const customer = await call("POST", customerPath(state.selected, "/change-number"), body);
       form.reset();
+      form.closest("details").open = false;
       select(customer.id);
     });
   });
