@@ -1,4 +1,4 @@
-"""The words of the sample conversations, in Brazilian Portuguese: a bicycle shop and its repairs."""
+"""The words of the sample conversations, in Brazilian Portuguese: a bicycle shop."""
 
 from __future__ import annotations
 
