@@ -126,7 +126,7 @@ class ScriptedServer:
             def do_GET(self) -> None:
                 outer._get(self)
 
-            def log_message(self, format: str, *args: object) -> None:
+            def log_message(self, *_: object) -> None:
                 return None
 
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -201,7 +201,7 @@ def serve_log(answer: Answer) -> None:
             kept = []
         if hold and (hello or server.events[int(answer.asked["after"]) :]):
             break
-        if not answer.wait(lambda: len(server.events) > at):
+        if not answer.wait(lambda had=at: len(server.events) > had):
             break
     answer.send("".join(kept))
     answer.end()

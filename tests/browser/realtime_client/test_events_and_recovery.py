@@ -46,7 +46,7 @@ def test_a_bad_event_or_a_failing_host_never_stops_the_stream(page: Page, run: R
     page.on("console", lambda message: logged.append(message.text))
     page.on("pageerror", lambda error: logged.append(f"uncaught {error}"))
     events, after = run(
-        """const bad = (data, cursor) => `id: ${cursor}\\nevent: message.created\\ndata: ${data}\\n\\n`;
+        """const bad = (data, cursor) => `id: ${cursor}\\nevent: x.y\\ndata: ${data}\\n\\n`;
         const { clock, calls, got } = beginScripted(async ({ n }) => n > 1 ? silent() : answer(
           hello("hold") + bad('{"text": "segredo', "c1") + bad("null", "c2") + bad("5", "c3")
           + event("throws") + event("rejects") + event("good")),
@@ -74,7 +74,8 @@ def test_catch_up_is_told_by_age_on_the_servers_clock(run: Run) -> None:
         const date = { Date: "Tue, 01 Jan 2030 00:00:30 GMT" };
         const clock = new FakeClock();
         const { got } = beginScripted(async ({ n }) => n > 1 ? silent() : answer(hello("hold")
-          + event("old", { at: "2030-01-01T00:00:14.000Z" }) + event("new", { at: "2030-01-01T00:00:20.000Z" }), date),
+          + event("old", { at: "2030-01-01T00:00:14.000Z" })
+          + event("new", { at: "2030-01-01T00:00:20.000Z" }), date),
           { env: { now: () => Date.parse("2030-01-01T02:00:30.000Z") } });
         await settle();
         client.close();
@@ -89,8 +90,10 @@ def test_a_reset_adopts_its_cursor_and_refetches_after_a_jitter_until_that_succe
 ) -> None:
     asked, early, then, later = run(
         """let resets = 0;
-        const { clock, calls } = beginScripted(async ({ n, signal }) => n > 1 ? open(signal, hello("stream"))
-          : answer('id: fresh\\nevent: reset\\ndata: {"id": "r", "type": "reset", "data": {"cursor": "fresh"}}\\n\\n' + hello("hold")),
+        const { clock, calls } = beginScripted(async ({ n, signal }) => n > 1
+          ? open(signal, hello("stream"))
+          : answer('event: reset\\ndata: {"type": "reset", "data": {"cursor": "fresh"}}\\n\\n'
+            + hello("hold")),
           { env: { random: () => 0.9 }, onReset: () => {
             resets += 1;
             return resets === 1 ? Promise.reject(new Error("store down")) : "ignored";
@@ -107,8 +110,10 @@ def test_a_reset_adopts_its_cursor_and_refetches_after_a_jitter_until_that_succe
 def test_a_hole_that_stays_is_told_once_and_one_that_closes_is_not(run: Run) -> None:
     early, holes = run(
         """let stream;
-        const { clock, got } = beginScripted(async ({ signal }) => (stream ??= open(signal, hello("stream"))));
-        const version = (id, conversation_id, version) => stream.push(event(id, { conversation_id, version }));
+        const { clock, got } = beginScripted(
+          async ({ signal }) => (stream ??= open(signal, hello("stream"))));
+        const version = (id, conversation_id, version) =>
+          stream.push(event(id, { conversation_id, version }));
         await clock.advance(0);
         client.noteVersion("late", 4);
         client.noteVersion("lost", 4);
@@ -132,7 +137,8 @@ def test_the_versions_are_compared_every_minute_while_visible(run: Run) -> None:
         let hidden = false;
         Object.defineProperty(document, "hidden", { get: () => hidden, configurable: true });
         let stream;
-        const { clock, got } = beginScripted(async ({ signal }) => (stream = open(signal, hello("stream"))),
+        const { clock, got } = beginScripted(
+          async ({ signal }) => (stream = open(signal, hello("stream"))),
           { fetchVersions: async () => { checks += 1; return { a: 5, b: 2 }; } });
         client.noteVersion("a", 4);
         client.noteVersion("b", 2);
@@ -167,7 +173,8 @@ def test_a_new_build_is_told_once_and_the_first_is_not(run: Run) -> None:
 
 def test_a_lost_login_is_told_once_and_ends_everything(run: Run) -> None:
     calls, logins, timers = run(
-        """const { clock, calls, got } = beginScripted(async () => new Response("{}", { status: 401 }));
+        """const { clock, calls, got } = beginScripted(
+          async () => new Response("{}", { status: 401 }));
         await clock.advance(60_000);
         client.reconnect();
         await clock.advance(60_000);
@@ -212,8 +219,9 @@ RECOVER = {
     "resume": "document.dispatchEvent(new Event('resume'))",
     "reconnect": "client.reconnect()",
     "wake": "clock.time += 7_200_000; await clock.advance(1_000)",
-    "page shown again": "window.dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }));"
-    "window.dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))",
+    "page shown again": "const shown = { persisted: true };"
+    "window.dispatchEvent(new PageTransitionEvent('pagehide', shown));"
+    "window.dispatchEvent(new PageTransitionEvent('pageshow', shown))",
 }
 
 
@@ -247,7 +255,10 @@ def test_recovery_ends_a_long_back_off_and_many_at_once_are_one(run: Run) -> Non
           { env: { random: () => 1 } });
         await clock.advance(40_000);
         const before = calls.length;
-        for (let n = 0; n < 50; n += 1) { client.reconnect(); window.dispatchEvent(new Event("online")); }
+        for (let n = 0; n < 50; n += 1) {
+          client.reconnect();
+          window.dispatchEvent(new Event("online"));
+        }
         await settle();
         const burst = calls.length - before;
         await clock.advance(1_500);
@@ -262,7 +273,8 @@ def test_recovery_ends_a_long_back_off_and_many_at_once_are_one(run: Run) -> Non
 def test_offline_shows_at_once_and_the_first_byte_ends_it(run: Run) -> None:
     shown = run(
         """let stream;
-        const { clock, state } = beginScripted(async ({ signal }) => (stream = open(signal, hello("stream"))));
+        const { clock, state } = beginScripted(
+          async ({ signal }) => (stream = open(signal, hello("stream"))));
         await clock.advance(0);
         window.dispatchEvent(new Event("offline"));
         const shown = [state()];

@@ -142,7 +142,8 @@ def test_the_servers_versions_show_what_was_missed_and_are_told_again_next_time(
 def test_a_tracker_that_forgot_takes_the_servers_versions_as_they_are(run: Run) -> None:
     assert (
         run(
-            f"{TRACK} tracker.note('a', 4); tracker.forget(); tracker.compare({{a: 9}}, 0); return take(1e6)"
+            f"{TRACK} tracker.note('a', 4); tracker.forget();"
+            "tracker.compare({a: 9}, 0); return take(1e6)"
         )
         == []
     )
@@ -161,7 +162,8 @@ def test_retry_after_is_read_as_seconds_or_date_and_bounded(run: Run) -> None:
     read = run(
         """const now = Date.parse("2030-01-01T00:00:00Z");
         return [null, "", "7", "99999", "nonsense", "-4", "Tue, 01 Jan 2030 00:00:09 GMT",
-          "Mon, 31 Dec 2029 00:00:00 GMT"].map((header) => realtime.retryAfterDelay(header, now));"""
+          "Mon, 31 Dec 2029 00:00:00 GMT",
+        ].map((header) => realtime.retryAfterDelay(header, now));"""
     )
     assert read == [0, 0, 7000, 60000, 0, 0, 9000, 0]
 

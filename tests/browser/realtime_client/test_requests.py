@@ -47,7 +47,8 @@ def test_a_failing_server_that_recovers_is_found_and_forgiven(run: Run) -> None:
         """const { clock, calls, state } = beginScripted(async (call) => {
           if (call.n <= 6) return new Response("", { status: 503 });
           if (call.n === 7) return answer(event("e1"));
-          return call.n === 8 ? new Response("", { status: 503 }) : open(call.signal, hello("stream"));
+          if (call.n === 8) return new Response("", { status: 503 });
+          return open(call.signal, hello("stream"));
         }, { env: { random: () => 1 } });
         await clock.advance(120_000);
         client.close();
@@ -60,7 +61,8 @@ def test_a_failing_server_that_recovers_is_found_and_forgiven(run: Run) -> None:
 def test_retry_after_is_obeyed(run: Run) -> None:
     times = run(
         """const { clock, calls } = beginScripted(async () =>
-          new Response("", { status: 503, headers: { "Retry-After": "20" } }), { env: { random: () => 0 } });
+          new Response("", { status: 503, headers: { "Retry-After": "20" } }),
+          { env: { random: () => 0 } });
         const start = clock.time;
         await clock.advance(50_000);
         client.close();
@@ -71,7 +73,8 @@ def test_retry_after_is_obeyed(run: Run) -> None:
 
 def test_an_answer_over_capacity_is_asked_again_after_its_retry_with_jitter(run: Run) -> None:
     waits, state = run(
-        """const { clock, calls, state } = beginScripted(async () => answer(hello("stream") + "retry: 2000\\n\\n"));
+        """const { clock, calls, state } = beginScripted(
+          async () => answer(hello("stream") + "retry: 2000\\n\\n"));
         await clock.advance(60_000);
         client.close();
         return [calls.slice(1).map((call, n) => call.at - calls[n].at), state()];"""
@@ -105,13 +108,17 @@ def test_a_hold_answer_is_followed_by_the_next_request_at_once(run: Run) -> None
           if (call.n === 1) return answer(hello("hold"));
           if (call.n <= 4) return answer("retry: 20\\n\\n" + event("e" + call.n));
           const r = open(call.signal, "retry: 20\\n\\n"); // quiet: lives its time
-          clock.env.setTimeout(() => { r.push(": hb\\nid: c" + call.n + "\\n\\n"); r.end(); }, 20_000);
+          clock.env.setTimeout(() => {
+            r.push(": hb\\nid: c" + call.n + "\\n\\n");
+            r.end();
+          }, 20_000);
           return r;
         });
         const start = clock.time;
         await clock.advance(41_000);
         client.close();
-        return [calls.map(({ at, params }) => [at - start, params.after]), got.events, got.states];"""
+        const asked = calls.map(({ at, params }) => [at - start, params.after]);
+        return [asked, got.events, got.states];"""
     )
     assert times == [
         [0, "0"], [0, "0"], [0, "e2"], [0, "e3"], [0, "e4"], [20_000, "c5"], [40_000, "c6"],
@@ -173,7 +180,8 @@ def test_one_silent_stream_after_good_ones_is_no_buffering(run: Run) -> None:
 
 def test_a_stream_that_died_after_its_hello_is_replaced_after_25_seconds(run: Run) -> None:
     times, states = run(
-        """const { clock, calls, got } = beginScripted(async ({ signal }) => open(signal, hello("stream")));
+        """const { clock, calls, got } = beginScripted(
+          async ({ signal }) => open(signal, hello("stream")));
         const start = clock.time;
         await clock.advance(24_999);
         const before = calls.length;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -155,12 +156,14 @@ def test_what_only_the_new_leader_had_seen_reaches_the_other_followers(
     old = context.new_page()
     old.goto(server.url)
     old.evaluate(
-        "() => navigator.locks.request('realtime_events:ana', () => new Promise(() => {}))"
+        "() => void navigator.locks.request('realtime_events:ana', () => new Promise(() => {}))"
     )
-    follower = tab()
+    ahead = tab()  # waits for the lock first
+    follower = tab(options="env: new FakeClock().env")  # never gives the leader up
+    wait_for_events(ahead, "e1")
     wait_for_events(follower, "e1")
     missed = server.publish()
-    ahead = tab()
+    ahead.evaluate("client.reconnect()")
     wait_for_events(ahead, "e1", missed)
     assert follower.evaluate("got.events") == ["e1"]
     old.close()
@@ -196,17 +199,20 @@ def test_a_follower_that_no_leader_answers_connects_for_itself_until_one_does(
 def test_a_frozen_leader_is_replaced_and_connects_at_once_when_it_wakes(
     server: ScriptedServer, context: BrowserContext, tab: OpenTab
 ) -> None:
-    leader = tab()
+    leader = tab(options="env: { now: () => Date.now() + (window.asleep ?? 0) }")
     wait_connected(leader)
     follower = tab(options="env: (window.clock = new FakeClock()).env")
     wait_connected(follower)
-    frozen = context.new_cdp_session(leader)
-    frozen.send("Page.setWebLifecycleState", {"state": "frozen"})
+    # A headless page is never hidden, so it cannot be frozen for real: the debugger stops it.
+    debugger = context.new_cdp_session(leader)
+    debugger.send("Debugger.enable")
+    debugger.send("Debugger.pause")
     follower.evaluate("clock.advance(12_000)")
     wait_until(lambda: len(lives(server)) == 2, what="the follower connects for itself")
     first = server.publish()
     wait_for_events(follower, first)
-    frozen.send("Page.setWebLifecycleState", {"state": "active"})
+    debugger.send("Debugger.disable")
+    leader.evaluate("() => { window.asleep = 60_000; }")
     wait_until(lambda: len(lives(server)) == 3, what="the leader connects again")
     wait_until(lambda: server.streams == 1, what="the follower follows again")
     second = server.publish()
@@ -271,9 +277,12 @@ def test_a_reset_reaches_every_tab(server: ScriptedServer, tab: OpenTab) -> None
 def test_a_connection_cut_inside_an_event_is_resumed_without_loss(
     server: ScriptedServer, tab: OpenTab
 ) -> None:
+    had_first = threading.Event()
+
     def cut(answer: Answer) -> None:
         answer.send(block("hello", {"delivery": "stream"}) + server.events[0])
         answer.send(server.events[1][:40])
+        answer.wait(had_first.is_set)
         answer.cut()
 
     def rest(answer: Answer) -> None:
@@ -282,7 +291,10 @@ def test_a_connection_cut_inside_an_event_is_resumed_without_loss(
 
     ids = [server.publish(), server.publish()]
     server.script = [cut, rest]
-    wait_for_events(tab(), *ids)
+    page = tab()
+    wait_for_events(page, ids[0])
+    had_first.set()
+    wait_for_events(page, *ids)
     assert [asked["after"] for asked in server.requests] == ["0", "1"]
 
 
@@ -314,7 +326,9 @@ def test_a_failing_server_is_asked_rarely_and_its_return_is_noticed(
     wait_for_events(page, event)
 
 
-@pytest.mark.parametrize("how", [status(401, "application/json", "{}"), status(302, Location="/login?x=1")])
+@pytest.mark.parametrize(
+    "how", [status(401, "application/json", "{}"), status(302, Location="/login?x=1")]
+)
 def test_a_lost_login_leads_to_the_login_once(
     server: ScriptedServer, tab: OpenTab, how: Any
 ) -> None:
@@ -327,11 +341,14 @@ def test_a_lost_login_leads_to_the_login_once(
     assert page.evaluate("got.logins") == 1
 
 
-def test_without_a_host_for_it_a_lost_login_opens_the_login_page(
+def test_a_lost_login_opens_the_login_page_unless_the_host_sees_to_it(
     server: ScriptedServer, tab: OpenTab
 ) -> None:
+    page = tab()
     server.script = [status(401)]
-    page = tab(options="onLogin: undefined")
+    page.evaluate(
+        "void realtime.startRealtime({ url: '/realtime/events', userId: 'bruno', cursor: '0' })"
+    )
     page.wait_for_url("**/login?next=%2F")
 
 
