@@ -4,7 +4,7 @@
  */
 
 import { previewText } from "./format.js";
-import { Thread, messageKey, withStatus } from "./thread_state.js";
+import { Thread, messageKey, sameData, withStatus } from "./thread_state.js";
 
 /** Status news of messages not seen yet wait here; a bound, as most belong to unopened chats. */
 const MAX_WAITING_STATUSES = 1000;
@@ -61,11 +61,11 @@ export class ChatStore {
     this.#onChange();
   }
 
-  /** Keeps the conversation unless a newer or equal one is known. */
+  /** Keeps the conversation unless a newer one is known. */
   putConversation(conversation) {
     if (!conversation || this.#mergedInto.has(conversation.id)) return;
     const known = this.#conversations.get(conversation.id);
-    if (known && known.version >= conversation.version) return;
+    if (known && !supersedes(conversation, known)) return;
     this.#conversations.set(conversation.id, conversation);
     this.#onChange();
   }
@@ -215,4 +215,14 @@ export class ChatStore {
       delivery: newest.delivery,
     };
   }
+}
+
+/**
+ * Whether `next` is newer than `known`. The events of one transaction share a version while each
+ * tells the conversation as it stood at that message, so among equals the later message decides.
+ */
+function supersedes(next, known) {
+  if (next.version !== known.version) return next.version > known.version;
+  const position = (conversation) => conversation.last_message?.position ?? "";
+  return position(next) >= position(known) && !sameData(next, known);
 }

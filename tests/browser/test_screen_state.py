@@ -133,6 +133,14 @@ def test_events_shuffled_and_repeated_end_in_the_same_screen(run: Run) -> None:
         assert run(APPLY, events) == expected, [each["id"] for each in events]
 
 
+def test_messages_of_one_transaction_end_at_the_last_of_them(run: Run) -> None:
+    events = [created(7, message(f"m{n}", "a", f"texto {n}", n)) for n in range(1, 6)]
+    for order in (events, events[::-1], events + events[:2]):
+        after = run(APPLY, order)
+        assert after["rows"] == [["a", "Maria", "texto 5", 7]]
+        assert [each[0] for each in after["threads"][0]] == ["m1", "m2", "m3", "m4", "m5"]
+
+
 def test_a_repeated_event_is_not_even_reported_as_a_change(run: Run) -> None:
     body = """
       let changes = 0;
