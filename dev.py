@@ -41,8 +41,9 @@ REQUIREMENTS = {
 }
 
 BROWSER_NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
-# Also looked at when PATH does not name them.
-USUAL_FOLDERS = ["/usr/bin", "/usr/local/bin", "/snap/bin", "/opt/google/chrome"]
+# Where programs are, also when PATH is bare. Chromium's launcher on Debian is a shell script, and
+# apt calls dpkg and gpgv: they need them too.
+USUAL_FOLDERS = ["/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin", "/snap/bin"]
 MAC_BROWSERS = [
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
@@ -133,22 +134,29 @@ def go_on_with(arguments: Sequence[str]) -> int:
 # The browser of the tests
 
 
+def with_usual_folders() -> dict[str, str]:
+    """The environment, its PATH completed by the folders that most programs are in."""
+    folders = [*filter(None, os.environ.get("PATH", "").split(os.pathsep)), *USUAL_FOLDERS]
+    return {**os.environ, "PATH": os.pathsep.join(dict.fromkeys(folders))}
+
+
 def starts(browser: str | None) -> bool:
     """True when this browser is there, with all the libraries that it needs."""
     if not browser:
         return False
     try:
-        return (
-            subprocess.run([browser, "--version"], capture_output=True, timeout=60).returncode == 0
+        tried = subprocess.run(
+            [browser, "--version"], capture_output=True, timeout=60, env=with_usual_folders()
         )
     except (OSError, subprocess.TimeoutExpired):
         return False
+    return tried.returncode == 0
 
 
 def installed_browser() -> str | None:
     """A Chromium or Chrome that this machine has."""
-    folders = os.pathsep.join([os.environ.get("PATH", ""), *USUAL_FOLDERS])
-    candidates = [shutil.which(name, path=folders) for name in BROWSER_NAMES]
+    path = with_usual_folders()["PATH"]
+    candidates = [shutil.which(name, path=path) for name in BROWSER_NAMES]
     return next(filter(starts, [*candidates, *MAC_BROWSERS]), None)
 
 
@@ -167,7 +175,8 @@ def attempt(command: Sequence[str], seconds: float, **environ: str) -> bool:
     """Run a command that may fail or hang; say so, and whether it worked."""
     say("$ " + shlex.join(command))
     try:
-        code = subprocess.run(command, timeout=seconds, env={**os.environ, **environ}).returncode
+        environ = {**with_usual_folders(), **environ}
+        code = subprocess.run(command, timeout=seconds, env=environ).returncode
     except (OSError, subprocess.TimeoutExpired) as error:
         say(f"did not work: {error}")
         return False
@@ -197,10 +206,8 @@ def find_browser() -> str | None:
     if attempt([python, "-m", "playwright", "install", "--no-shell", "chromium"], DOWNLOAD_SECONDS):
         browser = playwright_browser()
     if browser is None and runs_as_root_on_debian():
-        folders = os.pathsep.join([os.environ.get("PATH", ""), "/usr/bin"])
-        apt = shutil.which("apt-get", path=folders) or "apt-get"
-        attempt([apt, "update"], APT_SECONDS)
-        install_it = [apt, "install", "-y", "--no-install-recommends", "chromium"]
+        attempt(["/usr/bin/apt-get", "update"], APT_SECONDS)
+        install_it = ["/usr/bin/apt-get", "install", "-y", "--no-install-recommends", "chromium"]
         if attempt(install_it, APT_SECONDS, DEBIAN_FRONTEND="noninteractive"):
             browser = installed_browser()
     return browser
