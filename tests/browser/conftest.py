@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
+from tests.browser.cuttable_proxy import CuttableProxy
 from tests.helpers import Simulator, Store, add_attendant
 
 NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
@@ -28,7 +29,10 @@ def chromium() -> Iterator[Browser]:
     """The Chromium that CHROMIUM names (dev.py sets it), or one on PATH, or Playwright's own."""
     path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        # Debian's launcher is a shell script that calls grep: it must work with a bare PATH too.
+        folders = os.pathsep.join([os.environ.get("PATH", ""), "/usr/bin", "/bin"])
+        environ: dict[str, str | float | bool] = {**os.environ, "PATH": folders}
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS, env=environ)
         yield browser
         browser.close()
 
@@ -128,3 +132,17 @@ def phone(chromium: Browser, simulator: Simulator) -> Iterator[Callable[[str], P
     yield open_phone
     for context in contexts:
         context.close()
+
+
+@pytest.fixture
+def cuttable_proxy() -> Iterator[Callable[[str], CuttableProxy]]:
+    """`cuttable_proxy(url)`: a front end of that address whose connections the test cuts."""
+    proxies: list[CuttableProxy] = []
+
+    def start(upstream: str) -> CuttableProxy:
+        proxies.append(CuttableProxy(upstream))
+        return proxies[-1]
+
+    yield start
+    for proxy in proxies:
+        proxy.stop()

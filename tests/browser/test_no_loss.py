@@ -1,0 +1,182 @@
+"""Whatever happens to the connection or to the server, the screen shows everything, once.
+
+A customer's numbered messages on the screen, compared with what was written and with what the
+server has. Where the stream's cursor must do it alone, the page may not have read anything again:
+else a hole in the stream would be mended by its second safety net, and not seen here.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from realtime_events import Cursor
+from tests.browser.conftest import Attendant
+from tests.browser.cuttable_proxy import EVENTS, CuttableProxy
+from tests.browser.on_screen import (
+    Requests,
+    Writer,
+    await_rows,
+    await_thread,
+    connection,
+    open_thread,
+    rows,
+    texts,
+    watch,
+)
+from tests.helpers import LiveServer, Simulator, wait_until
+
+Start = Callable[..., LiveServer]
+Login = Callable[..., Attendant]
+Cut = Callable[[str], CuttableProxy]
+
+BROKEN = r"net::ERR_"  # what the console says of a connection that was cut
+
+
+def look_at(person: Attendant, customer: Writer) -> Requests:
+    """Open the customer's thread, and note what the page reads after that."""
+    person.allow_errors(BROKEN)
+    person.wait_connected()
+    open_thread(person.page, customer.texts[-1])
+    watch(person.page)
+    return Requests(person.page)
+
+
+def write_until_some_show(person: Attendant, customer: Writer, count: int) -> None:
+    """Begin a burst and return in the middle of it, as the screen tells."""
+    before = len(texts(person.page))
+    customer.write(count)
+    wait_until(lambda: len(texts(person.page)) > before, 25, what="the first of the burst")
+
+
+@pytest.mark.parametrize("delivery", ["stream", "hold"])
+def test_a_connection_cut_in_mid_burst_loses_and_repeats_nothing(
+    live_server: Start, simulator: Simulator, attendant: Login, cuttable_proxy: Cut, delivery: str
+) -> None:
+    proxy = cuttable_proxy(live_server(REALTIME_EVENTS_DELIVERY=delivery).url)
+    customer, other = Writer(simulator), Writer(simulator, "5511955550000", "o")
+    customer.write(1)
+    other.write(1)
+    ana = attendant("ana", proxy.url)
+    requests = look_at(ana, customer)
+
+    write_until_some_show(ana, customer, 8)
+    proxy.cut()
+    # In the middle of an event, or of the bytes of one letter: wherever it happens to be.
+    sizes = [random.Random(seed).randrange(900, 5000) for seed in range(4)]
+    proxy.cut_each_stream_after(sizes)
+    write_until_some_show(ana, customer, 8)
+    other.write(3)
+    write_until_some_show(ana, customer, 8)
+    proxy.refuse()
+    customer.write(4)
+    other.write(2)
+    wait_until(lambda: connection(ana.page) == "connecting")
+    proxy.pass_on()
+    customer.write(4)
+
+    wait_until(lambda: customer.texts[-1] in texts(ana.page), 25)
+    wait_until(lambda: other.texts[-1] in dict(rows(ana.page)).values(), 25)
+    assert requests.reads() == []
+    await_thread(ana, ana.page, customer.texts)
+    await_rows(ana.page, {customer.texts[-1], other.texts[-1]})
+    open_thread(ana.page, other.texts[-1])
+    wait_until(lambda: texts(ana.page) == other.texts)
+
+
+def test_a_server_killed_in_mid_burst_loses_and_repeats_nothing(
+    live_server: Start, simulator: Simulator, attendant: Login
+) -> None:
+    server = live_server()
+    customer = Writer(simulator)
+    customer.write(1)
+    ana = attendant("ana", server.url)
+    requests = look_at(ana, customer)
+    for _ in range(2):
+        write_until_some_show(ana, customer, 10)
+        server.kill9()
+        customer.write(5)  # WhatsApp tries again until there is a server
+        server.restart()
+    wait_until(lambda: customer.texts[-1] in texts(ana.page), 40)
+    wait_until(lambda: len(texts(ana.page)) >= len(customer.texts), 40)
+    assert requests.reads() == []
+    await_thread(ana, ana.page, customer.texts)
+    await_rows(ana.page, {customer.texts[-1]})
+
+
+def test_a_burst_too_big_for_the_cursor_is_shown_whole(
+    live_server: Start, simulator: Simulator, attendant: Login, cuttable_proxy: Cut,
+    buffering_proxy: Callable[[str], str],
+) -> None:  # fmt: skip
+    # An overlap and a budget that hold the burst together, however slow the machine.
+    server = live_server(
+        REALTIME_EVENTS_DELIVERY="hold",
+        REALTIME_EVENTS_OVERLAP_SECONDS=30,
+        WEBHOOK_BUDGET_SECONDS=100,
+    )
+    proxy = cuttable_proxy(buffering_proxy(server.url))
+    customer = Writer(simulator)
+    customer.write(1)
+    ana = attendant("ana", proxy.url)
+    requests = look_at(ana, customer)
+
+    burst = {"customers": 250, "messages": 4, "batch": 1000, "text": "Promoção"}
+    simulator.post("/bursts", burst)
+    customer.write(20)
+    wait_until(lambda: len(rows(ana.page)) > 20, 40, what="the first of the burst")
+    customer.write(20)
+    proxy.cut()
+
+    expected = [*["Promoção 4"] * 250, customer.texts[-1]]
+    wait_until(lambda: sorted(text for _, text in rows(ana.page)) == sorted(expected), 60)
+    wait_until(lambda: len(texts(ana.page)) >= len(customer.texts), 20)
+    customer.write(1)  # the page goes on from a cursor that did not hold all its ids
+    await_thread(ana, ana.page, customer.texts)
+    assert requests.reads() == []
+    cursors = [parse_qs(urlsplit(target).query).get("after") for target in proxy.targets]
+    assert any(Cursor.decode(after[0]).slices for after in cursors if after), "it all fitted"
+    ana.page.locator("[data-conversation-id]", has_text="Promoção").last.click()
+    wait_until(lambda: texts(ana.page) == [f"Promoção {n}" for n in range(1, 5)])
+
+
+def asking(targets: list[str]) -> list[str]:
+    """Which tabs asked for events, by the id that each has."""
+    queries = [urlsplit(target).query for target in targets if target.startswith(EVENTS)]
+    return [parse_qs(query)["client"][0] for query in queries]
+
+
+def test_two_tabs_share_one_connection_and_closing_the_leader_loses_nothing(
+    live_server: Start, simulator: Simulator, attendant: Login, cuttable_proxy: Cut
+) -> None:
+    proxy = cuttable_proxy(live_server().url)
+    customer = Writer(simulator)
+    customer.write(1)
+    ana = attendant("ana", proxy.url)
+    look_at(ana, customer)
+    leader, other = ana.page, ana.new_tab()
+    other.goto(leader.url)
+    other.wait_for_selector("html[data-connection=connected]")
+    other.wait_for_selector("[data-message-id]")
+    watch(other)
+    requests = Requests(other)
+    wait_until(lambda: proxy.open_streams() == 1, what="one connection for both")
+    first, asked = asking(proxy.targets)[0], len(proxy.targets)
+
+    customer.write(10)
+    for page in (leader, other):
+        await_thread(ana, page, customer.texts)
+    assert proxy.open_streams() == 1
+    assert set(asking(proxy.targets[asked:])) <= {first}, "the other tab asked for itself"
+
+    requests.paths.clear()
+    write_until_some_show(ana, customer, 10)
+    leader.close()
+    customer.write(10)
+    wait_until(lambda: len(texts(other)) >= len(customer.texts), 25)
+    assert requests.reads() == []
+    await_thread(ana, other, customer.texts)
+    assert other.evaluate("document.documentElement.dataset.connection") == "connected"
+    assert proxy.open_streams() == 1
