@@ -1,7 +1,8 @@
 """Many listeners of `/realtime/events` in one thread, for measurements and for tests under load.
 
-Each is a plain SSE client: it keeps nothing but the cursor, obeys `retry:` and comes back after a
-broken connection. It speaks HTTP/1.1 over asyncio, because 500 threads would measure themselves.
+Each is a plain SSE client: it keeps nothing but the cursor, obeys a `retry:` that ends an answer
+(as static/realtime_events.js does) and comes back after a broken connection. It speaks HTTP/1.1
+over asyncio, because 500 threads would measure themselves.
 """
 
 from __future__ import annotations
@@ -127,67 +128,113 @@ class Listeners:
                 await asyncio.sleep(0.01)
 
     async def _request(self, one: Listener, *, hello: bool) -> float:
-        """One request; returns the seconds that `retry:` asked for."""
+        """One request; returns the seconds that a `retry:` at its end asked for."""
         query = f"client={one.client}" + (f"&delivery={self._delivery}" if self._delivery else "")
         query += f"&after={quote(one.cursor)}" if one.cursor else ""
         query += "&hello=1" if hello else ""
-        reader, writer = await asyncio.open_connection(*self._address, limit=1 << 20)
+        head = f"GET /realtime/events?{query} HTTP/1.1\r\nHost: {self._address[0]}\r\n"
+        head += f"Cookie: {self._cookie}\r\nAccept: text/event-stream\r\n"
+        one.requests += 1
+        answer = _Answer(one, f"{head}Connection: close\r\n\r\n".encode())
+        transport, _ = await self._loop.create_connection(lambda: answer, *self._address)
         try:
-            one.requests += 1
-            head = f"GET /realtime/events?{query} HTTP/1.1\r\nHost: {self._address[0]}\r\n"
-            head += f"Cookie: {self._cookie}\r\nAccept: text/event-stream\r\n"
-            writer.write(f"{head}Connection: close\r\n\r\n".encode())
-            status_line = await asyncio.wait_for(reader.readline(), _SILENCE_SECONDS)
-            if not status_line:
-                raise EOFError("no answer")
-            status = int(status_line.split()[1])
-            chunked = False
-            while (line := await reader.readline()).strip():
-                name, _, value = line.decode().partition(":")
-                chunked |= name.lower() == "transfer-encoding" and "chunked" in value.lower()
-            one.statuses[status] = one.statuses.get(status, 0) + 1
-            if status != 200:
-                raise EOFError(f"status {status}")
-            return await self._read_body(one, reader, chunked)
+            while not answer.ended.done():
+                silence = _SILENCE_SECONDS - (time.monotonic() - answer.heard_at)
+                if silence <= 0:
+                    raise TimeoutError("silence")
+                await asyncio.wait([answer.ended], timeout=silence)
+            answer.ended.result()
+            return answer.retry
         finally:
-            writer.close()
+            answer.ended.cancel()
+            transport.abort()
 
-    async def _read_body(self, one: Listener, reader: asyncio.StreamReader, chunked: bool) -> float:
-        rest = b""
-        retry = 0.0
-        while True:
-            if chunked:
-                size_line = await asyncio.wait_for(reader.readline(), _SILENCE_SECONDS)
-                if not size_line:
-                    raise EOFError("cut")
-                size = int(size_line, 16)
-                chunk = await reader.readexactly(size + 2)
-                if size == 0:
-                    return retry
-                rest += chunk[:-2]
-            else:
-                chunk = await asyncio.wait_for(reader.read(65536), _SILENCE_SECONDS)
-                if not chunk:
-                    return retry
-                rest += chunk
-            arrived = time.monotonic()
-            *blocks, rest = rest.split(b"\n\n")
-            for block in blocks:
-                retry = self._take(one, block.decode(), arrived) or retry
-            one.connected = True
 
-    def _take(self, one: Listener, block: str, arrived: float) -> float:
-        retry, type_, data = 0.0, "", ""
+class _Answer(asyncio.Protocol):
+    """One response, read as it comes: an asyncio.StreamReader takes several times as long."""
+
+    def __init__(self, one: Listener, request: bytes) -> None:
+        self._one = one
+        self._request = request
+        self._raw = b""  # not yet taken apart: a part of the head or of a chunk
+        self._body = b""  # a part of a block
+        self._in_body = False
+        self._chunked = False
+        self.retry = 0.0  # of the last block: in front it is meant for EventSource
+        self.heard_at = time.monotonic()
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.write(self._request)  # type: ignore[attr-defined]
+
+    def data_received(self, data: bytes) -> None:
+        self.heard_at = time.monotonic()
+        self._raw += data
+        if self.ended.done():
+            return
+        try:
+            if not self._in_body:
+                self._take_head()
+            if self._in_body:
+                self._take_body()
+        except (EOFError, ValueError, IndexError) as error:
+            self.ended.set_exception(EOFError(str(error)))
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self.ended.done():
+            return
+        if error is not None or self._chunked or not self._in_body:
+            self.ended.set_exception(EOFError("cut"))
+        else:
+            self.ended.set_result(None)
+
+    def _take_head(self) -> None:
+        head, end, rest = self._raw.partition(b"\r\n\r\n")
+        if not end:
+            return
+        status_line, *headers = head.decode("latin-1").lower().split("\r\n")
+        status = int(status_line.split()[1])
+        self._one.statuses[status] = self._one.statuses.get(status, 0) + 1
+        if status != 200:
+            raise EOFError(f"status {status}")
+        self._chunked = any(
+            name == "transfer-encoding" and "chunked" in value
+            for name, _, value in (line.partition(":") for line in headers)
+        )
+        self._in_body = True
+        self._raw = rest
+
+    def _take_body(self) -> None:
+        while self._raw and self._chunked:
+            size_line, end, rest = self._raw.partition(b"\r\n")
+            if not end:
+                break
+            size = int(size_line, 16)
+            if len(rest) < size + 2:
+                break
+            if size == 0:
+                self.ended.set_result(None)
+            self._body += rest[:size]
+            self._raw = rest[size + 2 :]
+        if not self._chunked:
+            self._body += self._raw
+            self._raw = b""
+        *blocks, self._body = self._body.split(b"\n\n")
+        for block in blocks:
+            self._take_block(block.decode())
+        self._one.connected = True
+
+    def _take_block(self, block: str) -> None:
+        self.retry, type_, data = 0.0, "", ""
         for line in block.split("\n"):
             name, _, value = line.partition(": ")
             if name == "id":
-                one.cursor = value
+                self._one.cursor = value
             elif name == "event":
                 type_ = value
             elif name == "data":
                 data = value
             elif name == "retry":
-                retry = int(value) / 1000
+                self.retry = int(value) / 1000
         if data:
-            one.events.append(Received(type_, data, arrived))
-        return retry
+            self._one.events.append(Received(type_, data, self.heard_at))
