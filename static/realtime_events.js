@@ -116,8 +116,11 @@ export class VersionTracker {
   note(id, version) {
     if (!Number.isInteger(version)) return;
     const entry = this.#known.get(id);
-    if (!entry) this.#known.set(id, { version, ahead: new Set(), behindSince: null, reported: false });
-    else if (version > entry.version) this.#advance(entry, version, entry.behindSince);
+    if (entry) {
+      if (version > entry.version) this.#advance(entry, version, entry.behindSince);
+    } else {
+      this.#known.set(id, { version, ahead: new Set(), behindSince: null, reported: false });
+    }
   }
 
   /** An event brought this version; the first one of an unknown conversation is its base. */
@@ -128,7 +131,7 @@ export class VersionTracker {
     else if (version > entry.version) this.#expect(entry, version, now);
   }
 
-  /** What the server says it has. A conversation unknown here while others are known was missed whole. */
+  /** What the server has. One unknown here, while others are known, was missed whole. */
   compare(versions, now) {
     const blank = this.#known.size === 0;
     for (const [id, version] of Object.entries(versions)) {
@@ -143,9 +146,13 @@ export class VersionTracker {
 
   /** Conversations whose gap outlived the grace, each once. */
   takeHoles(now) {
-    const holes = [...this.#known].filter(([, entry]) => this.#open(entry) && now >= entry.behindSince + HOLE_GRACE);
-    for (const [, entry] of holes) entry.reported = true;
-    return holes.map(([id]) => id);
+    const holes = [];
+    for (const [id, entry] of this.#known) {
+      if (!this.#open(entry) || now < entry.behindSince + HOLE_GRACE) continue;
+      entry.reported = true;
+      holes.push(id);
+    }
+    return holes;
   }
 
   /** When takeHoles has something to say, or null. */
@@ -174,7 +181,7 @@ export class VersionTracker {
   }
 }
 
-/** Age of an event by the server's clock, read from the header Date, so a wrong local one does no harm. */
+/** Age of an event by the server's clock (header Date): a wrong local clock does no harm. */
 export class ServerClock {
   #offset = 0;
   #spread = Infinity;
@@ -183,7 +190,8 @@ export class ServerClock {
     const served = Date.parse(header ?? "");
     const spread = received - sent;
     // A held answer may carry the date of its beginning: only short round trips are worth anything.
-    if (Number.isNaN(served) || spread < 0 || (spread > TRUSTED_ROUND_TRIP && spread > this.#spread)) return;
+    if (Number.isNaN(served) || spread < 0) return;
+    if (spread > TRUSTED_ROUND_TRIP && spread > this.#spread) return;
     this.#offset = served + 500 - (sent + received) / 2; // Date is cut to whole seconds
     this.#spread = spread;
   }
@@ -262,7 +270,8 @@ const hostDefaults = {
   onState() {},
   onBuild() {},
   onLogin() {
-    location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
+    const here = location.pathname + location.search;
+    location.assign(`${this.loginUrl}?next=${encodeURIComponent(here)}`);
   },
 };
 
@@ -274,7 +283,7 @@ class RealtimeClient {
   #clock = new ServerClock();
   #seen = new SeenIds();
   #listeners = new AbortController();
-  #clientId = Array.from(crypto.getRandomValues(new Uint8Array(12)), (byte) => byte.toString(16).padStart(2, "0")).join("");
+  #clientId = crypto.getRandomValues(new Uint32Array(3)).join("-"); // randomUUID wants https
 
   #cursor;
   #build = null;
@@ -301,6 +310,7 @@ class RealtimeClient {
   #pingedAt = null;
   #checkSoon = false;
   #recoverAgain = false;
+  #resetDue = false;
 
   constructor(options) {
     this.#host = { ...hostDefaults, ...options };
@@ -308,7 +318,8 @@ class RealtimeClient {
     this.#alarms = new Alarms(this.#env);
     this.#cursor = options.cursor || null;
     this.#delivery = this.#recallHold() ? "hold" : undefined;
-    const on = (target, type, run) => target.addEventListener(type, run, { signal: this.#listeners.signal });
+    const { signal } = this.#listeners;
+    const on = (target, type, run) => target.addEventListener(type, run, { signal });
     on(window, "online", () => this.#recover());
     on(window, "offline", () => this.#setState("offline"));
     on(window, "pagehide", () => this.#end()); // the lock would keep the page out of the bfcache
@@ -346,6 +357,8 @@ class RealtimeClient {
     this.#setState(navigator.onLine === false ? "offline" : "connecting");
     this.#tick();
     this.#scheduleCheck();
+    this.#armHoles();
+    if (this.#resetDue) this.#scheduleReset(); // the page was hidden before it could
     this.#join(this.#session.signal);
   }
 
@@ -394,7 +407,7 @@ class RealtimeClient {
     if (this.#role === "leader") {
       if (Math.abs(now - this.#lastPost) >= BEAT) this.#post("beat");
     } else if (this.#channel && Math.abs(now - this.#lastHeard) > PING_AFTER) {
-      if (this.#pingedAt === null || late > PING_TIMEOUT) this.#pingedAt = now;
+      this.#pingedAt ??= now; // only silence after a question counts: our own timers may be late
       this.#post("ping");
       if (now - this.#pingedAt >= PING_TIMEOUT && this.#role === "follower") {
         this.#role = "solo";
@@ -430,8 +443,10 @@ class RealtimeClient {
     if (state === this.#state) return;
     this.#state = state;
     document.documentElement.dataset.connection = state;
-    if (state === "connecting") this.#alarms.set("offline", OFFLINE_AFTER, () => this.#setState("offline"));
-    else this.#alarms.clear("offline");
+    this.#alarms.clear("offline");
+    if (state === "connecting") {
+      this.#alarms.set("offline", OFFLINE_AFTER, () => this.#setState("offline"));
+    }
     this.#guard(() => this.#host.onState(state), state);
     if (this.#role === "leader") this.#post("beat");
   }
@@ -447,7 +462,8 @@ class RealtimeClient {
 
   #post(kind, more = {}) {
     if (kind !== "ping") this.#lastPost = this.#env.now();
-    this.#channel?.postMessage({ kind, cursor: this.#cursor, state: this.#state, build: this.#build, ...more });
+    const position = { cursor: this.#cursor, state: this.#state, build: this.#build };
+    this.#channel?.postMessage({ kind, ...position, ...more });
   }
 
   #hear({ kind, cursor, state, build, events = [] }) {
@@ -491,7 +507,8 @@ class RealtimeClient {
       }
       const live = this.#role !== "follower";
       const delivery = live ? this.#delivery : "hold";
-      const ask = { live, delivery, hello: this.#greet || !live || delivery !== "hold", epoch: this.#epoch };
+      const hello = this.#greet || !live || delivery !== "hold";
+      const ask = { live, delivery, hello, epoch: this.#epoch };
       const answer = await this.#ask(ask);
       if (signal.aborted) return;
       const wait = this.#judge(ask, answer);
@@ -523,7 +540,8 @@ class RealtimeClient {
 
   async #ask(ask) {
     const { delivery, hello } = ask;
-    const answer = { hello: null, fresh: 0, bytes: 0, retry: 0, ended: false, lived: 0, login: false, retryAfter: 0, cut: null };
+    const answer = { hello: null, login: false, retryAfter: 0, retry: 0 };
+    Object.assign(answer, { bytes: 0, fresh: 0, ended: false, cut: null, lived: 0 });
     const request = new AbortController();
     this.#request = request;
     const listen = (ms) => this.#alarms.set("silence", ms, () => request.abort("silence"));
@@ -594,7 +612,8 @@ class RealtimeClient {
     if (lived) this.#setState("connected");
     if (lived || answer.fresh > 0) this.#failures = 0;
     if (ask.live) {
-      if (answer.cut === "silence" && !answer.bytes && ask.delivery !== "hold") return this.#suspectBuffering();
+      const unheard = answer.cut === "silence" && answer.bytes === 0;
+      if (unheard && ask.delivery !== "hold") return this.#suspectBuffering();
       if (this.#probing) this.#delivery = undefined; // not even a held answer: the server is away
       this.#probing = false;
     }
@@ -612,7 +631,8 @@ class RealtimeClient {
     this.#greet = true;
     if (navigator.onLine === false) this.#setState("offline");
     else if (this.#state !== "offline") this.#setState("connecting");
-    return Math.max(backoffDelay(this.#failures, this.#env.random), answer.retryAfter * (1 + this.#env.random() / 4), retry);
+    const later = answer.retryAfter * (1 + this.#env.random() / 4);
+    return Math.max(backoffDelay(this.#failures, this.#env.random), later, retry);
   }
 
   // --- how the server may deliver -----------------------------------------------------------
@@ -736,20 +756,28 @@ class RealtimeClient {
 
   #scheduleReset(failures = 0) {
     this.#tracker.forget();
+    this.#resetDue = true;
     if (this.#alarms.has("reset")) return;
-    const wait = failures ? backoffDelay(failures, this.#env.random) : this.#env.random() * RESET_JITTER;
+    const { random } = this.#env;
+    const wait = failures ? backoffDelay(failures, random) : random() * RESET_JITTER;
+    const refetch = async () => {
+      await this.#host.onReset();
+      this.#resetDue = false;
+    };
     this.#alarms.set("reset", wait, () => {
-      this.#guard(() => this.#host.onReset(), "reset", () => this.#scheduleReset(failures + 1));
+      this.#guard(refetch, "reset", () => this.#session && this.#scheduleReset(failures + 1));
     });
   }
 
   // --- holes --------------------------------------------------------------------------------
 
   #armHoles() {
-    const at = this.#tracker.nextHoleAt();
+    const at = this.#session && this.#tracker.nextHoleAt();
     if (at === null) return this.#alarms.clear("holes");
     this.#alarms.set("holes", Math.max(0, at - this.#env.now()), () => {
-      for (const id of this.#tracker.takeHoles(this.#env.now())) this.#guard(() => this.#host.onHole(id), id);
+      for (const id of this.#tracker.takeHoles(this.#env.now())) {
+        this.#guard(() => this.#host.onHole(id), id);
+      }
       this.#armHoles();
     });
   }

@@ -306,3 +306,37 @@ def test_close_leaves_no_timer_listener_or_request(run: Run) -> None:
     )
     assert (timers, calls, aborted) == (0, 1, True)
     assert events == ["connecting", "connected"]
+
+
+def test_nothing_is_armed_after_the_end(run: Run) -> None:
+    timers = run(
+        """let stream;
+        const { clock } = beginScripted(
+          async ({ signal }) => (stream = open(signal, hello("stream"))));
+        await clock.advance(0);
+        client.noteVersion("a", 1);
+        stream.push(event("e1", { conversation_id: "a", version: 3 }));
+        await clock.advance(0);
+        client.close();
+        client.noteVersion("b", 1);
+        return clock.timers.size;"""
+    )
+    assert timers == 0
+
+
+def test_a_reset_that_waited_while_the_page_was_put_away_is_not_forgotten(run: Run) -> None:
+    away, back = run(
+        """const { clock, got } = beginScripted(async ({ n, signal }) => open(signal, n > 1
+          ? hello("stream")
+          : 'event: reset\\ndata: {"type": "reset", "data": {"cursor": "c"}}\\n\\n'));
+        await clock.advance(0);
+        const shown = { persisted: true };
+        window.dispatchEvent(new PageTransitionEvent("pagehide", shown));
+        await clock.advance(60_000);
+        const away = got.resets;
+        window.dispatchEvent(new PageTransitionEvent("pageshow", shown));
+        await clock.advance(60_000);
+        client.close();
+        return [away, got.resets];"""
+    )
+    assert (away, back) == (0, 1)

@@ -220,16 +220,47 @@ def test_a_frozen_leader_is_replaced_and_connects_at_once_when_it_wakes(
     wait_for_events(follower, first, second)
 
 
-def test_a_throttled_leader_answers_its_followers(
-    server: ScriptedServer, context: BrowserContext, tab: OpenTab
-) -> None:
+COUNT_BEATS = """() => {
+  window.beats = 0;
+  new BroadcastChannel("realtime_events:ana").onmessage = ({ data }) => {
+    if (data.kind === "beat") window.beats += 1;
+  };
+}"""
+
+
+def test_a_throttled_leader_answers_its_followers(server: ScriptedServer, tab: OpenTab) -> None:
     """Its timers may be late by a minute: here they never run at all."""
     tab(options="env: new FakeClock().env")
     follower = tab(options="env: (window.clock = new FakeClock()).env")
     wait_connected(follower)
-    for _ in range(30):
-        follower.evaluate("clock.advance(1000)")
+    follower.evaluate(COUNT_BEATS)
+    for answered in range(1, 6):
+        follower.evaluate("clock.advance(5_000)")
+        follower.wait_for_function("(n) => beats >= n", arg=answered)
     assert len(lives(server)) == 1
+
+
+def test_a_throttled_follower_asks_before_it_gives_a_leader_up(
+    server: ScriptedServer, context: BrowserContext, tab: OpenTab
+) -> None:
+    """Its timers run once a minute: silence since the last one says nothing yet."""
+    leader = tab(options="env: new FakeClock().env")  # no heartbeat by itself
+    follower = tab(options="env: (window.clock = new FakeClock()).env")
+    wait_connected(follower)
+    follower.evaluate("() => void Object.defineProperty(document, 'hidden', { value: true })")
+    follower.evaluate(COUNT_BEATS)
+    minute = "(async () => { clock.time += 60_000; await clock.advance(1); })()"
+    for answered in range(1, 4):
+        follower.evaluate(minute)
+        follower.wait_for_function("(n) => beats >= n", arg=answered)
+    assert len(lives(server)) == 1
+    debugger = context.new_cdp_session(leader)
+    debugger.send("Debugger.enable")
+    debugger.send("Debugger.pause")
+    follower.evaluate(minute)
+    follower.evaluate(minute)
+    wait_until(lambda: len(lives(server)) == 2, what="the follower connects for itself")
+    debugger.send("Debugger.disable")
 
 
 def test_a_browser_without_locks_or_channel_connects_for_itself(
