@@ -19,7 +19,7 @@ const ANSWER_TIMEOUT = 10_000; // a catch-up is answered at once; after a sleep 
 const SILENCE_TIMEOUT = 25_000; // over REALTIME_EVENTS_HOLD_SECONDS (20), ..._HEARTBEAT_SECONDS (10)
 const BACKOFF_BASE = 1_000;
 const BACKOFF_CAP = 30_000;
-const MIN_SPACING = 250; // under what an answer that brought nothing may ever be followed by the next
+const MIN_SPACING = 250; // between fruitless requests; a shorter `retry` is meant for EventSource
 const LIVED = 1_000; // an answer that stayed open this long may be followed by the next at once
 const RETRY_AFTER_CAP = 60_000; // a mistaken header must not park a page for hours
 const OFFLINE_AFTER = 8_000; // a hiccup is "connecting", a failure this long is "offline"
@@ -682,7 +682,7 @@ class RealtimeClient {
     const events = [];
     let cursor = null;
     for (const block of blocks) {
-      answer.retry = block.retry ?? 0; // obeyed as the last word: in front it is meant for EventSource
+      answer.retry = block.retry ?? answer.retry;
       const event = block.data === undefined ? null : this.#read(block);
       if (event?.type === "hello") {
         answer.hello = this.#greeted(ask, event.data);

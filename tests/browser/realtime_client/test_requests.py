@@ -71,10 +71,13 @@ def test_retry_after_is_obeyed(run: Run) -> None:
     assert times == [0, 20_000, 40_000]
 
 
-def test_an_answer_over_capacity_is_asked_again_after_its_retry_with_jitter(run: Run) -> None:
+@pytest.mark.parametrize("text", ["retry + hello('stream')", "hello('stream') + retry"])
+def test_an_answer_over_capacity_is_asked_again_after_its_retry_with_jitter(
+    run: Run, text: str
+) -> None:
     waits, state = run(
-        """const { clock, calls, state } = beginScripted(
-          async () => answer(hello("stream") + "retry: 2000\\n\\n"));
+        f"""const retry = "retry: 2000\\n\\n";
+        const {{ clock, calls, state }} = beginScripted(async () => answer({text}));
         await clock.advance(60_000);
         client.close();
         return [calls.slice(1).map((call, n) => call.at - calls[n].at), state()];"""
@@ -82,6 +85,23 @@ def test_an_answer_over_capacity_is_asked_again_after_its_retry_with_jitter(run:
     assert state == "connected"
     assert all(2000 <= wait <= 3000 for wait in waits)
     assert len(set(waits)) > 5
+
+
+def test_a_server_that_shuts_down_spreads_its_pages_without_alarm(run: Run) -> None:
+    wait, states = run(
+        """let stream;
+        const { clock, calls, got } = beginScripted(
+          async ({ signal }) => (stream = open(signal, hello("stream"))),
+          { env: { random: () => 0.5 } });
+        await clock.advance(5_000);
+        stream.push("retry: 2000\\n\\n");
+        stream.end();
+        await clock.advance(5_000);
+        client.close();
+        return [calls[1].at - calls[0].at - 5_000, got.states];"""
+    )
+    assert wait == 2_500
+    assert states == ["connecting", "connected"]
 
 
 # --- delivery ---------------------------------------------------------------------------------
@@ -199,7 +219,7 @@ def test_a_quiet_stream_with_heartbeats_stays_and_renews_the_cursor(run: Run) ->
     asked = run(
         """let stream;
         const { clock, calls } = beginScripted(async ({ signal }) => {
-          stream = open(signal, hello("stream") + "retry: 2000\\n\\n");
+          stream = open(signal, hello("stream"));
           return stream;
         });
         for (let beat = 1; beat <= 5; beat += 1) {
