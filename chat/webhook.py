@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import json
 import logging
+import threading
 import time
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -71,8 +72,11 @@ def receive() -> tuple[Response, int]:
         return jsonify(ok=True), 200
     deadline = started + settings.webhook_budget_seconds
     process(payload, received_ms, deadline)
-    if deferred.pending() and time.monotonic() < deadline:
-        _work_off_quietly(deadline)
+    if deferred.pending():
+        if time.monotonic() < deadline:
+            _work_off_quietly(deadline)
+        elif not settings.production:
+            work_off_soon()
     return jsonify(ok=True), 200
 
 
@@ -252,6 +256,19 @@ def work_off_deferred(seconds: float) -> int:
     """Handles deferred updates for some seconds; returns how many batches are done."""
     store.allow(seconds + STORE_SECONDS, RPC_SECONDS)
     return deferred.work_off(process, time.monotonic() + seconds)
+
+
+def work_off_soon() -> None:
+    """Handles deferred updates in a thread, where threads outlive their request.
+
+    App Engine may freeze a thread without a request; there the next call or cron does it.
+    """
+
+    def work() -> None:
+        with store.context(seconds=600.0, rpc_seconds=RPC_SECONDS):
+            _work_off_quietly(time.monotonic() + 300.0)
+
+    threading.Thread(target=work, daemon=True, name="deferred").start()
 
 
 def _work_off_quietly(deadline: float) -> None:

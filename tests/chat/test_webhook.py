@@ -35,7 +35,7 @@ from tests.chat.support import (
     text_message,
     wamids,
 )
-from tests.helpers import SETTINGS
+from tests.helpers import SETTINGS, wait_until
 
 pytestmark = pytest.mark.store
 
@@ -251,6 +251,21 @@ def test_a_conflict_that_does_not_end_is_left_for_later(
     assert ana.texts() == ["calma"]
 
 
+@pytest.fixture
+def no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on App Engine: nothing goes on after the answer."""
+    monkeypatch.setattr(webhook, "work_off_soon", lambda: None)
+
+
+def test_past_its_time_a_call_is_finished_right_after_the_answer(
+    app: Flask, client: FlaskClient
+) -> None:
+    app.extensions["chat_settings"] = Settings.from_env({**SETTINGS, "WEBHOOK_BUDGET_SECONDS": 0})
+    assert deliver(client, call(text_message("w"))).status_code == 200
+    wait_until(lambda: wamids() == ["w"] and stored(DeferredUpdates) == [])
+
+
+@pytest.mark.usefixtures("no_thread")
 def test_past_its_time_a_call_is_stored_raw_and_finished_later(
     app: Flask, client: FlaskClient, ana: Browser
 ) -> None:
@@ -271,6 +286,7 @@ def test_past_its_time_a_call_is_stored_raw_and_finished_later(
     assert "2025-11-01T12:00:03.000Z" in sent
 
 
+@pytest.mark.usefixtures("no_thread")
 def test_the_next_call_finishes_what_was_left(app: Flask, client: FlaskClient) -> None:
     app.extensions["chat_settings"] = Settings.from_env({**SETTINGS, "WEBHOOK_BUDGET_SECONDS": 0})
     deliver(client, call(text_message("first")))
@@ -280,6 +296,7 @@ def test_the_next_call_finishes_what_was_left(app: Flask, client: FlaskClient) -
     assert stored(DeferredUpdates) == []
 
 
+@pytest.mark.usefixtures("no_thread")
 def test_deferred_updates_are_handled_by_one_at_a_time(app: Flask, client: FlaskClient) -> None:
     app.extensions["chat_settings"] = Settings.from_env({**SETTINGS, "WEBHOOK_BUDGET_SECONDS": 0})
     deliver(client, call(text_message("w")))

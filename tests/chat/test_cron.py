@@ -1,0 +1,45 @@
+"""Who may call the scheduler's routes, and what the files for App Engine say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from main import create_app
+from tests.helpers import SETTINGS
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SECRET = {"X-Cron-Secret": SETTINGS["CRON_SECRET"]}
+APP_ENGINE = {"X-Appengine-Cron": "true"}
+
+pytestmark = pytest.mark.store
+
+
+@pytest.mark.parametrize("path", ["/tasks/deferred", "/tasks/outbox", "/realtime/cleanup"])
+def test_only_the_scheduler_may_call(client: FlaskClient, path: str) -> None:
+    assert client.get(path).status_code == 403
+    assert client.get(path, headers=APP_ENGINE).status_code == 403
+    assert client.get(path, headers={"X-Cron-Secret": "guess"}).status_code == 403
+    assert client.get(path, headers=SECRET).status_code == 200
+
+
+def test_on_app_engine_its_own_header_counts(app: Flask) -> None:
+    client = create_app({**SETTINGS, "GAE_ENV": "standard", "TESTING": True}).test_client()
+    assert client.get("/tasks/outbox", headers=SECRET).status_code == 403
+    assert client.get("/tasks/outbox", headers=APP_ENGINE).status_code == 200
+
+
+def test_without_a_secret_nobody_may_call(app: Flask) -> None:
+    client = create_app({**SETTINGS, "CRON_SECRET": "", "TESTING": True}).test_client()
+    assert client.get("/tasks/outbox", headers={"X-Cron-Secret": ""}).status_code == 403
+
+
+def test_every_route_of_cron_yaml_exists(app: Flask) -> None:
+    lines = (ROOT / "cron.yaml").read_text().splitlines()
+    urls = [line.split(":", 1)[1].strip() for line in lines if line.strip().startswith("url:")]
+    rules = {rule.rule for rule in app.url_map.iter_rules()}
+    assert urls
+    assert set(urls) <= rules

@@ -1,0 +1,61 @@
+"""The sample conversations: believable, and only in an empty store."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+import realtime_events
+from chat.models import Conversation
+from local import sample_data
+from tests.chat.support import Browser, call, deliver, stored, text_message, token_of
+
+pytestmark = pytest.mark.store
+
+
+def test_an_empty_store_is_filled_once(app: Flask) -> None:
+    now = time.time_ns() // 1_000_000
+    assert sample_data.fill(now) == 12
+    assert sample_data.fill(now) == 0
+    assert len(stored(Conversation)) == 12
+    assert stored(realtime_events.RealtimeEvent) == []
+
+
+def test_both_logins_see_a_history_that_ends_lately(app: Flask, client: FlaskClient) -> None:
+    now = time.time_ns() // 1_000_000
+    sample_data.fill(now)
+    for username in ("ana", "bruno"):
+        client = app.test_client()
+        form = {"username": username, "password": username, "csrf_token": token_of(client)}
+        assert client.post("/login", data=form).status_code == 302
+        browser = Browser(client, token_of(client, "/"))
+        chats = browser.conversations()
+        assert len(chats) == 12
+        threads = [browser.thread(each["id"]) for each in chats]
+        assert max(map(len, threads)) > 120
+        for chat, thread in zip(chats, threads, strict=True):
+            assert chat["last_message"]["id"] == thread[-1]["id"]
+            positions = [message["position"] for message in thread]
+            assert positions == sorted(set(positions))
+        newest = chats[0]["last_message"]["position"]
+        assert now - 10 * 60_000 < int(newest[:13]) <= now
+        kinds = {message["type"] for thread in threads for message in thread}
+        assert {"text", "image", "audio", "video", "document", "sticker", "location"} <= kinds
+        assert any(message["status"] == "failed" for thread in threads for message in thread)
+
+
+def test_a_sample_customer_who_writes_gets_no_second_chat(app: Flask, client: FlaskClient) -> None:
+    sample_data.fill(time.time_ns() // 1_000_000)
+    deliver(client, call(text_message("w", "voltei", int(time.time()))))
+    assert len(stored(Conversation)) == 12
+
+
+def test_a_used_store_gets_the_logins_only(app: Flask, client: FlaskClient) -> None:
+    deliver(client, call(text_message("w")))
+    assert sample_data.fill(time.time_ns() // 1_000_000) == 0
+    assert len(stored(Conversation)) == 1
+    form = {"username": "ana", "password": "ana", "csrf_token": token_of(client)}
+    assert client.post("/login", data=form).status_code == 302

@@ -1,0 +1,131 @@
+"""The Graph API client: what it sends, and which of three things came of it."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from chat import graph_errors
+from chat.settings import Settings
+from chat.whatsapp import (
+    Accepted,
+    RefusedError,
+    UnconfirmedError,
+    UnreachableError,
+    WhatsAppClient,
+)
+from tests.chat.support import MARIA, Graph, accepted, refused
+from tests.helpers import SETTINGS
+
+
+def client_of(url: str) -> WhatsAppClient:
+    settings = {**SETTINGS, "WHATSAPP_API_URL": url, "WHATSAPP_READ_SECONDS": 0.3}
+    return WhatsAppClient(Settings.from_env(settings))
+
+
+def send(url: str, **other: Any) -> Accepted:
+    arguments = {"phone": MARIA, "bsuid": "BR.1", "message_id": "our-id"} | other
+    return client_of(url).send_text("Olá!", **arguments)
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port that is bound and on which nobody listens."""
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]
+
+
+def test_a_text_goes_out_as_meta_wants_it(graph: Graph) -> None:
+    result = send(graph.url, reply_to="wamid.x")
+    assert result == Accepted("wamid.out.our-id", MARIA)
+    assert graph.received == [
+        {
+            "messaging_product": "whatsapp",
+            "recipient_type": "individual",
+            "to": f"+{MARIA}",
+            "type": "text",
+            "text": {"body": "Olá!", "preview_url": False},
+            "biz_opaque_callback_data": "our-id",
+            "context": {"message_id": "wamid.x"},
+        }
+    ]
+    assert graph.headers[0]["Authorization"] == "Bearer test-whatsapp-token"
+    assert graph.headers[0]["path"] == "/v26.0/106540352242922/messages"
+
+
+def test_a_customer_without_number_is_addressed_by_bsuid(graph: Graph) -> None:
+    assert send(graph.url, phone=None) == Accepted("wamid.out.our-id", None)
+    assert graph.received[0]["recipient"] == "BR.1"
+    assert "to" not in graph.received[0]
+
+
+def test_connections_are_used_again(graph: Graph) -> None:
+    client = client_of(graph.url)
+    for _ in range(5):
+        client.send_text("oi", phone=MARIA, bsuid=None, message_id="x")
+    assert len(graph.connections) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(400, 131047), (401, 190), (403, 10), (429, 130429), (500, 131000)]
+)
+def test_a_refusal_carries_metas_code(graph: Graph, status: int, code: int) -> None:
+    graph.answer = lambda _body: refused(code, status)
+    with pytest.raises(RefusedError) as caught:
+        send(graph.url)
+    assert caught.value.code == str(code)
+    assert str(code) not in graph_errors.explain(str(code)), "it has words of its own"
+
+
+def test_an_unknown_code_is_named() -> None:
+    assert "999999" in graph_errors.explain("999999")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (502, b"<html>Bad Gateway</html>"),
+        (503, b""),
+        (200, b"not json"),
+        (200, {}),
+        (200, {"messages": []}),
+        (302, b""),
+        None,
+    ],
+)
+def test_what_says_neither_yes_nor_no_is_unconfirmed(graph: Graph, answer: Any) -> None:
+    graph.answer = lambda _body: answer
+    with pytest.raises(UnconfirmedError):
+        send(graph.url)
+    assert len(graph.received) == 1, "it is not sent again"
+
+
+def test_an_answer_that_takes_too_long_is_unconfirmed(graph: Graph) -> None:
+    import threading
+
+    release = threading.Event()
+
+    def slow(body: dict[str, Any]) -> tuple[int, Any]:
+        release.wait(10)
+        return accepted(body)
+
+    graph.answer = slow
+    try:
+        with pytest.raises(UnconfirmedError):
+            send(graph.url)
+    finally:
+        release.set()
+
+
+def test_without_a_connection_it_was_certainly_not_sent(closed_port: int) -> None:
+    with pytest.raises(UnreachableError):
+        send(f"http://127.0.0.1:{closed_port}")
+
+
+def test_a_name_that_does_not_resolve_was_certainly_not_sent() -> None:
+    with pytest.raises(UnreachableError):
+        send("http://graph.invalid")
