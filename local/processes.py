@@ -219,11 +219,19 @@ class Part:
             if pipe is not None:
                 pipe.close()
 
-    def left_behind(self) -> list[int]:
-        """Ids of processes of its group that still live; empty after `stop` or `kill`."""
+    def left_behind(self, patience: float = 5.0) -> list[int]:
+        """Ids of processes of its group that still live `patience` seconds after the end.
+
+        A killed process is gone only when the kernel comes round to it: not at once on a busy
+        machine.
+        """
         if self._process is None or not POSIX:
             return []
-        return group_members(self._process.pid)
+        deadline = time.monotonic() + patience
+        pause = threading.Event()
+        while (left := group_members(self._process.pid)) and time.monotonic() < deadline:
+            pause.wait(0.02)
+        return left
 
     def _running_process(self) -> subprocess.Popen[bytes]:
         if self._process is None:
