@@ -68,7 +68,7 @@ class CuttableProxy:
         self._upstream = (parts.hostname or "", parts.port or 80)
 
     def pass_on(self) -> None:
-        """Let everything through again. What was silenced before stays silent, as dead sockets do."""
+        """Let everything through again; but what was silenced stays silent, as dead sockets do."""
         self._mode = "pass"
         self._do(self._listen)
 

@@ -29,7 +29,8 @@ _WATCH = """() => {
   window.neverReloaded = true;
   const look = () => {
     const rows = [...list.children].map((node) => node.dataset.conversationId);
-    const ids = [...thread.querySelectorAll("[data-message-id]")].map((node) => node.dataset.messageId);
+    const shown = [...thread.querySelectorAll("[data-message-id]")];
+    const ids = shown.map((node) => node.dataset.messageId);
     if (new Set(rows).size < rows.length) window.faults.push("a conversation stands twice");
     if (new Set(ids).size < ids.length) window.faults.push("a message stands twice");
     for (const id of ids) seen.add(id);
