@@ -62,11 +62,19 @@ class People:
     Make it inside the transaction, `save` it at the end.
     """
 
-    def __init__(self, names: Iterable[str] = ()) -> None:
+    def __init__(
+        self, names: Iterable[str] = (), found: Iterable[ContactAlias | None] | None = None
+    ) -> None:
+        """Loads what these alias names lead to.
+
+        Args:
+            names: see `alias_names`.
+            found: their entities, where this transaction has read them already.
+        """
         self._aliases: dict[str, ContactAlias] = {}
         self._conversations: dict[str, Conversation | None] = {}
         self._changed = _Changes({}, {})
-        self._load_aliases(list(dict.fromkeys(names)))
+        self._load_aliases(list(names), found)
 
     # --- finding ------------------------------------------------------------------------------
 
@@ -181,11 +189,14 @@ class People:
 
     # --- inside -------------------------------------------------------------------------------
 
-    def _load_aliases(self, names: list[str]) -> None:
-        names = [name for name in names if name not in self._aliases]
-        keys = [ndb.Key(ContactAlias, name) for name in names]
-        for key, alias in zip(keys, store.get_many(keys), strict=True):
-            self._aliases[str(key.id())] = alias or ContactAlias(key=key)
+    def _load_aliases(
+        self, names: list[str], found: Iterable[ContactAlias | None] | None = None
+    ) -> None:
+        if found is None:
+            names = [name for name in names if name not in self._aliases]
+            found = store.get_many([ndb.Key(ContactAlias, name) for name in names])
+        for name, alias in zip(names, found, strict=True):
+            self._aliases[name] = alias or ContactAlias(id=name)
         wanted = {
             conversation_id
             for name in names
@@ -195,8 +206,8 @@ class People:
             )
             if conversation_id and conversation_id not in self._conversations
         }
-        found = store.get_many([ndb.Key(Conversation, each) for each in sorted(wanted)])
-        self._conversations |= dict(zip(sorted(wanted), found, strict=True))
+        conversations = store.get_many([ndb.Key(Conversation, each) for each in sorted(wanted)])
+        self._conversations |= dict(zip(sorted(wanted), conversations, strict=True))
 
     def _alias(self, name: str) -> ContactAlias:
         if name not in self._aliases:

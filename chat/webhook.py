@@ -23,7 +23,7 @@ from google.cloud import ndb
 import realtime_events
 from chat import deferred, identity, incoming, quotes, serializers, store
 from chat.incoming import IncomingMessage, Rejected
-from chat.models import Message
+from chat.models import ContactAlias, Message
 from chat.settings import Settings
 from chat.thread import Quote, append_incoming
 
@@ -221,15 +221,16 @@ def _store_singly(
 def _store_together(
     chunk: list[IncomingMessage], received_ms: int, quoted: Mapping[str, Quote]
 ) -> None:
-    names = [name for message in chunk for name in identity.alias_names(message)]
+    names = list(dict.fromkeys(name for m in chunk for name in identity.alias_names(m)))
     keys = [ndb.Key(Message, message.wamid) for message in chunk]
+    keys += [ndb.Key(ContactAlias, name) for name in names]
 
     def attempt() -> None:
-        known = store.get_many(keys)
-        new = [m for m, stored in zip(chunk, known, strict=True) if stored is None]
+        found = store.get_many(keys)
+        new = [m for m, stored in zip(chunk, found, strict=False) if stored is None]
         if not new:
             return
-        people = identity.People(names)
+        people = identity.People(names, found[len(chunk) :])
         entities = []
         for message in new:
             quote = quoted.get(message.reply_to or "")
