@@ -105,13 +105,14 @@ def test_the_list_sorts_itself_and_keeps_its_rows(
     ana: Attendant, write: Callable[..., str]
 ) -> None:
     page = ana.page
-    write(MARIA, "Primeira")
-    write(JOAO, "Segunda")
+    now = int(time.time())  # WhatsApp's times are whole seconds: these must not be the same one
+    write(MARIA, "Primeira", timestamp=now - 20)
+    write(JOAO, "Segunda", timestamp=now - 10)
     rows = page.locator("[data-conversation-id]")
     expect(rows).to_have_count(2)
     expect(rows).to_contain_text(["Segunda", "Primeira"])
     page.evaluate("document.querySelectorAll('.row-item').forEach((row) => { row.kept = true; })")
-    write(MARIA, "Terceira")
+    write(MARIA, "Terceira", timestamp=now)
     expect(rows).to_contain_text(["Terceira", "Segunda"])
     assert page.evaluate("[...document.querySelectorAll('.row-item')].every((row) => row.kept)")
 
