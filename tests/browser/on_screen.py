@@ -45,16 +45,18 @@ _WATCH = """() => {
 class Writer:
     """A customer who writes numbered messages, each a second after the one before.
 
-    The seconds are their own, an hour ago: so the order of the thread is the order of writing,
+    The seconds are their own, some hours ago: so the order of the thread is the order of writing,
     however the webhooks overtake each other.
     """
 
-    def __init__(self, simulator: Simulator, phone: str = CUSTOMER, name: str = "m") -> None:
+    def __init__(
+        self, simulator: Simulator, phone: str = CUSTOMER, name: str = "m", *, hours: int = 1
+    ) -> None:
         self.simulator = simulator
         self.phone = phone
         self.texts: list[str] = []
         self._name = name
-        self._second = int(time.time()) - 3600
+        self._second = int(time.time()) - 3600 * hours
 
     def write(self, count: int) -> list[str]:
         """Write so many messages; returns their texts."""
