@@ -85,8 +85,14 @@ class Rpc:
         return self.commit(*(Mutation(upsert=e) for e in entities), transaction=transaction)
 
     def begin(self, *, read_only: bool = False) -> bytes:
-        options = {"read_only": {}} if read_only else {"read_write": {}}
+        options: dict[str, Any] = {"read_only": {}} if read_only else {"read_write": {}}
         return bytes(self.BeginTransaction(transaction_options=options).transaction)
+
+    def ended(self) -> bytes:
+        """The id of a transaction that is over."""
+        transaction = self.begin()
+        self.Rollback(transaction=transaction)
+        return transaction
 
     def get(self, key: Any, transaction: bytes = b"") -> Any:
         """The entity, or None."""

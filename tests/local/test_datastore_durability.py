@@ -35,7 +35,7 @@ class Burst:
             try:
                 self._insert(token)
             except grpc.RpcError as error:
-                if error.code() != grpc.StatusCode.ABORTED:  # type: ignore[attr-defined]
+                if error.code() != grpc.StatusCode.ABORTED:
                     return
                 continue
             with self._changed:

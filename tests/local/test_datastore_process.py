@@ -58,7 +58,7 @@ def rpc() -> Iterator[Rpc]:
 def code_of(call: Callable[[], Any]) -> grpc.StatusCode:
     with pytest.raises(grpc.RpcError) as caught:
         call()
-    return caught.value.code()  # type: ignore[attr-defined]
+    return caught.value.code()
 
 
 def test_data_and_ids_outlive_the_process_until_fresh(
@@ -195,7 +195,7 @@ def test_it_tells_whether_there_is_more(rpc: Rpc) -> None:
 
 
 def test_queries_in_transactions_have_no_phantoms_and_no_false_conflicts(rpc: Rpc) -> None:
-    """Without an ancestor, too: there Google's emulator lets phantoms pass."""
+    """An abort where Google's emulator finds an order in which the commit may stand."""
     first = rpc.begin()
     assert rpc.names(ask("T", where("v", "=", 1)), transaction=first) == []
     rpc.put(rpc.entity(rpc.key("T", "beside"), v=2))
