@@ -327,6 +327,7 @@ def serve(
             raise OSError(f"cannot listen on {host_port}; is the port taken?") from error
         server.start()
         stack.callback(lambda: server.stop(0.2).wait())
+        stack.callback(storage.stop_queueing)
         yield f"{host}:{port}"
 
 

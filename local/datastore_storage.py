@@ -124,10 +124,14 @@ class Storage:
             )
         }
 
-    def close(self) -> None:
-        """Close the files; whoever still waits or reads fails."""
+    def stop_queueing(self) -> None:
+        """Let all those go ahead who wait for a key, from now on."""
         with self._mutex:
             self._queue.close()
+
+    def close(self) -> None:
+        """Close the files; whoever still reads fails."""
+        with self._mutex:
             self._files.close()
 
     # Transactions

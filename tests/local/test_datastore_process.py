@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -15,8 +16,8 @@ from typing import Any
 import grpc
 import pytest
 
+from local import datastore_transactions
 from local.datastore import serve
-from local.datastore_transactions import HOLD_SECONDS
 from local.processes import Part, PartDiedError
 from tests.local.datastore_rpc import (
     MORE_RESULTS_AFTER_LIMIT,
@@ -89,21 +90,24 @@ def test_it_says_why_it_cannot_start(part: Callable[..., Part], tmp_path: Path) 
         part("--data", str(tmp_path)).wait_for_line("ready ")
 
 
-def test_it_stops_within_a_second_even_with_transactions_waiting(
-    part: Callable[..., Part],
-) -> None:
+def test_it_stops_at_once_even_with_transactions_waiting(part: Callable[..., Part]) -> None:
     store = part()
     rpc = Rpc(store.wait_for_line("ready "), "stopping")
     x = rpc.key("T", "x")
     rpc.get(x, rpc.begin())
-    waiting = [threading.Thread(target=code_of, args=(lambda: rpc.get(x, rpc.begin()),))]
-    waiting += [threading.Thread(target=code_of, args=(lambda: rpc.get(x, rpc.begin()),))]
+
+    def wait_in_line() -> None:
+        with contextlib.suppress(grpc.RpcError):
+            rpc.get(x, rpc.begin())
+
+    waiting = [threading.Thread(target=wait_in_line) for _ in range(8)]
     for thread in waiting:
         thread.start()
     begun = time.monotonic()
     store.terminate()
     assert store.wait() == 0
-    assert time.monotonic() - begun < 1
+    # 0.2 to 0.3 s on an idle machine; one after the other they would take eight times HOLD_SECONDS.
+    assert time.monotonic() - begun < 3
     for thread in waiting:
         thread.join()
     rpc.close()
@@ -223,7 +227,10 @@ def test_who_reads_a_key_waits_for_the_one_who_has_it(rpc: Rpc) -> None:
     rpc.put(rpc.entity(x, v=3), transaction=second)
 
 
-def test_crosswise_readers_do_not_wait_for_each_other(rpc: Rpc) -> None:
+def test_crosswise_readers_do_not_wait_for_each_other(
+    rpc: Rpc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(datastore_transactions, "HOLD_SECONDS", 60)
     x, y = rpc.key("T", "x"), rpc.key("T", "y")
     first, second = rpc.begin(), rpc.begin()
     rpc.get(x, first)
@@ -234,7 +241,7 @@ def test_crosswise_readers_do_not_wait_for_each_other(rpc: Rpc) -> None:
     rpc.get(x, second)
     rpc.put(rpc.entity(x, v=1), rpc.entity(y, v=1), transaction=second)
     waiting.join()
-    assert time.monotonic() - begun < HOLD_SECONDS
+    assert time.monotonic() - begun < 30
     aborted = code_of(lambda: rpc.put(rpc.entity(x, v=2), transaction=first))
     assert aborted == grpc.StatusCode.ABORTED
 
@@ -243,8 +250,8 @@ def test_a_dead_client_holds_others_up_but_once(rpc: Rpc) -> None:
     x = rpc.key("T", "x")
     rpc.get(x, rpc.begin())  # and never heard of again
     begun = time.monotonic()
-    for number in range(5):
+    for number in range(10):
         transaction = rpc.begin()
         rpc.get(x, transaction)
         rpc.put(rpc.entity(x, v=number), transaction=transaction)
-    assert time.monotonic() - begun < 2 * HOLD_SECONDS
+    assert time.monotonic() - begun < 5 * datastore_transactions.HOLD_SECONDS
