@@ -12,7 +12,7 @@ import platform
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 
@@ -46,21 +46,27 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     return options
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns as wide as their longest entry; the first to the left, the others to the right."""
-    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+def say(text: str = "") -> None:
+    """Print at once, also into a file."""
+    print(text, flush=True)
+
+
+def show(head: Sequence[str], first: int, rows: Iterable[Sequence[str]]) -> None:
+    """Print a table, each row as soon as it is there; the first column `first` characters wide.
+
+    The first column goes to the left, the others to the right.
+    """
+    widths = [first, *(max(len(title), 11) for title in head[1:])]
 
     def line(row: Sequence[str]) -> str:
         cells = [row[0].ljust(widths[0])]
         cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
         return "  ".join(cells).rstrip()
 
-    return "\n".join([line(head), "  ".join("-" * width for width in widths), *map(line, rows)])
-
-
-def say(text: str = "") -> None:
-    """Print at once, also into a file."""
-    print(text, flush=True)
+    say(line(head))
+    say("  ".join("-" * width for width in widths))
+    for row in rows:
+        say(line(row))
 
 
 def ms(value: float) -> str:
@@ -84,20 +90,19 @@ def show_latency(host: str, options: argparse.Namespace) -> None:
         f" gthread, 1 worker, a thread a listener and some to spare; POLL_SECONDS 0.3.\n"
         f"'last': at the last listener; 'all': over all listeners and calls."
     )
-    rows = []
-    for row in measures.latency(host, options.listeners, options.rounds, pause):
-        rows.append(
-            [
-                f"{row.listeners:4d} {row.path}",
-                percentiles(row.answered),
-                percentiles(row.last),
-                percentiles(row.last_after_answer),
-                percentiles(row.pairs),
-                str(row.missing),
-            ]
-        )
+    rows = (
+        [
+            f"{row.listeners:4d} {row.path}",
+            percentiles(row.answered),
+            percentiles(row.last),
+            percentiles(row.last_after_answer),
+            percentiles(row.pairs),
+            str(row.missing),
+        ]
+        for row in measures.latency(host, options.listeners, options.rounds, pause)
+    )
     head = ["listeners, path", "POST->200", "POST->last", "200->last", "POST->all", "missing"]
-    say(table(head, rows))
+    show(head, 26, rows)
 
 
 def show_memory(host: str, options: argparse.Namespace) -> None:
@@ -106,11 +111,11 @@ def show_memory(host: str, options: argparse.Namespace) -> None:
         "MEMORY of the worker (resident, kB) with so many streaming listeners that have each had\n"
         "10 events, less its memory before them (after 20 events to one listener)."
     )
-    rows = [
+    rows = (
         [str(row.listeners), f"{row.before}", f"{row.after}", f"{row.each:.0f}"]
         for row in measures.memory(host, options.listeners)
-    ]
-    say(table(["listeners", "before", "with them", "kB a listener"], rows))
+    )
+    show(["listeners", "before", "with them", "kB a listener"], 9, rows)
 
 
 def show_idle(host: str, options: argparse.Namespace) -> None:
@@ -130,15 +135,15 @@ def show_idle(host: str, options: argparse.Namespace) -> None:
         f" cron: the routes of cron.yaml,\ncalled at the start and then on their schedule: every"
         f" minute, the clean-up every hour."
     )
-    rows = [
+    rows = (
         [
             f"{case.listeners:4d} {case.delivery}{' + cron' if case.cron else ''}",
             f"{case.reads:.0f}",
             ", ".join(f"{name} {number:.0f}" for name, number in case.calls.items()) or "none",
         ]
         for case in measures.idle(host, cases, seconds)
-    ]
-    say(table(["listeners", "reads/min", "all calls/min"], rows))
+    )
+    show(["listeners", "reads/min", "all calls/min"], 18, rows)
 
 
 def show_webhook(host: str, options: argparse.Namespace) -> None:
@@ -151,7 +156,7 @@ def show_webhook(host: str, options: argparse.Namespace) -> None:
         f" is called at once to handle them.\n{rounds} calls of a kind, of one update"
         f" {10 * rounds}; 'known' customers have written before."
     )
-    rows = [
+    rows = (
         [
             row.name,
             f"{middle(row.answered):.3f} ({max(row.answered):.3f})",
@@ -159,8 +164,8 @@ def show_webhook(host: str, options: argparse.Namespace) -> None:
             f"{middle(row.deferred):.0f} ({max(row.deferred)})",
         ]
         for row in measures.webhook(host, updates, rounds)
-    ]
-    say(table(["call", "POST->200", "POST->last event", "deferred"], rows))
+    )
+    show(["call", "POST->200", "POST->last event", "deferred"], 35, rows)
 
 
 def show_overload(host: str, options: argparse.Namespace) -> None:
@@ -181,10 +186,10 @@ def show_overload(host: str, options: argparse.Namespace) -> None:
         ["webhook POST->all listeners", percentiles(row.latency.pairs)],
         ["missing", str(row.latency.missing)],
     ]
-    say(table(["", ""], rows))
+    show(["", "figure"], 27, rows)
 
 
-SHOW = {
+SHOWN = {
     "latency": show_latency,
     "memory": show_memory,
     "idle": show_idle,
@@ -222,7 +227,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with store(kind) as host:
             for part in [options.only] if options.only else PARTS:
                 say(f"\n== {kind} store")
-                SHOW[part](host, options)
+                SHOWN[part](host, options)
     say(f"\n{time.monotonic() - started:.0f} s in all; {conditions().splitlines()[0]}")
     return 0 if stores else 1
 

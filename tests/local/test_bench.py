@@ -33,9 +33,14 @@ def test_a_percentile_is_one_of_the_values_and_of_none_is_nothing() -> None:
     assert math.isnan(percentile([], 0.5))
 
 
-def test_a_table_lines_its_columns_up() -> None:
-    text = bench.table(["what", "ms"], [["fast", "1"], ["slower", "100"]])
-    assert text.splitlines() == ["what     ms", "------  ---", "fast      1", "slower  100"]
+def test_a_table_lines_its_columns_up(capsys: pytest.CaptureFixture[str]) -> None:
+    bench.show(["what", "milliseconds"], 6, iter([["fast", "1"], ["slower", "100"]]))
+    assert capsys.readouterr().out.splitlines() == [
+        "what    milliseconds",
+        "------  ------------",
+        "fast               1",
+        "slower           100",
+    ]
 
 
 def test_listeners_that_are_no_numbers_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
