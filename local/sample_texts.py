@@ -102,7 +102,7 @@ SAMPLES: tuple[Sample, ...] = (
         "Ufa! Passo no sábado",
         "> Combinado. Até sábado!",
     ), 26 * 60, 3),
-    Sample("Grupo Trilheiros da Serra", "5511944556677", (
+    Sample("Trilheiros da Serra", "5511944556677", (
         "Fala, pessoal! Bora fechar o pedal de domingo?",
         "> Opa! A loja apoia com água e mecânico. Quantas pessoas?",
         "Por enquanto 14 confirmados",
