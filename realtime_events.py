@@ -55,8 +55,9 @@ DEFAULTS: dict[str, tuple[Any, ...]] = {
     "OVERLAP_SECONDS": (10.0, 1, 60),  # how late after its stamp a commit may become visible
     "POLL_SECONDS": (0.3, 0.05, 60),  # how stale another process's event may be
     "STREAM_SECONDS": (55.0, 1, 3600),  # jittered, so that a fleet does not reconnect at once
-    "HOLD_SECONDS": (20.0, 1, 540),  # static/realtime_events.js waits for it plus a margin
-    "HEARTBEAT_SECONDS": (10.0, 0.1, 60),  # static/realtime_events.js waits for 2.5 of it
+    # static/realtime_events.js gives up after 25 s without a byte (SILENCE_TIMEOUT):
+    "HOLD_SECONDS": (20.0, 1, 21),  # jittered by 15 %
+    "HEARTBEAT_SECONDS": (10.0, 0.1, 20),
     "RETRY_MS": (2000, 100, 60000),  # asked of the streams over the capacity, jittered
     "CAPACITY": (60, 0, 100000),  # open streams a process; keep it below the server's threads
     "RING_SIZE": (2000, 10, 100000),  # recent events kept encoded, about 2 kB each

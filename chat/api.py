@@ -25,7 +25,7 @@ blueprint = Blueprint("chat", __name__)
 PAGE = 50
 _MAX_PAGE = 100
 #: All tabs ask every minute; answering from memory for some seconds makes that one read a process.
-_VERSIONS_SECONDS = 5
+_VERSIONS_SECONDS = 30
 _MAX_KEY = 200
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 

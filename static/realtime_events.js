@@ -39,6 +39,7 @@ const TRUSTED_ROUND_TRIP = 2_000;
 const HOLD_MEMORY = 24 * 3_600_000; // front ends change: try streaming again after a day
 const SEEN_LIMIT = 5_000;
 const HOLD_KEY = "realtime_events.hold_until";
+const CLIENT_KEY = "realtime_events.client";
 
 /** Incremental parser of SSE text: returns `feed(bytes)` → complete blocks `{id, event, data, retry}`
  * (absent fields undefined; a block without data only renews the cursor or the retry time). */
@@ -275,6 +276,18 @@ const hostDefaults = {
   },
 };
 
+const newClientId = () => crypto.getRandomValues(new Uint32Array(3)).join("-"); // randomUUID wants https
+
+function browserClientId(fallback) {
+  try {
+    const known = localStorage.getItem(CLIENT_KEY) ?? fallback;
+    localStorage.setItem(CLIENT_KEY, known);
+    return known;
+  } catch {
+    return fallback; // storage may be forbidden
+  }
+}
+
 class RealtimeClient {
   #host;
   #env;
@@ -283,7 +296,7 @@ class RealtimeClient {
   #clock = new ServerClock();
   #seen = new SeenIds();
   #listeners = new AbortController();
-  #clientId = crypto.getRandomValues(new Uint32Array(3)).join("-"); // randomUUID wants https
+  #tabId = newClientId();
 
   #cursor;
   #build = null;
@@ -590,7 +603,9 @@ class RealtimeClient {
     const set = (name, value) => value && address.searchParams.set(name, value);
     set("after", this.#cursor);
     set("delivery", delivery);
-    set("client", this.#clientId);
+    // A browser has one leader: under one id its next leader, after a reload say, ends the request
+    // that the server still holds for the last one.
+    set("client", this.#role === "leader" ? browserClientId(this.#tabId) : this.#tabId);
     set("hello", hello && "1");
     return address.href;
   }
