@@ -109,13 +109,19 @@ def show_memory(host: str, options: argparse.Namespace) -> None:
     """Memory a listener."""
     say(
         "MEMORY of the worker (resident, kB) with so many streaming listeners that have each had\n"
-        "10 events, less its memory before them (after 20 events to one listener)."
+        "10 events, less its memory before them (after 20 events to one listener). A page brings\n"
+        "the cursor of its data; for a listener without one the server reads the store."
     )
     rows = (
-        [str(row.listeners), f"{row.before}", f"{row.after}", f"{row.each:.0f}"]
+        [
+            f"{row.listeners:4d} {'with a cursor' if row.with_cursor else 'without'}",
+            f"{row.before}",
+            f"{row.after}",
+            f"{row.each:.0f}",
+        ]
         for row in measures.memory(host, options.listeners)
     )
-    show(["listeners", "before", "with them", "kB a listener"], 9, rows)
+    show(["listeners", "before", "with them", "kB a listener"], 18, rows)
 
 
 def show_idle(host: str, options: argparse.Namespace) -> None:

@@ -136,8 +136,9 @@ class Listeners:
         head += f"Cookie: {self._cookie}\r\nAccept: text/event-stream\r\n"
         one.requests += 1
         answer = _Answer(one, f"{head}Connection: close\r\n\r\n".encode())
-        transport, _ = await self._loop.create_connection(lambda: answer, *self._address)
+        transport = None
         try:
+            transport, _ = await self._loop.create_connection(lambda: answer, *self._address)
             while not answer.ended.done():
                 silence = _SILENCE_SECONDS - (time.monotonic() - answer.heard_at)
                 if silence <= 0:
@@ -146,8 +147,10 @@ class Listeners:
             answer.ended.result()
             return answer.retry
         finally:
-            answer.ended.cancel()
-            transport.abort()
+            if not answer.ended.cancel():
+                answer.ended.exception()  # looked at, or asyncio reports it as forgotten
+            if transport is not None:
+                transport.abort()
 
 
 class _Answer(asyncio.Protocol):
