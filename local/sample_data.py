@@ -14,6 +14,7 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
+import requests
 from google.cloud import ndb
 
 from chat import auth, graph_errors, identity, incoming, store, thread
@@ -138,8 +139,20 @@ def fill(now_ms: int) -> int:
     return made
 
 
+def introduce(simulator_url: str) -> None:
+    """Makes the sample customers known to the simulator, so that they can write from there."""
+    with requests.Session() as session:
+        session.trust_env = False
+        for sample in sample_texts.SAMPLES:
+            body = {"phone": sample.phone, "name": sample.name}
+            session.post(f"{simulator_url}/customers", json=body, timeout=10).raise_for_status()
+
+
 def main() -> int:
-    """Fills the store that the environment names, and says what it did."""
+    """Fills the store that the environment names, or introduces its customers to a simulator."""
+    if len(sys.argv) == 3 and sys.argv[1] == "--introduce-to":
+        introduce(sys.argv[2])
+        return 0
     made = fill(time.time_ns() // 1_000_000)
     print(
         f"{made} conversas de exemplo" if made else "o banco de dados já tem conversas", flush=True

@@ -157,7 +157,7 @@ class Supervisor:
         if not self._environ.get("WHATSAPP_API_URL"):
             simulator_url = f"http://127.0.0.1:{options.simulator_port}"
             self._environ["WHATSAPP_API_URL"] = simulator_url
-        self._fill_empty_store()
+        self._run_sample_data()
         if simulator_url is not None:
             self._part(
                 "simulator",
@@ -167,6 +167,7 @@ class Supervisor:
                 "--webhook-url",
                 f"{chat_url}/webhook",
             ).wait_for_line("ready ")
+            self._run_sample_data("--introduce-to", simulator_url)
         self._start_chat()
         self._part("cron", "local.cron", "--url", chat_url).wait_for_line("ready ")
         self._say("")
@@ -189,9 +190,11 @@ class Supervisor:
             store = self._part("store", "local.datastore", *args)
         self._environ["DATASTORE_EMULATOR_HOST"] = store.wait_for_line("ready ", STORE_SECONDS)
 
-    def _fill_empty_store(self) -> None:
+    def _run_sample_data(self, *args: str) -> None:
         """Sample conversations and the two logins; local.sample_data leaves a used store alone."""
-        sample = Part("sample data", "local.sample_data", environ=self._environ, echo=self._echo)
+        sample = Part(
+            "sample data", "local.sample_data", args, environ=self._environ, echo=self._echo
+        )
         sample.start()
         try:
             deadline = time.monotonic() + SAMPLE_SECONDS

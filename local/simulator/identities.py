@@ -1,11 +1,13 @@
 """Who is who on the simulated WhatsApp: numbers, ninth digits, wamids and BSUIDs."""
 
 import base64
+import hashlib
 import re
 import secrets
 
 __all__ = [
     "digits_of",
+    "bsuid_of",
     "is_bsuid",
     "new_bsuid",
     "new_trace_id",
@@ -81,6 +83,17 @@ def new_wamid(whose: str, *, from_customer: bool) -> str:
 def new_bsuid() -> str:
     """A business-scoped user id: country code, a dot, up to 128 letters and digits."""
     return "BR." + str(secrets.randbelow(9 * 10**18) + 10**18)
+
+
+def bsuid_of(phone: str) -> str:
+    """The BSUID of a number's first holder: the same in each run of the simulator.
+
+    A chat that keeps its data between runs would take a new BSUID for a new holder of the number.
+    Both forms of a Brazilian mobile number give the same.
+    """
+    number = phone[:4] + phone[-8:] if phone.startswith("55") and len(phone) == 13 else phone
+    digest = hashlib.sha256(number.encode()).digest()
+    return "BR." + str(int.from_bytes(digest[:8], "big") % (9 * 10**18) + 10**18)
 
 
 def is_bsuid(text: object) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from local.simulator.identities import (
+    bsuid_of,
     digits_of,
     is_bsuid,
     new_bsuid,
@@ -179,6 +180,7 @@ class Phones:
         self.revision = 0  # grows with every change, so that the page can ask cheaply
         self._by_phone: dict[str, Customer] = {}
         self._by_bsuid: dict[str, Customer] = {}
+        self._given: set[str] = set()  # a number's next holder is somebody else
         self._messages: dict[str, tuple[Customer, Message]] = {}
 
     def __iter__(self) -> Iterator[Customer]:
@@ -189,6 +191,7 @@ class Phones:
         with self.lock:
             self._by_phone.clear()
             self._by_bsuid.clear()
+            self._given.clear()
             self._messages.clear()
             self.changed()
 
@@ -237,9 +240,12 @@ class Phones:
         with self.lock:
             if phone is not None and self.find(phone) is not None:
                 raise InvalidInput("phone", "belongs to another customer")
-            bsuid = bsuid or new_bsuid()
+            if bsuid is None:
+                first = bsuid_of(phone) if phone else None
+                bsuid = first if first and first not in self._given else new_bsuid()
             if bsuid in self._by_bsuid:
                 raise InvalidInput("bsuid", "belongs to another customer")
+            self._given.add(bsuid)
             default = _NAMES[(int(phone) if phone else len(self._by_bsuid)) % len(_NAMES)]
             customer = Customer(phone, bsuid, name or username or default, username)
             self._by_bsuid[bsuid] = customer
