@@ -45,7 +45,7 @@ class DelayingStore(grpc.GenericRpcHandler):
     ) -> grpc.RpcMethodHandler | None:
         """Every method of the API is one request and one answer; the bytes are not read."""
         method = handler_call_details.method
-        call = self._channel.unary_unary(method)
+        call = self._channel.unary_unary(method, None, None)
 
         def pass_on(request: bytes, context: grpc.ServicerContext) -> bytes:
             if method == COMMIT and self._marker in request:
@@ -53,7 +53,7 @@ class DelayingStore(grpc.GenericRpcHandler):
             try:
                 answer: bytes = call(request, metadata=context.invocation_metadata(), timeout=30)
             except grpc.RpcError as error:
-                context.abort(error.code(), error.details())
+                context.abort(error.code(), error.details() or "")
             return answer
 
         return grpc.unary_unary_rpc_method_handler(pass_on)

@@ -170,7 +170,7 @@ class CuttableProxy:
         if self._mode == "503":
             exchange.client.write(UNAVAILABLE)
             return
-        gone = asyncio.ensure_future(reader.read(1))  # clients send nothing more but their end
+        gone = asyncio.ensure_future(_end_of(reader))
         if self._mode == "pass":
             request = re.sub(rb"(?i)\r\nconnection:[^\r]*", b"", head)
             request = request.replace(b"\r\n", b"\r\nConnection: close\r\n", 1) + body
@@ -199,6 +199,12 @@ class CuttableProxy:
                             return  # closed in the middle of a chunk: the browser sees it broken
             finally:
                 to_upstream.close()
+
+
+async def _end_of(reader: asyncio.StreamReader) -> None:
+    """Until the client is gone: after its request it sends nothing more."""
+    with contextlib.suppress(OSError):
+        await reader.read(1)
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
