@@ -629,7 +629,10 @@ class RealtimeClient {
     if (ask.live) {
       const unheard = answer.cut === "silence" && answer.bytes === 0;
       if (unheard && ask.delivery !== "hold") return this.#suspectBuffering();
-      if (this.#probing) this.#delivery = undefined; // not even a held answer: the server is away
+      if (this.#probing) {
+        this.#delivery = undefined; // not even a held answer: the server is away,
+        this.#unheard = 0; // and that is why no stream was heard
+      }
       this.#probing = false;
     }
     const complete = answer.ended && answer.bytes > 0;

@@ -73,6 +73,30 @@ def back_after_another_second(person: Attendant) -> bool:
     return connection(person.page) == "connected"
 
 
+def test_a_server_that_hung_is_not_taken_for_a_front_end_that_buffers(
+    live_server: Start, attendant: Login, cuttable_proxy: Cut
+) -> None:
+    proxy = cuttable_proxy(live_server().url)
+    ana = attendant("ana", proxy.url, log_in=False)
+    ana.page.clock.install()
+    ana.log_in()
+    ana.allow_errors(r"net::ERR_")
+    ana.wait_connected()
+    wait_until(lambda: proxy.open_streams() == 1)
+    before = proxy.count(EVENTS)
+    proxy.hang()
+    # Silent stream, silent held request, silent stream: and then the held request is answered.
+    wait_until(lambda: connection(ana.page) != "connected")
+    wait_until(lambda: back_after_another_second(ana) or proxy.count(EVENTS) >= before + 3, 40)
+    assert connection(ana.page) != "connected"
+    proxy.pass_on()
+    wait_until(lambda: back_after_another_second(ana), 60, what="the recovery by itself")
+    wait_until(lambda: back_after_another_second(ana) and proxy.open_streams() == 1, 30)
+    remembered = ana.page.evaluate("Object.keys(localStorage)")
+    assert "realtime_events.hold_until" not in remembered, "it will hold for a day"
+    assert "delivery=hold" not in proxy.targets[-1]
+
+
 def test_after_a_logout_every_tab_goes_to_the_login_at_once_and_comes_back_complete(
     live_server: Start, simulator: Simulator, attendant: Login, cuttable_proxy: Cut
 ) -> None:
