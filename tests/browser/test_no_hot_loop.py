@@ -133,12 +133,13 @@ def test_after_a_logout_every_tab_goes_to_the_login_at_once_and_comes_back_compl
 
 
 def test_after_sigterm_all_pages_are_back_by_themselves_on_the_next_server(
-    live_server: Start, simulator: Simulator, attendant: Login
+    live_server: Start, simulator: Simulator, attendant: Login, cuttable_proxy: Cut
 ) -> None:
     server = live_server()
+    proxy = cuttable_proxy(server.url)
     customer = Writer(simulator)
     customer.write(1)
-    ana, bruno = attendant("ana", server.url), attendant("bruno", server.url)
+    ana, bruno = attendant("ana", proxy.url), attendant("bruno", proxy.url)
     for person in (ana, bruno):
         person.allow_errors(r"net::ERR_")
         person.wait_connected()
@@ -152,9 +153,12 @@ def test_after_sigterm_all_pages_are_back_by_themselves_on_the_next_server(
 
     server.terminate()
     wait_until(lambda: server.returncode is not None, 5, what="the end of the server")
+    proxy.refuse()
     customer.write(3)  # WhatsApp tries again until there is a server
     server.stop()
     server.restart()
+    await_idle(simulator)
+    proxy.pass_on()  # the pages come when this has happened
     customer.write(3)
     for person, own in pages.items():
         for page in own:
