@@ -21,6 +21,7 @@ from tests.browser.on_screen import (
     await_thread,
     connection,
     open_thread,
+    texts,
     watch,
 )
 from tests.helpers import LiveServer, Simulator, wait_until
@@ -147,8 +148,10 @@ def test_after_sigterm_all_pages_are_back_by_themselves_on_the_next_server(
     pages = {ana: [ana.page, ana.new_tab()], bruno: [bruno.page]}
     pages[ana][1].goto(ana.page.url)
     pages[ana][1].wait_for_selector("[data-message-id]")
+    reads = []
     for page in (page for own in pages.values() for page in own):
         watch(page)
+        reads.append(Requests(page))
     customer.write(3)
 
     server.terminate()
@@ -160,8 +163,12 @@ def test_after_sigterm_all_pages_are_back_by_themselves_on_the_next_server(
     await_idle(simulator)
     proxy.pass_on()  # the pages come when this has happened
     customer.write(3)
+    for own in pages.values():
+        for page in own:
+            wait_until(lambda page=page: len(texts(page)) >= len(customer.texts), 40)
+    assert [each.reads() for each in reads] == [[], [], []]
     for person, own in pages.items():
         for page in own:
-            await_thread(person, page, customer.texts, 40)
+            await_thread(person, page, customer.texts)
             await_rows(page, {customer.texts[-1]})
             page.wait_for_selector("html[data-connection=connected]")

@@ -88,7 +88,7 @@ def test_a_connection_cut_in_mid_burst_loses_and_repeats_nothing(
 
     # A thread opened in mid-burst: the same messages come as events and from what it reads.
     held: list[Route] = []
-    ana.page.route("**/messages*", held.append)
+    ana.page.route("**/messages*", lambda route: held.append(route))
     ana.page.locator(".row-text", has_text=other.texts[-1]).click()
     other.write(6)
     wait_until(lambda: other.texts[-1] in dict(rows(ana.page)).values(), 25)
