@@ -213,6 +213,16 @@ class Simulator:
             return None
 
         @app.after_request
+        def close_files(response: Response) -> Response:
+            """Werkzeug's server leaves a file open when the browser goes in mid-answer."""
+            if response.direct_passthrough:
+                response.direct_passthrough = False
+                content = response.get_data()
+                response.close()
+                response.set_data(content)
+            return response
+
+        @app.after_request
         def harden(response: Response) -> Response:
             response.headers.setdefault("Cache-Control", "no-store")
             response.headers.setdefault("Content-Security-Policy", "default-src 'self'")
