@@ -37,6 +37,7 @@ __all__ = [
     "DEFAULTS",
     "Cursor",
     "CursorExpired",
+    "Event",
     "RealtimeEvent",
     "VersionedMixin",
     "current_cursor",
@@ -73,7 +74,8 @@ _HOLD_RETRY = b"retry: 20\n\n"  # ms; never 0: EventSource then spins without ba
 _CURSOR_BYTES = 2250  # 3,000 characters encoded; gunicorn refuses request lines over 4 kB
 _SLICES = 240  # digests of a cursor whose ids do not fit: 8 bytes each
 _IDS_PER_BATCH = 25  # at most so many events of a batch carry an `id:`, each some kB in a burst
-_DATA_BYTES = 500_000  # of one event; a Datastore entity holds 1 MiB
+_DATA_BYTES = 400_000  # of one event; a Datastore entity holds 1 MiB
+_ENTITY_EVENTS = 200  # of one transaction in one entity
 _TYPE = re.compile(r"[a-z_]+(\.[a-z_]+)?")
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -202,16 +204,47 @@ class Cursor:
 # --- event log --------------------------------------------------------------------------------
 
 
-class RealtimeEvent(ndb.Model):
-    """One event. Key name `{ms:013d}-{transaction random}-{sequence}`; nothing else is indexed."""
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event as it was published; `data` is JSON text, `at` ms since 1970."""
 
-    type = ndb.TextProperty()
-    conversation_id = ndb.TextProperty()
-    version = ndb.IntegerProperty(indexed=False)
-    at = ndb.IntegerProperty(indexed=False)
-    data = ndb.TextProperty()
+    name: str
+    type: str
+    conversation_id: str | None
+    version: int | None
+    at: int
+    data: str
+
+
+class RealtimeEvent(ndb.Model):
+    """The events of one transaction; of a very large one, some of them.
+
+    Key name `{ms:013d}-{transaction random}-{sequence of the first}-{how many}`; nothing else is
+    indexed. Not an entity an event: of a webhook call with 1,000 updates they would cost a quarter
+    of its time, and each poll would list a thousand keys.
+    """
+
+    heads = ndb.TextProperty()  # JSON: [type, conversation_id, version] of each
+    data = ndb.TextProperty(repeated=True)
     #: For a Datastore TTL policy on this property, which can replace the clean-up route.
     expires_at = ndb.DateTimeProperty(indexed=False)
+
+    def events(self) -> list[Event]:
+        """The single events, in the order in which they were published."""
+        names = _event_names(self.key.id())
+        heads = json.loads(self.heads)
+        return [
+            Event(name, type, conversation_id, version, _parts(name)[0], data)
+            for name, (type, conversation_id, version), data in zip(
+                names, heads, self.data, strict=True
+            )
+        ]
+
+
+def _event_names(entity_name: str) -> list[str]:
+    ms, transaction_id, first, count = entity_name.split("-")
+    sequences = range(int(first), int(first) + int(count))
+    return [_name(int(ms), transaction_id, sequence) for sequence in sequences]
 
 
 class VersionedMixin(ndb.Model):
@@ -225,7 +258,8 @@ class VersionedMixin(ndb.Model):
         return self.version
 
 
-_published: ContextVar[list[RealtimeEvent] | None] = ContextVar("realtime_published", default=None)
+_Pending = tuple[str, str | None, int | None, str]  # type, conversation_id, version, data
+_published: ContextVar[list[_Pending] | None] = ContextVar("realtime_published", default=None)
 _hubs: "weakref.WeakSet[_Hub]" = weakref.WeakSet()
 
 
@@ -258,7 +292,7 @@ def publish(
     body = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     if len(body.encode()) > _DATA_BYTES:
         raise ValueError(f"data: over {_DATA_BYTES} bytes in an event of type {type}")
-    event = RealtimeEvent(type=type, conversation_id=conversation_id, version=version, data=body)
+    event: _Pending = (type, conversation_id, version, body)
     pending = _published.get()
     if pending is None:
         _write([event])
@@ -266,18 +300,27 @@ def publish(
         pending.append(event)
 
 
-def _write(events: list[RealtimeEvent]) -> None:
+def _write(pending: list[_Pending]) -> None:
     own = _hub()
-    stamp, transaction_id = _now_ms(), secrets.token_hex(6)
     kept = timedelta(hours=own.settings["RETENTION_HOURS"] if own else 24)
-    for sequence, event in enumerate(events):
-        event.key = ndb.Key(RealtimeEvent, _name(stamp, transaction_id, sequence))
-        event.at = stamp
-        event.expires_at = datetime.fromtimestamp(stamp / 1000, UTC).replace(tzinfo=None) + kept
-    ndb.put_multi(events)
+    stamp, transaction_id = _now_ms(), secrets.token_hex(6)
+    expires_at = datetime.fromtimestamp(stamp / 1000, UTC).replace(tzinfo=None) + kept
+    entities, first = [], 0
+    while first < len(pending):
+        count, size = 0, 0
+        while first + count < len(pending) and count < _ENTITY_EVENTS and size < _DATA_BYTES:
+            size += len(pending[first + count][3])
+            count += 1
+        part = pending[first : first + count]
+        key = ndb.Key(RealtimeEvent, f"{_name(stamp, transaction_id, first)}-{count}")
+        heads = json.dumps([head for *head, _ in part])
+        data = [data for *_, data in part]
+        entities.append(RealtimeEvent(key=key, heads=heads, data=data, expires_at=expires_at))
+        first += count
+    ndb.put_multi(entities)
     # Only what cannot raise: ndb would run the committed transaction again.
     for hub in list(_hubs):
-        ndb.get_context().call_on_commit(partial(hub.offer, list(events)))
+        ndb.get_context().call_on_commit(partial(hub.offer, entities))
 
 
 def transaction(callback: Callable[[], _T], *, retries: int = 3) -> _T:
@@ -292,7 +335,7 @@ def transaction(callback: Callable[[], _T], *, retries: int = 3) -> _T:
     """
     if ndb.in_transaction():
         return callback()
-    events: list[RealtimeEvent] = []
+    events: list[_Pending] = []
     stamped = time.monotonic()
 
     def attempt() -> _T:
@@ -330,21 +373,27 @@ def transactional(*, retries: int = 3) -> Callable[[Callable[..., _T]], Callable
     return decorate
 
 
-def _names_after(ms: int, limit: int | None = None) -> list[str]:
-    """Names of the visible events stamped later than `ms`, in stamp order."""
+def _names_after(ms: int, limit: int | None = None) -> dict[str, str]:
+    """Names of the visible events stamped later than `ms`, in stamp order, each with its entity's.
+
+    At most `limit` of them.
+    """
     after = ndb.Key(RealtimeEvent, f"{ms + 1:013d}")
     query = RealtimeEvent.query(RealtimeEvent._key > after).order(RealtimeEvent._key)
     keys = query.fetch(limit=limit, keys_only=True, timeout=_RPC_SECONDS, retries=0)
-    return [key.id() for key in keys]
+    pairs = ((name, key.id()) for key in keys for name in _event_names(key.id()))
+    return dict(islice(pairs, limit))
 
 
-def _load(names: list[str]) -> list[RealtimeEvent]:
-    events: list[RealtimeEvent] = []
-    for start in range(0, len(names), 500):
-        keys = [ndb.Key(RealtimeEvent, name) for name in names[start : start + 500]]
+def _load(names: dict[str, str]) -> list[Event]:
+    """These events, as `_names_after` gives them, without those that are gone."""
+    entities = list(dict.fromkeys(names.values()))
+    events: list[Event] = []
+    for start in range(0, len(entities), 500):
+        keys = [ndb.Key(RealtimeEvent, name) for name in entities[start : start + 500]]
         options: dict[str, Any] = {"use_cache": False, "use_global_cache": False, "retries": 0}
-        found = ndb.get_multi(keys, timeout=_RPC_SECONDS, **options)
-        events += [event for event in found if event is not None]
+        for entity in ndb.get_multi(keys, timeout=_RPC_SECONDS, **options):
+            events += [event for event in entity.events() if event.name in names] if entity else []
     return events
 
 
@@ -397,9 +446,9 @@ def format_event(
     return f"{identity}event: {type}\ndata: {envelope}\n\n".encode()
 
 
-def _block(event: RealtimeEvent, cursor: str | None) -> bytes:
+def _block(event: Event, cursor: str | None) -> bytes:
     return format_event(
-        event.type, event.data, cursor=cursor, event_id=event.key.id(), at=event.at,
+        event.type, event.data, cursor=cursor, event_id=event.name, at=event.at,
         conversation_id=event.conversation_id, version=event.version,
     )  # fmt: skip
 
@@ -409,16 +458,16 @@ def _control(type: str, cursor: str, data: dict[str, Any]) -> bytes:
     return format_event(type, json.dumps(data), cursor=cursor, event_id=name, at=_now_ms())
 
 
-def _in_order(events: list[RealtimeEvent]) -> list[RealtimeEvent]:
+def _in_order(events: list[Event]) -> list[Event]:
     """Stamp order, but a conversation's versions ascend: two instances' clocks may disagree."""
-    ordered = sorted(events, key=lambda event: event.key.id())
+    ordered = sorted(events, key=lambda event: event.name)
     places: dict[str, list[int]] = {}
     for place, event in enumerate(ordered):
         if event.conversation_id and event.version is not None:
             places.setdefault(event.conversation_id, []).append(place)
     result = list(ordered)
     for slots in places.values():
-        by_version = sorted((ordered[slot] for slot in slots), key=lambda event: event.version)
+        by_version = sorted((ordered[slot] for slot in slots), key=lambda event: event.version or 0)
         for slot, event in zip(slots, by_version, strict=True):
             result[slot] = event
     return result
@@ -467,10 +516,10 @@ class _Hub:
         self._thread: threading.Thread | None = None
         self._current: tuple[int, str] | None = None
 
-    def offer(self, events: list[RealtimeEvent]) -> None:
+    def offer(self, entities: list[RealtimeEvent]) -> None:
         """Hands over what this process has committed, without a read. Cannot raise."""
         if self._thread is not None:
-            self._inbox.append(events)
+            self._inbox.append(entities)
             self._wake.set()
 
     def alive(self) -> bool:
@@ -542,22 +591,31 @@ class _Hub:
 
     def _poll(self, read: bool) -> None:
         started, began = _now_ms(), time.monotonic()
-        batch: dict[str, RealtimeEvent] = {}
+        batch: dict[str, Event] = {}
         while self._inbox:
-            batch |= {event.key.id(): event for event in self._inbox.popleft()}
+            for entity in self._inbox.popleft():
+                batch |= {event.name: event for event in entity.events()}
         if read:
             with self.context():
-                names = _names_after(self._watermark)
-                new = [n for n in names if n not in self._visible and n not in batch]
-                batch |= {event.key.id(): event for event in _load(new)}
+                found = _names_after(self._watermark).items()
+                new = {n: e for n, e in found if n not in self._visible and n not in batch}
+                batch |= {event.name: event for event in _load(new)}
         fresh = _in_order([e for name, e in batch.items() if name not in self._visible])
         visible = dict(self._visible)  # encoding takes a while in a burst: not under the lock
-        entries = []
+        delivered = Cursor.of(self._watermark, visible).delivered
+        entries: list[_Entry] = []
         places = _id_places(len(fresh))
         for place, event in enumerate(fresh):
-            visible[event.key.id()] = None
-            cursor = Cursor.of(self._watermark, visible).encode() if place in places else None
-            entries.append(_Entry(event.key.id(), _block(event, cursor)))
+            visible[event.name] = None
+            ms, transaction_id, sequence = _parts(event.name)
+            # Counts what comes in its order; the last cursor of the batch counts anew.
+            if ms > self._watermark and delivered.get((ms, transaction_id), 0) == sequence:
+                delivered[ms, transaction_id] = sequence + 1
+            cursor = Cursor(self._watermark, delivered)
+            if place == len(fresh) - 1:
+                cursor = Cursor.of(self._watermark, visible)
+            text = cursor.encode() if place in places else None
+            entries.append(_Entry(event.name, _block(event, text)))
         with self.changed:
             self._visible = visible
             self.ring.extend(entries)
@@ -583,8 +641,11 @@ class _Hub:
     def entries(self, position: int) -> tuple[list[_Entry], int] | None:
         """The ring's entries from `position` on, and the newest position; None if it lost some."""
         with self.changed:
-            skip = position - (self.end - len(self.ring))
-            return (list(islice(self.ring, skip, None)), self.end) if skip >= 0 else None
+            count = self.end - position
+            if count > len(self.ring):
+                return None
+            # From the new end: a deque is slow in its middle, and every listener is here.
+            return list(islice(reversed(self.ring), count))[::-1], self.end
 
     def above(self, watermark: int) -> tuple[list[_Entry], int, str] | None:
         """The ring's entries stamped after it, the newest position, and the cursor there.
@@ -683,18 +744,19 @@ class _Reader:
         position = self._hub.end
         reached = _now_ms() - self._hub.overlap_ms
         with _context(self._hub):
-            names = _names_after(self._cursor.watermark, limit)
-            events = _in_order(_load(self._cursor.unseen(names)))
+            found = _names_after(self._cursor.watermark, limit)
+            names = list(found)
+            events = _in_order(_load({name: found[name] for name in self._cursor.unseen(names)}))
         if len(names) == limit:
             reached = min(reached, _parts(names[-1])[0] - 1)
         else:
             # What becomes visible after this query comes into the ring after this position.
             self.position = position
         reached = max(reached, self._cursor.watermark)
-        done = {*names, *had} - {event.key.id() for event in events}
+        done = {*names, *had} - {event.name for event in events}
         places, blocks = _id_places(len(events)), []
         for place, event in enumerate(events):
-            done.add(event.key.id())
+            done.add(event.name)
             cursor = None
             if place in places:
                 missing = next((_parts(name)[0] for name in names if name not in done), None)
@@ -717,9 +779,12 @@ def _context(hub: _Hub) -> AbstractContextManager[Any]:
     return nullcontext() if current else hub.context()
 
 
-def _fresh_cursor(hub: _Hub) -> Cursor:
+def _now_cursor(hub: _Hub) -> str:
+    """The cursor "from now on": the poller's, or read where none runs."""
+    if hub.alive():
+        return hub.cursor()[1]
     watermark = _now_ms() - hub.overlap_ms
-    return Cursor.of(watermark, _names_after(watermark))
+    return Cursor.of(watermark, _names_after(watermark)).encode()
 
 
 def _renewal(cursor: str | None) -> bytes:
@@ -784,7 +849,8 @@ def _resume(hub: _Hub, text: str | None) -> tuple[Cursor, str | None]:
                 return cursor, None
         except CursorExpired:
             pass
-    return _fresh_cursor(hub), "reset" if text else "hello"
+    hub.refresh()
+    return Cursor.decode(_now_cursor(hub)), "reset" if text else "hello"
 
 
 def _events(hub: _Hub, user_id: str | None, automatic: str, build: str) -> Response:
@@ -866,9 +932,7 @@ def current_cursor() -> str:
     hub = _hub()
     if hub is None:
         raise RuntimeError("realtime_events.init_app() has not run for this app")
-    if hub.alive():
-        return hub.cursor()[1]
-    return _fresh_cursor(hub).encode()
+    return _now_cursor(hub)
 
 
 _chained = False

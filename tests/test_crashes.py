@@ -149,7 +149,8 @@ def test_sigkill_in_mid_burst_loses_nothing_answered_and_leaves_nothing_half(
         conversations = Conversation.query().fetch()
         events = Counter(
             json.loads(event.data)["message"]["id"]
-            for event in RealtimeEvent.query().fetch()
+            for entity in RealtimeEvent.query().fetch()
+            for event in entity.events()
             if event.type == "message.created"
         )
     for call in meta.sent:

@@ -31,20 +31,14 @@ class FakeLog:
         monkeypatch.setattr(rt, "_names_after", self.names_after)
         monkeypatch.setattr(rt, "_load", lambda names: [self.visible[name] for name in names])
 
-    def names_after(self, ms: int, limit: int | None = None) -> list[str]:
-        return sorted(name for name in self.visible if int(name[:13]) > ms)[:limit]
+    def names_after(self, ms: int, limit: int | None = None) -> dict[str, str]:
+        return dict.fromkeys(sorted(n for n in self.visible if int(n[:13]) > ms)[:limit], "")
 
     def write(self, rng: random.Random, delay_ms: int, count: int = 1) -> list[str]:
         """A transaction stamped now, visible after `delay_ms`."""
         transaction_id = f"{rng.getrandbits(48):012x}"
         names = [f"{self.now:013d}-{transaction_id}-{n:04d}" for n in range(count)]
-        events = [
-            SimpleNamespace(
-                key=SimpleNamespace(id=lambda name=name: name), type="message.created",
-                conversation_id=None, version=None, at=self.now, data="{}",
-            )
-            for name in names
-        ]  # fmt: skip
+        events = [rt.Event(name, "message.created", None, None, self.now, "{}") for name in names]
         self.hidden.append((self.now + delay_ms, events))
         return names
 
@@ -54,7 +48,7 @@ class FakeLog:
         due = [events for at, events in self.hidden if at <= self.now]
         self.hidden = [(at, events) for at, events in self.hidden if at > self.now]
         for events in due:
-            self.visible |= {event.key.id(): event for event in events}
+            self.visible |= {event.name: event for event in events}
         return due
 
 
@@ -103,7 +97,7 @@ class Client:
 
 def naive_ask(log: FakeLog, newest: int, got: list[str]) -> int:
     """The plain "newer than" cursor that most implementations use."""
-    names = log.names_after(newest)
+    names = list(log.names_after(newest))
     got += names
     return int(names[-1][:13]) if names else newest
 
@@ -137,7 +131,8 @@ def test_no_interleaving_loses_an_event_that_a_plain_newer_than_cursor_loses(
                 rng.choice(hubs)._poll(read=True)
             for events in log.advance(rng.choice([0, 1, 40, 300, 1500])):
                 home = rng.choice(hubs)
-                home._inbox.append(events)  # handed over by the committing process, without a read
+                # Handed over by the committing process, without a read.
+                home._inbox.append([SimpleNamespace(events=lambda events=events: events)])
                 if rng.random() < 0.5:
                     home._poll(read=False)
         log.advance(OVERLAP_MS)

@@ -16,6 +16,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+import realtime_events
 from chat import auth, store
 from chat.models import Conversation, Message
 from tests.helpers import SETTINGS
@@ -116,6 +117,12 @@ def stored(model: type[Any]) -> list[Any]:
     """All entities of a kind."""
     with store.context():
         return list(model.query().fetch(use_cache=False))
+
+
+def published() -> list[realtime_events.Event]:
+    """All events, oldest first."""
+    entities = stored(realtime_events.RealtimeEvent)
+    return sorted((e for one in entities for e in one.events()), key=lambda event: event.name)
 
 
 def live_conversations() -> list[Conversation]:

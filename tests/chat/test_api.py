@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 
 import realtime_events
 from chat.settings import Settings
-from tests.chat.support import NOON, Browser, call, deliver, stored, text_message
+from tests.chat.support import NOON, Browser, call, deliver, published, text_message
 from tests.helpers import SETTINGS
 
 pytestmark = pytest.mark.store
@@ -98,7 +98,7 @@ def test_one_conversation_is_told(ana: Browser, chat: str) -> None:
 
 def test_events_carry_the_versions_of_the_api(client: FlaskClient, ana: Browser, chat: str) -> None:
     deliver(client, call(text_message("b", "de novo", NOON + 1)))
-    versions = sorted(event.version for event in stored(realtime_events.RealtimeEvent))
+    versions = sorted(event.version for event in published())
     assert versions == [1, 2]
     assert ana.conversations()[0]["version"] == 2
 

@@ -9,7 +9,6 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-import realtime_events
 from tests.chat.support import (
     MARIA,
     NOON,
@@ -19,8 +18,8 @@ from tests.chat.support import (
     deliver,
     live_conversations,
     payload,
+    published,
     run_together,
-    stored,
     text_message,
 )
 
@@ -108,7 +107,7 @@ def test_one_message_merges_two_chats_of_one_person(client: FlaskClient, ana: Br
     deliver(client, call(bsuid_text("d", "4", "BR.1", NOON + 3)))
     deliver(client, call(text_message("e", "5", NOON + 4)))
     assert ana.texts() == ["1", "2", "3", "4", "5"]
-    told = [json.loads(e.data) for e in stored(realtime_events.RealtimeEvent)]
+    told = [json.loads(e.data) for e in published()]
     merged = [data for data in told if "merged_into" in data]
     assert [(d["conversation"]["id"], d["merged_into"]) for d in merged] == [(loser, winner)]
 

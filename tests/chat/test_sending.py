@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from flask import Flask
 
-import realtime_events
 from chat import sending, store
 from chat.models import Message, Outbox
 from tests.chat.support import (
@@ -23,6 +22,7 @@ from tests.chat.support import (
     deliver,
     live_conversations,
     login,
+    published,
     refused,
     run_together,
     stored,
@@ -58,7 +58,7 @@ def last(browser: Browser, chat: str) -> dict[str, Any]:
 
 
 def status_events() -> list[dict[str, Any]]:
-    found = sorted(stored(realtime_events.RealtimeEvent), key=lambda event: event.key.id())
+    found = published()
     return [json.loads(e.data) for e in found if e.type == "message.status_changed"]
 
 

@@ -11,7 +11,6 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-import realtime_events
 from chat import deferred, store, thread, webhook
 from chat.models import (
     DeferredUpdates,
@@ -29,6 +28,7 @@ from tests.chat.support import (
     deliver,
     live_conversations,
     payload,
+    published,
     run_together,
     signature,
     stored,
@@ -42,7 +42,7 @@ pytestmark = pytest.mark.store
 
 def events() -> list[dict[str, Any]]:
     """All published events, oldest first."""
-    found = sorted(stored(realtime_events.RealtimeEvent), key=lambda event: event.key.id())
+    found = published()
     return [
         {"type": e.type, "version": e.version, "chat": e.conversation_id, **json.loads(e.data)}
         for e in found
