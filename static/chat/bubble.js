@@ -4,22 +4,29 @@ import { ICONS, actionButton, el, icon, setAttribute, setHidden, setText } from 
 import { clockTime, isOnlyEmoji } from "./format.js";
 import { plainText, richTextNodes } from "./rich_text.js";
 
-/** What failed, as shown under the bubble: {text, action, label}, or null when nothing did. */
+/**
+ * What went wrong, as shown under the bubble: {text, failed, action, label}, or null when nothing
+ * did. `failed` is false while it may still have reached the customer, or will; `action` is null
+ * where there is nothing to do but wait.
+ */
 export function problemOf(message) {
   if (message.delivery === "unsent") {
     return {
       text: "Não enviada: sem resposta do servidor.",
+      failed: true,
       action: "retry",
       label: "Tentar de novo",
     };
   }
-  if (message.delivery !== "refused" && message.status !== "failed") return null;
   const reason = message.error?.message;
-  return {
-    text: reason ? `Não enviada: ${reason}` : "Não enviada.",
-    action: "copy",
-    label: "Copiar para o campo de mensagem",
-  };
+  const copy = { action: "copy", label: "Copiar para o campo de mensagem" };
+  if (message.delivery === "refused" || message.status === "failed") {
+    return { text: reason ? `Não enviada: ${reason}` : "Não enviada.", failed: true, ...copy };
+  }
+  if (message.status !== "sending" || !reason) return null;
+  // "unreachable": the server sends it as soon as it can. Otherwise nobody will send it again.
+  const waits = message.error.code === "unreachable";
+  return { text: reason, failed: false, ...(waits ? { action: null, label: "" } : copy) };
 }
 
 /** Makes the bubble of a thread item; `update` shows another state of the same message. */
@@ -68,7 +75,7 @@ function updateBubble(node, parts, { message, startsRun, author }, customerName)
   node.classList.toggle("in", !own);
   node.classList.toggle("starts-run", startsRun);
   node.classList.toggle("pending", pending);
-  node.classList.toggle("failed", problem !== null);
+  node.classList.toggle("failed", problem?.failed ?? false);
 
   setHidden(parts.author, !author);
   setText(parts.author, author ?? "");
@@ -91,8 +98,9 @@ function updateBubble(node, parts, { message, startsRun, author }, customerName)
   setHidden(parts.problem, problem === null);
   if (problem) {
     setText(parts.problemText, problem.text);
+    setHidden(parts.problemAction, problem.action === null);
     setText(parts.problemAction, problem.label);
-    parts.problemAction.dataset.action = problem.action;
+    parts.problemAction.dataset.action = problem.action ?? "";
   }
 }
 

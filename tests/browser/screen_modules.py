@@ -17,7 +17,16 @@ Run = Callable[..., Any]
 
 #: Any page of the same origin will do to import from.
 _BLANK = "static/chat/favicon.svg"
-_MODULES = ["format", "rich_text", "sending", "store", "thread_items", "thread_state", "drafts"]
+_MODULES = [
+    "bubble",
+    "format",
+    "rich_text",
+    "sending",
+    "store",
+    "thread_items",
+    "thread_state",
+    "drafts",
+]
 
 
 class _Quiet(SimpleHTTPRequestHandler):

@@ -168,3 +168,26 @@ def test_drafts_are_kept_per_conversation_and_follow_a_merge(run: Run) -> None:
       return [...['a', 'b', 'c'].map((id) => again.get(id)), others.get('b')];
     """
     assert run(body) == ["", "dois\num", "", ""]
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        ({"status": "sending"}, None),
+        ({"status": "sending", "error": {"code": "unreachable", "message": "Espera."}},
+         ["Espera.", False, None]),
+        ({"status": "sending", "error": {"code": "unconfirmed", "message": "Talvez."}},
+         ["Talvez.", False, "copy"]),
+        ({"status": "failed", "error": {"code": "190", "message": "Token."}},
+         ["Não enviada: Token.", True, "copy"]),
+        ({"status": "delivered", "error": None}, None),
+    ],
+)  # fmt: skip
+def test_a_message_that_may_not_have_arrived_is_never_shown_as_if_it_had(
+    run: Run, message: dict[str, Any], told: list[Any] | None
+) -> None:
+    body = """
+      const problem = bubble.problemOf(arg);
+      return problem && [problem.text, problem.failed, problem.action];
+    """
+    assert run(body, message) == told
