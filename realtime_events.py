@@ -65,11 +65,11 @@ DEFAULTS: dict[str, tuple[Any, ...]] = {
     "PAGE_SIZE": (500, 10, 1000),  # events read in one go; Datastore looks up 1,000 keys at most
     "RETENTION_HOURS": (24.0, 0.001, 720),  # a cursor older than this is answered by `reset`
     "CLEANUP_SECONDS": (20.0, 0.1, 500),  # time budget of one clean-up request
+    "RPC_SECONDS": (5.0, 0.1, 60),  # one read of the store; ndb's own default is no limit at all
+    "STALE_SECONDS": (10.0, 0.1, 60),  # a poller without a read for so long must not look alive
+    "LINGER_SECONDS": (3.0, 0, 60),  # it outlives the gap between two requests of a held client
 }
 _PREFIX = "REALTIME_EVENTS_"
-_RPC_SECONDS = 5.0  # ndb's own default is no timeout at all
-_STALE_SECONDS = 10.0  # a poller that has not read for so long must not look alive
-_LINGER_SECONDS = 3.0  # the poller outlives the gap between two requests of a holding client
 _HOLD_RETRY = b"retry: 20\n\n"  # ms; never 0: EventSource then spins without back-off
 _CURSOR_BYTES = 2250  # 3,000 characters encoded; gunicorn refuses request lines over 4 kB
 _SLICES = 240  # digests of a cursor whose ids do not fit: 8 bytes each
@@ -274,7 +274,7 @@ def publish(
 
     Args:
         type: `noun` or `noun.past`, such as `message.created`.
-        data: what JSON can carry, at most 500 kB.
+        data: what JSON can carry, at most 400 kB.
         conversation_id: the conversation it tells of, or None.
         version: the conversation's version after this transaction, or None.
 
@@ -373,26 +373,26 @@ def transactional(*, retries: int = 3) -> Callable[[Callable[..., _T]], Callable
     return decorate
 
 
-def _names_after(ms: int, limit: int | None = None) -> dict[str, str]:
+def _names_after(ms: int, timeout: float, limit: int | None = None) -> dict[str, str]:
     """Names of the visible events stamped later than `ms`, in stamp order, each with its entity's.
 
     At most `limit` of them.
     """
     after = ndb.Key(RealtimeEvent, f"{ms + 1:013d}")
     query = RealtimeEvent.query(RealtimeEvent._key > after).order(RealtimeEvent._key)
-    keys = query.fetch(limit=limit, keys_only=True, timeout=_RPC_SECONDS, retries=0)
+    keys = query.fetch(limit=limit, keys_only=True, timeout=timeout, retries=0)
     pairs = ((name, key.id()) for key in keys for name in _event_names(key.id()))
     return dict(islice(pairs, limit))
 
 
-def _load(names: dict[str, str]) -> list[Event]:
+def _load(names: dict[str, str], timeout: float) -> list[Event]:
     """These events, as `_names_after` gives them, without those that are gone."""
     entities = list(dict.fromkeys(names.values()))
     events: list[Event] = []
     for start in range(0, len(entities), 500):
         keys = [ndb.Key(RealtimeEvent, name) for name in entities[start : start + 500]]
         options: dict[str, Any] = {"use_cache": False, "use_global_cache": False, "retries": 0}
-        for entity in ndb.get_multi(keys, timeout=_RPC_SECONDS, **options):
+        for entity in ndb.get_multi(keys, timeout=timeout, **options):
             events += [event for event in entity.events() if event.name in names] if entity else []
     return events
 
@@ -413,7 +413,7 @@ def delete_expired(retention_hours: float, seconds: float, batch: int = 500) -> 
     query = RealtimeEvent.query(RealtimeEvent._key < cutoff).order(RealtimeEvent._key)
     deleted = 0
     while time.monotonic() < end:
-        keys = query.fetch(limit=batch, keys_only=True, timeout=_RPC_SECONDS)
+        keys = query.fetch(limit=batch, keys_only=True, timeout=seconds)
         ndb.delete_multi(keys)
         deleted += len(keys)
         if len(keys) < batch:
@@ -500,6 +500,7 @@ class _Hub:
         self.settings = settings
         self.context = context
         self.overlap_ms = int(settings["OVERLAP_SECONDS"] * 1000)
+        self.rpc_seconds: float = settings["RPC_SECONDS"]
         self.changed = threading.Condition()
         self.streams: dict[Any, _Stream] = {}
         self.closing = False
@@ -523,7 +524,7 @@ class _Hub:
             self._wake.set()
 
     def alive(self) -> bool:
-        return time.monotonic() - self._read_at < _STALE_SECONDS
+        return time.monotonic() - self._read_at < self.settings["STALE_SECONDS"]
 
     def start(self) -> None:
         """Sees to it that the poller runs and has read.
@@ -543,7 +544,8 @@ class _Hub:
                 self._watermark = self._floor = _now_ms() - self.overlap_ms
                 self._thread = threading.Thread(target=self._run, name=__name__, daemon=True)
                 self._thread.start()
-            if not self.changed.wait_for(lambda: self._read_at, _RPC_SECONDS) or not self.alive():
+            read = self.changed.wait_for(lambda: self._read_at, self.rpc_seconds)
+            if not read or not self.alive():
                 raise TimeoutError("the event log cannot be read")
 
     def catch_up_with(self, cursor: Cursor) -> None:
@@ -563,13 +565,13 @@ class _Hub:
         with self.changed:
             self._read_asked = True
             self._wake.set()
-            self.changed.wait_for(lambda: self._read_at >= asked or self.closing, _RPC_SECONDS)
+            self.changed.wait_for(lambda: self._read_at >= asked or self.closing, self.rpc_seconds)
 
     def _run(self) -> None:
         next_read = 0.0
         while True:
             with self.changed:
-                idle = time.monotonic() - self._wanted_at > _LINGER_SECONDS
+                idle = time.monotonic() - self._wanted_at > self.settings["LINGER_SECONDS"]
                 if self.closing or (self._read_at and idle and not self.streams):
                     self._thread = None
                     return
@@ -597,9 +599,9 @@ class _Hub:
                 batch |= {event.name: event for event in entity.events()}
         if read:
             with self.context():
-                found = _names_after(self._watermark).items()
+                found = _names_after(self._watermark, self.rpc_seconds).items()
                 new = {n: e for n, e in found if n not in self._visible and n not in batch}
-                batch |= {event.name: event for event in _load(new)}
+                batch |= {event.name: event for event in _load(new, self.rpc_seconds)}
         fresh = _in_order([e for name, e in batch.items() if name not in self._visible])
         visible = dict(self._visible)  # encoding takes a while in a burst: not under the lock
         delivered = Cursor.of(self._watermark, visible).delivered
@@ -741,12 +743,13 @@ class _Reader:
     def _page(self) -> list[bytes]:
         had = self._cursor.names()
         limit = self._hub.settings["PAGE_SIZE"] + len(had)
-        position = self._hub.end
+        position, timeout = self._hub.end, self._hub.rpc_seconds
         reached = _now_ms() - self._hub.overlap_ms
         with _context(self._hub):
-            found = _names_after(self._cursor.watermark, limit)
+            found = _names_after(self._cursor.watermark, timeout, limit)
             names = list(found)
-            events = _in_order(_load({name: found[name] for name in self._cursor.unseen(names)}))
+            wanted = {name: found[name] for name in self._cursor.unseen(names)}
+            events = _in_order(_load(wanted, timeout))
         if len(names) == limit:
             reached = min(reached, _parts(names[-1])[0] - 1)
         else:
@@ -784,7 +787,7 @@ def _now_cursor(hub: _Hub) -> str:
     if hub.alive():
         return hub.cursor()[1]
     watermark = _now_ms() - hub.overlap_ms
-    return Cursor.of(watermark, _names_after(watermark)).encode()
+    return Cursor.of(watermark, _names_after(watermark, hub.rpc_seconds)).encode()
 
 
 def _renewal(cursor: str | None) -> bytes:

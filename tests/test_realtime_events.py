@@ -420,11 +420,10 @@ def test_a_stream_beats_and_goes_on_after_a_batch(chat: Chat) -> None:
 def test_a_poller_that_cannot_read_does_not_look_alive(
     chat: Chat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app = chat.make_app(HEARTBEAT_SECONDS=0.1)
+    app = chat.make_app(HEARTBEAT_SECONDS=0.1, STALE_SECONDS=0.4, POLL_SECONDS=0.1)
     chunks = iter(app.test_client().get("/realtime/events?delivery=stream").response)
     next(chunks)
     monkeypatch.setattr(rt, "_names_after", lambda *_: (_ for _ in ()).throw(OSError("down")))
-    monkeypatch.setattr(rt, "_STALE_SECONDS", 0.2)
     for _ in chunks:  # ends by itself: no heartbeat, so that the client looks elsewhere
         pass
     response = app.test_client().get("/realtime/events?delivery=stream")
@@ -545,9 +544,9 @@ def test_an_unknown_delivery_is_refused_by_field(chat: Chat) -> None:
 
 @pytest.mark.store
 def test_a_store_that_is_down_is_answered_503(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rt, "_RPC_SECONDS", 0.3)
+    app = chat.make_app(RPC_SECONDS=0.3)
     monkeypatch.setattr(rt, "_names_after", lambda *_: (_ for _ in ()).throw(OSError("down")))
-    response = chat.app.test_client().get("/realtime/events")
+    response = app.test_client().get("/realtime/events")
     assert response.status_code == 503
 
 
@@ -568,11 +567,11 @@ def test_nothing_reads_the_store_while_nobody_listens(
     chat: Chat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reads = counting(monkeypatch)
-    monkeypatch.setattr(rt, "_LINGER_SECONDS", 0.0)
+    app = chat.make_app(LINGER_SECONDS=0)
     chat.publish(1)
     assert reads == []
-    chat.ask()
-    wait_until(lambda: chat.hubs[0]._thread is None, what="the poller's end")
+    chat.ask(app=app)
+    wait_until(lambda: chat.hubs[-1]._thread is None, what="the poller's end")
     count = len(reads)
     chat.publish(2)
     assert len(reads) == count > 0

@@ -29,9 +29,9 @@ class FakeLog:
         self.hidden: list[tuple[int, list[Any]]] = []
         monkeypatch.setattr(rt, "_now_ms", lambda: self.now)
         monkeypatch.setattr(rt, "_names_after", self.names_after)
-        monkeypatch.setattr(rt, "_load", lambda names: [self.visible[name] for name in names])
+        monkeypatch.setattr(rt, "_load", lambda names, _: [self.visible[n] for n in names])
 
-    def names_after(self, ms: int, limit: int | None = None) -> dict[str, str]:
+    def names_after(self, ms: int, _timeout: float = 0, limit: int | None = None) -> dict[str, str]:
         return dict.fromkeys(sorted(n for n in self.visible if int(n[:13]) > ms)[:limit], "")
 
     def write(self, rng: random.Random, delay_ms: int, count: int = 1) -> list[str]:
