@@ -18,9 +18,15 @@ export class ConnectionBanner {
   show(state) {
     clearTimeout(this.#timer);
     if (state === "connected") setHidden(this.#root, true);
-    else if (state === "offline") this.#draw("Computador sem conexão", "As mensagens novas não estão chegando.", true);
+    else if (state === "offline") this.#drawOffline();
     else if (this.#root.hidden) this.#timer = setTimeout(() => this.#drawConnecting(), PATIENCE_MS);
     else this.#drawConnecting();
+  }
+
+  #drawOffline() {
+    // Somebody who checks the cable of a computer that is online loses time: say whose fault it is.
+    const title = navigator.onLine === false ? "Computador sem conexão" : "Sem conexão com o servidor";
+    this.#draw(title, "As mensagens novas não estão chegando.", true);
   }
 
   #drawConnecting() {

@@ -397,7 +397,7 @@ def test_a_lost_server_is_told_and_its_return_loses_nothing(
     server.kill9()
     banner = page.locator(".connection-banner")
     # Several attempts fail before the page calls it a lost connection.
-    expect(banner).to_contain_text("Computador sem conexão", timeout=30_000)
+    expect(banner).to_contain_text("Sem conexão com o servidor", timeout=30_000)
     write(MARIA, "Alguém aí?")  # the simulator repeats the webhook until it gets its 200
     server.restart()
     banner.get_by_role("button", name="Reconectar").click()
