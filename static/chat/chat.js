@@ -1,6 +1,7 @@
 /** Wires the screen: state, network, views and the realtime stream. Nothing is decided here. */
 
 import { startRealtime } from "../realtime_events.js";
+import { Address } from "./address.js";
 import { Api } from "./api.js";
 import { createAvatar, updateAvatar } from "./avatar.js";
 import { Composer } from "./composer.js";
@@ -10,6 +11,7 @@ import { Drafts, tabStorage } from "./drafts.js";
 import { displayName, previewText, windowState } from "./format.js";
 import { ListView } from "./list_view.js";
 import { Loader } from "./loader.js";
+import { logOutTogether } from "./logout.js";
 import { Sender } from "./sending.js";
 import { ChatStore } from "./store.js";
 import { ThreadHeader } from "./thread_header.js";
@@ -29,6 +31,9 @@ const pane = document.querySelector(".thread-pane");
 const emptyPane = document.querySelector(".empty-pane");
 const liveRegion = document.querySelector(".live-region");
 const storage = tabStorage();
+/** Focusing the field would pull up a phone's keyboard over half of what was to be read. */
+const touch = matchMedia("(pointer: coarse)");
+const address = new Address((id) => (id === null ? showList() : open(id)));
 
 let shownId = null; // the conversation on screen, to notice when the store moved on to another
 let emptyNotice = null; // why the conversation asked for is not shown
@@ -101,7 +106,7 @@ async function open(id, { focus = false } = {}) {
   emptyNotice = null;
   store.select(store.resolve(id));
   render();
-  if (focus) composer.focus();
+  if (focus && !touch.matches) composer.focus();
   if (store.conversation(id)) return;
   try {
     await loader.loadConversation(id);
@@ -116,6 +121,10 @@ async function open(id, { focus = false } = {}) {
 }
 
 function closeConversation() {
+  if (!address.leave()) showList();
+}
+
+function showList() {
   const closed = store.selectedId;
   emptyNotice = null;
   store.select(null);
@@ -220,11 +229,8 @@ function followSelection() {
   if (id !== shownId) {
     const merged = shownId !== null && id !== null && store.resolve(shownId) === id;
     if (merged) drafts.move(shownId, id);
+    address.follow(shownId, id);
     shownId = id;
-    const url = new URL(location.href);
-    if (id === null) url.searchParams.delete("c");
-    else url.searchParams.set("c", id);
-    history.replaceState(history.state, "", url);
   }
   if (id !== null && store.conversation(id) && needsReading(id)) loader.openThread(id);
 }
@@ -246,7 +252,9 @@ const userAvatar = createAvatar("small");
 updateAvatar(userAvatar, { id: userId, name: userName });
 document.querySelector(".rail-user").append(userAvatar);
 
+logOutTogether(document.querySelector("#user-menu form"), goToLogin);
+
 loader.loadList();
-const wanted = new URL(location.href).searchParams.get("c");
+const wanted = address.selected;
 if (wanted) open(wanted);
 else render();
