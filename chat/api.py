@@ -67,12 +67,14 @@ def conversations() -> ResponseReturnValue:
 @blueprint.get("/api/conversations/versions")
 def versions() -> ResponseReturnValue:
     """The versions of the newest conversations, for a page that checks what it shows."""
+    project = ndb.get_context().client.project
     with _versions_lock:
-        project = ndb.get_context().client.project
         known = _versions.get(project)
-        if known is None:
-            query = Conversation.query(Conversation.sort_key > "").order(-Conversation.sort_key)
-            known = {each.id: each.version for each in query.fetch(PAGE)}
+    if known is None:
+        # Not under the lock: while the store hangs, all tabs would wait for one another in turn.
+        query = Conversation.query(Conversation.sort_key > "").order(-Conversation.sort_key)
+        known = {each.id: each.version for each in query.fetch(PAGE)}
+        with _versions_lock:
             _versions[project] = known
     return jsonify(versions=known)
 
@@ -139,7 +141,8 @@ def send(conversation_id: str) -> ResponseReturnValue:
     except DifferentMessageError as error:
         text = "Este identificador já foi usado por outra mensagem."
         raise ApiError(409, "client_id_taken", text, "client_id") from error
-    if new:
+    if new or message.attempt_started_at is None:
+        # Also for a repeat: the first answer, and with it this call, may have been lost.
         sender.start(owner_id)
     return jsonify(serializers.message_json(message, owner_id)), 201 if new else 200
 
@@ -148,7 +151,10 @@ def send(conversation_id: str) -> ResponseReturnValue:
 
 
 def _body() -> dict[str, Any]:
-    body = request.get_json(silent=True)
+    try:
+        body = request.get_json(silent=True)
+    except RecursionError:  # nested thousands deep, which `silent` does not cover
+        body = None
     if not isinstance(body, dict):
         raise ApiError(400, "not_json", "O pedido precisa ser um objeto JSON.")
     return body
@@ -171,13 +177,14 @@ def _limit() -> int:
     value = request.args.get("limit")
     if value is None:
         return PAGE
-    if not value.isascii() or not value.isdigit() or not 1 <= int(value[:9]) <= _MAX_PAGE:
+    usable = value.isascii() and value.isdigit() and len(value) <= 9
+    if not usable or not 1 <= int(value) <= _MAX_PAGE:
         raise ApiError(422, "invalid", f"O limite vai de 1 a {_MAX_PAGE}.", "limit")
     return int(value)
 
 
 def _id(value: str) -> str:
-    if len(value) > _MAX_KEY or not value.isprintable() or value.startswith("__"):
+    if not store.is_key_name(value):
         raise _not_found()
     return value
 
@@ -197,8 +204,7 @@ def _quote(conversation_id: str, message_id: Any) -> Quote | None:
     """The message that is answered; it must be of the same conversation."""
     if message_id is None:
         return None
-    usable = isinstance(message_id, str) and 0 < len(message_id) <= 500
-    message = store.get(Message, message_id) if usable else None
+    message = store.get(Message, message_id) if store.is_key_name(message_id) else None
     if message is not None:
         conversation = _conversation(conversation_id)
         if message.conversation_id in (conversation.id, *conversation.absorbed):

@@ -49,6 +49,9 @@ _OPEN_BLUEPRINTS = frozenset({"webhook", "tasks", "health"})
 _JSON_PATHS = ("/api/", "/realtime/", "/unread")
 #: So that an unknown user name takes as long as a wrong password.
 _NOBODY = generate_password_hash("nobody")
+#: Checking a password takes 32 MB. Strangers can ask for it on every thread at once, which would
+#: take more memory than an instance has.
+_checking = threading.BoundedSemaphore(4)
 
 _cache: TTLCache[str, User | None] = TTLCache(maxsize=1000, ttl=CACHE_SECONDS)
 _cache_lock = threading.Lock()
@@ -127,9 +130,10 @@ def login() -> ResponseReturnValue:
             return redirect(target)
         return render_template("chat/login.html", username="")
     username = request.form.get("username", "").strip().lower()[:_MAX_USERNAME]
-    attendant = store.get(Attendant, username) if username else None
+    attendant = store.get(Attendant, username) if store.is_key_name(username) else None
     expected = attendant.password_hash if attendant is not None else _NOBODY
-    right = check_password_hash(expected, request.form.get("password", ""))
+    with _checking:
+        right = check_password_hash(expected, request.form.get("password", ""))
     if attendant is None or not right:
         flash("Usuário ou senha incorretos.")
         return render_template("chat/login.html", username=username), 401

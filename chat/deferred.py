@@ -12,7 +12,7 @@ from typing import Any
 from google.cloud import ndb
 
 from chat import incoming, store
-from chat.models import DeferredUpdates, RejectedUpdate, StatusCallback
+from chat.models import DeferredUpdates, RejectedUpdate, StatusCallback, new_id
 
 _log = logging.getLogger(__name__)
 
@@ -74,7 +74,9 @@ def defer(messages: Iterable[incoming.IncomingMessage], received_ms: int) -> Non
     for raws in bodies:
         if raws:
             body = json.dumps(incoming.envelope(raws))
-            name = f"{received_ms:013d}-{_digest(body)}"
+            # Never a name made of the body: what `work_off` is working on may be deferred again as
+            # it is, and would be deleted with the batch it came from.
+            name = f"{received_ms:013d}-{new_id()}"
             entities.append(DeferredUpdates(id=name, received_at=received_ms, body=body))
     if entities:
         store.put_many(entities)

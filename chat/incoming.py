@@ -16,8 +16,9 @@ from chat import labels, phones
 
 #: One item as JSON. An entity holds 1 MiB, and it is stored once in the thread, once in an event.
 MAX_ITEM_BYTES = 200_000
-#: Datastore takes key names up to 1,500 bytes.
+#: Datastore takes key names and indexed texts up to 1,500 bytes.
 MAX_ID_CHARS = 500
+MAX_ID_BYTES = 1_400
 #: WhatsApp started in 2009; what claims to be older, or from the day after tomorrow, is garbage.
 _FIRST_MS = 1_230_768_000_000
 _FUTURE_MS = 86_400_000
@@ -253,14 +254,17 @@ def _identity_updates(value: Any, received_ms: int, batch: Batch) -> None:
 
 def _name(value: Any) -> str | None:
     """A text that can be a key."""
-    usable = isinstance(value, str) and 0 < len(value) <= MAX_ID_CHARS
-    return value if usable and value.isprintable() and not value.startswith("__") else None
+    usable = isinstance(value, str) and 0 < len(value) <= MAX_ID_CHARS and value.isprintable()
+    if not usable or len(value.encode()) > MAX_ID_BYTES or value.startswith("__"):
+        return None
+    return str(value)
 
 
 def _line(value: Any) -> str | None:
     """A name: one line, bounded."""
     line = " ".join(value.split())[:200] if isinstance(value, str) else ""
-    return line or None
+    # Half of a cut emoji, which no store takes, must not cost the customer's messages.
+    return line.encode("utf-8", "replace").decode() or None
 
 
 def _size(item: dict[str, Any]) -> int:

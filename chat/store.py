@@ -234,6 +234,12 @@ def get_many(keys: Sequence[ndb.Key]) -> list[Any]:
     return found
 
 
+def is_key_name(value: Any) -> bool:
+    """Whether this can name an entity: 1,500 bytes at most, and `__…__` is Datastore's own."""
+    usable = isinstance(value, str) and 0 < len(value) <= 1500 and value.isprintable()
+    return usable and len(value.encode()) <= 1500 and not value.startswith("__")
+
+
 def get(model: type[_M], name: str) -> _M | None:
     """One entity by its key name, or None."""
     found: _M | None = get_many([ndb.Key(model, name)])[0]

@@ -13,6 +13,7 @@ import json
 import logging
 import threading
 import time
+import traceback
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -209,7 +210,9 @@ def _store_singly(
     """Stores what can be stored one by one, and sets the rest aside."""
     if len(chunk) == 1:
         message = chunk[0]
-        _log.exception("cannot store message %s", message.wamid)
+        # The places, but not the error's own text, which may quote the customer's.
+        places = "".join(traceback.format_tb(error.__traceback__))
+        _log.error("cannot store message %s: %s\n%s", message.wamid, type(error).__name__, places)
         reason = f"cannot be stored: {type(error).__name__}"
         deferred.set_aside([Rejected(message.type, reason, message.raw)], received_ms)
         return []
