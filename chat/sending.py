@@ -36,6 +36,8 @@ LEASE_MS = 45_000
 #: because an answer that arrives out of the blue much later does more harm than good.
 GIVE_UP_MS = 15 * 60_000
 _RETRY_MS = 15_000
+#: Longer than `_surely` tries, with what its calls may take.
+_RECORD_SECONDS = 90.0
 #: Outboxes looked at in one sweep.
 _SWEEP_LIMIT = 50
 
@@ -151,6 +153,8 @@ class Sender:
         """Sends the queued messages of one conversation in order, unless somebody else does."""
         holder = secrets.token_hex(8)
         while True:
+            # For each message anew: a long queue must not end with an outcome nobody could store.
+            store.allow(LEASE_MS / 1000 + _RECORD_SECONDS, store.RPC_SECONDS)
             claimed = store.transaction(lambda: _claim(conversation_id, holder))
             if claimed is None:
                 return
@@ -158,19 +162,24 @@ class Sender:
             outcome = self._send(message, conversation)
             unreachable = isinstance(outcome, UnreachableError)
             again = unreachable and _now_ms() - message.received_at < GIVE_UP_MS
-            record = _postpone if again else _settle
-            _surely(partial(record, conversation_id, message.id, outcome))
             if again:
+                _surely(partial(_postpone, conversation_id, message.id, holder))
                 return
+            _surely(partial(_settle, conversation_id, message.id, outcome))
 
     def _send(self, message: Message, conversation: Conversation) -> Accepted | Exception:
+        try:
+            reply_to = _wamid_of(message.reply_to)
+        except store.ERRORS as error:
+            _log.warning("message %s waits: %s", message.id, type(error).__name__)
+            return UnreachableError()
         try:
             return self._whatsapp.send_text(
                 message.text,
                 phone=conversation.phone,
                 bsuid=conversation.bsuid,
                 message_id=message.id,
-                reply_to=_wamid_of(message.reply_to),
+                reply_to=reply_to,
             )
         except (RefusedError, UnreachableError, UnconfirmedError) as error:
             _log.warning("message %s: %s", message.id, type(error).__name__)
@@ -252,13 +261,17 @@ def _settle(conversation_id: str, message_id: str, outcome: Accepted | Exception
         _mark(message, graph_errors.UNCONFIRMED)
 
 
-def _postpone(conversation_id: str, message_id: str, _outcome: object) -> None:
+def _postpone(conversation_id: str, message_id: str, holder: str) -> None:
     """It was certainly not sent: it stays first in the queue, for the sweep."""
     outbox = store.get(Outbox, conversation_id)
     message = store.get(Message, message_id)
     if outbox is None or message is None:
         return
-    outbox.holder, outbox.lease_until, outbox.due_at = None, 0, _now_ms() + _RETRY_MS
+    if message_id not in outbox.queue:
+        # Our lease had run out, and somebody gave the message up as perhaps sent.
+        outbox.queue.insert(0, message_id)
+    if outbox.holder in (holder, None):
+        outbox.holder, outbox.lease_until, outbox.due_at = None, 0, _now_ms() + _RETRY_MS
     outbox.put()
     message.attempt_started_at = None
     if message.error_code != graph_errors.UNREACHABLE:
