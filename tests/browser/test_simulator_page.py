@@ -148,3 +148,16 @@ def test_the_page_says_when_the_simulator_refuses(page: Page, simulator: Simulat
     page.get_by_role("button", name="Trocar").click()
     expect(page.locator("#owner-number")).to_have_text("+55 21 96666-5555")
     assert "c=5521966665555" in page.url
+
+
+def test_a_number_without_country_code_is_brazilian_and_a_wrong_one_is_not_sent(
+    page: Page, simulator: Simulator
+) -> None:
+    page.goto(simulator.url)
+    number = page.get_by_label("Telefone")
+    for wrong in ("123", "onze", "+55 11 98765 4321 1234 5"):
+        number.fill(wrong)
+        assert not number.evaluate("(field) => field.checkValidity()")
+    number.fill("(11) 98765-4321")
+    page.get_by_role("button", name="Criar cliente").click()
+    expect(page.locator("#owner-number")).to_have_text("+55 11 98765-4321")

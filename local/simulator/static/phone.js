@@ -34,6 +34,12 @@ async function act(work) {
   await refresh().catch(complain);
 }
 
+/** A Brazilian number typed as people say it, without its country code, gets it. */
+function withCountryCode(typed) {
+  const national = /^[1-9]{2}(9\d{8}|[2-5]\d{7})$/.test(typed.replace(/[\s().-]/g, ""));
+  return national ? `+55 ${typed}` : typed;
+}
+
 function goTo(view) {
   document.body.dataset.view = view;
   for (const tab of document.querySelectorAll(".tabs button")) {
@@ -146,6 +152,7 @@ function wire() {
     event.preventDefault();
     const form = event.target;
     const filled = Object.fromEntries([...new FormData(form)].filter(([, value]) => value.trim()));
+    if (filled.phone) filled.phone = withCountryCode(filled.phone);
     act(async () => {
       const customer = await call("POST", "/customers", filled);
       form.reset();
@@ -186,7 +193,7 @@ function wire() {
     event.preventDefault();
     const form = event.target;
     act(async () => {
-      const body = { new_phone: form.elements.new_phone.value };
+      const body = { new_phone: withCountryCode(form.elements.new_phone.value) };
       const customer = await call("POST", customerPath(state.selected, "/change-number"), body);
       form.reset();
       form.closest("details").open = false;
