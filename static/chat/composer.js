@@ -9,6 +9,7 @@ const CLOSED = "Faz mais de 24 horas que este cliente escreveu. O WhatsApp só a
   + "depois que ele escrever de novo.";
 
 export class Composer {
+  #root;
   #form;
   #input;
   #sendButton;
@@ -19,6 +20,7 @@ export class Composer {
 
   /** Callbacks: onSend(text), onInput(text). */
   constructor(root, callbacks) {
+    this.#root = root;
     this.#callbacks = callbacks;
     this.#form = root.querySelector(".composer");
     this.#input = root.querySelector(".composer-input");
@@ -39,6 +41,7 @@ export class Composer {
   /** `draft` fills the field when another conversation is opened; `window`: see format.js. */
   render({ conversationId, draft, window }) {
     this.#closed = window.state === "closed";
+    this.#root.classList.toggle("window-closed", this.#closed);
     setHidden(this.#notice, window.state === "open");
     this.#notice.classList.toggle("closed", this.#closed);
     if (this.#closed) setText(this.#notice, CLOSED);
