@@ -73,6 +73,7 @@ _PREFIX = "REALTIME_EVENTS_"
 _HOLD_RETRY = b"retry: 20\n\n"  # ms; never 0: EventSource then spins without back-off
 _CURSOR_BYTES = 2250  # 3,000 characters encoded; gunicorn refuses request lines over 4 kB
 _SLICES = 240  # digests of a cursor whose ids do not fit: 8 bytes each
+_CURSOR_EVENTS = 100_000  # more than any window holds; a forged cursor could claim 13 million
 _IDS_PER_BATCH = 25  # at most so many events of a batch carry an `id:`, each some kB in a burst
 _DATA_BYTES = 400_000  # of one event; a Datastore entity holds 1 MiB
 _ENTITY_EVENTS = 200  # of one transaction in one entity
@@ -159,7 +160,8 @@ class Cursor:
                 for entry in (rest[i : i + 11] for i in range(0, len(rest), 11)):
                     ms = watermark + int.from_bytes(entry[:3], "big")
                     delivered[ms, entry[3:9].hex()] = int.from_bytes(entry[9:], "big")
-                return cls(watermark, delivered)
+                if sum(delivered.values()) <= _CURSOR_EVENTS:
+                    return cls(watermark, delivered)
             if mode == 2 and len(rest) == 2 + 8 * _SLICES and (width := int.from_bytes(rest[:2])):
                 slices = tuple(rest[i : i + 8] for i in range(2, len(rest), 8))
                 return cls(watermark, {}, slices, width)
@@ -309,7 +311,7 @@ def _write(pending: list[_Pending]) -> None:
     while first < len(pending):
         count, size = 0, 0
         while first + count < len(pending) and count < _ENTITY_EVENTS and size < _DATA_BYTES:
-            size += len(pending[first + count][3])
+            size += len(pending[first + count][3].encode())
             count += 1
         part = pending[first : first + count]
         key = ndb.Key(RealtimeEvent, f"{_name(stamp, transaction_id, first)}-{count}")
@@ -511,6 +513,7 @@ class _Hub:
         self._watermark = 0
         self._read_at = 0.0  # monotonic, when the newest read began; 0: not yet
         self._read_asked = False
+        self._failing = False  # the newest read failed
         self._wanted_at = 0.0
         self._inbox: deque[list[RealtimeEvent]] = deque()
         self._wake = threading.Event()
@@ -524,7 +527,8 @@ class _Hub:
             self._wake.set()
 
     def alive(self) -> bool:
-        return time.monotonic() - self._read_at < self.settings["STALE_SECONDS"]
+        age = time.monotonic() - self._read_at
+        return bool(self._read_at) and age < self.settings["STALE_SECONDS"]
 
     def start(self) -> None:
         """Sees to it that the poller runs and has read.
@@ -536,17 +540,24 @@ class _Hub:
             self._wanted_at = time.monotonic()
             if self.closing:
                 return  # what the ring has will do for a last answer
-            if self._thread is None or not self._thread.is_alive():
-                self.ring.clear()
-                self._visible.clear()
-                self._inbox.clear()
-                self._read_at = 0.0
-                self._watermark = self._floor = _now_ms() - self.overlap_ms
-                self._thread = threading.Thread(target=self._run, name=__name__, daemon=True)
-                self._thread.start()
-            read = self.changed.wait_for(lambda: self._read_at, self.rpc_seconds)
-            if not read or not self.alive():
+            self._ensure_poller()
+            # Not while reads fail: in an outage those who wait would take all threads.
+            self.changed.wait_for(lambda: self.alive() or self._failing, self.rpc_seconds)
+            if not self.alive():
                 raise TimeoutError("the event log cannot be read")
+
+    def _ensure_poller(self) -> None:
+        if self._thread is not None and self._thread.is_alive():
+            return
+        self.ring.clear()
+        self.end += 1  # positions of before are overtaken: what came meanwhile is not in the ring
+        self._current = None
+        self._visible = {}
+        self._inbox.clear()
+        self._read_at, self._failing = 0.0, False
+        self._watermark = self._floor = _now_ms() - self.overlap_ms
+        self._thread = threading.Thread(target=self._run, name=__name__, daemon=True)
+        self._thread.start()
 
     def catch_up_with(self, cursor: Cursor) -> None:
         """Reads once more if a client has, from another process, what this one has not seen yet.
@@ -554,8 +565,8 @@ class _Hub:
         Else it would hand that client a cursor that knows less than the client does.
         """
         known = self._visible
-        names = cursor.names()
-        if all(name in known or _parts(name)[0] <= self._watermark for name in names):
+        lasts = ((ms, _name(ms, each, n - 1)) for (ms, each), n in cursor.delivered.items() if n)
+        if all(name in known or ms <= self._watermark for ms, name in lasts):
             return
         self.refresh()
 
@@ -582,6 +593,9 @@ class _Hub:
                 self._poll(read=started >= next_read)
             except Exception as error:  # noqa: BLE001 - the poller outlives any store failure
                 _log.warning("cannot read the event log: %s", type(error).__name__)
+                with self.changed:
+                    self._failing = True
+                    self.changed.notify_all()
                 next_read = 0.0
                 self._wake.wait(self.settings["POLL_SECONDS"])
             if started >= next_read:
@@ -626,7 +640,12 @@ class _Hub:
                 self._floor = max(self._floor, _parts(self.ring.popleft().name)[0])
             if read:
                 # The server's clock moves the watermark too: a quiet weekend expires no cursor.
-                self._watermark = max(self._watermark, started - self.overlap_ms)
+                # Where that clock was far ahead and is set back, the watermark goes back with it:
+                # else all that is published until the clock gets there again would be missed.
+                behind = started - self.overlap_ms
+                ahead = self._watermark > started
+                self._watermark = behind if ahead else max(self._watermark, behind)
+                self._failing = False
                 self._visible = {n: None for n in visible if _parts(n)[0] > self._watermark}
                 self._read_at = began
             if fresh or read:
@@ -674,6 +693,7 @@ class _Hub:
             self._wanted_at = time.monotonic()
             if self.closing:
                 return None
+            self._ensure_poller()  # it may have ended while this client's pages were read
             older = self.streams.pop(key, None)
             if older is not None:
                 older.closed = True
@@ -846,9 +866,10 @@ def _resume(hub: _Hub, text: str | None) -> tuple[Cursor, str | None]:
     """The cursor to go on from, and the name of the control event that announces it."""
     if text:
         try:
-            cursor = Cursor.decode(text)
+            cursor, now = Cursor.decode(text), _now_ms()
             kept = hub.settings["RETENTION_HOURS"] * 3_600_000
-            if cursor.watermark >= _now_ms() - kept:
+            # From the future: a clock was wrong, and nobody knows what such a client has.
+            if now - kept <= cursor.watermark <= now:
                 return cursor, None
         except CursorExpired:
             pass
