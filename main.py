@@ -63,7 +63,7 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
         app,
         current_user_id=auth.current_username,
         ndb_context=store.context,
-        is_cron=cron.is_cron,
+        is_cron=cron.may_clean_up,
     )
     app.after_request(_harden)
     app.wsgi_app = store.Middleware(app.wsgi_app)  # type: ignore[method-assign]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+import realtime_events
+from chat import store
 from main import create_app
 from tests.helpers import SETTINGS
 
@@ -35,6 +38,22 @@ def test_on_app_engine_its_own_header_counts(app: Flask) -> None:
 def test_without_a_secret_nobody_may_call(app: Flask) -> None:
     client = create_app({**SETTINGS, "CRON_SECRET": "", "TESTING": True}).test_client()
     assert client.get("/tasks/outbox", headers={"X-Cron-Secret": ""}).status_code == 403
+
+
+def test_the_clean_up_has_all_the_time_of_its_setting(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left: list[float] = []
+
+    def note(_hours: float, seconds: float) -> tuple[int, bool]:
+        budget = store._budget.get()
+        assert budget is not None
+        left.append(budget.ends - time.monotonic() - seconds)
+        return 0, False
+
+    monkeypatch.setattr(realtime_events, "delete_expired", note)
+    assert client.get("/realtime/cleanup", headers=SECRET).status_code == 200
+    assert left[0] > 0
 
 
 def test_every_route_of_cron_yaml_exists(app: Flask) -> None:
