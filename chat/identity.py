@@ -112,6 +112,9 @@ class People:
             self._take_phone(conversation, message.phone, message.sent_ms)
         if message.bsuid:
             self._take_bsuid(conversation, message.bsuid)
+            newest = message.sent_ms >= (conversation.last_incoming_at or 0)
+            if newest and message.stored and message.from_customer:
+                self._answer_to(conversation, message.bsuid)
         if message.new_phone or message.new_bsuid:
             conversation = self._change(conversation, message)
         return conversation
@@ -254,6 +257,16 @@ class People:
         alias.conversation_id = conversation.id
         self._changed.aliases[str(alias.key.id())] = alias
         if conversation.bsuid is None:
+            self.touch(conversation)
+            conversation.bsuid = bsuid
+
+    def _answer_to(self, conversation: Conversation, bsuid: str) -> None:
+        """The BSUID written from last is the one that answers reach.
+
+        News of changes come late, in any order, and may have left an older one there. None stays:
+        a change of number waits for the BSUID that comes with it.
+        """
+        if conversation.bsuid and conversation.bsuid != bsuid:
             self.touch(conversation)
             conversation.bsuid = bsuid
 

@@ -241,3 +241,21 @@ def test_messages_and_a_change_in_one_call_are_one_group(client: FlaskClient, an
     )
     assert threads(ana) == {"+55 21 99887-7665": ["1", "2"]}
     assert ana.conversations()[0]["version"] == 1
+
+
+def test_answers_go_to_the_bsuid_written_from_last(client: FlaskClient, ana: Browser) -> None:
+    def update(previous: str, current: str) -> Any:
+        value = {"user_id_update": [{"user_id": {"previous": previous, "current": current}}]}
+        return {"entry": [{"changes": [{"field": "user_id_update", "value": value}]}]}
+
+    deliver(client, call(bsuid_text("a", "oi", "BR.1", NOON)))
+    # The second change is told first, and the first one again much later.
+    for change in (update("BR.2", "BR.3"), update("BR.1", "BR.2")):
+        assert deliver(client, change).status_code == 200
+    deliver(client, call(bsuid_text("b", "mudei", "BR.3", NOON + 60)))
+    (conversation,) = live_conversations()
+    assert conversation.bsuid == "BR.3"
+    deliver(client, call(bsuid_text("late", "atrasada", "BR.2", NOON + 30)))
+    (conversation,) = live_conversations()
+    assert conversation.bsuid == "BR.3"
+    assert ana.texts() == ["oi", "atrasada", "mudei"]
