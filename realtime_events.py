@@ -937,6 +937,9 @@ def _settings(app: Flask) -> dict[str, Any]:
         settings[name] = value
     if settings["POLL_SECONDS"] >= settings["OVERLAP_SECONDS"] / 2:
         raise ValueError(f"{_PREFIX}POLL_SECONDS: under half of {_PREFIX}OVERLAP_SECONDS")
+    if settings["RETENTION_HOURS"] * 3600 < 2 * settings["OVERLAP_SECONDS"]:
+        # Every cursor is the overlap old when it is made: each would be answered by `reset`.
+        raise ValueError(f"{_PREFIX}RETENTION_HOURS: twice {_PREFIX}OVERLAP_SECONDS at least")
     return settings
 
 

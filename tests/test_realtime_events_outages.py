@@ -59,6 +59,19 @@ def test_a_cursor_that_claims_none_of_a_transaction_is_no_trouble(make_hub: Any)
     hub.catch_up_with(rt.Cursor.decode(forged(rt._now_ms(), entry(1, 0))))
 
 
+def test_a_retention_that_expires_every_cursor_stops_the_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("REALTIME_EVENTS_RETENTION_HOURS", "0.005")
+    with pytest.raises(ValueError, match="REALTIME_EVENTS_RETENTION_HOURS"):
+        rt.init_app(
+            Flask("bad"),
+            current_user_id=lambda: None,
+            ndb_context=contextlib.nullcontext,
+            is_cron=lambda: False,
+        )
+
+
 def test_in_an_outage_nobody_holds_a_thread_for_the_whole_timeout(make_hub: Any) -> None:
     def down() -> Any:
         raise ConnectionError
