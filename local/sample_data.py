@@ -7,6 +7,7 @@ is looking yet, and a page reads what is stored.
 
 from __future__ import annotations
 
+import os
 import random
 import sys
 import time
@@ -153,6 +154,10 @@ def main() -> int:
     if len(sys.argv) == 3 and sys.argv[1] == "--introduce-to":
         introduce(sys.argv[2])
         return 0
+    if not os.environ.get("DATASTORE_EMULATOR_HOST"):
+        # Everybody knows these passwords: they must never get into a real Datastore.
+        print("DATASTORE_EMULATOR_HOST não está definido: nada foi gravado", file=sys.stderr)
+        return 1
     made = fill(time.time_ns() // 1_000_000)
     print(
         f"{made} conversas de exemplo" if made else "o banco de dados já tem conversas", flush=True

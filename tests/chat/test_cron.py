@@ -62,3 +62,13 @@ def test_every_route_of_cron_yaml_exists(app: Flask) -> None:
     rules = {rule.rule for rule in app.url_map.iter_rules()}
     assert urls
     assert set(urls) <= rules
+
+
+def test_what_stays_on_the_machine_is_not_uploaded() -> None:
+    ignored = (ROOT / ".gcloudignore").read_text().splitlines()
+    assert {".*", "secrets.yaml", "/local/", "/tests/", "/dev.py"} <= set(ignored)
+    entries = {path.name for path in ROOT.iterdir() if not path.name.startswith(".")}
+    kept = entries - {line.strip("/") for line in ignored}
+    needed = {"main.py", "realtime_events.py", "chat", "static", "templates", "requirements.txt"}
+    needed |= {"gunicorn.conf.py", "app.yaml", "index.yaml", "cron.yaml"}
+    assert needed <= kept

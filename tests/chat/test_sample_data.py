@@ -59,3 +59,13 @@ def test_a_used_store_gets_the_logins_only(app: Flask, client: FlaskClient) -> N
     assert len(stored(Conversation)) == 1
     form = {"username": "ana", "password": "ana", "csrf_token": token_of(client)}
     assert client.post("/login", data=form).status_code == 302
+
+
+def test_a_real_datastore_never_gets_logins_that_everybody_knows(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("DATASTORE_EMULATOR_HOST")
+    monkeypatch.setattr(sample_data.sys, "argv", ["sample_data"])
+    monkeypatch.setattr(sample_data, "fill", lambda _now: pytest.fail("it was filled"))
+    assert sample_data.main() == 1
+    assert "DATASTORE_EMULATOR_HOST" in capsys.readouterr().err
