@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from chat import phones
+
 #: Types whose bubble is the text itself.
 DRAWN = frozenset({"text", "button", "interactive"})
 
@@ -55,6 +57,8 @@ def placeholder(kind: str, body: Any) -> str | None:
 
 def text_of(kind: str, body: Any) -> str:
     """The words a customer wrote, whatever the type; empty where there are none."""
+    if kind == "system" and isinstance(body, dict):
+        return _system_text(body)
     if kind == "order" and isinstance(body, dict):
         return _text(body.get("text"))
     if kind == "interactive" and isinstance(body, dict):
@@ -83,6 +87,16 @@ def preview(text: str, label: str | None) -> str:
     if label:
         line = f"{label} · {line}" if line else label
     return line if len(line) <= _PREVIEW_CHARS else f"{line[: _PREVIEW_CHARS - 1]}…"
+
+
+def _system_text(body: dict[str, Any]) -> str:
+    """Meta's own words are English and carry raw digits; those of an unknown notice are kept."""
+    number = phones.digits(body.get("wa_id")) or phones.digits(body.get("new_wa_id"))
+    if body.get("type") == "user_changed_number" and number:
+        return f"Trocou de número: agora {phones.display(number)}"
+    if body.get("type") == "user_changed_user_id":
+        return "Mudou de identificação no WhatsApp"
+    return _text(body.get("body"))
 
 
 def _contact_name(contact: Any) -> str:

@@ -158,6 +158,8 @@ class BufferingProxy:
             writer.write(_error(HTTPStatus.BAD_REQUEST, str(error)))
         except (OSError, asyncio.IncompleteReadError, ValueError):
             pass  # the client is gone, or speaks something else
+        except asyncio.CancelledError:
+            pass  # the proxy ends; asyncio would print a traceback for each connection
         finally:
             writer.close()
             with contextlib.suppress(OSError):

@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import requests
 
+from local.processes import Part
 from tests.helpers import wait_until
 
 
@@ -168,3 +169,17 @@ def test_hundreds_of_held_requests_leave_a_quick_one_quick(
         assert all(item.result().endswith(b"firstsecond") for item in streams)
     # Nagle with delayed acknowledgement would make every one of them 40 ms.
     assert sorted(durations)[len(durations) // 2] < 0.03
+
+
+def test_the_proxy_ends_without_a_word_while_it_holds_requests(application: _Application) -> None:
+    args = ["--port", "0", "--upstream", f"http://127.0.0.1:{application.server_port}"]
+    part = Part("proxy", "local.buffering_proxy", args).start()
+    try:
+        with _connect(part.wait_for_line("ready ").rstrip("/")) as client:
+            client.sendall(b"GET /held HTTP/1.1\r\nHost: x\r\n\r\n")
+            wait_until(lambda: application.streaming == 1, what="a held request")
+            part.terminate()
+            wait_until(lambda: part.returncode is not None, what="the proxy's end")
+    finally:
+        part.stop()
+    assert part.log.splitlines()[1:] == []
