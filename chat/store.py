@@ -40,6 +40,9 @@ REQUEST_SECONDS = 10.0
 RPC_SECONDS = 5.0
 #: For so long after the first failure ndb's own retries may still help.
 HICCUP_SECONDS = 1.5
+#: What a read may take while the store lets calls time out, but for one at a time that tries.
+#: Else each request of an outage would hold its thread for RPC_SECONDS, /healthz waiting behind.
+SUSPECT_SECONDS = 1.0
 #: Datastore takes 500 mutations a commit and 1,000 keys a lookup.
 BATCH = 400
 #: Paths that must answer when the store does not, and need none.
@@ -83,6 +86,36 @@ class _Budget:
 _budget: ContextVar[_Budget | None] = ContextVar("store_budget", default=None)
 
 
+class _Suspicion:
+    """What this process thinks of the store: whether calls time out, until one is answered."""
+
+    def __init__(self) -> None:
+        self._until: float | None = None  # when the next read may wait long, to try
+        self._lock = threading.Lock()
+
+    def limit(self, seconds: float) -> float:
+        """What a read that would wait so long may wait now."""
+        with self._lock:
+            now = time.monotonic()
+            if self._until is None:
+                return seconds
+            if now >= self._until:
+                self._until = now + RPC_SECONDS
+                return seconds
+            return min(seconds, SUSPECT_SECONDS)
+
+    def note(self, error: Any) -> None:
+        """A call ended, with this error or None."""
+        if error is None:
+            self._until = None
+        elif isinstance(error, grpc.Call) and error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
+            with self._lock:
+                self._until = self._until or time.monotonic() + RPC_SECONDS
+
+
+_suspicion = _Suspicion()
+
+
 class _BoundedFuture:
     """A gRPC future that tells a store that stays unreachable from one that hiccuped."""
 
@@ -93,6 +126,7 @@ class _BoundedFuture:
 
     def exception(self) -> Any:
         error = self._future.exception()
+        _suspicion.note(error)
         if error is None and self._budget is not None:
             self._budget.unreachable_since = None
         if error is None or self._fallback is not None:
@@ -122,13 +156,16 @@ class _BoundedFuture:
 
 
 class _BoundedCall:
-    def __init__(self, method: Any, fallback: Any = None) -> None:
+    def __init__(self, method: Any, fallback: Any = None, *, reads: bool = False) -> None:
         self._method = method
         self._fallback = fallback
+        self._reads = reads
 
     def future(self, request: Any, timeout: float | None = None, metadata: Any = ()) -> Any:
         budget = _budget.get()
         seconds = budget.timeout(timeout) if budget else timeout or RPC_SECONDS
+        if self._reads:
+            seconds = _suspicion.limit(seconds)
         future = self._method.future(request, timeout=seconds, metadata=metadata)
         return _BoundedFuture(future, budget, self._fallback)
 
@@ -142,7 +179,8 @@ class _BoundedStub:
     def __getattr__(self, name: str) -> _BoundedCall:
         # A failed rollback would hide the error that led to it; the store forgets the transaction.
         fallback = datastore_types.RollbackResponse() if name == "rollback" else None
-        return _BoundedCall(getattr(self._stub, name), fallback)
+        reads = name in ("lookup", "run_query")
+        return _BoundedCall(getattr(self._stub, name), fallback, reads=reads)
 
 
 _lock = threading.Lock()
@@ -166,6 +204,7 @@ def get_client() -> ndb.Client:
             else:
                 client = ndb.Client(project=project or None)
             client.stub = _BoundedStub(client.stub)
+            _suspicion.note(None)
             _client = (identity, client)
         return _client[1]
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator
+from typing import Any
 
+import grpc
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -104,3 +106,45 @@ def test_used_up_time_ends_the_waiting(app: Flask) -> None:
 def test_a_context_is_not_opened_twice(app: Flask) -> None:
     with store.context() as outer, store.context() as inner:
         assert inner is outer
+
+
+class _TimedOut(grpc.RpcError):
+    """What gRPC raises when a call takes too long."""
+
+    def code(self) -> grpc.StatusCode:
+        return grpc.StatusCode.DEADLINE_EXCEEDED
+
+
+grpc.Call.register(_TimedOut)  # type: ignore[attr-defined]
+
+
+def test_while_the_store_hangs_only_one_read_at_a_time_waits_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now, waited = [100.0], []
+    monkeypatch.setattr(store.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(store, "_suspicion", store._Suspicion())
+
+    def call(name: str, error: Exception | None) -> float:
+        class Stub:
+            def __getattr__(self, _name: str) -> Any:
+                return self
+
+            def future(self, _request: Any, *, timeout: float, **_options: Any) -> Any:
+                waited.append(timeout)
+                return self
+
+            def exception(self) -> Exception | None:
+                return error
+
+        getattr(store._BoundedStub(Stub()), name).future(None).exception()
+        return waited[-1]
+
+    full, short = store.RPC_SECONDS, store.SUSPECT_SECONDS
+    assert call("lookup", _TimedOut()) == full
+    assert [call("lookup", _TimedOut()), call("run_query", _TimedOut())] == [short, short]
+    assert call("commit", _TimedOut()) == full, "a big commit takes its time"
+    now[0] += full
+    assert [call("lookup", _TimedOut()), call("lookup", _TimedOut())] == [full, short]
+    assert call("lookup", None) == short
+    assert call("lookup", None) == full, "an answer ends the suspicion"
