@@ -59,7 +59,7 @@ def test_a_page_without_server_asks_a_handful_of_times_and_recovers_by_itself(
     assert 1 <= made.count(EVENTS) <= HANDFUL, made
     assert len(made) <= HANDFUL + 2, made
     expect(ana.page.locator(".connection-banner")).to_be_visible()
-    expect(ana.page.locator(".connection-banner")).to_contain_text("sem conexão")
+    expect(ana.page.locator(".connection-banner")).to_contain_text("Sem conexão com o servidor")
 
     proxy.pass_on()
     wait_until(lambda: back_after_another_second(ana), 60, what="the recovery by itself")
