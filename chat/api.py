@@ -161,8 +161,8 @@ def _body() -> dict[str, Any]:
 
 
 def _only(known: set[str]) -> None:
-    for name in request.args:
-        if name not in known:
+    for name, value in request.args.items():
+        if value and name not in known:  # an empty one asks for nothing
             raise ApiError(422, "unknown_parameter", "Parâmetro desconhecido.", name)
 
 

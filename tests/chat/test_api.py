@@ -96,6 +96,12 @@ def test_one_conversation_is_told(ana: Browser, chat: str) -> None:
     assert answer["conversation"] == ana.conversations()[0]
 
 
+def test_an_empty_parameter_asks_for_nothing(ana: Browser, chat: str) -> None:
+    answer = ana.get("/api/conversations?before=&filter=&q=")
+    assert answer.status_code == 200
+    assert [each["id"] for each in answer.get_json()["conversations"]] == [chat]
+
+
 def test_events_carry_the_versions_of_the_api(client: FlaskClient, ana: Browser, chat: str) -> None:
     deliver(client, call(text_message("b", "de novo", NOON + 1)))
     versions = sorted(event.version for event in published())
