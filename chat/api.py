@@ -167,15 +167,15 @@ def _only(known: set[str]) -> None:
 
 
 def _key(name: str) -> str | None:
-    value = request.args.get(name)
-    if value is not None and not (0 < len(value) <= _MAX_KEY and value.isprintable()):
+    value = request.args.get(name) or None
+    if value is not None and not (len(value) <= _MAX_KEY and value.isprintable()):
         raise ApiError(422, "invalid", "Este marcador de página não é válido.", name)
     return value
 
 
 def _limit() -> int:
     value = request.args.get("limit")
-    if value is None:
+    if not value:
         return PAGE
     usable = value.isascii() and value.isdigit() and len(value) <= 9
     if not usable or not 1 <= int(value) <= _MAX_PAGE:
