@@ -12,7 +12,10 @@ from flask_wtf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 import realtime_events
-from chat import api, auth, cron, errors, health, store, webhook
+import unread_state
+from chat import api, auth, cron, errors, health, identity, store, webhook
+from chat.models import Conversation
+from chat.read_receipts import ReadReceipts
 from chat.sending import Sender
 from chat.settings import Settings
 from chat.whatsapp import WhatsAppClient
@@ -49,7 +52,8 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
     app.config.update(config or {})
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     app.extensions["chat_settings"] = settings
-    app.extensions["chat_sender"] = Sender(settings, WhatsAppClient(settings))
+    whatsapp = WhatsAppClient(settings)
+    app.extensions["chat_sender"] = Sender(settings, whatsapp)
 
     errors.init_app(app)
     # Before the CSRF check: who has no login is told that, not that a token is missing.
@@ -64,6 +68,17 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
         current_user_id=auth.current_username,
         ndb_context=store.context,
         is_cron=cron.may_clean_up,
+    )
+    unread_state.init_app(
+        app,
+        current_user_id=auth.current_username,
+        conversation_model=Conversation,
+        find_conversation=identity.load_conversation,
+        find_message=identity.message_of,
+        transaction=store.transaction,
+        publish=realtime_events.publish,
+        current_cursor=realtime_events.current_cursor,
+        send_receipt=ReadReceipts(whatsapp).send,
     )
     app.after_request(_harden)
     app.wsgi_app = store.Middleware(app.wsgi_app)  # type: ignore[method-assign]

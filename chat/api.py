@@ -13,6 +13,7 @@ from flask_login import current_user
 from google.cloud import ndb
 
 import realtime_events
+import unread_state
 from chat import identity, quotes, serializers, store
 from chat.errors import ApiError
 from chat.models import Conversation, Message
@@ -49,10 +50,14 @@ def home() -> ResponseReturnValue:
 @blueprint.get("/api/conversations")
 def conversations() -> ResponseReturnValue:
     """A page of conversations, newest first."""
-    _only({"before", "limit"})
-    before, limit = _key("before"), _limit()
+    _only({"before", "limit", "filter"})
+    before, limit, wanted = _key("before"), _limit(), request.args.get("filter")
+    if wanted not in (None, "", "unread"):
+        raise ApiError(422, "invalid", "Este filtro não existe.", "filter")
     cursor = realtime_events.current_cursor()
     query = Conversation.query(Conversation.sort_key > "").order(-Conversation.sort_key)
+    if wanted:
+        query = query.filter(Conversation.is_unread == True)  # noqa: E712 - a filter, not a test
     if before:
         query = query.filter(Conversation.sort_key < before)
     found = query.fetch(limit + 1)
@@ -135,6 +140,7 @@ def send(conversation_id: str) -> ResponseReturnValue:
             author_id=current_user.username,
             author_name=current_user.name,
             quote=_quote(conversation_id, body.get("reply_to")),
+            read_up_to=_read_up_to(conversation_id, body.get("read_up_to")),
         )
     except UnknownConversationError as error:
         raise _not_found() from error
@@ -145,6 +151,27 @@ def send(conversation_id: str) -> ResponseReturnValue:
         # Also for a repeat: the first answer, and with it this call, may have been lost.
         sender.start(owner_id)
     return jsonify(serializers.message_json(message, owner_id)), 201 if new else 200
+
+
+@blueprint.post("/api/conversations/<conversation_id>/muted")
+def mute(conversation_id: str) -> ResponseReturnValue:
+    """Lets a conversation notify nobody, or again."""
+    muted = _body().get("muted")
+    if not isinstance(muted, bool):
+        raise ApiError(422, "invalid", "Diga se é para silenciar: true ou false.", "muted")
+
+    def attempt() -> Conversation:
+        found = _conversation(conversation_id)
+        if bool(found.muted) != muted:
+            found.muted = muted
+            found.bump_version()
+            unread_state.refresh(found)
+            found.put()
+            identity.publish_conversation(found)
+            unread_state.publish_changed(found)
+        return found
+
+    return jsonify(conversation=serializers.conversation_json(store.transaction(attempt)))
 
 
 # --- what a request says --------------------------------------------------------------------------
@@ -204,12 +231,26 @@ def _quote(conversation_id: str, message_id: Any) -> Quote | None:
     """The message that is answered; it must be of the same conversation."""
     if message_id is None:
         return None
-    message = store.get(Message, message_id) if store.is_key_name(message_id) else None
-    if message is not None:
-        conversation = _conversation(conversation_id)
-        if message.conversation_id in (conversation.id, *conversation.absorbed):
-            return quotes.of_message(message)
-    raise ApiError(422, "invalid", "A mensagem respondida não está nesta conversa.", "reply_to")
+    message = _message_in(conversation_id, message_id)
+    if message is None:
+        raise ApiError(422, "invalid", "A mensagem respondida não está nesta conversa.", "reply_to")
+    return quotes.of_message(message)
+
+
+def _read_up_to(conversation_id: str, message_id: Any) -> Message | None:
+    """The newest message that the sender of an answer has seen."""
+    if message_id is None:
+        return None
+    message = _message_in(conversation_id, message_id)
+    if message is None:
+        raise ApiError(422, "invalid", "A mensagem lida não está nesta conversa.", "read_up_to")
+    return message
+
+
+def _message_in(conversation_id: str, message_id: Any) -> Message | None:
+    if not store.is_key_name(message_id):
+        return None
+    return identity.message_of(_conversation(conversation_id), message_id)
 
 
 def _complete_quotes(page: list[Message]) -> None:

@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from google.cloud import ndb
 
 import realtime_events
+import unread_state
 from chat import ordering, phones, serializers, store
 from chat.incoming import IncomingMessage
-from chat.models import ContactAlias, Conversation, new_id
+from chat.models import ContactAlias, Conversation, Message, new_id
 
 #: A redirect chain this long cannot come about: each merge points to the then oldest.
 _MAX_REDIRECTS = 20
@@ -48,6 +49,13 @@ def load_conversation(conversation_id: str) -> Conversation | None:
             return found
         conversation_id = found.merged_into
     return None
+
+
+def message_of(conversation: Conversation, message_id: str) -> Message | None:
+    """The message of this id, if it is in this conversation or in one merged into it."""
+    found = store.get(Message, message_id)
+    here = found is not None and found.conversation_id in (conversation.id, *conversation.absorbed)
+    return found if here else None
 
 
 @dataclass
@@ -164,9 +172,12 @@ class People:
         winner.version = max(winner.version, loser.version)
         winner.absorbed = [*winner.absorbed, loser.id, *loser.absorbed]
         winner.arrivals += loser.arrivals
+        unread_state.merge(winner, loser, arrival=winner.arrivals)
         winner.recent_outgoing = sorted([*winner.recent_outgoing, *loser.recent_outgoing])[
             -ordering.REMEMBERED :
         ]
+        if (loser.last_incoming_at or 0) > (winner.last_incoming_at or 0):
+            winner.last_incoming_wamid = loser.last_incoming_wamid
         winner.last_incoming_at = max(winner.last_incoming_at or 0, loser.last_incoming_at or 0)
         winner.last_incoming_at = winner.last_incoming_at or None
         winner.phone = winner.phone or loser.phone
@@ -188,6 +199,7 @@ class People:
             version=loser.version,
         )
         publish_conversation(winner)
+        unread_state.publish_changed(winner)
         return winner
 
     # --- inside -------------------------------------------------------------------------------

@@ -28,6 +28,15 @@ _AHEAD_MS = 60_000
 _MILLISECONDS_FROM = 100_000_000_000
 
 
+#: What a customer does that is nothing to read.
+_UNCOUNTED = frozenset({"edit", "reaction", "request_welcome", "revoke", "system"})
+
+
+def counts_unread(kind: str) -> bool:
+    """Whether a customer's message of this type counts as unread."""
+    return kind not in _UNCOUNTED
+
+
 @dataclass(frozen=True)
 class IncomingMessage:
     """One message, notice or change of identity from a customer."""

@@ -9,6 +9,7 @@ import secrets
 from google.cloud import ndb
 
 from realtime_events import VersionedMixin
+from unread_state import UnreadConversationMixin, UnreadMessageMixin
 
 SENDING = "sending"
 FAILED = "failed"
@@ -24,7 +25,7 @@ class Attendant(ndb.Model):
     created_at = ndb.IntegerProperty(indexed=False)
 
 
-class Conversation(VersionedMixin):
+class Conversation(VersionedMixin, UnreadConversationMixin):
     """The chat with one customer. Key name: a random id."""
 
     name = ndb.TextProperty()  # from the customer's profile
@@ -47,8 +48,12 @@ class Conversation(VersionedMixin):
 
     arrivals = ndb.IntegerProperty(indexed=False, default=0)
     last_incoming_at = ndb.IntegerProperty(indexed=False)
+    #: Of the customer's message that came last, for the read receipt.
+    last_incoming_wamid = ndb.TextProperty()
     #: Effective times of the last outgoing messages, ascending, for `ordering.place`.
     recent_outgoing = ndb.IntegerProperty(indexed=False, repeated=True)
+
+    muted = ndb.BooleanProperty(indexed=False, default=False)
 
     merged_into = ndb.TextProperty()
     #: Ids of the conversations merged into this one: their messages keep their conversation_id
@@ -58,6 +63,10 @@ class Conversation(VersionedMixin):
     @property
     def id(self) -> str:
         return str(self.key.id())
+
+    @property
+    def is_silent(self) -> bool:
+        return bool(self.muted)
 
 
 class ContactAlias(ndb.Model):
@@ -71,7 +80,7 @@ class ContactAlias(ndb.Model):
     released_at = ndb.IntegerProperty(indexed=False)
 
 
-class Message(ndb.Model):
+class Message(UnreadMessageMixin):
     """One bubble. Key name: the wamid (incoming) or the browser's client_id (outgoing)."""
 
     conversation_id = ndb.StringProperty()

@@ -15,7 +15,10 @@ import time
 from collections.abc import Callable
 from functools import partial
 
+from flask import current_app
+
 import realtime_events
+import unread_state
 from chat import graph_errors, identity, phones, serializers, store
 from chat.models import FAILED, SENDING, Conversation, Message, Outbox, SentWamid
 from chat.settings import Settings
@@ -66,6 +69,7 @@ class Sender:
         author_id: str,
         author_name: str,
         quote: Quote | None = None,
+        read_up_to: Message | None = None,
     ) -> tuple[Message, str, bool]:
         """Stores a message and its place in the outbox, and tells the screens.
 
@@ -76,6 +80,7 @@ class Sender:
             author_id: the attendant's user name.
             author_name: as shown.
             quote: the message it answers.
+            read_up_to: the newest message that the attendant saw; None: all that has come.
 
         Returns:
             the message, the id of the conversation it is in, and whether it is new.
@@ -85,7 +90,10 @@ class Sender:
             DifferentMessageError: the client_id belongs to another message.
         """
 
+        read: list[Conversation] = []
+
         def attempt() -> tuple[Message, str, bool]:
+            read.clear()
             conversation = identity.load_conversation(conversation_id)
             if conversation is None:
                 raise UnknownConversationError(conversation_id)
@@ -99,9 +107,10 @@ class Sender:
                 return known, conversation.id, False
             outbox = store.get(Outbox, conversation.id) or Outbox(id=conversation.id)
             now = _now_ms()
+            state = unread_state.conversation_json(conversation)
             message = append_outgoing(
-                conversation, client_id, text, now,
-                author_id=author_id, author_name=author_name, quote=quote,
+                conversation, client_id, text, now, author_id=author_id,
+                author_name=author_name, quote=quote, read_up_to=read_up_to,
             )  # fmt: skip
             conversation.bump_version()
             outbox.queue.append(client_id)
@@ -116,15 +125,25 @@ class Sender:
                 conversation_id=conversation.id,
                 version=conversation.version,
             )
+            if unread_state.conversation_json(conversation) != state:
+                unread_state.publish_changed(conversation)
+                read.append(conversation)
             return message, conversation.id, True
 
-        return store.transaction(attempt)
+        queued = store.transaction(attempt)
+        for conversation in read:
+            unread_state.send_read_receipt(conversation, queued[0])
+        return queued
 
     def start(self, conversation_id: str) -> None:
         """Sends what is queued, in a thread; waits for it as long as the settings say."""
-        thread = threading.Thread(
-            target=self._drain_quietly, args=(conversation_id,), daemon=True, name="outbox"
-        )
+        app = current_app._get_current_object()  # type: ignore[attr-defined]
+
+        def work() -> None:
+            with app.app_context():
+                self._drain_quietly(conversation_id)
+
+        thread = threading.Thread(target=work, daemon=True, name="outbox")
         thread.start()
         if self._wait_seconds:
             thread.join(self._wait_seconds)

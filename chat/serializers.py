@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import unread_state
 from chat import phones
-from chat.models import OUTGOING, SENDING, Conversation, Message
+from chat.incoming import counts_unread
+from chat.models import INCOMING, OUTGOING, SENDING, Conversation, Message
 
 #: Free-form messages are allowed this long after the customer's last one.
 WINDOW_MS = 24 * 3600 * 1000
@@ -51,7 +53,9 @@ def conversation_json(conversation: Conversation) -> dict[str, Any]:
         "owner": conversation.owner,
         "last_message": last,
         "window_expires_at": iso(incoming_at + WINDOW_MS) if incoming_at else None,
+        "muted": bool(conversation.muted),
         "version": conversation.version,
+        **unread_state.conversation_json(conversation),
     }
 
 
@@ -82,6 +86,8 @@ def message_json(message: Message, conversation_id: str | None = None) -> dict[s
             "text": message.reply_text,
             "author_name": message.reply_author,
         }
+    if message.direction == INCOMING:
+        data["counts_unread"] = counts_unread(message.type)
     if message.direction == OUTGOING:
         data["client_id"] = message.id
     if message.error_code:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import unread_state
 from chat import labels, ordering, serializers
-from chat.incoming import IncomingMessage
+from chat.incoming import IncomingMessage, counts_unread
 from chat.models import INCOMING, OUTGOING, SENDING, Conversation, Message
 
 
@@ -63,6 +64,10 @@ def append_incoming(
         received_at=received_ms,
         arrival=conversation.arrivals,
     )
+    counts = counts_unread(incoming.type)
+    unread_state.count_incoming(conversation, message, counts=counts)
+    if counts:
+        conversation.last_incoming_wamid = incoming.wamid
     _summarise(conversation, message)
     return message
 
@@ -76,8 +81,11 @@ def append_outgoing(
     author_id: str,
     author_name: str,
     quote: Quote | None = None,
+    read_up_to: Message | None = None,
 ) -> Message:
     """The entity of an attendant's message, waiting to be sent, and the conversation changed by it.
+
+    Who answers has read.
 
     Args:
         conversation: where it goes.
@@ -87,6 +95,7 @@ def append_outgoing(
         author_id: the attendant's user name.
         author_name: as shown.
         quote: the message it answers.
+        read_up_to: the newest message that the attendant saw; None: all that has come.
     """
     conversation.arrivals += 1
     ms = ordering.outgoing_ms(now_ms, conversation.last_position)
@@ -109,6 +118,7 @@ def append_outgoing(
         arrival=conversation.arrivals,
         status=SENDING,
     )
+    unread_state.count_outgoing(conversation, message, by_attendant=True, read_up_to=read_up_to)
     _summarise(conversation, message)
     return message
 

@@ -22,6 +22,7 @@ from google.api_core import exceptions as api_exceptions
 from google.cloud import ndb
 
 import realtime_events
+import unread_state
 from chat import deferred, identity, incoming, quotes, serializers, store
 from chat.incoming import IncomingMessage, Rejected
 from chat.models import ContactAlias, Message
@@ -237,12 +238,15 @@ def _store_together(
         if not new:
             return
         people = identity.People(names, found[len(chunk) :])
-        entities = []
+        entities: list[Message] = []
         for message in new:
             quote = quoted.get(message.reply_to or "")
             entity = handle_incoming_message(people, message, received_ms, quote)
             if entity is not None:
                 entities.append(entity)
+        counted = {e.conversation_id for e in entities if incoming.counts_unread(e.type)}
+        for conversation in {c.id: c for c in map(people.conversation, counted) if c}.values():
+            unread_state.publish_changed(conversation)
         people.save()
         ndb.put_multi(entities)
 
@@ -271,8 +275,10 @@ def work_off_soon() -> None:
     App Engine may freeze a thread without a request; there the next call or cron does it.
     """
 
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+
     def work() -> None:
-        with store.context(seconds=600.0, rpc_seconds=RPC_SECONDS):
+        with app.app_context(), store.context(seconds=600.0, rpc_seconds=RPC_SECONDS):
             _work_off_quietly(time.monotonic() + 300.0)
 
     threading.Thread(target=work, daemon=True, name="deferred").start()

@@ -98,7 +98,33 @@ class WhatsAppClient:
             body["context"] = {"message_id": reply_to}
         return self._post(body)
 
+    def mark_read(self, wamid: str) -> None:
+        """Tells the customer that this message, and all before it, were read.
+
+        Args:
+            wamid: of the customer's message.
+
+        Raises:
+            RefusedError: Meta said no.
+            UnreachableError: it was not sent.
+            UnconfirmedError: it may have been sent; sending it again does no harm.
+        """
+        body = {"messaging_product": "whatsapp", "status": "read", "message_id": wamid}
+        response, answer = self._ask(body)
+        if not response.ok or answer.get("success") is not True:
+            raise UnconfirmedError
+
     def _post(self, body: dict[str, Any]) -> Accepted:
+        response, answer = self._ask(body)
+        if response.ok and (accepted := _accepted(answer)):
+            return accepted
+        if 400 <= response.status_code < 500:
+            raise RefusedError(str(response.status_code))
+        # A proxy's 502, or a 200 that says nothing: Meta may have taken it.
+        _log.warning("Graph API answered HTTP %d without a result", response.status_code)
+        raise UnconfirmedError
+
+    def _ask(self, body: dict[str, Any]) -> tuple[requests.Response, dict[str, Any]]:
         headers = {"Authorization": f"Bearer {self._token}"}
         try:
             response = self._open().post(
@@ -119,13 +145,7 @@ class WhatsAppClient:
             code = str(refusal.get("code", response.status_code))
             _log.warning("Graph API refused: HTTP %d code %s", response.status_code, code)
             raise RefusedError(code, str(refusal.get("message", ""))[:300])
-        if response.ok and (accepted := _accepted(answer)):
-            return accepted
-        if 400 <= response.status_code < 500:
-            raise RefusedError(str(response.status_code))
-        # A proxy's 502, or a 200 that says nothing: Meta may have taken it.
-        _log.warning("Graph API answered HTTP %d without a result", response.status_code)
-        raise UnconfirmedError
+        return response, answer
 
     def _open(self) -> requests.Session:
         """The session, made at first use: after a server forked its worker."""

@@ -119,10 +119,11 @@ def stored(model: type[Any]) -> list[Any]:
         return list(model.query().fetch(use_cache=False))
 
 
-def published() -> list[realtime_events.Event]:
-    """All events, oldest first."""
+def published(*types: str) -> list[realtime_events.Event]:
+    """All events, or those of these types, oldest first."""
     entities = stored(realtime_events.RealtimeEvent)
-    return sorted((e for one in entities for e in one.events()), key=lambda event: event.name)
+    events = sorted((e for one in entities for e in one.events()), key=lambda event: event.name)
+    return [event for event in events if not types or event.type in types]
 
 
 def live_conversations() -> list[Conversation]:
@@ -139,8 +140,10 @@ def wamids() -> list[str]:
 class Graph:
     """A Graph API on a free port: remembers what it was sent, answers as told."""
 
+    #: Not asked for read receipts: those are always taken.
     answer: Callable[[dict[str, Any]], tuple[int, Any] | None] | None = None
     received: list[dict[str, Any]] = field(default_factory=list)
+    receipts: list[str] = field(default_factory=list)  # wamids marked as read
     headers: list[dict[str, str]] = field(default_factory=list)
     connections: set[int] = field(default_factory=set)
     _server: ThreadingHTTPServer | None = None
@@ -161,10 +164,14 @@ class Graph:
 
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                graph.received.append(body)
+                if body.get("status") == "read":
+                    graph.receipts.append(body["message_id"])
+                else:
+                    graph.received.append(body)
                 graph.headers.append(dict(self.headers) | {"path": self.path})
                 graph.connections.add(self.client_address[1])
-                answer = (graph.answer or accepted)(body)
+                receipt = body.get("status") == "read"
+                answer = (200, {"success": True}) if receipt else (graph.answer or accepted)(body)
                 if answer is None:  # hangs up without a word
                     self.close_connection = True
                     return

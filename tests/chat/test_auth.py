@@ -32,7 +32,7 @@ def test_every_route_but_the_listed_ones_needs_a_login(app: Flask, client: Flask
         path = rule.rule.replace("<conversation_id>", "x")
         for method in rule.methods & {"GET", "POST"}:
             response = client.open(path, method=method)
-            expected = 401 if path.startswith(("/api/", "/realtime/")) else 302
+            expected = 401 if path.startswith(("/api/", "/realtime/", "/unread")) else 302
             assert response.status_code == expected, (method, path)
 
 
