@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import realtime_events
+import unread_state
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("docs/*.md"), *ROOT.glob("README*.md")])
@@ -17,8 +18,10 @@ PLAN = ROOT / "docs" / "modulos.md"
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
 LINK = re.compile(r"\]\(([^()\s]+(?:\([^()\s]*\)[^()\s]*)*)\)")
+#: The modules that are built.
+MODULES = {"REALTIME_EVENTS_": realtime_events, "UNREAD_STATE_": unread_state}
 #: `REALTIME_EVENTS_…` as a family of names is not the name of a setting.
-SETTING = re.compile(r"\bREALTIME_EVENTS_[A-Z0-9_]*[A-Z0-9]\b")
+SETTING = re.compile(rf"\b(?:{'|'.join(MODULES)})[A-Z0-9_]*[A-Z0-9]\b")
 #: The first word of a diagram that GitHub's Mermaid knows.
 DIAGRAMS = {
     "classDiagram", "erDiagram", "flowchart", "gantt", "graph", "pie", "sequenceDiagram",
@@ -27,6 +30,7 @@ DIAGRAMS = {
 PAIRS = {")": "(", "]": "[", "}": "{"}
 ENVELOPE = {"id", "type", "conversation_id", "version", "at", "data"}
 
+each_module = pytest.mark.parametrize("prefix", MODULES)
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 
@@ -92,7 +96,8 @@ def mermaid_fault(diagram: str) -> str | None:
 
 def setting_rows(text: str) -> dict[str, str]:
     """Setting → default, from the tables whose first two columns are these."""
-    return dict(re.findall(r"^\| `(REALTIME_EVENTS_\w+)` \| ([^|]+?) \|", text, re.MULTILINE))
+    rows = re.findall(r"^\| `([A-Z_]+)` \| ([^|]+?) \|", text, re.MULTILINE)
+    return {name: default for name, default in rows if name.startswith(tuple(MODULES))}
 
 
 def test_the_plan_is_among_the_pages():
@@ -150,24 +155,26 @@ def test_every_event_example_has_the_envelope_of_the_wire():
 
 
 def test_every_setting_the_documents_name_exists():
-    known = {f"REALTIME_EVENTS_{name}" for name in realtime_events.DEFAULTS}
+    known = {prefix + name for prefix, module in MODULES.items() for name in module.DEFAULTS}
     named = {name for page in PAGES for name in SETTING.findall(page.read_text(encoding="utf-8"))}
     assert named - known == set()
 
 
-def test_the_plan_lists_every_setting_with_its_default():
+@each_module
+def test_the_plan_lists_every_setting_with_its_default(prefix):
     rows = setting_rows(PLAN.read_text(encoding="utf-8"))
     expected = {}
-    for name, (default, *_) in realtime_events.DEFAULTS.items():
+    for name, (default, *_) in MODULES[prefix].DEFAULTS.items():
         shown = f"`{default}`" if isinstance(default, str) else f"{default:g}".replace(".", ",")
-        expected[f"REALTIME_EVENTS_{name}"] = shown
+        expected[prefix + name] = shown
     assert {name: rows.get(name) for name in expected} == expected
 
 
-def test_the_plan_lists_every_limit():
+@each_module
+def test_the_plan_lists_every_limit(prefix):
     text = PLAN.read_text(encoding="utf-8")
-    for name, (default, *allowed) in realtime_events.DEFAULTS.items():
-        row = re.search(rf"^\| `REALTIME_EVENTS_{name}` \| [^|]+ \| ([^|]+) \|", text, re.M)
+    for name, (default, *allowed) in MODULES[prefix].DEFAULTS.items():
+        row = re.search(rf"^\| `{prefix}{name}` \| [^|]+ \| ([^|]+) \|", text, re.M)
         assert row, name
         if isinstance(default, str):
             assert re.findall(r"`(\w+)`", row[1]) == allowed
@@ -186,19 +193,28 @@ def test_the_plan_gives_the_browsers_times_as_they_are():
         assert float(shown.replace(",", ".")) * 1000 == math.prod(factors), name
 
 
-def test_every_name_of_the_module_in_the_plan_exists():
-    names = set(re.findall(r"\brealtime_events\.(\w+)", PLAN.read_text(encoding="utf-8")))
-    names -= {"py", "js"}
+@each_module
+def test_every_name_of_the_module_in_the_plan_exists(prefix):
+    module = MODULES[prefix]
+    text = PLAN.read_text(encoding="utf-8")
+    names = set(re.findall(rf"\b{module.__name__}\.(\w+)", text)) - {"py", "js"}
     assert names
-    assert {name for name in names if name not in realtime_events.__all__} == set()
+    assert {name for name in names if name not in module.__all__} == set()
 
 
-@pytest.mark.parametrize("function", ["init_app", "publish", "transaction", "delete_expired"])
-def test_the_plan_shows_a_functions_parameters(function):
+@pytest.mark.parametrize(
+    ("module", "function"),
+    [
+        *((realtime_events, n) for n in ("init_app", "publish", "transaction", "delete_expired")),
+        *((unread_state, n) for n in ("init_app", "count_incoming", "count_outgoing", "merge")),
+        *((unread_state, n) for n in ("publish_changed", "read", "mark_unread")),
+    ],
+)
+def test_the_plan_shows_a_functions_parameters(module, function):
     text = PLAN.read_text(encoding="utf-8")
     shown = re.search(
-        rf"^realtime_events\.{function}\((.*?)\)(?: ->.*|\s*#.*)?$", text, re.M | re.S
+        rf"^{module.__name__}\.{function}\((.*?)\)(?: ->.*|\s*#.*)?$", text, re.M | re.S
     )
     assert shown
-    for name in inspect.signature(getattr(realtime_events, function)).parameters:
+    for name in inspect.signature(getattr(module, function)).parameters:
         assert re.search(rf"\b{name}\b", shown.group(1)), name
