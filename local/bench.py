@@ -17,12 +17,13 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 
 from local import bench_measures as measures
+from local import bench_unread
 from local.bench_measures import Idle, middle, percentile
 from local.bench_world import cores, store
 from local.google_emulator import missing
 from local.processes import POSIX
 
-PARTS = ("latency", "memory", "idle", "webhook", "overload")
+PARTS = ("latency", "memory", "idle", "webhook", "overload", "unread")
 UPDATES, QUICK_UPDATES = 1000, 100
 
 
@@ -195,12 +196,34 @@ def show_overload(host: str, options: argparse.Namespace) -> None:
     show(["", "figure"], 27, rows)
 
 
+def show_unread(host: str, options: argparse.Namespace) -> None:
+    """The start of a page with few and with many conversations."""
+    sizes = [(50, 3), (200, 20)] if options.quick else [(50, 3), (5000, 50), (5000, 300)]
+    rounds = 3 if options.quick else 20
+    say(
+        f"UNREAD: what a page asks for at its start, with so many conversations, of which\n"
+        f"some are unread. Times in ms, p50/p95/p99 of {rounds}; calls: of the server to the store\n"
+        f"for one request. Paint: a real Chromium, navigation -> first contentful\n"
+        f"paint, and -> the list's first row."
+    )
+    rows = []
+    for row in bench_unread.unread(host, sizes, rounds):
+        name = f"{row.conversations} ({row.unread} unread)"
+        for path in bench_unread.PATHS:
+            calls = ", ".join(f"{kind} {number}" for kind, number in row.calls[path].items())
+            rows.append([f"{name} GET {path}", percentiles(row.answered[path]), calls])
+        for title, times in (("first paint", row.painted), ("first row", row.listed)):
+            rows.append([f"{name} {title}", percentiles(times) if times else "no browser", ""])
+    show(["conversations, request", "ms", "calls"], 55, rows)
+
+
 SHOWN = {
     "latency": show_latency,
     "memory": show_memory,
     "idle": show_idle,
     "webhook": show_webhook,
     "overload": show_overload,
+    "unread": show_unread,
 }
 
 

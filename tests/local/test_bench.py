@@ -83,7 +83,7 @@ def test_a_quick_run_prints_all_tables_loses_nothing_and_leaves_no_process() -> 
     command += ["--rounds", str(CALLS)]
     ran = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    for title in ("LATENCY", "MEMORY", "IDLE", "WEBHOOK", "OVERLOAD"):
+    for title in ("LATENCY", "MEMORY", "IDLE", "WEBHOOK", "OVERLOAD", "UNREAD"):
         assert f"\n{title}" in ran.stdout
     rows = re.findall(r"^ +(\d) (\w.*?)  +(\S+)  +(\S+)  +\S+  +\S+  +(\d+)$", ran.stdout, re.M)
     assert [row[0] for row in rows] == ["1"] * 4 + ["5"] * 4
