@@ -15,9 +15,9 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Protocol, TypeGuard
+from typing import Any, TypeGuard
 
 from flask import Blueprint, Flask, Response, current_app, jsonify, request
 from google.cloud import ndb
@@ -110,25 +110,6 @@ class UnreadMessageMixin(ndb.Model):
     counted_at_arrival = ndb.IntegerProperty(indexed=False)
 
 
-class _Conversation(Protocol):
-    """What the rules need; the tests' plain objects have it too."""
-
-    unread_count: int
-    incoming_counted: int
-    incoming_read: int
-    mark_flips: int
-    merge_floor: int
-    merge_arrival: int
-    is_unread: bool
-    unread_numbers: str | None
-    absorbed_unread: list[Any]
-
-    @property
-    def marked_unread(self) -> bool: ...
-    @property
-    def is_silent(self) -> bool: ...
-
-
 @dataclass(frozen=True)
 class Totals:
     """What is unread in chats that are not silent; a chat only marked by hand counts one."""
@@ -137,10 +118,10 @@ class Totals:
     messages: int
 
 
-# --- rules: no store, no clock ----------------------------------------------------------------
+# --- rules: no store, no clock; a conversation is anything with the mixin's attributes --------
 
 
-def count_incoming(conversation: _Conversation, message: Any, *, counts: bool) -> bool:
+def count_incoming(conversation: Any, message: Any, *, counts: bool) -> bool:
     """Counts a customer's message; in the transaction that stores it for the first time.
 
     Args:
@@ -159,7 +140,7 @@ def count_incoming(conversation: _Conversation, message: Any, *, counts: bool) -
 
 
 def count_outgoing(
-    conversation: _Conversation, message: Any, *, by_attendant: bool, read_up_to: Any = None
+    conversation: Any, message: Any, *, by_attendant: bool, read_up_to: Any = None
 ) -> bool:
     """Places an outgoing message in the count; an attendant who answers has read.
 
@@ -179,7 +160,7 @@ def count_outgoing(
     return _read(conversation, up_to)
 
 
-def merge(winner: _Conversation, loser: _Conversation, *, arrival: int) -> None:
+def merge(winner: Any, loser: Any, *, arrival: int) -> None:
     """Adds up two conversations of one person; in the transaction that merges them.
 
     Args:
@@ -200,7 +181,7 @@ def merge(winner: _Conversation, loser: _Conversation, *, arrival: int) -> None:
     refresh(loser)
 
 
-def refresh(conversation: _Conversation) -> None:
+def refresh(conversation: Any) -> None:
     """Derives what is shown and queried; the host calls it after muting or archiving."""
     unread = max(0, conversation.incoming_counted - conversation.incoming_read)
     conversation.unread_count = unread
@@ -210,13 +191,13 @@ def refresh(conversation: _Conversation) -> None:
     conversation.unread_numbers = ":".join(map(str, numbers)) if shown else None
 
 
-def _mark(conversation: _Conversation, message: Any) -> int:
+def _mark(conversation: Any, message: Any) -> int:
     """How many messages are read by whoever has read up to this one."""
     before_merge = (message.arrival or 0) <= conversation.merge_arrival
     return max(message.counted_at_arrival or 0, conversation.merge_floor if before_merge else 0)
 
 
-def _read(conversation: _Conversation, up_to: int) -> bool:
+def _read(conversation: Any, up_to: int) -> bool:
     changed = up_to > conversation.incoming_read or conversation.marked_unread
     conversation.incoming_read = max(conversation.incoming_read, up_to)
     if conversation.marked_unread:
@@ -226,7 +207,7 @@ def _read(conversation: _Conversation, up_to: int) -> bool:
     return changed
 
 
-def conversation_json(conversation: _Conversation) -> dict[str, Any]:
+def conversation_json(conversation: Any) -> dict[str, Any]:
     """The fields that a conversation's JSON gets."""
     return {
         "unread_count": conversation.unread_count,
@@ -251,35 +232,27 @@ def _add_up(all_numbers: Iterable[_Numbers]) -> Totals:
     return Totals(conversations, messages)
 
 
+@dataclass
 class _Unread:
     """The module's state in an app: its settings, its host, and the totals computed last."""
 
-    def __init__(
-        self,
-        settings: dict[str, Any],
-        model: type[UnreadConversationMixin],
-        find_conversation: Callable[[str], Any],
-        find_message: Callable[[Any, str], Any],
-        transaction: Callable[[Callable[[], Any]], Any],
-        publish: Callable[..., None],
-        send_receipt: Callable[[Any, Any], None] | None,
-    ) -> None:
-        self.settings = settings
-        self.find_conversation = find_conversation
-        self.find_message = find_message
-        self.transaction = transaction
-        self.publish = publish
-        self.send_receipt = send_receipt
-        self._model = model
-        self._lock = threading.Lock()
-        self._known: dict[str, _Numbers] = {}
-        self._own: dict[str, tuple[float, _Numbers | None]] = {}  # committed here, and when
-        self._fresh_until = 0.0
+    settings: dict[str, Any]
+    model: type[UnreadConversationMixin]
+    find_conversation: Callable[[str], Any]
+    find_message: Callable[[Any, str], Any]
+    transaction: Callable[[Callable[[], Any]], Any]
+    publish: Callable[..., None]
+    send_receipt: Callable[[Any, Any], None] | None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _known: dict[str, _Numbers] = field(default_factory=dict)
+    #: What this process has committed since, and when.
+    _own: dict[str, tuple[float, _Numbers | None]] = field(default_factory=dict)
+    _fresh_until: float = 0.0
 
     def load(self) -> dict[str, _Numbers]:
         """The numbers of every conversation that is unread and not silent, up to the limit."""
         started = time.monotonic()
-        query = self._model.query(self._model.unread_numbers > "")
+        query = self.model.query(self.model.unread_numbers > "")
         found: dict[str, _Numbers] = {}
         for each in query.fetch(
             self.settings["TOTALS_LIMIT"],

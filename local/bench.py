@@ -202,8 +202,8 @@ def show_unread(host: str, options: argparse.Namespace) -> None:
     rounds = 3 if options.quick else 20
     say(
         f"UNREAD: what a page asks for at its start, with so many conversations, of which\n"
-        f"some are unread. Times in ms, p50/p95/p99 of {rounds}; calls: of the server to the store\n"
-        f"for one request. Paint: a real Chromium, navigation -> first contentful\n"
+        f"some are unread. Times in ms, p50/p95/p99 of {rounds}; calls: of the server to its\n"
+        f"store for one request. Paint: a real Chromium, navigation -> first contentful\n"
         f"paint, and -> the list's first row."
     )
     rows = []
