@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import random
 import uuid
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import unread_state
 from chat import read_receipts, store
@@ -328,11 +331,97 @@ def test_a_merge_adds_up_and_reading_an_absorbed_message_reads_both(
 # --- several at once --------------------------------------------------------------------------
 
 
+@dataclass
+class Model:
+    """What should be unread, as sets of ids."""
+
+    unread: set[str] = field(default_factory=set)
+    marked: bool = False
+    arrived: list[str] = field(default_factory=list)  # in order of arrival, both directions
+
+    def read(self, up_to: str) -> None:
+        self.unread -= set(self.arrived[: self.arrived.index(up_to) + 1])
+        self.marked = False
+
+
+@settings(
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    steps=st.lists(
+        st.tuples(
+            st.sampled_from(["write", "write", "repeat", "notice", "read", "mark", "answer"]),
+            st.integers(0, 10**6),
+        ),
+        min_size=3,
+        max_size=14,
+    )
+)
+def test_any_history_in_two_processes_agrees_with_a_plain_model(
+    apps: list[Flask], two: list[Browser], steps: list[tuple[str, int]]
+) -> None:
+    clients, browsers = [app.test_client() for app in apps], two
+    phone = f"5511{uuid.uuid4().int % 10**9:09}"  # a customer of this example's own
+    model = Model()
+
+    def arrives(wamid: str, at: int, **other: Any) -> None:
+        message = text_message(wamid, wamid, NOON + at, **{"from": phone}) | other
+        assert deliver(clients[at % 2], call(message)).status_code == 200
+
+    first = f"first-{uuid.uuid4()}"
+    arrives(first, 0)
+    model.arrived.append(first)
+    model.unread.add(first)
+    chat = next(c["id"] for c in browsers[0].conversations() if c["last_message"]["id"] == first)
+    for kind, number in steps:
+        browser = browsers[number % 2]
+        known = model.arrived[number % len(model.arrived)]
+        wamid = f"{kind}-{uuid.uuid4()}"
+        if kind == "write":
+            arrives(wamid, number % 600)  # in any order of sending
+            model.unread.add(wamid)
+            model.arrived.append(wamid)
+        elif kind == "repeat":
+            arrives(first, number % 600)
+        elif kind == "notice":
+            arrives(wamid, number % 600, type="reaction", reaction={"emoji": "👍"})
+            model.arrived.append(wamid)
+        elif kind == "read":
+            assert read(browser, chat, known).status_code == 200
+            model.read(known)
+        elif kind == "mark":
+            browser.post(f"/api/conversations/{chat}/unread", {})
+            model.marked = True
+        else:
+            model.arrived.append(answer(browser, chat).get_json()["id"])
+            model.read(model.arrived[-1])
+        other = browsers[1 - number % 2]
+        shown = other.get(f"/api/conversations/{chat}").get_json()["conversation"]
+        assert shown["unread_count"] == len(model.unread)
+        assert shown["marked_unread"] is model.marked
+        counted = other.get("/unread").get_json()["by_conversation"].get(chat)
+        assert (counted is not None) is (bool(model.unread) or model.marked)
+        assert counted is None or counted["unread_count"] == len(model.unread)
+
+
+@pytest.fixture
+def apps(store: Any, graph: Graph) -> list[Flask]:
+    """Two applications on one store."""
+    return [create_app({**SETTINGS, "WHATSAPP_API_URL": graph.url}) for _ in range(2)]
+
+
+@pytest.fixture
+def two(apps: list[Flask]) -> list[Browser]:
+    """An attendant at each of them."""
+    return [login(app, name) for app, name in zip(apps, ("ana", "bruno"), strict=True)]
+
+
 @pytest.mark.parametrize("seed", range(6))
-def test_two_processes_at_once_never_drift(store: Any, seed: int) -> None:
+def test_two_processes_at_once_never_drift(
+    apps: list[Flask], two: list[Browser], seed: int
+) -> None:
     """Arrivals, readings, marks and answers from two applications on one store, all at once."""
-    apps = [create_app(dict(SETTINGS)) for _ in range(2)]
-    ana, bruno = login(apps[0], "ana"), login(apps[1], "bruno")
+    ana, bruno = two
     write(apps[0].test_client(), "first")
     chat = only(ana)["id"]
     rng = random.Random(seed)
