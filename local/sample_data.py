@@ -18,6 +18,7 @@ from typing import Any
 import requests
 from google.cloud import ndb
 
+import unread_state
 from chat import auth, graph_errors, identity, incoming, store, thread
 from chat.models import FAILED, Attendant, ContactAlias, Conversation, SentWamid
 from local import sample_texts
@@ -25,6 +26,8 @@ from local import sample_texts
 _MINUTE = 60_000
 _DAY = 24 * 60 * _MINUTE
 _BRASILIA_MS = 3 * 60 * _MINUTE  # behind UTC, all year
+#: By then somebody has looked at what a customer wrote last.
+_READ_AFTER_MINUTES = 45
 _LOGINS = (("ana", "Ana Beatriz"), ("bruno", "Bruno Costa"))
 
 
@@ -94,6 +97,9 @@ def _conversation(sample: sample_texts.Sample, now_ms: int, seed: random.Random)
         else:
             written.attendant(at, turn.text, refused=turn.refused)
     conversation.version = written.count
+    if sample.ended_minutes_ago > _READ_AFTER_MINUTES:
+        conversation.incoming_read = conversation.incoming_counted
+        unread_state.refresh(conversation)
     return written.entities
 
 

@@ -9,6 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 import realtime_events
+from chat import serializers
 from chat.models import Conversation
 from local import sample_data
 from tests.chat.support import Browser, call, deliver, stored, text_message, token_of
@@ -45,6 +46,9 @@ def test_both_logins_see_a_history_that_ends_lately(app: Flask, client: FlaskCli
         kinds = {message["type"] for thread in threads for message in thread}
         assert {"text", "image", "audio", "video", "document", "sticker", "location"} <= kinds
         assert any(message["status"] == "failed" for thread in threads for message in thread)
+        unread = [chat["last_message"]["sent_at"] for chat in chats if chat["unread_count"]]
+        assert 0 < len(unread) < 5
+        assert min(unread) > serializers.iso(now - 60 * 60_000), "old ones have been read"
 
 
 def test_a_sample_customer_who_writes_gets_no_second_chat(app: Flask, client: FlaskClient) -> None:
