@@ -752,8 +752,9 @@ class RealtimeClient {
       fresh += 1;
       const now = this.#env.now();
       if (hasVersion(event)) this.#tracker.see(event.conversation_id, event.version, now);
-      const catchUp = this.#clock.age(event.at, now) > CATCH_UP_AGE;
-      this.#guard(() => this.#host.onEvent({ ...event, catchUp }), event.id);
+      const age = this.#clock.age(event.at, now);
+      const catchUp = age > CATCH_UP_AGE;
+      this.#guard(() => this.#host.onEvent({ ...event, age, catchUp }), event.id);
     }
     if (fresh) this.#armHoles();
     return fresh;
@@ -824,7 +825,8 @@ class RealtimeClient {
 /** Start receiving.
  *
  * options: `url`; `userId` (names lock and channel); `cursor` the page was rendered with;
- * `onEvent(event)`, the parsed data plus `catchUp` (older than 15 s when delivered);
+ * `onEvent(event)`, the parsed data plus `age` (ms when delivered, by the server's clock) and
+ * `catchUp` (older than 15 s when delivered);
  * `onReset()`, read everything again (repeated when it throws or rejects);
  * `onHole(conversationId)`, read that one again, then `noteVersion`; `fetchVersions()`, a promise of
  * `{conversationId: version}`; `onState("connected" | "connecting" | "offline")`;

@@ -40,7 +40,7 @@ def modules_page(chromium: Browser) -> Iterator[Run]:
     imports = "".join(
         f"const {name} = await import('/static/chat/{name}.js');" for name in _MODULES
     )
-    with _static_files() as url:
+    with static_files() as url:
         context = chromium.new_context(locale="pt-BR", timezone_id="America/Sao_Paulo")
         page = context.new_page()
         page.goto(f"{url}/{_BLANK}")
@@ -49,7 +49,8 @@ def modules_page(chromium: Browser) -> Iterator[Run]:
 
 
 @contextmanager
-def _static_files() -> Iterator[str]:
+def static_files() -> Iterator[str]:
+    """The address of the project's files, without an application behind them."""
     handler = functools.partial(_Quiet, directory=str(ROOT))
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)

@@ -1,0 +1,163 @@
+"""Which conversation is open: address, this tab, this browser; and the places in the threads."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page
+
+from tests.browser.unread_client.conftest import Run
+
+
+@pytest.mark.parametrize(
+    ("address", "tab", "browser", "selected"),
+    [
+        ("a", "b", "c", ["a", "link"]),
+        ("b", "b", "c", ["b", "restored"]),
+        ("", "b", "c", ["b", "restored"]),
+        ("", None, "c", ["c", "restored"]),
+        ("", "", "c", None),  # this tab closed it on purpose
+        ("", None, None, None),
+    ],
+)
+def test_the_address_wins_then_this_tab_then_the_browser(
+    run: Run, address: str, tab: str | None, browser: str | None, selected: list[str] | None
+) -> None:
+    got = run(
+        """
+        const [address, tab, browser] = arg;
+        history.replaceState(null, "", address ? `?c=${address}` : "?");
+        if (tab !== null) sessionStorage.setItem("unread_state:ana:selected", tab);
+        if (browser !== null) localStorage.setItem("unread_state:ana:selected", browser);
+        sessionStorage.setItem("unread_state:bruno:selected", "x");
+        begin();
+        unread.restore();
+        return [got.selects[0] ?? null, new URL(location).searchParams.get("c")];
+        """,
+        [address, tab, browser],
+    )
+    assert got == [selected, selected[0] if selected else None]
+
+
+def test_back_and_forward_move_between_conversations_and_the_list(run: Run) -> None:
+    seen = run(
+        """
+        begin();
+        const c = () => new URL(location).searchParams.get("c");
+        const step = (how) => new Promise((done) => {
+          addEventListener("popstate", () => done([unread.selected, c()]), { once: true });
+          history[how]();
+        });
+        const length = history.length;
+        unread.select("a"); unread.select("a"); unread.select("b"); unread.select(null);
+        const seen = [history.length - length];
+        for (const how of ["back", "back", "back", "forward"]) seen.push(await step(how));
+        return [...seen, got.selects.at(-1), sessionStorage.getItem("unread_state:ana:selected")];
+        """
+    )
+    assert seen == [3, ["b", "b"], ["a", "a"], [None, None], ["a", "a"], ["a", "back"], "a"]
+
+
+def test_on_a_phone_the_list_lies_below_whatever_was_opened(run: Run, page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    seen = run(
+        """
+        history.replaceState(null, "", "?c=a");
+        begin();
+        unread.restore();
+        const steps = [];
+        const closed = () => new Promise((done) => {
+          const seen = () => done([unread.selected, location.search]);
+          addEventListener("popstate", seen, { once: true });
+          unread.select(null);
+        });
+        steps.push(location.search, await closed());
+        unread.select("b");
+        unread.select("c");  // from a notification: still one step above the list
+        steps.push(await closed());
+        return steps;
+        """
+    )
+    assert seen == ["?c=a", [None, ""], [None, ""]]
+
+
+def test_what_was_merged_or_is_gone_leaves_address_and_memory(run: Run) -> None:
+    seen = run(
+        """
+        const kept = () => [location.search, sessionStorage.getItem("unread_state:ana:selected"),
+                            localStorage.getItem("unread_state:ana:selected"), unread.selected];
+        begin();
+        unread.select("old");
+        const length = history.length;
+        unread.merged("old", "new");
+        const seen = [kept()];
+        unread.removed("new");
+        return [...seen, kept(), history.length - length];
+        """
+    )
+    assert seen == [["?c=new", "new", "new", "new"], ["", "", None, None], 0]
+
+
+def test_the_place_is_a_message_and_survives_a_reload_but_not_the_end(run: Run) -> None:
+    seen = run(
+        """
+        const messages = Array.from({ length: 30 }, (_, n) => incoming(n + 1));
+        const at = { place: ["m7", -20] };
+        const options = { placeOf: () => at.place };
+        begin(options);
+        unread.select("c");
+        draw(messages);
+        threadNode.scrollTop = 620;
+        threadNode.dispatchEvent(new Event("scroll"));
+        await world.clock.advance(300);
+        unread.close();
+        const again = (shown, more) => {
+          begin(options);
+          unread.restore();
+          const laid = draw(shown, more);
+          return laid.place;
+        };
+        const seen = [again(messages.slice(10), { hasOlder: true }), world.older];
+        seen.push(draw(messages).place);
+        unread.close();
+        seen.push(again(messages));
+        threadNode.scrollTop = 100_000;
+        await world.clock.advance(300);
+        unread.close();
+        return [...seen, again(messages), again(messages.slice(0, 3))];
+        """
+    )
+    place, end = {"messageId": "m7", "offset": -20}, {"end": True}
+    assert seen == [None, ["c"], place, place, end, end]
+
+
+def test_logging_out_forgets_this_user_and_no_other(run: Run) -> None:
+    left = run(
+        """
+        localStorage.setItem("unread_state:bruno:selected", "x");
+        localStorage.setItem("other", "y");
+        begin();
+        unread.select("c");
+        unread.settings.sound = false;
+        unread.forget();
+        unread.select("d");
+        unread.close();
+        return [Object.keys(localStorage).sort(), Object.keys(sessionStorage)];
+        """
+    )
+    assert left == [["other", "unread_state:bruno:selected"], []]
+
+
+def test_forbidden_storage_breaks_nothing(run: Run) -> None:
+    assert run(
+        """
+        const forbidden = () => { throw new DOMException("no", "SecurityError"); };
+        begin({ env: { tabStorage: forbidden, browserStorage: forbidden } });
+        unread.restore();
+        unread.select("c");
+        draw([incoming(1)]);
+        unread.settings.sound = false;
+        unread.onEvent(created("d", incoming(1), numbers(1, 0)));
+        unread.forget();
+        return [location.search, unread.totals()];
+        """
+    ) == ["?c=c", {"conversations": 1, "messages": 1}]
