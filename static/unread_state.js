@@ -1054,8 +1054,8 @@ class UnreadState {
     for (const id of ids.slice(0, CHECK_REPAIRS)) {
       try {
         const conversation = await this.#host.refreshConversation(id);
-        if (!conversation) this.#map.remove(id);
-        else this.#map.replace(id, conversation);
+        if (conversation === null) this.#map.remove(id);
+        else if (conversation) this.#map.replace(id, conversation);
       } catch {
         // The next check finds it again.
       }
@@ -1185,7 +1185,7 @@ class UnreadState {
  * "click", "back", "link" or "restored"; `onDigest(text)`, the quiet line after a catch-up;
  * `preview(event)` → {title, body, icon}; `loadOlder(id)`, one more page of the open thread;
  * `placeOf()` → [message id at the top of the view, its offset in px]; `refreshConversation(id)`,
- * a promise of that conversation, null when it is gone. `env` replaces what the browser offers. */
+ * a promise of that conversation, null when it is gone, undefined without an answer. `env` replaces what the browser offers. */
 export function startUnread(options) {
   return new UnreadState(options);
 }

@@ -33,8 +33,9 @@ export class Api {
     this.#onLogin = onLogin;
   }
 
-  conversations(before = null) {
-    return this.#read("/api/conversations", { before });
+  /** A page of the list; `filter` as the server knows it ("unread"), null for all. */
+  conversations(before = null, filter = null) {
+    return this.#read("/api/conversations", { before, filter });
   }
 
   async conversation(id) {
@@ -49,11 +50,25 @@ export class Api {
     return this.#read(`/api/conversations/${encodeURIComponent(id)}/messages`, { before });
   }
 
-  /** Idempotent by `client_id`: the same request again answers the same message. */
-  send(id, { client_id, text, reply_to = null }) {
-    const body = reply_to ? { client_id, text, reply_to } : { client_id, text };
-    return this.#request(`/api/conversations/${encodeURIComponent(id)}/messages`, {
-      method: "POST",
+  /** Idempotent by `client_id`: the same request again answers the same message. `read_up_to` is
+   * the message that had arrived last when it was written: answering reads up to there. */
+  send(id, { client_id, text, reply_to, read_up_to }) {
+    const body = Object.fromEntries(
+      Object.entries({ client_id, text, reply_to, read_up_to }).filter(([, value]) => value),
+    );
+    return this.call("POST", `/api/conversations/${encodeURIComponent(id)}/messages`, body);
+  }
+
+  async mute(id, muted) {
+    const path = `/api/conversations/${encodeURIComponent(id)}/muted`;
+    return (await this.call("POST", path, { muted })).conversation;
+  }
+
+  /** Any other route of this server: what the modules ask for. */
+  call(method, path, body = {}) {
+    if (method === "GET") return this.#read(path);
+    return this.#request(path, {
+      method,
       headers: { "Content-Type": "application/json", "X-CSRFToken": this.#csrfToken },
       body: JSON.stringify(body),
       signal: AbortSignal.timeout(WRITE_TIMEOUT_MS),

@@ -1,14 +1,18 @@
 /** Wires the screen: state, network, views and the realtime stream. Nothing is decided here. */
 
 import { startRealtime } from "../realtime_events.js";
-import { Address } from "./address.js";
+import { startUnread } from "../unread_state.js";
+import { AlertSettings } from "./alert_settings.js";
 import { Api } from "./api.js";
-import { createAvatar, updateAvatar } from "./avatar.js";
+import { avatarPicture, createAvatar, updateAvatar } from "./avatar.js";
 import { Composer } from "./composer.js";
 import { ConnectionBanner } from "./connection_banner.js";
+import { ConversationMenu } from "./conversation_menu.js";
 import { setAttribute, setHidden, setText } from "./dom.js";
 import { Drafts, tabStorage } from "./drafts.js";
 import { displayName, previewText, windowState } from "./format.js";
+import { ListFilters } from "./list_filters.js";
+import { DigestLine, NotificationBanner } from "./list_notices.js";
 import { ListView } from "./list_view.js";
 import { Loader } from "./loader.js";
 import { logOutTogether } from "./logout.js";
@@ -17,6 +21,7 @@ import { ChatStore } from "./store.js";
 import { ThreadHeader } from "./thread_header.js";
 import { threadDays } from "./thread_items.js";
 import { ThreadView } from "./thread_view.js";
+import { Toast } from "./toast.js";
 
 /** Labels such as "Ontem" and the 24-hour window change with time alone. */
 const CLOCK_MS = 20_000;
@@ -33,7 +38,8 @@ const liveRegion = document.querySelector(".live-region");
 const storage = tabStorage();
 /** Focusing the field would pull up a phone's keyboard over half of what was to be read. */
 const touch = matchMedia("(pointer: coarse)");
-const address = new Address((id) => (id === null ? showList() : open(id)));
+/** What the server rendered for unread_state.js: its settings, and what was unread then. */
+const given = JSON.parse(document.querySelector("#unread-state")?.textContent ?? "{}");
 
 let shownId = null; // the conversation on screen, to notice when the store moved on to another
 let emptyNotice = null; // why the conversation asked for is not shown
@@ -43,7 +49,12 @@ const goToLogin = () => {
   location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
 };
 
-const store = new ChatStore({ onChange: schedule });
+const store = new ChatStore({
+  onChange: schedule,
+  onConversation: (conversation) => unread.learn(conversation),
+  onMerge: (loser, winner) => unread.merged(loser, winner),
+  onRemove: forgetConversation,
+});
 const api = new Api({
   csrfToken: document.querySelector('meta[name="csrf-token"]').content,
   onLogin: goToLogin,
@@ -54,19 +65,64 @@ const loader = new Loader({
   noteVersion: (id, version) => realtime.noteVersion(id, version),
   onChange: schedule,
 });
+const unread = startUnread({
+  userId,
+  title: "Atendimento",
+  settings: given.settings,
+  initial: given.initial,
+  thread: pane.querySelector(".thread-scroll"),
+  pane,
+  request: (method, path, body) => api.call(method, path, body),
+  resolve: (id) => store.resolve(id),
+  onChange: schedule,
+  onSelect: show,
+  onDigest: (text) => digestLine.show(text),
+  preview: previewOf,
+  loadOlder: (id) => loader.loadOlder(id),
+  placeOf: () => threadView.place(),
+  refreshConversation: (id) => loader.refreshConversation(id),
+});
 const drafts = new Drafts(storage, userId);
 const sender = new Sender({ store, api, storage, userId, userName });
 
 const banner = new ConnectionBanner(document.querySelector(".connection-banner"), {
   onReconnect: () => realtime.reconnect(),
 });
-const listView = new ListView(document.querySelector(".list-pane"), {
-  onSelect: (id) => open(id, { focus: true }),
-  onNeedMore: () => loader.loadMoreOfList(),
-  onRetry: () => loader.loadList(),
+const notificationBanner = new NotificationBanner(document.querySelector(".notification-banner"), {
+  onAccept: () => unread.askPermission(),
+  onDismiss: () => unread.dismissAsk(),
 });
-const header = new ThreadHeader(pane, { onBack: closeConversation });
+const digestLine = new DigestLine(document.querySelector(".digest-line"));
+const toast = new Toast(document.querySelector(".toast"));
+const alertSettings = new AlertSettings(document.querySelector("#user-menu"), unread);
+const conversationMenu = new ConversationMenu({ unread, store, loader, api, toast });
+const filters = new ListFilters(document.querySelector(".list-filters"), [
+  {
+    id: "all",
+    label: "Tudo",
+    empty: "Nenhuma conversa ainda. Quando um cliente escrever, ela aparece aqui.",
+    matches: () => true,
+  },
+  {
+    id: "unread",
+    label: "Não lidas",
+    empty: "Nenhuma conversa não lida",
+    matches: ({ id }) => unread.isUnread(id),
+    server: "unread",
+  },
+], { onChange: chooseFilter });
+const listView = new ListView(document.querySelector(".list-pane"), {
+  onSelect: (id) => unread.select(id),
+  onMenu: (id, where) => conversationMenu.open(id, where),
+  onNeedMore: loadMoreRows,
+  onRetry: loadMoreRows,
+});
+const header = new ThreadHeader(pane, {
+  onBack: closeConversation,
+  onMenu: (where) => conversationMenu.open(store.selectedId, where),
+});
 const threadView = new ThreadView(pane, {
+  nearBottom: given.settings?.near_bottom_px ?? 120,
   onNeedOlder: () => loader.loadOlder(store.selectedId),
   onRetryLoad: () => loader.retryFailed(store.selectedId),
   onAction: actOnMessage,
@@ -82,11 +138,15 @@ const realtime = startRealtime({
   userId,
   cursor,
   onEvent: receive,
-  onReset: () => loader.refreshAll(),
+  onReset: () => {
+    unread.check();
+    return loader.refreshAll();
+  },
   onHole: (id) => loader.refreshConversation(id),
   fetchVersions: () => api.versions(),
   onState: (state) => {
     banner.show(state);
+    unread.connection(state);
     if (state === "connected") loader.retryFailed(store.selectedId);
   },
   onLogin: goToLogin,
@@ -94,6 +154,7 @@ const realtime = startRealtime({
 
 function receive(event) {
   store.apply(event);
+  unread.onEvent(event);
   const message = event.data?.message;
   const isNew = event.type === "message.created" && message?.direction === "in" && !event.catchUp;
   if (isNew && store.resolve(event.conversation_id) === store.selectedId) {
@@ -101,27 +162,56 @@ function receive(event) {
   }
 }
 
-/** Opens a conversation; one that is not in the list yet is fetched. */
-async function open(id, { focus = false } = {}) {
+/** What a notification says of a message. */
+function previewOf({ conversation_id: id, data: { message, conversation } }) {
+  const about = store.conversation(id) ?? conversation;
+  return { title: displayName(about), body: previewText(message), icon: avatarPicture(about) };
+}
+
+/** Shows the conversation that was selected; one that is not in the list yet is fetched. */
+async function show(id, how) {
+  if (id === null) return showList();
   emptyNotice = null;
-  store.select(store.resolve(id));
+  store.select(id);
   render();
-  if (focus && !touch.matches) composer.focus();
+  if (how === "click" && !touch.matches) composer.focus();
   if (store.conversation(id)) return;
   try {
     await loader.loadConversation(id);
   } catch (error) {
     if (store.selectedId !== id) return;
-    emptyNotice = error.status === 404
-      ? "Esta conversa não existe, ou não existe mais."
-      : "Não foi possível abrir a conversa. Verifique a conexão e tente de novo.";
-    store.select(null);
+    if (error.status === 404) forgetConversation(id);
+    else {
+      emptyNotice = "Não foi possível abrir a conversa. Verifique a conexão e tente de novo.";
+      store.select(null); // the address keeps it: to load the page again is to try again
+    }
     schedule();
   }
 }
 
+/** There is no such conversation, or not any more. */
+function forgetConversation(id) {
+  unread.removed(id);
+  if (store.selectedId !== id) return;
+  emptyNotice = "Esta conversa não existe, ou não existe mais.";
+  store.select(null);
+}
+
+function chooseFilter() {
+  const { server } = filters.active;
+  if (server) loader.loadFiltered(server, { anew: true });
+  schedule();
+}
+
+function loadMoreRows() {
+  const { server } = filters.active;
+  if (server) loader.loadFiltered(server);
+  else if (loader.listState === "error") loader.loadList();
+  else loader.loadMoreOfList();
+}
+
 function closeConversation() {
-  if (!address.leave()) showList();
+  unread.select(null);
 }
 
 function showList() {
@@ -133,7 +223,7 @@ function showList() {
 }
 
 function send(text) {
-  sender.send(store.selectedId, text);
+  sender.send(store.selectedId, text, { readUpTo: unread.answered() });
   render();
   threadView.jumpToEnd();
 }
@@ -184,14 +274,22 @@ function render() {
   followSelection();
   const now = new Date();
   const id = store.selectedId;
+  const { server = null, empty } = filters.active;
+  const rows = filters.apply(server ? store.rows({ floor: null }) : store.rows(), id);
   listView.render({
-    rows: store.rows().map((row) => ({ ...row, draft: drafts.get(row.conversation.id) })),
+    rows: rows.map((row) => ({
+      ...row,
+      draft: drafts.get(row.conversation.id),
+      unread: unread.badge(row.conversation.id),
+    })),
     selectedId: id,
-    state: loader.listState,
-    loaded: loader.listLoaded,
-    hasMore: loader.listNext !== null,
+    ...loader.listOf(server),
+    empty,
     now,
   });
+  unread.show(); // the number in the title changes together with the badges
+  notificationBanner.render(unread.asks);
+  alertSettings.render();
   const conversation = id === null ? null : store.conversation(id);
   setAttribute(app, "data-open", id !== null);
   setAttribute(app, "data-notice", emptyNotice !== null);
@@ -206,14 +304,22 @@ function renderConversation(conversation, now) {
   const thread = store.thread(id);
   header.render(conversation);
   composer.render({ conversationId: id, draft: drafts.get(id), window: windowState(conversation, now) });
+  const loadState = loader.threadState(id);
+  const hasOlder = thread.next !== null;
+  const { divider, place } = unread.layout(id, thread.messages, {
+    newest: thread.loaded,
+    hasOlder: hasOlder && loadState !== "older-error",
+  });
   threadView.render({
     conversationId: id,
     customerName: displayName(conversation),
-    days: threadDays(thread.messages, { now, userName }),
-    loadState: loader.threadState(id),
-    hasOlder: thread.next !== null,
+    days: threadDays(thread.messages, { now, userName, divider }),
+    loadState,
+    hasOlder,
     loaded: thread.loaded,
+    place,
   });
+  unread.rendered();
 }
 
 function renderEmpty(id) {
@@ -223,13 +329,12 @@ function renderEmpty(id) {
   setText(emptyPane.querySelector(".empty-text"), text);
 }
 
-/** The selection can change by a click, by `?c=`, or because two conversations became one. */
+/** The selection can change by the person, or because two conversations became one. */
 function followSelection() {
   const id = store.selectedId;
   if (id !== shownId) {
     const merged = shownId !== null && id !== null && store.resolve(shownId) === id;
     if (merged) drafts.move(shownId, id);
-    address.follow(shownId, id);
     shownId = id;
   }
   if (id !== null && store.conversation(id) && needsReading(id)) loader.openThread(id);
@@ -241,6 +346,11 @@ function needsReading(id) {
 }
 
 document.addEventListener("keydown", (event) => {
+  const { ctrlKey, altKey, shiftKey, code } = event;
+  if (ctrlKey && altKey && shiftKey && code === "KeyU" && store.selectedId !== null) {
+    event.preventDefault();
+    conversationMenu.markUnread(store.selectedId);
+  }
   if (event.key !== "Escape" || event.isComposing || event.defaultPrevented) return;
   if (store.selectedId === null || document.querySelector(":popover-open")) return;
   closeConversation();
@@ -252,9 +362,11 @@ const userAvatar = createAvatar("small");
 updateAvatar(userAvatar, { id: userId, name: userName });
 document.querySelector(".rail-user").append(userAvatar);
 
-logOutTogether(document.querySelector("#user-menu form"), goToLogin);
+logOutTogether(document.querySelector("#user-menu form"), {
+  onLeave: () => unread.forget(),
+  onLoggedOut: goToLogin,
+});
 
 loader.loadList();
-const wanted = address.selected;
-if (wanted) open(wanted);
-else render();
+unread.restore();
+render();

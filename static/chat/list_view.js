@@ -4,9 +4,12 @@ import { createAvatar, updateAvatar } from "./avatar.js";
 import { ICONS, el, icon, reconcile, setAttribute, setHidden, setText } from "./dom.js";
 import { displayName, listTime } from "./format.js";
 import { plainText } from "./rich_text.js";
+import { createBadge } from "./unread_marks.js";
 
 /** The next page is fetched when this little is left below the view. */
 const NEAR_END_PX = 600;
+/** A finger held this long on a row asks for its menu (Safari on iOS has no contextmenu event). */
+const LONG_PRESS_MS = 500;
 
 export class ListView {
   #list;
@@ -15,37 +18,42 @@ export class ListView {
   #rows = new Map(); // conversation id -> {node, button, ...parts}
   #callbacks;
 
-  /** `root`: the list column. Callbacks: onSelect(id), onNeedMore(), onRetry(). */
+  /** `root`: the list column. Callbacks: onSelect(id), onMenu(id, {at, from}), onNeedMore(),
+   * onRetry(). */
   constructor(root, callbacks) {
     this.#callbacks = callbacks;
     this.#scroller = root.querySelector(".list-scroll");
     this.#list = root.querySelector(".conversation-list");
     this.#notice = root.querySelector(".list-notice");
     this.#scroller.addEventListener("scroll", () => this.#askForMore(), { passive: true });
-    this.#list.addEventListener("click", (event) => {
-      const row = event.target.closest("[data-conversation-id]");
-      if (row) callbacks.onSelect(row.dataset.conversationId);
+    this.#list.addEventListener("click", (event) => this.#clicked(event));
+    this.#list.addEventListener("contextmenu", (event) => this.#openMenu(event));
+    this.#list.addEventListener("keydown", (event) => {
+      if (event.key === "ContextMenu") this.#openMenu(event);
+      else this.#moveFocus(event);
     });
-    this.#list.addEventListener("keydown", (event) => this.#moveFocus(event));
+    this.#watchLongPress();
     this.#notice.querySelector("button").addEventListener("click", () => callbacks.onRetry());
   }
 
   /**
-   * rows: [{conversation, last, draft}]; state: "idle" | "loading" | "error"; loaded: the first
-   * page is here; hasMore: there are further pages.
+   * rows: [{conversation, last, draft, unread: {count, marked}}]; state: "idle" | "loading" |
+   * "error"; loaded: the first page is here; hasMore: there are further pages; empty: what to say
+   * when there is no row.
    */
-  render({ rows, selectedId, state, loaded, hasMore, now }) {
+  render({ rows, selectedId, state, loaded, hasMore, empty, now }) {
     const current = new Set();
-    const nodes = rows.map(({ conversation, last, draft }) => {
-      current.add(conversation.id);
-      const row = this.#rows.get(conversation.id) ?? this.#createRow(conversation.id);
-      updateRow(row, { conversation, last, draft, now, selected: conversation.id === selectedId });
+    const nodes = rows.map((each) => {
+      const { id } = each.conversation;
+      current.add(id);
+      const row = this.#rows.get(id) ?? this.#createRow(id);
+      updateRow(row, { ...each, now, selected: id === selectedId });
       return row.node;
     });
     for (const id of this.#rows.keys()) if (!current.has(id)) this.#rows.delete(id);
     reconcile(this.#list, nodes);
     this.#setTabStop(nodes, selectedId);
-    this.#renderNotice({ empty: rows.length === 0, state, loaded });
+    this.#renderNotice({ text: empty, none: rows.length === 0, state, loaded });
     this.hasMore = hasMore && state === "idle";
     this.#askForMore();
   }
@@ -67,25 +75,72 @@ export class ListView {
     parts.name.dir = "auto";
     parts.text.dir = "auto";
     parts.preview = el("span", "row-preview", parts.alert, parts.draftMark, parts.text);
+    const muted = icon(ICONS.muted, "icon row-muted");
+    const badge = createBadge();
     const top = el("span", "row-line", parts.name, parts.time);
-    const bottom = el("span", "row-line", parts.preview, el("span", "row-marks"));
+    const marks = el("span", "row-marks", muted, badge.node);
+    const bottom = el("span", "row-line", parts.preview, marks);
     const button = el("button", "row", parts.avatar, el("span", "row-body", top, bottom));
     button.type = "button";
-    const node = el("li", "row-item", button);
+    const menu = el("button", "row-menu", icon(ICONS.chevron));
+    menu.type = "button";
+    menu.tabIndex = -1; // the keyboard has the menu key for this
+    menu.setAttribute("aria-haspopup", "menu");
+    const node = el("li", "row-item", button, menu);
     node.dataset.conversationId = id;
-    const row = { node, button, ...parts };
+    const row = { node, button, menu, muted, badge, ...parts };
     this.#rows.set(id, row);
     return row;
   }
 
-  #renderNotice({ empty, state, loaded }) {
+  #renderNotice({ text: empty, none, state, loaded }) {
     const failed = state === "error";
     const [text, button] = [this.#notice.querySelector("p"), this.#notice.querySelector("button")];
     if (failed) setText(text, "Não foi possível carregar as conversas.");
     else if (!loaded || state === "loading") setText(text, "Carregando conversas…");
-    else setText(text, "Nenhuma conversa ainda. Quando um cliente escrever, ela aparece aqui.");
+    else setText(text, empty);
     setHidden(button, !failed);
-    setHidden(this.#notice, !empty && !failed && !(state === "loading" && !loaded));
+    setHidden(this.#notice, !none && !failed && !(state === "loading" && !loaded));
+  }
+
+  #clicked(event) {
+    const row = event.target.closest("[data-conversation-id]");
+    if (!row) return;
+    if (event.target.closest(".row-menu")) this.#openMenu(event);
+    else this.#callbacks.onSelect(row.dataset.conversationId);
+  }
+
+  #openMenu(event) {
+    const row = event.target.closest("[data-conversation-id]");
+    if (!row) return;
+    event.preventDefault();
+    // From the keyboard there is no point: below the row's name then.
+    const box = row.getBoundingClientRect();
+    const at = event.clientX ? { x: event.clientX, y: event.clientY } : { x: box.left + 74, y: box.top + 40 };
+    this.#callbacks.onMenu(row.dataset.conversationId, { at, from: row.firstChild });
+  }
+
+  #watchLongPress() {
+    let timer = null;
+    let pressed = false;
+    const stop = () => clearTimeout(timer);
+    this.#list.addEventListener("pointerdown", (event) => {
+      pressed = false;
+      stop();
+      if (event.pointerType !== "touch") return;
+      timer = setTimeout(() => {
+        pressed = true;
+        this.#openMenu(event);
+      }, LONG_PRESS_MS);
+    });
+    for (const type of ["pointerup", "pointercancel", "pointermove", "contextmenu"]) {
+      this.#list.addEventListener(type, stop);
+    }
+    // The click at the end of a long press is no click on the row.
+    this.#list.addEventListener("click", (event) => {
+      if (pressed) event.stopImmediatePropagation();
+      pressed = false;
+    }, { capture: true });
   }
 
   /** One row is in the tab order; the arrow keys move between rows. */
@@ -119,7 +174,7 @@ export class ListView {
   }
 }
 
-function updateRow(row, { conversation, last, draft, now, selected }) {
+function updateRow(row, { conversation, last, draft, unread, now, selected }) {
   const name = displayName(conversation);
   updateAvatar(row.avatar, { id: conversation.id, name: conversation.name });
   setText(row.name, name);
@@ -132,6 +187,12 @@ function updateRow(row, { conversation, last, draft, now, selected }) {
   const problem = !showDraft && (last?.status === "failed" || ["unsent", "refused"].includes(last?.delivery));
   row.alert.classList.toggle("shown", problem);
   setAttribute(row.text, "aria-label", problem ? `Não enviada: ${last.text}` : null);
+  const silent = Boolean(conversation.muted || conversation.archived);
+  row.badge.update(unread, silent);
+  row.muted.classList.toggle("shown", Boolean(conversation.muted));
+  setAttribute(row.menu, "aria-label", `Opções da conversa com ${name}`);
+  row.node.classList.toggle("unread", unread.count > 0 || unread.marked);
+  row.node.classList.toggle("silent", silent);
   row.node.classList.toggle("selected", selected);
   setAttribute(row.button, "aria-current", selected ? "true" : null);
 }

@@ -12,6 +12,7 @@ export class Loader {
   #api;
   #noteVersion;
   #onChange;
+  #filtered = new Map(); // filter -> {state, next, loaded}
   #threadStates = new Map(); // conversation id -> "loading" | "older" | "error" | "older-error"
 
   /** `noteVersion(id, version)`: this page holds everything of that conversation up to there. */
@@ -65,6 +66,32 @@ export class Loader {
     }
   }
 
+  /** Where a list stands: {state, loaded, hasMore}. `filter`: null is the whole list. */
+  listOf(filter) {
+    if (filter === null) {
+      return { state: this.listState, loaded: this.listLoaded, hasMore: this.listNext !== null };
+    }
+    const { state, next, loaded } = this.#filtered.get(filter) ?? { state: "idle", next: null, loaded: false };
+    return { state, loaded, hasMore: next !== null };
+  }
+
+  /** What belongs to a filter and may lie beyond the rows here: its first page, then the next one. */
+  async loadFiltered(filter, { anew = false } = {}) {
+    const known = this.#filtered.get(filter);
+    if (known?.state === "loading" || (known?.loaded && !anew && known.next === null)) return;
+    const pager = { state: "loading", next: anew ? null : (known?.next ?? null), loaded: known?.loaded ?? false };
+    this.#filtered.set(filter, pager);
+    this.#onChange();
+    try {
+      const page = await this.#api.conversations(pager.next, filter);
+      this.#takeConversations(page.conversations);
+      Object.assign(pager, { state: "idle", next: page.next, loaded: true });
+    } catch (error) {
+      this.#fail(error, () => { pager.state = "error"; });
+    }
+    this.#onChange();
+  }
+
   /** One conversation by its id; follows a merge. Throws ApiError (404: there is none). */
   async loadConversation(id) {
     const conversation = await this.#api.conversation(id);
@@ -102,6 +129,7 @@ export class Loader {
   async retryFailed(id) {
     const failed = id && this.threadState(id);
     const list = this.listState === "error" ? this.loadList() : null;
+    for (const [filter, { state }] of this.#filtered) if (state === "error") this.loadFiltered(filter);
     if (failed === "error" || failed === "older-error") {
       this.#setThreadState(id, "idle");
       await (failed === "older-error" ? this.loadOlder(id) : this.openThread(id));
@@ -109,7 +137,8 @@ export class Loader {
     await list;
   }
 
-  /** The stream lost something of this conversation: read it again. */
+  /** The stream lost something of this conversation: read it again. Resolves to it, to null when
+   * it is gone, to undefined when the server did not answer. */
   async refreshConversation(id) {
     try {
       const conversation = await this.loadConversation(id);
@@ -117,10 +146,12 @@ export class Loader {
       if (thread) thread.stale = true;
       if (thread && conversation.id === this.#store.selectedId) await this.openThread(conversation.id);
       else this.#noteVersion(conversation.id, conversation.version);
+      return conversation;
     } catch (error) {
       this.#fail(error, () => {
         if (error.status === 404) this.#store.removeConversation(id);
       });
+      return error.status === 404 ? null : undefined;
     }
   }
 
@@ -134,6 +165,7 @@ export class Loader {
       if (thread) thread.stale = true;
     }
     const selected = this.#store.selectedId;
+    for (const [filter, { loaded }] of this.#filtered) if (loaded) this.loadFiltered(filter, { anew: true });
     await Promise.all([this.loadList(), selected && this.refreshConversation(selected)]);
     if (this.listState === "error" || (selected && this.threadState(selected) === "error")) {
       throw new Error("the screen could not be read again");

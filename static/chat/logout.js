@@ -5,12 +5,16 @@
 
 const CHANNEL = "chat.logout";
 
-/** `onLoggedOut()`: another tab has logged out. */
-export function logOutTogether(form, onLoggedOut) {
+/** `onLeave()`: the person logs out, here or in another tab; `onLoggedOut()`: another tab has. */
+export function logOutTogether(form, { onLeave, onLoggedOut }) {
   const channel = window.BroadcastChannel ? new BroadcastChannel(CHANNEL) : null;
-  channel?.addEventListener("message", () => onLoggedOut());
+  channel?.addEventListener("message", () => {
+    onLeave();
+    onLoggedOut();
+  });
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
+    onLeave();
     try {
       const response = await fetch(form.action, { method: "POST", body: new FormData(form) });
       if (!response.ok) throw new Error(`logout: ${response.status}`);

@@ -34,7 +34,8 @@ export class Sender {
     this.#restore();
   }
 
-  send(conversationId, text, now = new Date()) {
+  /** `readUpTo`: the message that had arrived last, on this screen, when this was written. */
+  send(conversationId, text, { readUpTo = null, now = new Date() } = {}) {
     const id = randomId();
     this.#store.putLocal(conversationId, {
       id,
@@ -48,6 +49,7 @@ export class Sender {
       position: this.#store.nextLocalPosition(now),
       status: "sending",
       delivery: "pending",
+      read_up_to: readUpTo,
     });
     this.#drain(conversationId);
   }

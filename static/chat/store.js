@@ -19,10 +19,20 @@ export class ChatStore {
   #mergedInto = new Map(); // id that no longer exists -> id that took it over
   #waitingStatuses = new Map(); // message key -> status change
   #onChange;
+  #onConversation;
+  #onMerge;
+  #onRemove;
   #localSequence = 0;
 
-  constructor({ onChange = () => {} } = {}) {
+  /** `onConversation(conversation)`: some answer or event brought it, new or not; `onMerge(loser,
+   * winner)` and `onRemove(id)`: one is no more. */
+  constructor({
+    onChange = () => {}, onConversation = () => {}, onMerge = () => {}, onRemove = () => {},
+  } = {}) {
     this.#onChange = onChange;
+    this.#onConversation = onConversation;
+    this.#onMerge = onMerge;
+    this.#onRemove = onRemove;
   }
 
   /** The id that stands for this one today, following merges. */
@@ -64,6 +74,7 @@ export class ChatStore {
   /** Keeps the conversation unless a newer one is known. */
   putConversation(conversation) {
     if (!conversation || this.#mergedInto.has(conversation.id)) return;
+    this.#onConversation(conversation);
     const known = this.#conversations.get(conversation.id);
     if (known && !supersedes(conversation, known)) return;
     this.#conversations.set(conversation.id, conversation);
@@ -71,7 +82,9 @@ export class ChatStore {
   }
 
   removeConversation(id) {
-    if (this.#conversations.delete(id)) this.#onChange();
+    if (!this.#conversations.delete(id)) return;
+    this.#onRemove(id);
+    this.#onChange();
   }
 
   /** Messages of a fetched page. `version`: the conversation's, known before the request began. */
@@ -150,6 +163,7 @@ export class ChatStore {
       thread.stale = true; // the two histories interleave: fetch what is between
     }
     if (this.selectedId === loser) this.selectedId = this.resolve(winner);
+    this.#onMerge(loser, this.resolve(winner));
     this.#onChange();
   }
 
@@ -184,13 +198,14 @@ export class ChatStore {
     return [...this.#threads].flatMap(([id, thread]) => thread.locals.map((message) => [id, message]));
   }
 
-  /** The list, newest first: {conversation, last} with what stands as its last message. */
-  rows() {
+  /** The list, newest first: {conversation, last} with what stands as its last message. `floor`:
+   * rows further down are left out, because between them and the others some are not here yet. */
+  rows({ floor = this.listFloor } = {}) {
     const rows = [];
     for (const conversation of this.#conversations.values()) {
       const last = this.#lastOf(conversation);
       if (!last && conversation.id !== this.selectedId) continue;
-      const belowFloor = this.listFloor !== null && (last?.position ?? "") < this.listFloor;
+      const belowFloor = floor !== null && (last?.position ?? "") < floor;
       if (belowFloor && conversation.id !== this.selectedId) continue;
       rows.push({ conversation, last });
     }

@@ -9,11 +9,17 @@ export class ThreadHeader {
   #detail;
   #avatar = createAvatar("small");
 
-  constructor(root, { onBack }) {
+  /** Callbacks: onBack(), onMenu({at, from}). */
+  constructor(root, { onBack, onMenu }) {
     this.#name = root.querySelector(".header-name");
     this.#detail = root.querySelector(".header-detail");
     root.querySelector(".header-avatar").append(this.#avatar);
     root.querySelector(".back-button").addEventListener("click", () => onBack());
+    const menu = root.querySelector(".thread-menu");
+    menu.addEventListener("click", () => {
+      const { right, bottom } = menu.getBoundingClientRect();
+      onMenu({ at: { x: right - 240, y: bottom + 4 }, from: menu });
+    });
   }
 
   render(conversation) {

@@ -19,9 +19,10 @@ export function authorMark(message, userName) {
 /**
  * Days of the thread, oldest first: {key, label, items: [{key, message, startsRun, author}]}.
  * `startsRun` is true for the first bubble of a run by one writer (it gets the tail), `author` is
- * the name to show above it, or null.
+ * the name to show above it, or null. Before the message that `divider` names ({messageId, count})
+ * stands an item {key, divider: count}.
  */
-export function threadDays(messages, { now, userName }) {
+export function threadDays(messages, { now, userName, divider = null }) {
   const days = [];
   let previous = null;
   for (const message of messages) {
@@ -29,6 +30,10 @@ export function threadDays(messages, { now, userName }) {
     // A message may sort above one sent a little earlier: a day once left is not opened again.
     if (!days.length || day > days.at(-1).key) {
       days.push({ key: day, label: dayLabel(message.sent_at, now), items: [] });
+      previous = null;
+    }
+    if (divider?.messageId === message.id) {
+      days.at(-1).items.push({ key: "divider", divider: divider.count });
       previous = null;
     }
     const startsRun = writer(message) !== previous;

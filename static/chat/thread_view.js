@@ -2,9 +2,10 @@
 
 import { createBubble } from "./bubble.js";
 import { el, reconcile, setAttribute, setHidden, setText } from "./dom.js";
+import { createDivider } from "./unread_marks.js";
 
-/** This close to the end counts as "at the bottom": new messages then keep scrolling. */
-const NEAR_BOTTOM_PX = 120;
+/** The divider comes to stand this far below the top of the view, under the sticky day. */
+const DIVIDER_TOP_PX = 52;
 /** Earlier messages are fetched when this little is left above the view. */
 const NEAR_TOP_PX = 500;
 const FLASH_MS = 1500;
@@ -15,6 +16,8 @@ export class ThreadView {
   #older;
   #jumpButton;
   #callbacks;
+  #nearBottom;
+  #divider = createDivider();
   #bubbles = new Map(); // message key -> bubble
   #days = new Map(); // day key -> {node, chip, list}
   #conversationId = null;
@@ -23,9 +26,11 @@ export class ThreadView {
   #pinned = true; // the view follows the end of the thread
   #canLoadOlder = false;
 
-  /** Callbacks: onNeedOlder(), onRetryLoad(), onAction(action, messageId), onJump(messageId). */
-  constructor(root, callbacks) {
+  /** Callbacks: onNeedOlder(), onRetryLoad(), onAction(action, messageId), onJump(messageId).
+   * `nearBottom`: this close to the end (px) counts as at the end: new messages then keep scrolling. */
+  constructor(root, { nearBottom, ...callbacks }) {
     this.#callbacks = callbacks;
+    this.#nearBottom = nearBottom;
     this.#scroller = root.querySelector(".thread-scroll");
     this.#content = root.querySelector(".thread-content");
     this.#older = root.querySelector(".thread-older");
@@ -42,15 +47,17 @@ export class ThreadView {
 
   /**
    * days: see thread_items.js; loadState: "idle" | "loading" | "older" | "error" | "older-error";
-   * hasOlder: there are earlier messages on the server; loaded: the newest page is here.
+   * hasOlder: there are earlier messages on the server; loaded: the newest page is here; place:
+   * where to scroll to, when that is new (see `layout` in unread_state.js).
    */
-  render({ conversationId, customerName, days, loadState, hasOlder, loaded }) {
+  render({ conversationId, customerName, days, loadState, hasOlder, loaded, place }) {
     if (conversationId !== this.#conversationId) this.#open(conversationId);
     const anchor = this.#pinned ? null : this.#anchor();
     this.#renderDays(days, customerName);
     this.#renderLoadState(loadState, loaded);
     this.#canLoadOlder = loaded && hasOlder && loadState === "idle";
-    if (this.#pinned) this.#scrollToEnd();
+    if (place) this.#goTo(place, days);
+    else if (this.#pinned) this.#scrollToEnd();
     else if (anchor) this.#restore(anchor);
     this.#renderJump(days);
     this.#askForOlder();
@@ -64,8 +71,13 @@ export class ThreadView {
     this.#updateJump(0);
   }
 
-  has(messageId) {
-    return this.#find(messageId) !== null;
+  /** The topmost message in view and how far below the view's top it begins: [id, px], or null. */
+  place() {
+    const top = this.#scroller.getBoundingClientRect().top;
+    const nodes = [...this.#bubbles.values()].map((bubble) => bubble.node);
+    const first = nodes.find((node) => node.getBoundingClientRect().bottom > top);
+    if (!first) return null;
+    return [first.dataset.messageId, Math.round(first.getBoundingClientRect().top - top)];
   }
 
   /** Scrolls to a message and flashes it. */
@@ -86,6 +98,21 @@ export class ThreadView {
     this.#days.clear();
     this.#content.replaceChildren();
     this.#pinned = true;
+    this.#newestSeen = "";
+  }
+
+  /** Scrolls to where an opened conversation is to stand. */
+  #goTo(place, days) {
+    const node = place.divider ? this.#divider.node : place.messageId && this.#find(place.messageId);
+    this.#pinned = !node;
+    if (node) {
+      const wanted = place.divider ? DIVIDER_TOP_PX : place.offset;
+      const top = this.#scroller.getBoundingClientRect().top + wanted;
+      this.#scroller.scrollTop += node.getBoundingClientRect().top - top;
+      this.#pinned = this.#isNearEnd(); // the whole of it fits
+      this.#newestSeen = lastBeforeDivider(days);
+    }
+    if (this.#pinned) this.#scrollToEnd();
   }
 
   #renderDays(days, customerName) {
@@ -94,6 +121,7 @@ export class ThreadView {
       const section = this.#days.get(day.key) ?? this.#createDay(day.key);
       setText(section.chip, day.label);
       reconcile(section.list, day.items.map((item) => {
+        if (item.divider) return this.#divider.update(item.divider);
         keys.add(item.key);
         const bubble = this.#bubbles.get(item.key) ?? createBubble();
         this.#bubbles.set(item.key, bubble);
@@ -128,7 +156,7 @@ export class ThreadView {
   }
 
   #renderJump(days) {
-    const items = days.flatMap((day) => day.items);
+    const items = days.flatMap((day) => day.items).filter((item) => item.message);
     this.#newest = items.at(-1)?.message.position ?? "";
     if (this.#pinned) this.#newestSeen = this.#newest;
     const isNew = ({ message }) => message.direction === "in" && message.position > this.#newestSeen;
@@ -168,9 +196,13 @@ export class ThreadView {
     if (Math.abs(this.#scroller.scrollTop - end) >= 1) this.#scroller.scrollTop = end;
   }
 
-  #scrolled() {
+  #isNearEnd() {
     const { scrollTop, scrollHeight, clientHeight } = this.#scroller;
-    const pinned = scrollHeight - clientHeight - scrollTop < NEAR_BOTTOM_PX;
+    return scrollHeight - clientHeight - scrollTop < this.#nearBottom;
+  }
+
+  #scrolled() {
+    const pinned = this.#isNearEnd();
     if (pinned !== this.#pinned) {
       this.#pinned = pinned;
       if (pinned) this.#newestSeen = this.#newest;
@@ -196,4 +228,11 @@ export class ThreadView {
   #find(messageId) {
     return this.#content.querySelector(`[data-message-id="${CSS.escape(messageId)}"]`);
   }
+}
+
+/** Position of the last message that is not new: before the divider, or the newest without one. */
+function lastBeforeDivider(days) {
+  const items = days.flatMap((day) => day.items);
+  const divider = items.findIndex((item) => item.divider);
+  return items[divider < 0 ? items.length - 1 : divider - 1]?.message.position ?? "";
 }

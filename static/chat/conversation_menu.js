@@ -1,0 +1,73 @@
+/** What can be done with a conversation from the list or from its header: mark, read, silence. */
+
+import { displayName } from "./format.js";
+import { openMenu } from "./menu.js";
+import { lastArrived } from "../unread_state.js";
+
+const FAILED = "Não foi possível. Verifique a conexão e tente de novo.";
+
+export class ConversationMenu {
+  #unread;
+  #store;
+  #loader;
+  #api;
+  #toast;
+
+  constructor({ unread, store, loader, api, toast }) {
+    this.#unread = unread;
+    this.#store = store;
+    this.#loader = loader;
+    this.#api = api;
+    this.#toast = toast;
+  }
+
+  /** `at`: a point of the window; `from`: what was clicked, or has the keyboard focus. */
+  open(id, { at, from }) {
+    const conversation = this.#store.conversation(id);
+    if (!conversation) return;
+    const { muted } = conversation;
+    const reading = this.#unread.isUnread(conversation.id)
+      ? { label: "Marcar como lida", run: () => this.markRead(conversation.id) }
+      : { label: "Marcar como não lida", run: () => this.markUnread(conversation.id) };
+    const silence = {
+      label: muted ? "Reativar notificações" : "Silenciar notificações",
+      run: () => this.#mute(conversation.id, !muted),
+    };
+    openMenu({ label: `Opções de ${displayName(conversation)}`, items: [reading, silence], at, from });
+  }
+
+  markUnread(id) {
+    return this.#try(async () => {
+      await this.#unread.markUnread(id);
+      const undo = { label: "Desfazer", run: () => this.markRead(id) };
+      this.#toast.show("Conversa marcada como não lida", undo);
+    });
+  }
+
+  /** Up to the message that arrived last: of the thread, which is fetched where it is not open. */
+  markRead(id) {
+    return this.#try(async () => {
+      await this.#loader.openThread(id);
+      const last = lastArrived(this.#store.thread(id).messages);
+      if (!last) throw Object.assign(new Error("nothing to read up to"), { name: "ApiError" });
+      await this.#unread.markRead(id, last.id);
+    });
+  }
+
+  #mute(id, muted) {
+    return this.#try(async () => {
+      this.#store.putConversation(await this.#api.mute(id, muted));
+      const undo = { label: "Desfazer", run: () => this.#mute(id, !muted) };
+      this.#toast.show(muted ? "Notificações silenciadas" : "Notificações reativadas", undo);
+    });
+  }
+
+  async #try(run) {
+    try {
+      await run();
+    } catch (error) {
+      if (error.name !== "ApiError") throw error;
+      this.#toast.show(FAILED);
+    }
+  }
+}

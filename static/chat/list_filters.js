@@ -1,0 +1,54 @@
+/**
+ * The chips above the list, and which rows each lets through. A filter is {id, label, empty,
+ * matches(conversation)}; `server` names it where the server can list what belongs to it.
+ */
+
+import { el, setAttribute } from "./dom.js";
+
+export class ListFilters {
+  #filters;
+  #chips;
+  #active;
+  #stays = null; // the open conversation was listed: it stays until one leaves it
+
+  /** The first filter is on at the start. `onChange()`: another one was chosen. */
+  constructor(root, filters, { onChange }) {
+    this.#filters = filters;
+    this.#active = filters[0];
+    this.#chips = filters.map((filter) => {
+      const chip = el("button", "filter-chip", filter.label);
+      chip.type = "button";
+      chip.dataset.filter = filter.id;
+      chip.addEventListener("click", () => {
+        if (filter === this.#active) return;
+        this.#active = filter;
+        this.#stays = null;
+        this.#draw();
+        onChange();
+      });
+      return chip;
+    });
+    root.append(...this.#chips);
+    this.#draw();
+  }
+
+  get active() {
+    return this.#active;
+  }
+
+  /** The rows that the chosen filter lets through. */
+  apply(rows, selectedId) {
+    if (selectedId !== this.#stays) this.#stays = null;
+    return rows.filter(({ conversation }) => {
+      const matches = this.#active.matches(conversation);
+      if (matches && conversation.id === selectedId) this.#stays = selectedId;
+      return matches || conversation.id === this.#stays;
+    });
+  }
+
+  #draw() {
+    this.#chips.forEach((chip, n) => {
+      setAttribute(chip, "aria-pressed", this.#filters[n] === this.#active ? "true" : "false");
+    });
+  }
+}
