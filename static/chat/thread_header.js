@@ -18,7 +18,7 @@ export class ThreadHeader {
     const menu = root.querySelector(".thread-menu");
     menu.addEventListener("click", () => {
       const { right, bottom } = menu.getBoundingClientRect();
-      onMenu({ at: { x: right - 240, y: bottom + 4 }, from: menu });
+      onMenu({ at: { x: right - 220, y: bottom + 4 }, from: menu });
     });
   }
 

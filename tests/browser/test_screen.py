@@ -279,6 +279,9 @@ def test_a_long_thread_opens_at_its_end_and_keeps_its_place(
 ) -> None:
     page = ana.page
     write_many(MARIA, "Mensagem", 130)
+    row(page, "Mensagem 130").click(button="right")
+    page.get_by_role("menuitem", name="Marcar como lida").click()
+    expect(page.locator("[data-unread-count]")).to_have_count(0)
     row(page, "Mensagem 130").click()
     bubbles = page.locator("[data-message-id]")
     expect(bubbles.last).to_contain_text("Mensagem 130")
