@@ -623,6 +623,7 @@ class UnreadState {
   #listeners = new AbortController();
   #limitReached = false;
   #connection = "connecting";
+  #checkAnyway = false;
 
   #open = null; // the conversation open in this tab, and all that ends with it:
   #opening = null; // {how, n, kept, pages, known}: where to place it is not decided yet
@@ -711,9 +712,14 @@ class UnreadState {
     this.#changed();
   }
 
-  /** What is known may be old: compare with the server soon. */
-  check() {
-    this.#alarms.set("check", CHECK_SOON, () => this.#check());
+  /** What is known may be old: compare with the server soon. One tab a browser does so, or each
+   * one (`always`), where events were lost that no other tab will bring. */
+  check({ always = false } = {}) {
+    this.#checkAnyway ||= always;
+    this.#alarms.set("check", CHECK_SOON, () => {
+      this.#check(this.#checkAnyway);
+      this.#checkAnyway = false;
+    });
   }
 
   // --- what the views draw ------------------------------------------------------------------------
@@ -1023,8 +1029,8 @@ class UnreadState {
     });
   }
 
-  async #check() {
-    if (!this.#presence.notifies || this.#connection !== "connected") return;
+  async #check(always = false) {
+    if (this.#connection !== "connected" || !(always || this.#presence.notifies)) return;
     const suspects = await this.#compare();
     if (!suspects.length) return;
     const before = new Map(suspects.map((id) => [id, JSON.stringify(this.#map.numbers(id))]));

@@ -139,7 +139,7 @@ const realtime = startRealtime({
   cursor,
   onEvent: receive,
   onReset: () => {
-    unread.check();
+    unread.check({ always: true });
     return loader.refreshAll();
   },
   onHole: (id) => loader.refreshConversation(id),
@@ -307,7 +307,7 @@ function renderConversation(conversation, now) {
   const loadState = loader.threadState(id);
   const hasOlder = thread.next !== null;
   const { divider, place } = unread.layout(id, thread.messages, {
-    newest: thread.loaded,
+    newest: thread.loaded && !thread.stale,
     hasOlder: hasOlder && loadState !== "older-error",
   });
   threadView.render({

@@ -73,11 +73,10 @@ export class ThreadView {
 
   /** The topmost message in view and how far below the view's top it begins: [id, px], or null. */
   place() {
-    const top = this.#scroller.getBoundingClientRect().top;
-    const nodes = [...this.#bubbles.values()].map((bubble) => bubble.node);
-    const first = nodes.find((node) => node.getBoundingClientRect().bottom > top);
+    const first = this.#anchor((node) => node.dataset.messageId !== undefined);
     if (!first) return null;
-    return [first.dataset.messageId, Math.round(first.getBoundingClientRect().top - top)];
+    const top = this.#scroller.getBoundingClientRect().top;
+    return [first.node.dataset.messageId, Math.round(first.top - top)];
   }
 
   /** Scrolls to a message and flashes it. */
@@ -172,14 +171,14 @@ export class ThreadView {
     setAttribute(this.#jumpButton, "aria-label", `Ir para o fim${count ? `: ${label}` : ""}`);
   }
 
-  /** The first bubble in view and where it stands, to put it back after rows came above it. */
-  #anchor() {
+  /** What is first in view and where it stands, to put it back after rows came above it. */
+  #anchor(accepts = () => true) {
     const top = this.#scroller.getBoundingClientRect().top;
     for (const { list } of this.#days.values()) {
       if (list.getBoundingClientRect().bottom <= top) continue;
       for (const node of list.children) {
         const box = node.getBoundingClientRect();
-        if (box.bottom > top) return { node, top: box.top };
+        if (box.bottom > top && accepts(node)) return { node, top: box.top };
       }
     }
     return null;

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
 from tests.browser.cuttable_proxy import CuttableProxy
-from tests.helpers import Simulator, Store, add_attendant
+from tests.helpers import Simulator, Store, add_attendant, wait_until
 
 NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
 FLAGS = ["--no-sandbox", "--disable-quic", "--disable-background-networking"]
@@ -27,18 +29,30 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """The Chromium that CHROMIUM names (dev.py sets it), or one on PATH, or Playwright's own."""
-    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    path = _chromium_on_this_machine()
     with sync_playwright() as playwright:
-        # Debian's launcher is a shell script that calls grep: it must work with a bare PATH too.
-        folders = os.pathsep.join([os.environ.get("PATH", ""), "/usr/bin", "/bin"])
-        environ: dict[str, str | float | bool] = {**os.environ, "PATH": folders}
+        environ: dict[str, str | float | bool] = {**_environ()}
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS, env=environ)
         yield browser
         browser.close()
 
 
+def _chromium_on_this_machine() -> str | None:
+    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+
+
+def _environ() -> dict[str, str]:
+    # Debian's launcher is a shell script that calls grep: it must work with a bare PATH too.
+    folders = os.pathsep.join([os.environ.get("PATH", ""), "/usr/bin", "/bin"])
+    return {**os.environ, "PATH": folders}
+
+
 class Attendant:
-    """A person at a browser of their own, logged in; `page` is their tab with the chat."""
+    """A person at a browser of their own, logged in; `page` is their tab with the chat.
+
+    Every page of a Playwright context believes that it is visible and has focus: see
+    `at_a_computer` for where that matters.
+    """
 
     def __init__(self, context: BrowserContext, url: str, username: str) -> None:
         self.context = context
@@ -53,9 +67,6 @@ class Attendant:
         page = self.context.new_page()
         page.on("console", self._note_console)
         page.on("pageerror", lambda error: self.errors.append(f"uncaught: {error}"))
-        # Playwright makes every page believe that it has focus; real tabs do not all have it.
-        session = self.context.new_cdp_session(page)
-        session.send("Emulation.setFocusEmulationEnabled", {"enabled": False})
         return page
 
     def log_in(self) -> None:
@@ -113,6 +124,48 @@ def attendant(chromium: Browser, store: Store) -> Iterator[Callable[..., Attenda
     errors = {person.username: person.unexpected_errors() for person in attendants}
     for person in attendants:
         person.context.close()
+    assert not any(errors.values()), f"console errors: {errors}"
+
+
+@pytest.fixture
+def at_a_computer(
+    chromium: Browser, store: Store, tmp_path: Path
+) -> Iterator[Callable[..., Attendant]]:
+    """`at_a_computer("ana", url)`: like `attendant`, in a Chromium process of their own.
+
+    Its tabs are really in front or behind, with focus or without, and notifications are allowed.
+    Playwright tells every page that it has focus, and what one DevTools session emulates no other
+    can take back: it spares only the default context of a browser that it did not start itself.
+    """
+    attendants: list[Attendant] = []
+    processes: list[subprocess.Popen[bytes]] = []
+
+    def log_in(username: str, url: str, *, script: str = "") -> Attendant:
+        add_attendant(store, username, password=username)
+        folder = tmp_path / f"browser-{username}"
+        program = _chromium_on_this_machine() or chromium.browser_type.executable_path
+        args = [program, "--headless", *FLAGS, "--no-first-run", "--lang=pt-BR"]
+        args += ["--remote-debugging-port=0", f"--user-data-dir={folder}", "about:blank"]
+        processes.append(subprocess.Popen(args, env=_environ(), stderr=subprocess.DEVNULL))
+        port_file = folder / "DevToolsActivePort"
+        wait_until(lambda: port_file.exists() and port_file.read_text().count("\n"), 20)
+        address = f"http://127.0.0.1:{port_file.read_text().splitlines()[0]}"
+        browser = chromium.browser_type.connect_over_cdp(address, no_defaults=True)
+        context = browser.contexts[0]
+        context.set_default_timeout(ACTION_MS)
+        context.grant_permissions(["notifications"], origin=url)
+        if script:
+            context.add_init_script(script)
+        person = Attendant(context, url, username)
+        attendants.append(person)
+        person.log_in()
+        return person
+
+    yield log_in
+    errors = {person.username: person.unexpected_errors() for person in attendants}
+    for process in processes:
+        process.terminate()
+        process.wait(10)
     assert not any(errors.values()), f"console errors: {errors}"
 
 
