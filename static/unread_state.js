@@ -629,7 +629,8 @@ class UnreadState {
   #opening = null; // {how, n, kept, pages, known}: where to place it is not decided yet
   #gesture = false; // the person has touched it since it was opened
   #flipsAtOpen = null; // a mark set after that is not cleared by looking on; null: not known yet
-  #shown = null; // {messages, newest}: what the thread shows
+  #shown = null; // {messages, newest, hasOlder}: what the thread shows
+  #search = { pages: 0, known: -1 }; // for a message that is unread and not among those shown
   #divider = null; // {messageId, position, count, growing}
 
   #hadFocus;
@@ -803,6 +804,7 @@ class UnreadState {
     this.#failures = 0;
     this.#retryAt = 0;
     this.#lastRead = null;
+    this.#search = { pages: 0, known: -1 };
     this.#alarms.clear("read");
   }
 
@@ -814,7 +816,7 @@ class UnreadState {
    * divider: true}, {end: true}, else null. */
   layout(id, messages, { newest, hasOlder }) {
     if (id !== this.#open) return { divider: null, place: null };
-    this.#shown = { messages, newest };
+    this.#shown = { messages, newest, hasOlder };
     const place = this.#opening && newest ? this.#place(messages, hasOlder) : null;
     const { messageId, count } = this.#divider ?? {};
     return { divider: messageId ? { messageId, count } : null, place };
@@ -891,10 +893,20 @@ class UnreadState {
     if (!this.#env.hasFocus() || !this.#isAtEnd()) return;
     const last = lastArrived(this.#shown.messages);
     const upTo = last && `${last.id} ${this.#map.numbers(id).flips}`;
-    if (!last || this.#lastRead === upTo) return; // what is unread beyond it is not on the screen yet
+    if (!last) return;
+    if (this.#lastRead === upTo) return this.#searchAbove(id);
     const wait = Math.max(this.#focusedAt + this.#config.refocus_ms, this.#retryAt) - this.#env.now();
     if (wait > 0) this.#alarms.set("read", wait, () => this.#consider());
     else this.#read(id, last.id, upTo);
+  }
+
+  /** All that is shown was read and something still is not: it came late and stands further up,
+   * where it was sent. Showing it makes it readable; otherwise it would stay unread for ever. */
+  #searchAbove(id) {
+    const { messages, hasOlder } = this.#shown;
+    if (!hasOlder || this.#search.known === messages.length || this.#search.pages >= OLDER_PAGES) return;
+    this.#search = { pages: this.#search.pages + 1, known: messages.length };
+    this.#host.loadOlder(id);
   }
 
   /** Marked unread while it was open: it stays so until it is opened again or answered. */

@@ -196,6 +196,28 @@ def test_an_answer_that_never_goes_out_reads_nothing(run: Run) -> None:
     assert seen == ["m3", 0, 3, []]
 
 
+def test_what_came_late_and_stands_far_above_is_found_and_read(run: Run) -> None:
+    seen = run(
+        """
+        begin({ initial: { by_conversation: { c: numbers(9, 8) } } });
+        const late = incoming(9, { position: "000001" });
+        const newest = [incoming(7), incoming(8)];
+        world.server = (_, path, { up_to }) =>
+          ({ conversation_id: "c", ...numbers(9, up_to === "m9" ? 9 : 8) });
+        unread.select("c");
+        draw(newest, { hasOlder: true });
+        await settle();
+        for (let n = 0; n < 5; n += 1) unread.rendered();
+        const seen = [reads(), unread.badge("c").count, [...world.older]];
+        draw([incoming(6), ...newest], { hasOlder: true });
+        draw([late, incoming(6), ...newest], { hasOlder: true });
+        await settle();
+        return [...seen, reads().at(-1), unread.badge("c").count, world.older.length];
+        """
+    )
+    assert seen == [[["c", "m8"]], 1, ["c"], ["c", "m9"], 0, 2]
+
+
 @pytest.mark.parametrize(
     ("messages", "n", "found"),
     [
