@@ -6,7 +6,7 @@ import time
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Page
+from playwright.sync_api import Page, Request
 
 from tests.browser.conftest import Attendant
 from tests.browser.cuttable_proxy import EVENTS
@@ -145,11 +145,19 @@ def await_idle(simulator: Simulator, seconds: float = 30) -> None:
 
 
 class Requests:
-    """The requests of a page from now on, refused ones included."""
+    """What a page asks the application from now on, refused requests included.
+
+    Without what it merely draws with (the tab's icon) and what it tells (that something was read).
+    """
 
     def __init__(self, page: Page) -> None:
         self.paths: list[str] = []
-        page.on("request", lambda request: self.paths.append(urlsplit(request.url).path))
+        page.on("request", self._note)
+
+    def _note(self, request: Request) -> None:
+        path = urlsplit(request.url).path
+        if request.method == "GET" and not path.startswith("/static/"):
+            self.paths.append(path)
 
     def events(self) -> int:
         """How many asked for events."""

@@ -115,6 +115,21 @@ def test_marking_silencing_and_undoing(ana: Attendant, write: Callable[..., None
     page.go_forward()
     expect(page.locator("[aria-current]")).to_contain_text("Maria")
 
+    # A link to what was merged into another conversation leads there, and reads nothing.
+    id_ = maria.get_attribute("data-conversation-id")
+    write(MARIA, "mais uma", "Maria")
+    page.keyboard.press("Escape")
+    expect_unread(page, {"Maria": 1})
+    known = ana.context.request.get(f"{ana.url}/api/conversations/{id_}").json()
+    page.route("**/api/conversations/antiga", lambda route: route.fulfill(json=known))
+    page.goto(f"{ana.url}/?c=antiga")
+    expect(page.locator("[data-message-id]").last).to_contain_text("mais uma")
+    expect(page).to_have_url(f"{ana.url}/?c={id_}")
+    page.wait_for_timeout(300)
+    expect_unread(page, {"Maria": 1})
+    page.locator(".thread-scroll").click()
+    expect_unread(page, {})
+
     # The page asks by a banner, and says where it is switched what this browser may do.
     banner = page.get_by_role("region", name="Notificações")
     expect(banner.get_by_role("button", name="Ativar notificações")).to_be_visible()
