@@ -288,6 +288,7 @@ function render() {
     now,
   });
   unread.show(); // the number in the title changes together with the badges
+  if (unread.totals().conversations === 0) digestLine.hide();
   notificationBanner.render(unread.asks);
   alertSettings.render();
   const conversation = id === null ? null : store.conversation(id);

@@ -17,17 +17,21 @@ export class NotificationBanner {
   }
 }
 
-/** "12 mensagens novas em 4 conversas": instead of a storm, and until somebody has seen it. */
+/** "12 mensagens novas em 4 conversas": instead of a storm, until it is closed or all is read. */
 export class DigestLine {
   #root;
 
   constructor(root) {
     this.#root = root;
-    root.querySelector("button").addEventListener("click", () => setHidden(root, true));
+    root.querySelector("button").addEventListener("click", () => this.hide());
   }
 
   show(text) {
     setText(this.#root.querySelector(".digest-text"), text);
     setHidden(this.#root, false);
+  }
+
+  hide() {
+    setHidden(this.#root, true);
   }
 }
