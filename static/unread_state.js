@@ -713,6 +713,16 @@ class UnreadState {
     this.#changed();
   }
 
+  /** Reads what is unread, for a page that began without knowing. Again until there is an answer. */
+  async load() {
+    try {
+      this.#takeSnapshot(await this.#host.request("GET", "/unread"));
+      this.#changed();
+    } catch {
+      this.#alarms.set("load", RETRY_BASE * (1 + this.#env.random()), () => this.load());
+    }
+  }
+
   /** What is known may be old: compare with the server soon. One tab a browser does so, or each
    * one (`always`), where events were lost that no other tab will bring. */
   check({ always = false } = {}) {
@@ -1195,15 +1205,17 @@ class UnreadState {
 
 /** Start counting, reading and remembering.
  *
- * options: `userId` (names keys and locks); `title`, the page's name without a number; `settings`
- * and `initial` (the body of GET /unread), both as the server rendered them; `thread`, the element
- * that scrolls, and `pane`, the one in which a gesture counts; `request(method, path, body)`, a
- * promise of the answer that rejects with `status`; `resolve(id)`, following merges;
- * `onChange()`, draw again, then `show()`; `onSelect(id | null, how)`, show that conversation:
- * "click", "back", "link" or "restored"; `onDigest(text)`, the quiet line after a catch-up;
- * `preview(event)` → {title, body, icon}; `loadOlder(id)`, one more page of the open thread;
- * `placeOf()` → [message id at the top of the view, its offset in px]; `refreshConversation(id)`,
- * a promise of that conversation, null when it is gone, undefined without an answer. `env` replaces what the browser offers. */
+ * options: `userId` (names keys and locks); `title`, the page's name without a number; `settings`,
+ * as the server rendered them; `initial`, the body of GET /unread where the page has it (else call
+ * `load()` as soon as that delays nothing); `thread`, the element that scrolls, and `pane`, the one
+ * in which a gesture counts; `request(method, path, body)`, a promise of the answer that rejects
+ * with `status`; `resolve(id)`, following merges; `onChange()`, draw again, then `show()`;
+ * `onSelect(id | null, how)`, show that conversation: "click", "back", "link" or "restored";
+ * `onDigest(text)`, the quiet line after a catch-up; `preview(event)` → {title, body, icon};
+ * `loadOlder(id)`, one more page of the open thread; `placeOf()` → [message id at the top of the
+ * view, its offset in px]; `refreshConversation(id)`, a promise of that conversation, null when it
+ * is gone, undefined without an answer. `env` replaces what the browser offers.
+ */
 export function startUnread(options) {
   return new UnreadState(options);
 }

@@ -38,7 +38,7 @@ const liveRegion = document.querySelector(".live-region");
 const storage = tabStorage();
 /** Focusing the field would pull up a phone's keyboard over half of what was to be read. */
 const touch = matchMedia("(pointer: coarse)");
-/** What the server rendered for unread_state.js: its settings, and what was unread then. */
+/** What the server rendered for unread_state.js. */
 const given = JSON.parse(document.querySelector("#unread-state")?.textContent ?? "{}");
 
 let shownId = null; // the conversation on screen, to notice when the store moved on to another
@@ -69,7 +69,6 @@ const unread = startUnread({
   userId,
   title: "Atendimento",
   settings: given.settings,
-  initial: given.initial,
   thread: pane.querySelector(".thread-scroll"),
   pane,
   request: (method, path, body) => api.call(method, path, body),
@@ -368,6 +367,6 @@ logOutTogether(document.querySelector("#user-menu form"), {
   onLoggedOut: goToLogin,
 });
 
-loader.loadList();
+loader.loadList().finally(() => unread.load()); // the rows bring their own numbers
 unread.restore();
 render();

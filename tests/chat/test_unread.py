@@ -507,13 +507,15 @@ def test_totals_stop_at_their_limit_and_say_so(store: Any) -> None:
     assert (answer["conversations"], answer["limit_reached"]) == (100, True)
 
 
-def test_the_page_starts_with_the_number_in_its_title(client: FlaskClient, ana: Browser) -> None:
-    def title() -> str:
-        return ana.get("/").get_data(as_text=True).split("<title>")[1].split("</title>")[0]
-
-    assert title() == "Atendimento"
-    write(client, "a", "b")
-    assert title() == "(1) Atendimento"
+def test_the_page_itself_computes_no_totals(
+    client: FlaskClient, ana: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(client, "a")
+    monkeypatch.setattr(unread_state._Unread, "load", lambda _self: pytest.fail("it computes"))
+    page = ana.get("/").get_data(as_text=True)
+    assert "<title>Atendimento</title>" in page
+    rendered = json.loads(page.split('id="unread-state">')[1].split("</script>")[0])
+    assert rendered["settings"]["near_bottom_px"] == 120
 
 
 def test_a_page_that_shows_something_else_is_logged(
