@@ -11,10 +11,11 @@ from flask import Flask, Response
 from flask_wtf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
+import message_status
 import realtime_events
 import unread_state
-from chat import api, auth, cron, errors, health, identity, store, webhook
-from chat.models import Conversation
+from chat import api, auth, cron, errors, health, identity, serializers, store, webhook
+from chat.models import Conversation, Message
 from chat.read_receipts import ReadReceipts
 from chat.sending import Sender
 from chat.settings import Settings
@@ -79,6 +80,17 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
         publish=realtime_events.publish,
         current_cursor=realtime_events.current_cursor,
         send_receipt=ReadReceipts(whatsapp).send,
+    )
+    message_status.init_app(
+        app,
+        current_user_id=auth.current_username,
+        is_cron=cron.may_clean_up,
+        message_model=Message,
+        messages_json=lambda messages: [serializers.message_json(each) for each in messages],
+        transaction=store.transaction,
+        publish=realtime_events.publish,
+        resend=api.resend,
+        after_resend=api.after_resend,
     )
     app.after_request(_harden)
     app.wsgi_app = store.Middleware(app.wsgi_app)  # type: ignore[method-assign]

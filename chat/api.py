@@ -16,7 +16,7 @@ import realtime_events
 import unread_state
 from chat import identity, quotes, serializers, store
 from chat.errors import ApiError
-from chat.models import Conversation, Message
+from chat.models import OUTGOING, Conversation, Message
 from chat.sending import DifferentMessageError, Sender, UnknownConversationError
 from chat.thread import Quote
 from chat.whatsapp import MAX_TEXT_CHARS
@@ -63,7 +63,7 @@ def conversations() -> ResponseReturnValue:
     found = query.fetch(limit + 1)
     page = found[:limit]
     return jsonify(
-        conversations=[serializers.conversation_json(each) for each in page],
+        conversations=_conversations_json(page),
         next=page[-1].sort_key if len(found) > limit else None,
         cursor=cursor,
     )
@@ -89,7 +89,7 @@ def conversation(conversation_id: str) -> ResponseReturnValue:
     """One conversation."""
     cursor = realtime_events.current_cursor()
     found = _conversation(conversation_id)
-    return jsonify(conversation=serializers.conversation_json(found), cursor=cursor)
+    return jsonify(conversation=_conversations_json([found])[0], cursor=cursor)
 
 
 @blueprint.get("/api/conversations/<conversation_id>/messages")
@@ -145,8 +145,7 @@ def send(conversation_id: str) -> ResponseReturnValue:
     except UnknownConversationError as error:
         raise _not_found() from error
     except DifferentMessageError as error:
-        text = "Este identificador já foi usado por outra mensagem."
-        raise ApiError(409, "client_id_taken", text, "client_id") from error
+        raise _taken() from error
     if new or message.attempt_started_at is None:
         # Also for a repeat: the first answer, and with it this call, may have been lost.
         sender.start(owner_id)
@@ -172,6 +171,27 @@ def mute(conversation_id: str) -> ResponseReturnValue:
         return found
 
     return jsonify(conversation=serializers.conversation_json(store.transaction(attempt)))
+
+
+def resend(old: Message, client_id: str) -> Message:
+    """Queues what `old` says once more, for the attendant who asks; see `message_status.retry`."""
+    sender: Sender = current_app.extensions["chat_sender"]
+    try:
+        return sender.resend(
+            old, client_id, author_id=current_user.username, author_name=current_user.name
+        )
+    except UnknownConversationError as error:
+        raise _not_found() from error
+    except DifferentMessageError as error:
+        raise _taken() from error
+
+
+def after_resend(message: Message) -> None:
+    """Sends what `resend` queued."""
+    sender: Sender = current_app.extensions["chat_sender"]
+    conversation = identity.load_conversation(message.conversation_id)
+    if conversation is not None:
+        sender.start(conversation.id)
 
 
 # --- what a request says --------------------------------------------------------------------------
@@ -225,6 +245,19 @@ def _conversation(conversation_id: str) -> Conversation:
 
 def _not_found() -> ApiError:
     return ApiError(404, "not_found", "Conversa não encontrada.")
+
+
+def _taken() -> ApiError:
+    text = "Este identificador já foi usado por outra mensagem."
+    return ApiError(409, "client_id_taken", text, "client_id")
+
+
+def _conversations_json(page: list[Conversation]) -> list[dict[str, Any]]:
+    """Conversations with the status of their last message, which moves without touching them."""
+    ours = [each for each in page if each.last_direction == OUTGOING and each.last_message_id]
+    found = store.get_many([ndb.Key(Message, each.last_message_id) for each in ours])
+    last = dict(zip((each.id for each in ours), found, strict=True))
+    return [serializers.conversation_json(each, last.get(each.id)) for each in page]
 
 
 def _quote(conversation_id: str, message_id: Any) -> Quote | None:

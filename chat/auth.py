@@ -45,6 +45,8 @@ _MAX_USERNAME = 64
 #: Endpoints and blueprints that answer without a login; each has its own guard or needs none.
 _OPEN_ENDPOINTS = frozenset({"auth.login", "static"})
 _OPEN_BLUEPRINTS = frozenset({"webhook", "tasks", "health"})
+#: The modules' clean-up routes, which have the cron's guard.
+_CRON_PATHS = frozenset({"/realtime/cleanup", "/message-status/cleanup"})
 #: Paths whose callers are scripts: they get 401 and JSON, not a login page.
 _JSON_PATHS = ("/api/", "/realtime/", "/unread")
 #: So that an unknown user name takes as long as a wrong password.
@@ -109,8 +111,7 @@ def forget(username: str) -> None:
 def _require_login() -> ResponseReturnValue | None:
     if request.endpoint in _OPEN_ENDPOINTS or request.blueprint in _OPEN_BLUEPRINTS:
         return None
-    # The clean-up route of the events has the cron's guard.
-    if request.path == "/realtime/cleanup":
+    if request.path in _CRON_PATHS:
         return None
     if current_user.is_authenticated:
         return None

@@ -12,7 +12,7 @@ from typing import Any
 from google.cloud import ndb
 
 from chat import incoming, store
-from chat.models import DeferredUpdates, RejectedUpdate, StatusCallback, new_id
+from chat.models import DeferredUpdates, RejectedUpdate, new_id
 
 _log = logging.getLogger(__name__)
 
@@ -42,33 +42,17 @@ def set_aside(rejected: Iterable[incoming.Rejected], received_ms: int) -> None:
     store.put_many(entities.values())
 
 
-def keep_statuses(statuses: Iterable[incoming.Status], received_ms: int) -> None:
-    """Stores delivery statuses as they came; the same one twice is stored once."""
-    entities = {}
-    for status in statuses:
-        name = _digest(status.raw)
-        entities[name] = StatusCallback(
-            id=name,
-            wamid=status.wamid or None,
-            opaque=status.opaque,
-            status=status.status,
-            received_at=received_ms,
-            raw=status.raw,
-        )
-    store.put_many(entities.values())
-
-
-def defer(messages: Iterable[incoming.IncomingMessage], received_ms: int) -> None:
-    """Stores messages raw, to be handled by `work_off`."""
+def defer(changes: Iterable[dict[str, Any]], received_ms: int) -> None:
+    """Stores changes of a webhook call raw, to be handled by `work_off`."""
     global _pending
     bodies: list[list[dict[str, Any]]] = [[]]
     size = 0
-    for message in messages:
-        length = len(json.dumps(message.raw))
+    for change in changes:
+        length = len(json.dumps(change))
         if bodies[-1] and size + length > _BODY_BYTES:
             bodies.append([])
             size = 0
-        bodies[-1].append(message.raw)
+        bodies[-1].append(change)
         size += length
     entities = []
     for raws in bodies:

@@ -186,8 +186,7 @@ class People:
         if loser.name and loser.named_at > winner.named_at:
             winner.name, winner.named_at = loser.name, loser.named_at
         if (loser.last_position or "") > (winner.last_position or ""):
-            for field in ("message_id", "text", "direction", "author_name", "sent_at",
-                          "position", "status"):  # fmt: skip
+            for field in ("message_id", "text", "direction", "author_name", "sent_at", "position"):
                 setattr(winner, f"last_{field}", getattr(loser, f"last_{field}"))
             winner.sort_key = f"{winner.last_position}-{winner.id}"
         loser.merged_into = winner.id

@@ -19,6 +19,8 @@ MAX_ITEM_BYTES = 200_000
 #: Datastore takes key names and indexed texts up to 1,500 bytes.
 MAX_ID_CHARS = 500
 MAX_ID_BYTES = 1_400
+#: Statuses in one change, so that changes share out well.
+_STATUSES = 100
 #: WhatsApp started in 2009; what claims to be older, or from the day after tomorrow, is garbage.
 _FIRST_MS = 1_230_768_000_000
 _FUTURE_MS = 86_400_000
@@ -64,16 +66,6 @@ class IncomingMessage:
 
 
 @dataclass(frozen=True)
-class Status:
-    """A delivery status, kept as it came."""
-
-    wamid: str
-    status: str
-    opaque: str | None
-    raw: dict[str, Any] = dataclasses.field(repr=False)
-
-
-@dataclass(frozen=True)
 class Rejected:
     """What could not be used, and why."""
 
@@ -87,7 +79,8 @@ class Batch:
     """All that one webhook call brought."""
 
     messages: list[IncomingMessage] = dataclasses.field(default_factory=list)
-    statuses: list[Status] = dataclasses.field(default_factory=list)
+    #: As they came: `message_status` reads them.
+    statuses: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     rejected: list[Rejected] = dataclasses.field(default_factory=list)
     error_codes: list[Any] = dataclasses.field(default_factory=list)
 
@@ -128,6 +121,12 @@ def envelope(raws: list[dict[str, Any]]) -> dict[str, Any]:
     return {"entry": [{"changes": raws}]}
 
 
+def status_changes(statuses: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """These statuses as changes of a webhook call, like `IncomingMessage.raw`."""
+    parts = (statuses[i : i + _STATUSES] for i in range(0, len(statuses), _STATUSES))
+    return [{"field": "messages", "value": {"statuses": part}} for part in parts]
+
+
 def _items(parent: dict[str, Any], key: str, batch: Batch) -> list[dict[str, Any]]:
     """The objects of a list that may be missing or hold anything."""
     found = parent.get(key)
@@ -158,17 +157,7 @@ def _value(value: dict[str, Any], received_ms: int, batch: Batch) -> None:
             batch.messages.append(_message(message, contact or {}, received_ms))
         except _BadError as error:
             batch.rejected.append(Rejected(error.field, error.reason, message))
-    for status in _items(value, "statuses", batch):
-        wamid, name = _name(status.get("id")), _name(status.get("status"))
-        opaque = _name(status.get("biz_opaque_callback_data"))
-        if not (wamid or opaque):
-            batch.rejected.append(Rejected("id", "missing", status))
-        elif not name:
-            batch.rejected.append(Rejected("status", "missing", status))
-        elif _size(status) > MAX_ITEM_BYTES:
-            batch.rejected.append(Rejected("status", "too large", status))
-        else:
-            batch.statuses.append(Status(wamid or "", name, opaque, status))
+    batch.statuses += _items(value, "statuses", batch)
     errors = value.get("errors")
     if isinstance(errors, list):
         batch.error_codes += [e.get("code") for e in errors if isinstance(e, dict)]

@@ -8,11 +8,10 @@ import secrets
 
 from google.cloud import ndb
 
+from message_status import MessageStatusMixin
 from realtime_events import VersionedMixin
 from unread_state import UnreadConversationMixin, UnreadMessageMixin
 
-SENDING = "sending"
-FAILED = "failed"
 INCOMING = "in"
 OUTGOING = "out"
 
@@ -44,7 +43,6 @@ class Conversation(VersionedMixin, UnreadConversationMixin):
     last_author_name = ndb.TextProperty()
     last_sent_at = ndb.IntegerProperty(indexed=False)
     last_position = ndb.TextProperty()
-    last_status = ndb.TextProperty()
 
     arrivals = ndb.IntegerProperty(indexed=False, default=0)
     last_incoming_at = ndb.IntegerProperty(indexed=False)
@@ -80,7 +78,7 @@ class ContactAlias(ndb.Model):
     released_at = ndb.IntegerProperty(indexed=False)
 
 
-class Message(UnreadMessageMixin):
+class Message(UnreadMessageMixin, MessageStatusMixin):
     """One bubble. Key name: the wamid (incoming) or the browser's client_id (outgoing)."""
 
     conversation_id = ndb.StringProperty()
@@ -99,24 +97,12 @@ class Message(UnreadMessageMixin):
     received_at = ndb.IntegerProperty(indexed=False)
     arrival = ndb.IntegerProperty(indexed=False)
 
-    # Outgoing only.
+    # Outgoing only; what became of it is in the mixin's.
     author_id = ndb.TextProperty()
-    status = ndb.TextProperty()
-    wamid = ndb.TextProperty()
-    attempt_started_at = ndb.IntegerProperty(indexed=False)
-    failed_at = ndb.IntegerProperty(indexed=False)
-    error_code = ndb.TextProperty()
-    error_message = ndb.TextProperty()
 
     @property
     def id(self) -> str:
         return str(self.key.id())
-
-
-class SentWamid(ndb.Model):
-    """Which of our messages WhatsApp knows by this wamid. Key name: the wamid."""
-
-    message_id = ndb.TextProperty()
 
 
 class Outbox(ndb.Model):
@@ -127,16 +113,6 @@ class Outbox(ndb.Model):
     lease_until = ndb.IntegerProperty(indexed=False, default=0)
     #: When the sweep may look at it; None while the queue is empty.
     due_at = ndb.IntegerProperty()
-
-
-class StatusCallback(ndb.Model):
-    """A delivery status as WhatsApp sent it. Key name: a hash of it, so repeats are one."""
-
-    wamid = ndb.StringProperty()
-    opaque = ndb.TextProperty()  # biz_opaque_callback_data: our message's id
-    status = ndb.TextProperty()
-    received_at = ndb.IntegerProperty(indexed=False)
-    raw = ndb.JsonProperty()
 
 
 class RejectedUpdate(ndb.Model):

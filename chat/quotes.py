@@ -6,9 +6,10 @@ from collections.abc import Iterable
 
 from google.cloud import ndb
 
+import message_status
 from chat import labels, store
 from chat.incoming import IncomingMessage
-from chat.models import Message, SentWamid
+from chat.models import Message
 from chat.thread import Quote
 
 
@@ -24,9 +25,8 @@ def find(wamids: Iterable[str]) -> dict[str, Quote]:
     names = sorted(set(wamids))
     if not names:
         return {}
-    ours = store.get_many([ndb.Key(SentWamid, name) for name in names])
-    ids = [sent.message_id if sent else name for name, sent in zip(names, ours, strict=True)]
-    found = store.get_many([ndb.Key(Message, each) for each in ids])
+    ours = message_status.owners(names)
+    found = store.get_many([ndb.Key(Message, ours.get(name, name)) for name in names])
     return {
         name: of_message(message)
         for name, message in zip(names, found, strict=True)

@@ -14,13 +14,15 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from flask import current_app
 
+import message_status
 import realtime_events
 import unread_state
-from chat import graph_errors, identity, phones, serializers, store
-from chat.models import FAILED, SENDING, Conversation, Message, Outbox, SentWamid
+from chat import identity, phones, serializers, store
+from chat.models import Conversation, Message, Outbox
 from chat.settings import Settings
 from chat.thread import Quote, append_outgoing
 from chat.whatsapp import (
@@ -30,6 +32,7 @@ from chat.whatsapp import (
     UnreachableError,
     WhatsAppClient,
 )
+from message_status import SENDING
 
 _log = logging.getLogger(__name__)
 
@@ -105,26 +108,11 @@ class Sender:
                 if not same or known.author_id is None:
                     raise DifferentMessageError(client_id)
                 return known, conversation.id, False
-            outbox = store.get(Outbox, conversation.id) or Outbox(id=conversation.id)
-            now = _now_ms()
             state = unread_state.conversation_json(conversation)
-            message = append_outgoing(
-                conversation, client_id, text, now, author_id=author_id,
+            message = _enqueue(
+                conversation, client_id, text, author_id=author_id,
                 author_name=author_name, quote=quote, read_up_to=read_up_to,
             )  # fmt: skip
-            conversation.bump_version()
-            outbox.queue.append(client_id)
-            outbox.due_at = outbox.due_at or now
-            store.put_many([conversation, message, outbox])
-            realtime_events.publish(
-                "message.created",
-                {
-                    "message": serializers.message_json(message),
-                    "conversation": serializers.conversation_json(conversation),
-                },
-                conversation_id=conversation.id,
-                version=conversation.version,
-            )
             if unread_state.conversation_json(conversation) != state:
                 unread_state.publish_changed(conversation)
                 read.append(conversation)
@@ -134,6 +122,37 @@ class Sender:
         for conversation in read:
             unread_state.send_read_receipt(conversation, queued[0])
         return queued
+
+    def resend(self, old: Message, client_id: str, *, author_id: str, author_name: str) -> Message:
+        """Queues what `old` says once more, as a new message of whoever asks for it; tells the
+        screens of both. In the transaction of `message_status.retry`.
+
+        Raises:
+            DifferentMessageError: the client_id belongs to another message.
+        """
+        conversation = identity.load_conversation(old.conversation_id)
+        if conversation is None:
+            raise UnknownConversationError(old.conversation_id)
+        if store.get(Message, client_id) is not None:
+            raise DifferentMessageError(client_id)
+        quote = None
+        if old.reply_to:
+            quote = Quote(old.reply_to, old.reply_text, old.reply_author)
+        message = _enqueue(
+            conversation, client_id, old.text,
+            author_id=author_id, author_name=author_name, quote=quote, attempt_of=old.id,
+            read_up_to=old,  # what came since may not have been seen
+        )  # fmt: skip
+        realtime_events.publish(
+            "message.updated",
+            {
+                "message": serializers.message_json(old, conversation.id),
+                "conversation": serializers.conversation_json(conversation, message),
+            },
+            conversation_id=conversation.id,
+            version=conversation.version,
+        )
+        return message
 
     def start(self, conversation_id: str) -> None:
         """Sends what is queued, in a thread; waits for it as long as the settings say."""
@@ -214,6 +233,27 @@ class Sender:
             _log.exception("outbox %s waits for the sweep", conversation_id)
 
 
+def _enqueue(conversation: Conversation, client_id: str, text: str, **written: Any) -> Message:
+    """Puts a new message into the conversation and its outbox, and tells the screens."""
+    outbox = store.get(Outbox, conversation.id) or Outbox(id=conversation.id)
+    now = _now_ms()
+    message = append_outgoing(conversation, client_id, text, now, **written)
+    conversation.bump_version()
+    outbox.queue.append(client_id)
+    outbox.due_at = outbox.due_at or now
+    store.put_many([conversation, message, outbox])
+    realtime_events.publish(
+        "message.created",
+        {
+            "message": serializers.message_json(message),
+            "conversation": serializers.conversation_json(conversation, message),
+        },
+        conversation_id=conversation.id,
+        version=conversation.version,
+    )
+    return message
+
+
 def _surely(record: Callable[[], None]) -> None:
     """Commits an outcome, again for some time while the store is down: forgetting it would leave a
     message that nobody knows to be sent.
@@ -240,13 +280,13 @@ def _claim(conversation_id: str, holder: str) -> tuple[Message, Conversation] | 
         message = store.get(Message, outbox.queue[0])
         if message is not None and message.status == SENDING and not message.wamid:
             if message.attempt_started_at is None:
-                message.attempt_started_at = now
+                message_status.started(message, now)
                 outbox.holder, outbox.lease_until = holder, now + LEASE_MS
                 outbox.due_at = outbox.lease_until
                 store.put_many([outbox, message])
                 return message, conversation
             # Somebody began and never told the outcome: never send it again by ourselves.
-            _mark(message, graph_errors.UNCONFIRMED)
+            message_status.unconfirmed(message.id)
         outbox.queue.pop(0)
     _free(outbox)
     outbox.put()
@@ -256,35 +296,28 @@ def _claim(conversation_id: str, holder: str) -> tuple[Message, Conversation] | 
 def _settle(conversation_id: str, message_id: str, outcome: Accepted | Exception) -> None:
     """Records what came of an attempt and takes the message off the queue."""
     outbox = store.get(Outbox, conversation_id)
-    message = store.get(Message, message_id)
     if outbox is not None and message_id in outbox.queue:
         outbox.queue.remove(message_id)
         if not outbox.queue:
             _free(outbox)
         outbox.put()
-    if message is None or message.wamid or message.status != SENDING:
-        return
     if isinstance(outcome, Accepted):
-        message.wamid = outcome.wamid
-        had_error = message.error_code is not None
-        message.error_code = message.error_message = None
-        store.put_many([message, SentWamid(id=outcome.wamid, message_id=message.id)])
-        if had_error:
-            _publish_status(message)
-        _learn(message, outcome.wa_id)
+        message_status.accepted(message_id, outcome.wamid)
+        _learn(store.get(Message, message_id), outcome.wa_id)
     elif isinstance(outcome, RefusedError):
-        _fail(message, outcome.code)
+        message_status.refused(
+            message_id, code=outcome.code, title=outcome.title, details=outcome.details
+        )
     elif isinstance(outcome, UnreachableError):
-        _fail(message, graph_errors.UNREACHABLE)
+        message_status.refused(message_id, code=message_status.UNREACHABLE)
     else:
-        _mark(message, graph_errors.UNCONFIRMED)
+        message_status.unconfirmed(message_id)
 
 
 def _postpone(conversation_id: str, message_id: str, holder: str) -> None:
     """It was certainly not sent: it stays first in the queue, for the sweep."""
     outbox = store.get(Outbox, conversation_id)
-    message = store.get(Message, message_id)
-    if outbox is None or message is None:
+    if outbox is None:
         return
     if message_id not in outbox.queue:
         # Our lease had run out, and somebody gave the message up as perhaps sent.
@@ -292,52 +325,22 @@ def _postpone(conversation_id: str, message_id: str, holder: str) -> None:
     if outbox.holder in (holder, None):
         outbox.holder, outbox.lease_until, outbox.due_at = None, 0, _now_ms() + _RETRY_MS
     outbox.put()
-    message.attempt_started_at = None
-    if message.error_code != graph_errors.UNREACHABLE:
-        message.error_code = graph_errors.UNREACHABLE
-        message.error_message = (
-            "Sem contato com o WhatsApp. A mensagem será enviada assim que ele responder."
-        )
-        _publish_status(message)
-    message.put()
+    message_status.postponed(message_id)
 
 
-def _learn(message: Message, wa_id: str | None) -> None:
+def _learn(message: Message | None, wa_id: str | None) -> None:
     """WhatsApp's own form of the customer's number leads to this conversation from now on."""
     number = phones.digits(wa_id)
-    conversation = identity.load_conversation(message.conversation_id) if number else None
-    if number and conversation is not None:
+    if message is None or not number:
+        return
+    conversation = identity.load_conversation(message.conversation_id)
+    if conversation is not None:
         people = identity.People()
         version = conversation.version
         conversation = people.learn_phone(people.adopt(conversation), number, _now_ms())
         if conversation.version != version:
             identity.publish_conversation(conversation)
         people.save()
-
-
-def _fail(message: Message, code: str) -> None:
-    message.status = FAILED
-    message.failed_at = _now_ms()
-    conversation = identity.load_conversation(message.conversation_id)
-    if conversation is not None and conversation.last_message_id == message.id:
-        conversation.last_status = FAILED
-        conversation.put()
-    _mark(message, code)
-
-
-def _mark(message: Message, code: str) -> None:
-    message.error_code = code
-    message.error_message = graph_errors.explain(code)
-    message.put()
-    _publish_status(message)
-
-
-def _publish_status(message: Message) -> None:
-    realtime_events.publish(
-        "message.status_changed",
-        serializers.status_json(message),
-        conversation_id=message.conversation_id,
-    )
 
 
 def _free(outbox: Outbox) -> None:

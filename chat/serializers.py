@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import message_status
 import unread_state
 from chat import phones
 from chat.incoming import counts_unread
-from chat.models import INCOMING, OUTGOING, SENDING, Conversation, Message
+from chat.models import INCOMING, OUTGOING, Conversation, Message
 
 #: Free-form messages are allowed this long after the customer's last one.
 WINDOW_MS = 24 * 3600 * 1000
@@ -32,8 +33,16 @@ def display_name(conversation: Conversation) -> str:
     return f"@{conversation.username}" if conversation.username else _NAMELESS
 
 
-def conversation_json(conversation: Conversation) -> dict[str, Any]:
-    """A conversation as the contract has it."""
+def conversation_json(
+    conversation: Conversation, last_message: Message | None = None
+) -> dict[str, Any]:
+    """A conversation as the contract has it.
+
+    Args:
+        conversation: the entity.
+        last_message: its last one, where the caller has it: a status moves without touching the
+            conversation, so its JSON has the status of a message of ours only then.
+    """
     last = None
     if conversation.last_message_id:
         last = {
@@ -43,8 +52,10 @@ def conversation_json(conversation: Conversation) -> dict[str, Any]:
             "author_name": conversation.last_author_name,
             "sent_at": iso(conversation.last_sent_at),
             "position": conversation.last_position,
-            "status": conversation.last_status,
+            "status": None,
         }
+        if last_message is not None and last_message.id == conversation.last_message_id:
+            last |= message_status.status_json(last_message)
     incoming_at = conversation.last_incoming_at
     return {
         "id": conversation.id,
@@ -76,7 +87,7 @@ def message_json(message: Message, conversation_id: str | None = None) -> dict[s
         "sent_at": iso(message.sent_at),
         "position": message.position,
         "arrival": message.arrival,
-        "status": message.status,
+        **message_status.status_json(message),
     }
     if message.placeholder:
         data["placeholder"] = message.placeholder
@@ -90,23 +101,4 @@ def message_json(message: Message, conversation_id: str | None = None) -> dict[s
         data["counts_unread"] = counts_unread(message.type)
     if message.direction == OUTGOING:
         data["client_id"] = message.id
-    if message.error_code:
-        data["error"] = {"code": message.error_code, "message": message.error_message}
     return data
-
-
-def status_json(message: Message) -> dict[str, Any]:
-    """The data of a `message.status_changed`: the message's whole status."""
-    statuses = {SENDING: iso(message.received_at)}
-    if message.failed_at:
-        statuses["failed"] = iso(message.failed_at)
-    error = None
-    if message.error_code:
-        error = {"code": message.error_code, "message": message.error_message}
-    return {
-        "message_id": message.id,
-        "client_id": message.id,
-        "status": message.status,
-        "statuses": statuses,
-        "error": error,
-    }

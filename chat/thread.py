@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import message_status
 import unread_state
 from chat import labels, ordering, serializers
 from chat.incoming import IncomingMessage, counts_unread
-from chat.models import INCOMING, OUTGOING, SENDING, Conversation, Message
+from chat.models import INCOMING, OUTGOING, Conversation, Message
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ def append_outgoing(
     author_name: str,
     quote: Quote | None = None,
     read_up_to: Message | None = None,
+    attempt_of: str | None = None,
 ) -> Message:
     """The entity of an attendant's message, waiting to be sent, and the conversation changed by it.
 
@@ -96,6 +98,7 @@ def append_outgoing(
         author_name: as shown.
         quote: the message it answers.
         read_up_to: the newest message that the attendant saw; None: all that has come.
+        attempt_of: the id of the message that this one tries again.
     """
     conversation.arrivals += 1
     ms = ordering.outgoing_ms(now_ms, conversation.last_position)
@@ -116,8 +119,8 @@ def append_outgoing(
         sent_at=now_ms,
         received_at=now_ms,
         arrival=conversation.arrivals,
-        status=SENDING,
     )
+    message_status.begin(message, now_ms, attempt_of=attempt_of)
     unread_state.count_outgoing(conversation, message, by_attendant=True, read_up_to=read_up_to)
     _summarise(conversation, message)
     return message
@@ -133,5 +136,4 @@ def _summarise(conversation: Conversation, message: Message) -> None:
     conversation.last_author_name = message.author_name
     conversation.last_sent_at = message.sent_at
     conversation.last_position = message.position
-    conversation.last_status = message.status
     conversation.sort_key = f"{message.position}-{conversation.id}"

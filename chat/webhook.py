@@ -21,6 +21,7 @@ from flask import Blueprint, Response, current_app, jsonify, request
 from google.api_core import exceptions as api_exceptions
 from google.cloud import ndb
 
+import message_status
 import realtime_events
 import unread_state
 from chat import deferred, identity, incoming, quotes, serializers, store
@@ -112,8 +113,6 @@ def process(payload: Any, received_ms: int, deadline: float | None = None) -> No
         _log.warning("WhatsApp reports errors: %s", batch.error_codes[:20])
     if batch.rejected:
         deferred.set_aside(batch.rejected, received_ms)
-    if batch.statuses:
-        deferred.keep_statuses(batch.statuses, received_ms)
     quoted = _quotes(batch.messages)
     late: list[IncomingMessage] = []
     for group in group_by_sender(batch.messages):
@@ -123,7 +122,22 @@ def process(payload: Any, received_ms: int, deadline: float | None = None) -> No
                 late += chunk
                 continue
             late += _store_chunk(chunk, received_ms, quoted)
-    deferred.defer(late, received_ms)
+    late_statuses = _record_statuses(batch.statuses, received_ms, deadline)
+    changes = [message.raw for message in late] + incoming.status_changes(late_statuses)
+    deferred.defer(changes, received_ms)
+
+
+def _record_statuses(
+    statuses: list[dict[str, Any]], received_ms: int, deadline: float | None
+) -> list[dict[str, Any]]:
+    """Records the delivery statuses; returns those that there was no time for."""
+    if not statuses:
+        return []
+    report = message_status.record_statuses(statuses, received_ms=received_ms, deadline=deadline)
+    deferred.set_aside((Rejected(b.field, b.reason, b.raw) for b in report.bad), received_ms)
+    if report.parked:
+        _log.info("%d statuses wait for their messages", report.parked)
+    return report.late
 
 
 def group_by_sender(messages: Iterable[IncomingMessage]) -> list[list[IncomingMessage]]:
@@ -173,7 +187,7 @@ def handle_incoming_message(
         "message.created",
         {
             "message": serializers.message_json(entity),
-            "conversation": serializers.conversation_json(conversation),
+            "conversation": serializers.conversation_json(conversation, entity),
         },
         conversation_id=conversation.id,
         version=conversation.version,

@@ -7,6 +7,7 @@ Meta documents no idempotency key, so the difference between "refused", "never r
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from dataclasses import dataclass
 from typing import Any
@@ -23,15 +24,19 @@ _log = logging.getLogger(__name__)
 MAX_TEXT_CHARS = 4096
 #: Connections kept open to the Graph API by all threads together.
 _POOL = 20
+_CODE_PREFIX = re.compile(r"^\(#\d+\)\s*")
 
 
 class RefusedError(Exception):
-    """Meta said no: the message was not sent. `code` is Meta's error code as text."""
+    """Meta said no: the message was not sent. `code` is Meta's error code as text, `title` and
+    `details` are its words.
+    """
 
-    def __init__(self, code: str, detail: str = "") -> None:
+    def __init__(self, code: str, title: str = "", details: str = "") -> None:
         super().__init__(f"refused with code {code}")
         self.code = code
-        self.detail = detail
+        self.title = title
+        self.details = details
 
 
 class UnreachableError(Exception):
@@ -144,7 +149,11 @@ class WhatsAppClient:
         if isinstance(refusal, dict):
             code = str(refusal.get("code", response.status_code))
             _log.warning("Graph API refused: HTTP %d code %s", response.status_code, code)
-            raise RefusedError(code, str(refusal.get("message", ""))[:300])
+            data = refusal.get("error_data")
+            details = data.get("details") if isinstance(data, dict) else None
+            # "(#131047) Re-engagement message": the code is told apart from the words.
+            title = _CODE_PREFIX.sub("", str(refusal.get("message") or ""))
+            raise RefusedError(code, title, details if isinstance(details, str) else "")
         return response, answer
 
     def _open(self) -> requests.Session:

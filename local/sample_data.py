@@ -19,9 +19,10 @@ import requests
 from google.cloud import ndb
 
 import unread_state
-from chat import auth, graph_errors, identity, incoming, store, thread
-from chat.models import FAILED, Attendant, ContactAlias, Conversation, SentWamid
+from chat import auth, identity, incoming, store, thread
+from chat.models import Attendant, ContactAlias, Conversation
 from local import sample_texts
+from message_status import FAILED, SENDING, WamidLink
 
 _MINUTE = 60_000
 _DAY = 24 * 60 * _MINUTE
@@ -66,15 +67,24 @@ class _Written:
         message = thread.append_outgoing(
             self.conversation, message_id, text, at, author_id=login, author_name=name
         )
-        message.attempt_started_at = at + 20
         self.entities.append(message)
+        message.awaiting_since = None
+        facts: dict[str, Any] = {"times": {SENDING: at}, "started_at": at + 20}
         if refused:
-            message.status, message.failed_at = FAILED, at + 400
-            message.error_code, message.error_message = refused, graph_errors.explain(refused)
-            self.conversation.last_status = FAILED
+            message.status = FAILED
+            facts["times"][FAILED] = at + 400
+            facts["error"] = {"code": refused, "source": "response", "at": at + 400}
         else:
-            message.wamid = f"wamid.sample.out.{self.phone}.{self.count}"
-            self.entities.append(SentWamid(id=message.wamid, message_id=message.id))
+            message.status = self.seed.choice(["delivered", "read", "read"])
+            facts["wamid"] = f"wamid.sample.out.{self.phone}.{self.count}"
+            facts["accepted_at"] = at + 400
+            steps = (("sent", 900), ("delivered", 2_300), ("read", 95_000))
+            for name, after in steps:
+                facts["times"][name] = at + after
+                if name == message.status:
+                    break
+            self.entities.append(WamidLink(id=facts["wamid"], message_id=message_id))
+        message.delivery = facts
 
 
 def _conversation(sample: sample_texts.Sample, now_ms: int, seed: random.Random) -> list[ndb.Model]:

@@ -75,7 +75,7 @@ def test_the_cursor_is_from_before_the_reading(
         realtime_events, "current_cursor", lambda: order.append("cursor") or cursor()
     )
     monkeypatch.setattr(
-        api.serializers, "conversation_json", lambda c: order.append("data") or query(c)
+        api.serializers, "conversation_json", lambda *a: order.append("data") or query(*a)
     )
     monkeypatch.setattr(
         api.serializers, "message_json", lambda *a: order.append("data") or message_json(*a)

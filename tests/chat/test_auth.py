@@ -25,11 +25,12 @@ def test_every_route_but_the_listed_ones_needs_a_login(app: Flask, client: Flask
         "/tasks/deferred",
         "/tasks/outbox",
         "/realtime/cleanup",
+        "/message-status/cleanup",
     }
     for rule in app.url_map.iter_rules():
         if rule.rule in open_rules:
             continue
-        path = rule.rule.replace("<conversation_id>", "x")
+        path = rule.rule.replace("<conversation_id>", "x").replace("<message_id>", "x")
         for method in rule.methods & {"GET", "POST"}:
             response = client.open(path, method=method)
             expected = 401 if path.startswith(("/api/", "/realtime/", "/unread")) else 302

@@ -13,8 +13,9 @@ from flask.testing import FlaskClient
 from google.api_core.exceptions import Aborted
 
 from chat import api, auth, deferred, store, webhook
-from chat.models import DeferredUpdates, RejectedUpdate, StatusCallback
+from chat.models import DeferredUpdates, RejectedUpdate
 from chat.settings import Settings
+from message_status import WamidLink
 from tests.chat.support import (
     Browser,
     call,
@@ -143,7 +144,7 @@ def test_an_id_too_long_for_the_store_costs_its_neighbours_nothing(
     messages = [text_message("漢" * 499), text_message("good", "certo")]
     assert deliver(client, call(*messages, statuses=statuses)).status_code == 200
     assert wamids() == ["good"]
-    assert len(stored(StatusCallback)) == 1
+    assert len(stored(WamidLink)) == 1
     assert len(stored(RejectedUpdate)) == 2
 
 

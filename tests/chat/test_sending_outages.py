@@ -102,7 +102,7 @@ def test_a_message_given_up_while_it_was_surely_unsent_is_sent_after_all(
     with store.context():
         sender.drain(chat)
     assert graph.texts() == ["1"]
-    assert outgoing()["2"].error_code == "unconfirmed"
+    assert outgoing()["2"].status_error["code"] == "unconfirmed"
 
 
 def test_an_outage_before_the_request_leaves_the_message_for_later(

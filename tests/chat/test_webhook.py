@@ -16,9 +16,9 @@ from chat.models import (
     DeferredUpdates,
     Message,
     RejectedUpdate,
-    StatusCallback,
 )
 from chat.settings import Settings
+from message_status import WamidLink
 from tests.chat.support import (
     NOON,
     PAYLOADS,
@@ -126,7 +126,7 @@ def test_every_payload_is_answered_200_and_leaves_its_trace(
     for _ in range(2):
         assert deliver(client, payload(name)).status_code == 200
     text = json.dumps(payload(name))
-    kept = len(wamids()) + len(stored(StatusCallback)) + len(stored(RejectedUpdate))
+    kept = len(wamids()) + len(stored(WamidLink)) + len(stored(RejectedUpdate))
     expected = {"other_fields": 0, "empty": 0, "errors_of_the_value": 0, "user_id_update": 0}
     many = {"bad_item_among_good": 4, "two_entries": 3, "messages_and_statuses": 2}
     assert kept == expected.get(name, many.get(name, 1)), text
@@ -310,11 +310,26 @@ def test_deferred_updates_are_handled_by_one_at_a_time(app: Flask, client: Flask
     assert len(handled) == 1
 
 
-def test_statuses_are_stored_once_and_change_nothing(client: FlaskClient) -> None:
+def test_statuses_of_unknown_messages_wait_once_and_change_nothing(client: FlaskClient) -> None:
     for name in ("status_sent", "status_read", "status_sent", "status_failed"):
         assert deliver(client, payload(name)).status_code == 200
-    assert sorted(status.status for status in stored(StatusCallback)) == ["failed", "read", "sent"]
+    (link,) = stored(WamidLink)
+    assert [entry["raw"]["status"] for entry in link.parked] == ["sent", "read", "failed"]
     assert events() == []
+
+
+@pytest.mark.usefixtures("no_thread")
+def test_statuses_past_the_time_of_a_call_are_handled_later(
+    app: Flask, client: FlaskClient
+) -> None:
+    app.extensions["chat_settings"] = Settings.from_env({**SETTINGS, "WEBHOOK_BUDGET_SECONDS": 0})
+    statuses = [{"id": f"w{n}", "status": "sent"} for n in range(250)]
+    assert deliver(client, call(statuses=statuses)).status_code == 200
+    assert stored(WamidLink) == []
+    with store.context():
+        assert webhook.work_off_deferred(30) == 1
+    assert len(stored(WamidLink)) == 250
+    assert stored(DeferredUpdates) == []
 
 
 def test_a_thousand_updates_in_one_call_are_all_stored(client: FlaskClient, ana: Browser) -> None:

@@ -1,0 +1,290 @@
+"""From the webhook and the send's answer to what the screens are told of a message's status."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import Any
+
+import pytest
+from flask import Flask
+
+import message_status
+from chat import store
+from chat.models import Conversation, Message, RejectedUpdate
+from message_status import WamidLink
+from tests.chat.support import (
+    MARIA,
+    Browser,
+    Graph,
+    accepted,
+    call,
+    contact,
+    deliver,
+    login,
+    published,
+    refused,
+    run_together,
+    stored,
+    text_message,
+)
+from tests.helpers import SETTINGS
+
+pytestmark = pytest.mark.store
+
+CRON = {"X-Cron-Secret": SETTINGS["CRON_SECRET"]}
+
+
+@pytest.fixture
+def ana(sending_app: Flask) -> Browser:
+    return login(sending_app)
+
+
+@pytest.fixture
+def chat(sending_app: Flask, ana: Browser) -> str:
+    """The id of a conversation with Maria, who wrote."""
+    deliver(sending_app.test_client(), call(text_message("wamid.in", "oi")))
+    (conversation,) = ana.conversations()
+    return str(conversation["id"])
+
+
+def post(browser: Browser, chat: str, text: str) -> dict[str, Any]:
+    body = {"client_id": str(uuid.uuid4()), "text": text}
+    response = browser.post(f"/api/conversations/{chat}/messages", body)
+    assert response.status_code == 201
+    message: dict[str, Any] = response.get_json()
+    return message
+
+
+def status(message: dict[str, Any], name: str, at: int = 1_761_998_405, **more: Any) -> Any:
+    return {
+        "id": f"wamid.out.{message['id']}",
+        "status": name,
+        "timestamp": str(at),
+        "recipient_id": MARIA,
+        "biz_opaque_callback_data": message["id"],
+        **more,
+    }
+
+
+def tell(app: Flask, *statuses: Any) -> None:
+    assert deliver(app.test_client(), call(statuses=statuses)).status_code == 200
+
+
+def last(browser: Browser, chat: str) -> dict[str, Any]:
+    return browser.thread(chat)[-1]
+
+
+def retry(browser: Browser, message: dict[str, Any], **body: Any) -> Any:
+    body = {"client_id": str(uuid.uuid4()), **body}
+    return browser.post(f"/api/messages/{message['id']}/retry", body)
+
+
+def test_statuses_reach_thread_list_and_screens_without_touching_the_conversation(
+    sending_app: Flask, ana: Browser, chat: str
+) -> None:
+    message = post(ana, chat, "Olá")
+    (before,) = stored(Conversation)
+    for name in ("sent", "delivered", "read"):
+        tell(sending_app, status(message, name))
+        assert last(ana, chat)["status"] == name
+        assert ana.conversations()[0]["last_message"]["status"] == name
+        (conversation,) = [ana.get(f"/api/conversations/{chat}").get_json()["conversation"]]
+        assert conversation["last_message"]["status"] == name
+    (after,) = stored(Conversation)
+    assert after.to_dict() == before.to_dict()
+    changes = [e for e in published() if e.type == "message.status_changed"]
+    assert [json.loads(e.data)["status"] for e in changes] == ["sent", "delivered", "read"]
+    assert {(e.conversation_id, e.version) for e in changes} == {(chat, None)}
+    audit = ana.get(f"/api/messages/{message['id']}/status").get_json()
+    assert (audit["status"], audit["shown"]) == ("read", "delivered")
+    assert [entry["status"] for entry in audit["trail"]] == ["sent", "delivered", "read"]
+
+
+def test_a_customers_last_message_has_no_status(ana: Browser, chat: str) -> None:
+    assert ana.conversations()[0]["last_message"]["status"] is None
+    assert ana.get("/api/messages/wamid.in/status").status_code == 404
+
+
+def test_a_callback_may_overtake_the_answer_of_its_send(
+    sending_app: Flask, ana: Browser, chat: str, graph: Graph
+) -> None:
+    def quick(body: dict[str, Any]) -> tuple[int, Any]:
+        id_ = body["biz_opaque_callback_data"]
+        raw = {"id": f"wamid.out.{id_}", "status": "delivered", "timestamp": "1761998405"}
+        if body["text"]["body"] == "com":
+            raw["biz_opaque_callback_data"] = id_
+        tell(sending_app, raw)
+        return accepted(body)
+
+    graph.answer = quick
+    post(ana, chat, "com")
+    post(ana, chat, "sem")  # parked under the wamid, taken over when the answer is recorded
+    assert [m["status"] for m in ana.thread(chat)[-2:]] == ["delivered", "delivered"]
+    assert all(not link.parked for link in stored(WamidLink))
+
+
+def test_a_failure_after_the_200_is_explained(sending_app: Flask, ana: Browser, chat: str) -> None:
+    message = post(ana, chat, "tarde")
+    errors = [{"code": 131047, "title": "Re-engagement message"}]
+    tell(sending_app, status(message, "sent"), status(message, "failed", errors=errors))
+    shown = last(ana, chat)
+    assert (shown["status"], shown["error"]["code"]) == ("failed", "131047")
+    assert "modelo" in shown["error"]["message"]
+    assert shown["error"]["source"] == "callback"
+    assert ana.conversations()[0]["last_message"]["status"] == "failed"
+
+
+def test_a_late_callback_repairs_an_unconfirmed_message(
+    sending_app: Flask, ana: Browser, chat: str, graph: Graph
+) -> None:
+    graph.answer = lambda _body: None
+    message = post(ana, chat, "chegou?")
+    assert last(ana, chat)["error"]["code"] == "unconfirmed"
+    tell(sending_app, status(message, "sent"))
+    repaired = last(ana, chat)
+    assert (repaired["status"], repaired.get("error")) == ("sent", None)
+    assert retry(ana, message, confirm=True).get_json()["error"]["code"] == "not_retryable"
+    # It has learned its wamid: the customer's answer finds it.
+    context = {"id": f"wamid.out.{message['id']}"}
+    deliver(
+        sending_app.test_client(), call(text_message("r", "sim", 1_761_998_500, context=context))
+    )
+    (shown,) = [m for m in ana.thread(chat) if m["id"] == "r"]
+    assert shown["reply_to"]["id"] == message["id"]
+
+
+def test_a_refused_message_is_tried_again_as_a_new_one(
+    sending_app: Flask, ana: Browser, chat: str, graph: Graph
+) -> None:
+    graph.answer = lambda _body: refused(131056)
+    old = post(ana, chat, "tente")
+    graph.answer = None
+    client_id = str(uuid.uuid4())
+    answer = retry(ana, old, client_id=client_id.upper())
+    assert answer.status_code == 201
+    new = answer.get_json()
+    assert (new["id"], new["text"], new["attempt_of"]) == (client_id, "tente", old["id"])
+    assert graph.texts() == ["tente", "tente"]
+    first, second = ana.thread(chat)[-2:]
+    assert (first["id"], first["status"]) == (old["id"], "failed")
+    assert (first["retried_as"], second["id"]) == (client_id, client_id)
+    assert first["retried_at"]
+    types = [e.type for e in published()][-3:]
+    assert "message.created" in types
+    assert "message.updated" in types
+    # The same click again, and somebody else's.
+    assert retry(ana, old, client_id=client_id).status_code == 200
+    again = retry(ana, old).get_json()["error"]
+    assert (again["code"], again["message_id"]) == ("already_retried", client_id)
+    assert graph.texts() == ["tente", "tente"]
+    attempts = ana.get(f"/api/messages/{client_id}/status").get_json()["attempts"]
+    assert [attempt["message_id"] for attempt in attempts] == [old["id"], client_id]
+
+
+def test_two_attendants_who_try_again_at_once_send_once(
+    sending_app: Flask, ana: Browser, chat: str, graph: Graph
+) -> None:
+    bruno = login(sending_app, "bruno")
+    graph.answer = lambda _body: refused(131056)
+    old = post(ana, chat, "uma vez")
+    graph.answer = None
+    answers = run_together(*[lambda who=who: retry(who, old) for who in (ana, bruno) * 2])
+    assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409]
+    assert graph.texts() == ["uma vez", "uma vez"]
+
+
+def test_in_doubt_nothing_is_sent_without_the_attendants_word(
+    sending_app: Flask, ana: Browser, chat: str, graph: Graph
+) -> None:
+    graph.answer = lambda _body: None
+    old = post(ana, chat, "foi?")
+    graph.answer = None
+    sending_app.test_client().get("/tasks/outbox", headers=CRON)
+    error = retry(ana, old).get_json()["error"]
+    assert (error["code"], "duas vezes" in error["message"]) == ("may_duplicate", True)
+    assert graph.texts() == ["foi?"]
+    assert retry(ana, old, confirm=True).status_code == 201
+    assert graph.texts() == ["foi?", "foi?"]
+
+
+def test_what_may_not_be_tried_again_is_refused(
+    sending_app: Flask, ana: Browser, chat: str, graph: Graph
+) -> None:
+    sent = post(ana, chat, "certo")
+    assert retry(ana, sent).get_json()["error"]["code"] == "not_retryable"
+    assert retry(ana, {"id": "wamid.in"}).status_code == 404
+    assert retry(ana, {"id": "nobody"}).status_code == 404
+    graph.answer = lambda _body: refused(131056)
+    failed = post(ana, chat, "errado")
+    assert retry(ana, failed, client_id="no uuid").get_json()["error"]["field"] == "client_id"
+    assert retry(ana, failed, client_id=sent["id"]).get_json()["error"]["code"] == "client_id_taken"
+    path = f"/api/messages/{failed['id']}/retry"
+    assert ana.client.post(path, json={"client_id": str(uuid.uuid4())}).status_code == 400
+    assert len(graph.texts()) == 2
+
+
+def test_the_list_of_what_awaits_and_the_clean_up(
+    sending_app: Flask, ana: Browser, chat: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = post(ana, chat, "parada")
+    assert ana.get("/api/messages/awaiting").get_json()["messages"] == []
+    now = message_status._now_ms()
+    monkeypatch.setattr(message_status, "_now_ms", lambda: now + 61_000)
+    answer = ana.get("/api/messages/awaiting").get_json()
+    assert [each["id"] for each in answer["messages"]] == [message["id"]]
+    assert (answer["next"], answer["seconds"]) == (None, 60)
+    assert ana.get("/api/messages/awaiting?before=x").status_code == 422
+    tell(sending_app, status(message, "sent"), {"id": "foreign", "status": "read"})
+    assert ana.get("/api/messages/awaiting").get_json()["messages"] == []
+    client = sending_app.test_client()
+    assert client.get("/message-status/cleanup").status_code == 403
+    answer = client.get("/message-status/cleanup", headers=CRON).get_json()
+    assert answer == {"deleted": 0, "more": False, "parked": 1}
+
+
+def test_a_bad_status_is_set_aside_with_its_reason(
+    sending_app: Flask, ana: Browser, chat: str
+) -> None:
+    message = post(ana, chat, "boa")
+    tell(sending_app, status(message, "sent"), {"status": "sent"}, {"id": "x"})
+    assert last(ana, chat)["status"] == "sent"
+    assert sorted(each.field for each in stored(RejectedUpdate)) == ["id", "status"]
+
+
+def test_statuses_that_cannot_be_stored_are_asked_for_again(
+    sending_app: Flask, ana: Browser, chat: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = post(ana, chat, "depois")
+
+    def down(*_args: Any, **_more: Any) -> None:
+        raise store.StoreUnavailableError("away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(message_status.ndb, "put_multi", down)
+        response = deliver(sending_app.test_client(), call(statuses=[status(message, "sent")]))
+        assert response.status_code == 503
+    tell(sending_app, status(message, "sent"))
+    assert last(ana, chat)["status"] == "sent"
+
+
+def test_a_message_of_a_merged_conversation_gets_its_statuses(
+    sending_app: Flask, ana: Browser, chat: str
+) -> None:
+    client = sending_app.test_client()
+    bsuid = {"from": None, "from_user_id": "BR.1"}
+    deliver(client, call(text_message("b1", "sou eu", **bsuid)))
+    other = next(each["id"] for each in ana.conversations() if each["id"] != chat)
+    messages = [post(ana, chat, "por aqui"), post(ana, other, "por ali")]
+    one_person = text_message("b2", "os dois", 1_761_998_500, from_user_id="BR.1")
+    deliver(client, call(one_person, contacts=[contact("Maria")]))
+    (conversation,) = ana.conversations()
+    tell(sending_app, *[status(message, "read") for message in messages])
+    shown = {m["id"]: m["status"] for m in ana.thread(conversation["id"])}
+    assert [shown[message["id"]] for message in messages] == ["read", "read"]
+
+
+def test_a_message_that_comes_in_stores_nothing_of_a_sending(sending_app: Flask, chat: str) -> None:
+    with store.context():
+        (message,) = Message.query().fetch()
+    assert (message.status, message.awaiting_since, message.delivery) == (None, None, None)
