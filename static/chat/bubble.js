@@ -1,8 +1,10 @@
 /** One message as a bubble. Parts are changed in place, so that selected text stays selected. */
 
+import { problemOf as statusProblem, updateTicks } from "../message_status.js";
 import { ICONS, actionButton, el, icon, setAttribute, setHidden, setText } from "./dom.js";
 import { clockTime, isOnlyEmoji } from "./format.js";
 import { plainText, richTextNodes } from "./rich_text.js";
+import { isLocal, statusOf } from "./thread_state.js";
 
 /**
  * What went wrong, as shown under the bubble: {text, failed, action, label}, or null when nothing
@@ -18,15 +20,16 @@ export function problemOf(message) {
       label: "Tentar de novo",
     };
   }
-  const reason = message.error?.message;
-  const copy = { action: "copy", label: "Copiar para o campo de mensagem" };
-  if (message.delivery === "refused" || message.status === "failed") {
-    return { text: reason ? `Não enviada: ${reason}` : "Não enviada.", failed: true, ...copy };
+  if (message.delivery === "refused") {
+    const reason = message.error?.message;
+    const text = reason ? `Não enviada: ${reason}` : "Não enviada.";
+    return { text, failed: true, action: "copy", label: "Copiar para o campo de mensagem" };
   }
-  if (message.status !== "sending" || !reason) return null;
-  // "unreachable": the server sends it as soon as it can. Otherwise nobody will send it again.
-  const waits = message.error.code === "unreachable";
-  return { text: reason, failed: false, ...(waits ? { action: null, label: "" } : copy) };
+  const problem = statusProblem(message);
+  if (!problem || message.retried_as) return problem && { ...problem, label: "" };
+  if (message.resending) return { ...problem, text: "Enviando de novo…", action: null, label: "" };
+  const text = message.resend_error ? `${problem.text} ${message.resend_error}` : problem.text;
+  return { ...problem, text, label: problem.action ? "Tentar de novo" : "" };
 }
 
 /** Makes the bubble of a thread item; `update` shows another state of the same message. */
@@ -39,14 +42,20 @@ export function createBubble() {
     placeholder: el("span", "bubble-placeholder"),
     text: el("span", "bubble-text"),
     time: el("time", "bubble-time"),
+    ticks: document.createElement("message-ticks"),
+    chevron: actionButton("bubble-chevron", "menu", ""),
     problemText: el("span", "problem-text"),
     problemAction: actionButton("link-button", "", ""),
   };
   parts.text.dir = "auto";
   parts.quote.append(parts.quoteAuthor, parts.quoteText);
-  const meta = el("span", "bubble-meta", parts.time);
+  const meta = el("span", "bubble-meta", parts.time, parts.ticks);
+  parts.chevron.append(icon(ICONS.chevron));
+  parts.chevron.tabIndex = -1;
+  parts.chevron.setAttribute("aria-haspopup", "menu");
+  parts.chevron.setAttribute("aria-label", "Menu da mensagem");
   const body = el("div", "bubble-body", parts.placeholder, parts.text);
-  const bubble = el("div", "bubble", parts.author, parts.quote, body, meta);
+  const bubble = el("div", "bubble", parts.author, parts.quote, body, meta, parts.chevron);
   const words = el("span", "problem-words", parts.problemText, " ", parts.problemAction);
   parts.problem = el("div", "problem", icon(ICONS.alert), words);
   const node = el("div", "message", bubble, parts.problem);
@@ -69,7 +78,7 @@ function updateBubble(node, parts, { message, startsRun, author }, customerName)
   const problem = problemOf(message);
   const pending = message.delivery === "pending";
   node.dataset.messageId = message.id;
-  setAttribute(node, "aria-label", label(message, own, sentAt, customerName, pending));
+  setAttribute(node, "aria-label", label(message, own, sentAt, customerName));
   setAttribute(node, "aria-busy", pending ? "true" : null);
   node.classList.toggle("out", own);
   node.classList.toggle("in", !own);
@@ -92,6 +101,8 @@ function updateBubble(node, parts, { message, startsRun, author }, customerName)
     parts.text.replaceChildren(...richTextNodes(text));
     parts.text.classList.toggle("only-emoji", isOnlyEmoji(text));
   }
+  updateTicks(parts.ticks, own ? statusOf(message) : null, message.error);
+  setHidden(parts.chevron, !own || isLocal(message));
   setText(parts.time, clockTime(sentAt));
   setAttribute(parts.time, "datetime", message.sent_at);
 
@@ -114,7 +125,7 @@ function updateQuote(parts, quoted) {
   setAttribute(parts.quote, "aria-label", `Resposta a: ${quoted.text || "mensagem"}`);
 }
 
-function label(message, own, sentAt, customerName, pending) {
+function label(message, own, sentAt, customerName) {
   const who = own ? (message.author?.name ?? "Você") : customerName;
-  return `${who}, ${clockTime(sentAt)}${pending ? ", enviando" : ""}`;
+  return `${who}, ${clockTime(sentAt)}`;
 }

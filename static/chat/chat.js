@@ -1,11 +1,14 @@
 /** Wires the screen: state, network, views and the realtime stream. Nothing is decided here. */
 
+import { startMessageStatus } from "../message_status.js";
 import { startRealtime } from "../realtime_events.js";
 import { startUnread } from "../unread_state.js";
 import { AlertSettings } from "./alert_settings.js";
 import { Api } from "./api.js";
+import { awaitingFilter } from "./awaiting_filter.js";
 import { avatarPicture, createAvatar, updateAvatar } from "./avatar.js";
 import { Composer } from "./composer.js";
+import { askIn } from "./confirm_dialog.js";
 import { ConnectionBanner } from "./connection_banner.js";
 import { ConversationMenu } from "./conversation_menu.js";
 import { setAttribute, setHidden, setText } from "./dom.js";
@@ -16,7 +19,8 @@ import { DigestLine, NotificationBanner } from "./list_notices.js";
 import { ListView } from "./list_view.js";
 import { Loader } from "./loader.js";
 import { logOutTogether } from "./logout.js";
-import { Sender } from "./sending.js";
+import { MessageMenu } from "./message_menu.js";
+import { Sender, randomId } from "./sending.js";
 import { ChatStore } from "./store.js";
 import { ThreadHeader } from "./thread_header.js";
 import { threadDays } from "./thread_items.js";
@@ -84,6 +88,19 @@ const unread = startUnread({
 const drafts = new Drafts(storage, userId);
 const sender = new Sender({ store, api, storage, userId, userName });
 
+const ticks = startMessageStatus({
+  request: (method, path, body) => api.call(method, path, body),
+  onRetried: (message) => store.putMessages(message.conversation_id, [message], 0),
+  onAwaiting: schedule,
+  confirm: (text) => askIn(document.querySelector(".confirm-dialog"), `${text} Enviar de novo?`),
+  newId: randomId,
+  preview: (id) => previewText(store.thread(store.selectedId).find(id) ?? {}),
+  details: document.querySelector(".message-details"),
+});
+const messageMenu = new MessageMenu(pane.querySelector(".thread-content"), {
+  onDetails: (id) => ticks.openDetails(id),
+});
+
 const banner = new ConnectionBanner(document.querySelector(".connection-banner"), {
   onReconnect: () => realtime.reconnect(),
 });
@@ -109,6 +126,7 @@ const filters = new ListFilters(document.querySelector(".list-filters"), [
     matches: ({ id }) => unread.isUnread(id),
     server: "unread",
   },
+  awaitingFilter({ store, loader, messages: () => ticks.awaiting }),
 ], { onChange: chooseFilter });
 const listView = new ListView(document.querySelector(".list-pane"), {
   onSelect: (id) => unread.select(id),
@@ -139,7 +157,7 @@ const realtime = startRealtime({
   onEvent: receive,
   onReset: () => {
     unread.check({ always: true });
-    return loader.refreshAll();
+    return Promise.all([loader.refreshAll(), ticks.refresh()]);
   },
   onHole: (id) => loader.refreshConversation(id),
   fetchVersions: () => api.versions(),
@@ -154,6 +172,7 @@ const realtime = startRealtime({
 function receive(event) {
   store.apply(event);
   unread.onEvent(event);
+  ticks.onEvent(event);
   const message = event.data?.message;
   const isNew = event.type === "message.created" && message?.direction === "in" && !event.catchUp;
   if (isNew && store.resolve(event.conversation_id) === store.selectedId) {
@@ -230,6 +249,7 @@ function send(text) {
 function actOnMessage(action, messageId) {
   const id = store.selectedId;
   if (action === "retry") sender.retry(id);
+  if (action === "resend") resend(id, messageId);
   if (action !== "copy") return;
   const message = store.thread(id).find(messageId);
   if (!message) return;
@@ -239,6 +259,22 @@ function actOnMessage(action, messageId) {
   // Ours alone, never on the server: its text has gone back to where it can be mended.
   if (message.delivery) sender.discard(id, message.client_id);
   composer.focus();
+}
+
+/** A new attempt of a message that was refused, or perhaps not sent. */
+async function resend(id, messageId) {
+  const message = store.thread(id).find(messageId);
+  if (!message || message.resending) return;
+  const onStart = () => store.annotate(id, messageId, { resending: true, resend_error: null });
+  let problem = null;
+  try {
+    await ticks.retry(message, { onStart });
+  } catch (error) {
+    if (error.name !== "ApiError") throw error;
+    // Somebody else was faster: their attempt and this message's mark are on their way here.
+    problem = error.code === "already_retried" ? null : error.message;
+  }
+  store.annotate(id, messageId, { resending: false, resend_error: problem });
 }
 
 async function jumpTo(messageId) {
@@ -273,7 +309,8 @@ function render() {
   followSelection();
   const now = new Date();
   const id = store.selectedId;
-  const { server = null, empty } = filters.active;
+  filters.update();
+  const { server = null, empty, rows: own } = filters.active;
   const rows = filters.apply(server ? store.rows({ floor: null }) : store.rows(), id);
   listView.render({
     rows: rows.map((row) => ({
@@ -283,6 +320,7 @@ function render() {
     })),
     selectedId: id,
     ...loader.listOf(server),
+    ...(own && { hasMore: false }),
     empty,
     now,
   });
@@ -320,6 +358,7 @@ function renderConversation(conversation, now) {
     place,
   });
   unread.rendered();
+  messageMenu.setTabStop();
 }
 
 function renderEmpty(id) {
@@ -335,6 +374,7 @@ function followSelection() {
   if (id !== shownId) {
     const merged = shownId !== null && id !== null && store.resolve(shownId) === id;
     if (merged) drafts.move(shownId, id);
+    ticks.closeDetails();
     shownId = id;
   }
   if (id !== null && store.conversation(id) && needsReading(id)) loader.openThread(id);
@@ -352,7 +392,7 @@ document.addEventListener("keydown", (event) => {
     conversationMenu.markUnread(store.selectedId);
   }
   if (event.key !== "Escape" || event.isComposing || event.defaultPrevented) return;
-  if (store.selectedId === null || document.querySelector(":popover-open")) return;
+  if (store.selectedId === null || document.querySelector(":popover-open, dialog:modal")) return;
   closeConversation();
 });
 document.addEventListener("visibilitychange", schedule);

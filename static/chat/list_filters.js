@@ -1,9 +1,10 @@
 /**
  * The chips above the list, and which rows each lets through. A filter is {id, label, empty,
- * matches(conversation)}; `server` names it where the server can list what belongs to it.
+ * matches(conversation)}; `server` names it where the server can list what belongs to it. One with
+ * `rows()` brings its rows itself, and with `count()` it is there only while that is not zero.
  */
 
-import { el, setAttribute } from "./dom.js";
+import { el, setAttribute, setHidden, setText } from "./dom.js";
 
 export class ListFilters {
   #filters;
@@ -32,12 +33,26 @@ export class ListFilters {
     this.#draw();
   }
 
+  /** The chips that are there only at times, with their numbers. */
+  update() {
+    this.#filters.forEach((filter, n) => {
+      const count = filter.count?.();
+      if (count === undefined) return;
+      setText(this.#chips[n], count ? `${filter.label} ${count}` : filter.label);
+      setHidden(this.#chips[n], count === 0);
+      if (count || filter !== this.#active) return;
+      this.#active = this.#filters[0];
+      this.#draw();
+    });
+  }
+
   get active() {
     return this.#active;
   }
 
   /** The rows that the chosen filter lets through. */
   apply(rows, selectedId) {
+    if (this.#active.rows) return this.#active.rows();
     if (selectedId !== this.#stays) this.#stays = null;
     return rows.filter(({ conversation }) => {
       const matches = this.#active.matches(conversation);

@@ -1,9 +1,11 @@
 /** The conversation list: one keyed row a conversation, in the order it is given. */
 
+import { updateTicks } from "../message_status.js";
 import { createAvatar, updateAvatar } from "./avatar.js";
 import { ICONS, el, icon, reconcile, setAttribute, setHidden, setText } from "./dom.js";
 import { displayName, listTime } from "./format.js";
 import { plainText } from "./rich_text.js";
+import { statusOf } from "./thread_state.js";
 import { createBadge } from "./unread_marks.js";
 
 /** The next page is fetched when this little is left below the view. */
@@ -69,12 +71,12 @@ export class ListView {
       name: el("span", "row-name"),
       time: el("time", "row-time"),
       draftMark: el("span", "row-draft", "Rascunho: "),
-      alert: icon(ICONS.alert, "icon row-alert"),
+      ticks: document.createElement("message-ticks"),
       text: el("span", "row-text"),
     };
     parts.name.dir = "auto";
     parts.text.dir = "auto";
-    parts.preview = el("span", "row-preview", parts.alert, parts.draftMark, parts.text);
+    parts.preview = el("span", "row-preview", parts.ticks, parts.draftMark, parts.text);
     const muted = icon(ICONS.muted, "icon row-muted");
     const badge = createBadge();
     const top = el("span", "row-line", parts.name, parts.time);
@@ -184,9 +186,8 @@ function updateRow(row, { conversation, last, draft, unread, now, selected }) {
   const showDraft = Boolean(draft) && !selected;
   setHidden(row.draftMark, !showDraft);
   setText(row.text, showDraft ? draft : plainText(last?.text));
-  const problem = !showDraft && (last?.status === "failed" || ["unsent", "refused"].includes(last?.delivery));
-  row.alert.classList.toggle("shown", problem);
-  setAttribute(row.text, "aria-label", problem ? `Não enviada: ${last.text}` : null);
+  const own = !showDraft && last?.direction === "out";
+  updateTicks(row.ticks, own ? statusOf(last) : null, last?.error);
   const silent = Boolean(conversation.muted || conversation.archived);
   row.badge.update(unread, silent);
   row.muted.classList.toggle("shown", Boolean(conversation.muted));

@@ -4,7 +4,8 @@
  */
 
 import { previewText } from "./format.js";
-import { Thread, messageKey, sameData, withStatus } from "./thread_state.js";
+import { isFurther, withStatus } from "../message_status.js";
+import { Thread, messageKey, sameData } from "./thread_state.js";
 
 /** Status news of messages not seen yet wait here; a bound, as most belong to unopened chats. */
 const MAX_WAITING_STATUSES = 1000;
@@ -76,8 +77,9 @@ export class ChatStore {
     if (!conversation || this.#mergedInto.has(conversation.id)) return;
     this.#onConversation(conversation);
     const known = this.#conversations.get(conversation.id);
-    if (known && !supersedes(conversation, known)) return;
-    this.#conversations.set(conversation.id, conversation);
+    const next = this.#withKnownStatus(conversation, known);
+    if (known && !supersedes(next, known)) return;
+    this.#conversations.set(next.id, next);
     this.#onChange();
   }
 
@@ -129,20 +131,58 @@ export class ChatStore {
     return changed;
   }
 
-  #applyStatus(event, change) {
+  #applyStatus(event, data) {
+    const change = { ...data, at: event.at };
     const keys = [change.client_id, change.message_id].filter(Boolean);
-    const thread = this.#threads.get(this.resolve(event.conversation_id));
+    const thread = this.#threadWith(keys, event.conversation_id);
     const key = keys.find((each) => thread?.find(each)) ?? keys[0];
     const changed = thread?.applyStatus(key, change) ?? null;
-    if (changed) this.#onChange();
+    const inList = this.#applyToRow(keys, event.conversation_id, change);
+    if (changed || inList) this.#onChange();
     if (changed !== null) return;
     // They can come out of order too: only the further one waits.
-    const { status, statuses, error } = withStatus(this.#waitingStatuses.get(key) ?? {}, change);
+    const waits = withStatus(this.#waitingStatuses.get(key) ?? {}, change);
     this.#waitingStatuses.delete(key);
-    this.#waitingStatuses.set(key, { status, statuses, error });
+    this.#waitingStatuses.set(key, { ...waits, at: waits.status_at });
     if (this.#waitingStatuses.size > MAX_WAITING_STATUSES) {
       this.#waitingStatuses.delete(this.#waitingStatuses.keys().next().value);
     }
+  }
+
+  /** A message keeps the conversation it was sent in, which may be shown in another by now. */
+  #threadWith(keys, conversationId) {
+    const thread = this.#threads.get(this.resolve(conversationId));
+    if (keys.some((key) => thread?.has(key))) return thread;
+    for (const other of this.#threads.values()) {
+      if (keys.some((key) => other.has(key))) return other;
+    }
+    return thread;
+  }
+
+  /** A status moves a row's last message without its conversation being a newer one. */
+  #applyToRow(keys, conversationId, change) {
+    const isLast = ({ last_message: last }) => last && keys.includes(last.id);
+    const direct = this.conversation(conversationId);
+    const row = direct && isLast(direct) ? direct : this.conversations.find(isLast);
+    if (!row) return false;
+    const last = withStatus(row.last_message, change);
+    if (last === row.last_message) return false;
+    this.#conversations.set(row.id, { ...row, last_message: last });
+    return true;
+  }
+
+  /** What is known of the last message's status and is further than what this brings. */
+  #withKnownStatus(conversation, known) {
+    const last = conversation.last_message;
+    if (last?.direction !== "out") return conversation;
+    let merged = last;
+    const before = known?.last_message;
+    if (before?.id === last.id && isFurther(before.status, last.status)) {
+      merged = { ...last, status: before.status, error: before.error ?? null };
+    }
+    const waiting = this.#waitingStatuses.get(last.id);
+    if (waiting) merged = withStatus(merged, waiting);
+    return merged === last ? conversation : { ...conversation, last_message: merged };
   }
 
   #applyMerge(event, { conversation, merged_into: winner }) {
@@ -187,6 +227,11 @@ export class ChatStore {
     if (this.thread(id).updateLocal(key, change)) this.#onChange();
   }
 
+  /** What only this page knows of a server's message, such as that it is being tried again. */
+  annotate(id, key, notes) {
+    if (this.thread(id).annotate(key, notes)) this.#onChange();
+  }
+
   removeLocal(id, key) {
     const removed = this.thread(id).removeLocal(key);
     if (removed) this.#onChange();
@@ -218,7 +263,7 @@ export class ChatStore {
     const last = conversation.last_message;
     const newest = this.#threads.get(conversation.id)?.newest;
     if (!newest || (last && last.position > newest.position)) return last ?? null;
-    if (last && last.id === newest.id) return { ...last, status: newest.status };
+    if (last && last.id === newest.id) return { ...last, status: newest.status, error: newest.error };
     return {
       id: newest.id,
       text: previewText(newest),
@@ -227,6 +272,7 @@ export class ChatStore {
       sent_at: newest.sent_at,
       position: newest.position,
       status: newest.status,
+      error: newest.error,
       delivery: newest.delivery,
     };
   }

@@ -10,21 +10,15 @@
  * answered no). The server's message has none.
  */
 
-/** Higher wins, so that news arriving late or twice never turns a status back. */
-const STATUS_RANK = { sending: 0, sent: 1, failed: 2, delivered: 3, read: 4, played: 5 };
-
-const rank = (status) => STATUS_RANK[status] ?? -1;
+import { isFurther, withStatus } from "../message_status.js";
 
 export const messageKey = (message) => message.client_id || message.id;
 
 export const isLocal = (message) => message.delivery !== undefined;
 
-/** The message with a status change applied; the same object when that changes nothing. */
-export function withStatus(message, { status, statuses, error }) {
-  if (rank(status) < rank(message.status)) return message;
-  const changed = { ...message, status, error: error ?? null };
-  if (statuses) changed.statuses = statuses;
-  return sameData(changed, { ...message, error: message.error ?? null }) ? message : changed;
+/** The status to show: what our own server did not take was not sent either. */
+export function statusOf(message) {
+  return message.delivery === "unsent" || message.delivery === "refused" ? "failed" : message.status;
 }
 
 export function sameData(a, b) {
@@ -68,6 +62,11 @@ export class Thread {
     return direct ?? this.messages.find((message) => message.id === key) ?? null;
   }
 
+  /** Whether there is a message with exactly this key. */
+  has(key) {
+    return this.#entries.has(key);
+  }
+
   /** A message from the server, seen at this conversation version. True when something changed. */
   put(message, version) {
     const key = messageKey(message);
@@ -75,7 +74,7 @@ export class Thread {
     if (!entry || isLocal(entry.message)) return this.#set(key, message, version);
     const [older, newer] = version >= entry.version ? [entry.message, message] : [message, entry.message];
     // The status moves by its own events, which have no version: keep the further one.
-    const merged = rank(older.status) > rank(newer.status) ? withStatus(newer, older) : newer;
+    const merged = isFurther(older.status, newer.status) ? withStatus(newer, older) : newer;
     return this.#set(key, merged, Math.max(version, entry.version));
   }
 
@@ -92,6 +91,12 @@ export class Thread {
     const message = this.#entries.get(key)?.message;
     if (!message || !isLocal(message)) return false;
     return this.#set(key, { ...message, ...change }, -1);
+  }
+
+  /** Adds what only this page knows of a server's message; its next version does without. */
+  annotate(key, notes) {
+    const entry = this.#entries.get(key);
+    return entry ? this.#set(key, { ...entry.message, ...notes }, entry.version) : false;
   }
 
   removeLocal(key) {

@@ -40,6 +40,7 @@ def modules_page(chromium: Browser) -> Iterator[Run]:
     imports = "".join(
         f"const {name} = await import('/static/chat/{name}.js');" for name in _MODULES
     )
+    imports += "const status = await import('/static/message_status.js');"
     with static_files() as url:
         context = chromium.new_context(locale="pt-BR", timezone_id="America/Sao_Paulo")
         page = context.new_page()
