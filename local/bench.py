@@ -17,13 +17,13 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 
 from local import bench_measures as measures
-from local import bench_unread
+from local import bench_statuses, bench_unread
 from local.bench_measures import Idle, middle, percentile
 from local.bench_world import cores, store
 from local.google_emulator import missing
 from local.processes import POSIX
 
-PARTS = ("latency", "memory", "idle", "webhook", "overload", "unread")
+PARTS = ("latency", "memory", "idle", "webhook", "statuses", "overload", "unread")
 UPDATES, QUICK_UPDATES = 1000, 100
 
 
@@ -175,6 +175,24 @@ def show_webhook(host: str, options: argparse.Namespace) -> None:
     show(["call", "POST->200", "POST->last event", "deferred"], 35, rows)
 
 
+def show_statuses(host: str, options: argparse.Namespace) -> None:
+    """Webhook calls of many delivery statuses."""
+    rounds, count = (1, QUICK_UPDATES) if options.quick else (5, UPDATES)
+    say(
+        f"STATUSES in seconds, median (slowest) of {rounds}: one call with so many delivery"
+        f" statuses, each of another\nmessage, POST -> 200, and -> its last event at one streaming"
+        f" listener. calls: of the server to its store\nfor one such call."
+    )
+    rows = []
+    for row in bench_statuses.statuses(host, count, rounds):
+        shown = f"{middle(row.shown):.3f} ({max(row.shown):.3f})" if row.shown else "no event"
+        calls = ", ".join(f"{name} {number}" for name, number in sorted(row.calls.items()))
+        rows.append(
+            [row.name, f"{middle(row.answered):.3f} ({max(row.answered):.3f})", shown, calls]
+        )
+    show(["call", "POST->200", "POST->last event", "calls"], 35, rows)
+
+
 def show_overload(host: str, options: argparse.Namespace) -> None:
     """More listeners than threads."""
     row = measures.overload(host, 4 if options.quick else 20)
@@ -222,6 +240,7 @@ SHOWN = {
     "memory": show_memory,
     "idle": show_idle,
     "webhook": show_webhook,
+    "statuses": show_statuses,
     "overload": show_overload,
     "unread": show_unread,
 }

@@ -215,8 +215,17 @@ def updates(phones: Sequence[str]) -> tuple[tuple[str, ...], bytes]:
 
 
 def post_updates(url: str, phones: Sequence[str]) -> Posted:
-    """POST one signed webhook call; RuntimeError unless it is answered 200."""
+    """POST one signed webhook call with a message of each number; see `post_signed`."""
     ids, body = updates(phones)
+    sent, answered = post_signed(url, body)
+    return Posted(ids, sent, answered)
+
+
+def post_signed(url: str, body: bytes) -> tuple[float, float]:
+    """POST a signed webhook call; when it was sent and answered, by time.monotonic().
+
+    Raises RuntimeError unless it is answered 200.
+    """
     key = SETTINGS["WHATSAPP_APP_SECRET"].encode()
     signature = "sha256=" + hmac.new(key, body, hashlib.sha256).hexdigest()
     connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=120)
@@ -232,7 +241,7 @@ def post_updates(url: str, phones: Sequence[str]) -> Posted:
         connection.close()
     if answer.status != 200:
         raise RuntimeError(f"the webhook was answered {answer.status}")
-    return Posted(ids, sent, answered)
+    return sent, answered
 
 
 def phone(number: int) -> str:
