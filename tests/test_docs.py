@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import message_status
 import realtime_events
 import unread_state
 
@@ -19,7 +20,11 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
 LINK = re.compile(r"\]\(([^()\s]+(?:\([^()\s]*\)[^()\s]*)*)\)")
 #: The modules that are built.
-MODULES = {"REALTIME_EVENTS_": realtime_events, "UNREAD_STATE_": unread_state}
+MODULES = {
+    "REALTIME_EVENTS_": realtime_events,
+    "UNREAD_STATE_": unread_state,
+    "MESSAGE_STATUS_": message_status,
+}
 #: `REALTIME_EVENTS_…` as a family of names is not the name of a setting.
 SETTING = re.compile(rf"\b(?:{'|'.join(MODULES)})[A-Z0-9_]*[A-Z0-9]\b")
 #: The first word of a diagram that GitHub's Mermaid knows.
@@ -197,7 +202,7 @@ def test_the_plan_gives_the_browsers_times_as_they_are():
 def test_every_name_of_the_module_in_the_plan_exists(prefix):
     module = MODULES[prefix]
     text = PLAN.read_text(encoding="utf-8")
-    names = set(re.findall(rf"\b{module.__name__}\.(\w+)", text)) - {"py", "js"}
+    names = set(re.findall(rf"\b{module.__name__}\.(\w+)", text)) - {"py", "js", "css"}
     assert names
     assert {name for name in names if name not in module.__all__} == set()
 
@@ -208,6 +213,8 @@ def test_every_name_of_the_module_in_the_plan_exists(prefix):
         *((realtime_events, n) for n in ("init_app", "publish", "transaction", "delete_expired")),
         *((unread_state, n) for n in ("init_app", "count_incoming", "count_outgoing", "merge")),
         *((unread_state, n) for n in ("publish_changed", "read", "mark_unread")),
+        *((message_status, n) for n in ("init_app", "begin", "started", "accepted", "refused")),
+        *((message_status, n) for n in ("retry", "record_statuses", "next_status", "awaiting")),
     ],
 )
 def test_the_plan_shows_a_functions_parameters(module, function):
@@ -218,3 +225,13 @@ def test_the_plan_shows_a_functions_parameters(module, function):
     assert shown
     for name in inspect.signature(getattr(module, function)).parameters:
         assert re.search(rf"\b{name}\b", shown.group(1)), name
+
+
+def test_the_plan_explains_errors_as_the_code_does():
+    text = PLAN.read_text(encoding="utf-8")
+    table = text[text.index("### 7.8") : text.index("### 7.9")]
+    rows = re.findall(r"^\| `?(\w+)`? \| ([^|]+) \|$", table, re.M)
+    rows = [(code, shown) for code, shown in rows if code != "outro"]
+    assert len(rows) > 15
+    for code, shown in rows:
+        assert shown == message_status.explain(code), code
