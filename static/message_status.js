@@ -408,7 +408,7 @@ function line(text, at) {
 // --- start ---------------------------------------------------------------------------------------
 
 /**
- * Starts what asks the server.
+ * Makes what asks the server; nothing is asked before `start()`.
  *
  * request(method, path, body): the JSON of the answer; rejects with {status, code, message}.
  * onRetried(message): the new attempt, for the page to show.
@@ -426,8 +426,6 @@ export function startMessageStatus({
     onChange: onAwaiting,
   });
   const panel = details && new Details(details, { request, preview });
-  awaiting.start();
-
   async function ask(message, confirmed) {
     const path = `/api/messages/${encodeURIComponent(message.id)}/retry`;
     // The same id as in an answer that got lost: the server sends it once.
@@ -446,6 +444,8 @@ export function startMessageStatus({
     get awaiting() {
       return awaiting.messages;
     },
+    /** Asks what awaits its sending; when the page has shown what is more urgent. */
+    start: () => awaiting.start(),
     refresh: () => awaiting.refresh(),
     openDetails: (messageId) => panel?.open(messageId),
     closeDetails: () => panel?.close(),

@@ -407,6 +407,9 @@ logOutTogether(document.querySelector("#user-menu form"), {
   onLoggedOut: goToLogin,
 });
 
-loader.loadList().finally(() => unread.load()); // the rows bring their own numbers
+loader.loadList().finally(() => { // the rows bring their own numbers and check marks
+  unread.load();
+  ticks.start();
+});
 unread.restore();
 render();
