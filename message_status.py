@@ -279,7 +279,7 @@ class MessageStatusMixin(ndb.Model):
     """
 
     status = ndb.TextProperty()  # None: not ours
-    #: Milliseconds; only while `sending`, so that few are in its index.
+    #: Milliseconds; only while `sending`: what a query looks for is few (None is indexed too).
     awaiting_since = ndb.IntegerProperty()
     #: Times are milliseconds: {"wamid", "times": {status: ms}, "error": {"code", "title",
     #: "details", "source", "at"}, "trail": [{"at", "raw"}], "started_at", "accepted_at",
@@ -299,6 +299,12 @@ class MessageStatusMixin(ndb.Model):
     def attempt_started_at(self) -> int | None:
         """When the Graph API was about to be called; None: it was certainly not sent."""
         found: int | None = self._fact("started_at")
+        return found
+
+    @property
+    def retried_as(self) -> str | None:
+        """The new attempt's id, once an attendant has tried again."""
+        found: str | None = self._fact("retried_as")
         return found
 
     @property
@@ -817,9 +823,14 @@ def _record(
         report.applied += counts[0]
         report.repeated += counts[1]
         report.parked += counts[2]
+        for callback in counts[3]:
+            reason = "of no message of ours, and no id to keep it under"
+            report.bad.append(BadStatus("biz_opaque_callback_data", reason, raws[id(callback)]))
 
 
-def _record_together(host: _Host, chunk: list[list[_Callback]]) -> tuple[int, int, int]:
+def _record_together(
+    host: _Host, chunk: list[list[_Callback]]
+) -> tuple[int, int, int, list[_Callback]]:
     """In a transaction: at most three lookups and one write, however many messages."""
     trail_size = host.settings["TRAIL_SIZE"]
     messages = host.messages(callback.opaque for group in chunk for callback in group)
@@ -837,13 +848,17 @@ def _record_together(host: _Host, chunk: list[list[_Callback]]) -> tuple[int, in
     before = {name: _visible(message) for name, message in messages.items()}
     changed: dict[ndb.Key, ndb.Model] = {}
     applied = repeated = parked_ = 0
+    lost: list[_Callback] = []  # of a message we do not have, and without a wamid to wait under
     for callback in (callback for group in chunk for callback in group):
         link = links.get(callback.wamid or "")
         message = messages.get(callback.opaque or "")
         if message is None and link is not None:
             message = messages.get(link.message_id or "")
         if message is None:
-            if link is not None and _park(host, link, callback):
+            if link is None:
+                lost.append(callback)
+                continue
+            if _park(host, link, callback):
                 changed[link.key] = link
             parked_ += 1
             continue
@@ -859,7 +874,7 @@ def _record_together(host: _Host, chunk: list[list[_Callback]]) -> tuple[int, in
     ndb.put_multi(list(changed.values()))
     for name, message in messages.items():
         host.tell(message, before[name])
-    return applied, repeated, parked_
+    return applied, repeated, parked_, lost
 
 
 def _park(host: _Host, link: WamidLink, callback: _Callback) -> bool:
@@ -956,7 +971,7 @@ def audit(message_id: str) -> dict[str, Any]:
             {
                 "received_at": _iso(entry["at"]),
                 "status": raw.get("status"),
-                "timestamp": raw.get("timestamp"),
+                "timestamp": _timestamp(raw.get("timestamp")),
                 "error": error and {"code": error["code"], "title": error.get("title", "")},
             }
         )
@@ -971,6 +986,12 @@ def audit(message_id: str) -> dict[str, Any]:
         "attempts": [_attempt_json(each) for each in _chain(host, message)],
         "trail": trail,
     }
+
+
+def _timestamp(value: Any) -> str | None:
+    """As it came, if it is something that JSON and a screen can show."""
+    usable = isinstance(value, str | int) and not isinstance(value, bool)
+    return _words(str(value))[:30] if usable else None
 
 
 def _chain(host: _Host, message: MessageStatusMixin) -> list[MessageStatusMixin]:
@@ -1019,7 +1040,10 @@ def _settings(app: Flask) -> dict[str, Any]:
 
 
 def _retry_view(message_id: str, to_json: Callable[[list[Any]], list[dict[str, Any]]]) -> Any:
-    body = request.get_json(silent=True)
+    try:
+        body = request.get_json(silent=True)
+    except RecursionError:  # nested thousands deep, which `silent` does not cover
+        body = None
     body = body if isinstance(body, dict) else {}
     client_id = body.get("client_id")
     if not isinstance(client_id, str) or not _UUID.fullmatch(client_id):

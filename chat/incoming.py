@@ -19,7 +19,7 @@ MAX_ITEM_BYTES = 200_000
 #: Datastore takes key names and indexed texts up to 1,500 bytes.
 MAX_ID_CHARS = 500
 MAX_ID_BYTES = 1_400
-#: Statuses in one change, so that changes share out well.
+#: Statuses in one change (and `MAX_ITEM_BYTES`), so that changes share out well.
 _STATUSES = 100
 #: WhatsApp started in 2009; what claims to be older, or from the day after tomorrow, is garbage.
 _FIRST_MS = 1_230_768_000_000
@@ -123,7 +123,15 @@ def envelope(raws: list[dict[str, Any]]) -> dict[str, Any]:
 
 def status_changes(statuses: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """These statuses as changes of a webhook call, like `IncomingMessage.raw`."""
-    parts = (statuses[i : i + _STATUSES] for i in range(0, len(statuses), _STATUSES))
+    parts: list[list[dict[str, Any]]] = []
+    size = 0
+    for status in statuses:
+        length = _size(status)
+        if not parts or len(parts[-1]) >= _STATUSES or size + length > MAX_ITEM_BYTES:
+            parts.append([])
+            size = 0
+        parts[-1].append(status)
+        size += length
     return [{"field": "messages", "value": {"statuses": part}} for part in parts]
 
 
@@ -157,7 +165,11 @@ def _value(value: dict[str, Any], received_ms: int, batch: Batch) -> None:
             batch.messages.append(_message(message, contact or {}, received_ms))
         except _BadError as error:
             batch.rejected.append(Rejected(error.field, error.reason, message))
-    batch.statuses += _items(value, "statuses", batch)
+    for status in _items(value, "statuses", batch):
+        if _size(status) > MAX_ITEM_BYTES:
+            batch.rejected.append(Rejected("statuses", "too large", status))
+        else:
+            batch.statuses.append(status)
     errors = value.get("errors")
     if isinstance(errors, list):
         batch.error_codes += [e.get("code") for e in errors if isinstance(e, dict)]

@@ -141,7 +141,6 @@ class Sender:
         message = _enqueue(
             conversation, client_id, old.text,
             author_id=author_id, author_name=author_name, quote=quote, attempt_of=old.id,
-            read_up_to=old,  # what came since may not have been seen
         )  # fmt: skip
         realtime_events.publish(
             "message.updated",
@@ -278,7 +277,9 @@ def _claim(conversation_id: str, holder: str) -> tuple[Message, Conversation] | 
     conversation = identity.load_conversation(conversation_id)
     while outbox.queue and conversation is not None:
         message = store.get(Message, outbox.queue[0])
-        if message is not None and message.status == SENDING and not message.wamid:
+        waits = message is not None and message.status == SENDING and not message.wamid
+        # One that an attendant has sent anew must not follow it by itself.
+        if message is not None and waits and not message.retried_as:
             if message.attempt_started_at is None:
                 message_status.started(message, now)
                 outbox.holder, outbox.lease_until = holder, now + LEASE_MS
@@ -318,6 +319,11 @@ def _postpone(conversation_id: str, message_id: str, holder: str) -> None:
     """It was certainly not sent: it stays first in the queue, for the sweep."""
     outbox = store.get(Outbox, conversation_id)
     if outbox is None:
+        return
+    message = store.get(Message, message_id)
+    if message is not None and message.retried_as:
+        # Given up as perhaps sent, and an attendant has sent it anew: this one stays unsent.
+        _settle(conversation_id, message_id, UnreachableError())
         return
     if message_id not in outbox.queue:
         # Our lease had run out, and somebody gave the message up as perhaps sent.

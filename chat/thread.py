@@ -121,7 +121,10 @@ def append_outgoing(
         arrival=conversation.arrivals,
     )
     message_status.begin(message, now_ms, attempt_of=attempt_of)
-    unread_state.count_outgoing(conversation, message, by_attendant=True, read_up_to=read_up_to)
+    # Trying again is not answering: what came since the old attempt may not have been seen.
+    unread_state.count_outgoing(
+        conversation, message, by_attendant=attempt_of is None, read_up_to=read_up_to
+    )
     _summarise(conversation, message)
     return message
 

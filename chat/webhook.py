@@ -229,7 +229,9 @@ def _store_singly(
         message = chunk[0]
         # The places, but not the error's own text, which may quote the customer's.
         places = "".join(traceback.format_tb(error.__traceback__))
-        _log.error("cannot store message %s: %s\n%s", message.wamid, type(error).__name__, places)
+        # A wamid has the customer's number inside.
+        name = hashlib.sha256(message.wamid.encode()).hexdigest()[:12]
+        _log.error("cannot store message #%s: %s\n%s", name, type(error).__name__, places)
         reason = f"cannot be stored: {type(error).__name__}"
         deferred.set_aside([Rejected(message.type, reason, message.raw)], received_ms)
         return []

@@ -161,6 +161,11 @@ export class UnreadMap {
     return entry ? { counted: entry.counted, read: entry.read, flips: entry.flips } : null;
   }
 
+  /** Nothing is under way any more: the page was away, and the answers with it. */
+  endReads() {
+    for (const id of this.#entries.keys()) this.endRead(id);
+  }
+
   isReading(id) {
     return Boolean(this.#entries.get(id)?.reading);
   }
@@ -622,6 +627,7 @@ class UnreadState {
   #notifications;
   #listeners = new AbortController();
   #limitReached = false;
+  #loads = 0; // that failed
   #connection = "connecting";
   #checkAnyway = false;
 
@@ -629,6 +635,7 @@ class UnreadState {
   #opening = null; // {how, n, kept, pages, known}: where to place it is not decided yet
   #gesture = false; // the person has touched it since it was opened
   #flipsAtOpen = null; // a mark set after that is not cleared by looking on; null: not known yet
+  #drawn = true; // what is shown holds all that was told so far
   #shown = null; // {messages, newest, hasOlder}: what the thread shows
   #search = { pages: 0, known: -1 }; // for a message that is unread and not among those shown
   #divider = null; // {messageId, position, count, growing}
@@ -719,7 +726,9 @@ class UnreadState {
       this.#takeSnapshot(await this.#host.request("GET", "/unread"));
       this.#changed();
     } catch {
-      this.#alarms.set("load", RETRY_BASE * (1 + this.#env.random()), () => this.load());
+      const backoff = Math.min(RETRY_CAP, RETRY_BASE * 2 ** this.#loads);
+      this.#loads += 1;
+      this.#alarms.set("load", backoff * (0.5 + this.#env.random() / 2), () => this.load());
     }
   }
 
@@ -834,6 +843,7 @@ class UnreadState {
 
   /** After it was drawn. */
   rendered() {
+    this.#drawn = true;
     this.#consider();
   }
 
@@ -898,7 +908,8 @@ class UnreadState {
   #consider() {
     this.#alarms.clear("read");
     const id = this.#open;
-    if (this.#underWay || id === null || this.#opening || !this.#gesture || !this.#shown?.newest) return;
+    if (!this.#drawn || this.#underWay || id === null) return; // asked again when it is drawn
+    if (this.#opening || !this.#gesture || !this.#shown?.newest) return;
     if (!this.#map.isUnread(id) || this.#map.isReading(id) || this.#isHeld(id)) return;
     if (!this.#env.hasFocus() || !this.#isAtEnd()) return;
     const last = lastArrived(this.#shown.messages);
@@ -1107,7 +1118,12 @@ class UnreadState {
     on(document, ["visibilitychange"], () => this.#focusChanged());
     on(window, ["popstate"], () => this.#select(this.#fromHistory(), "back"));
     on(window, ["pagehide"], () => this.#end());
-    on(window, ["pageshow"], (event) => { if (event.persisted) this.#begin(); });
+    on(window, ["pageshow"], (event) => {
+      if (!event.persisted) return;
+      this.#map.endReads();
+      this.#begin();
+      this.#changed();
+    });
     on(this.#host.thread, ["scroll"], () => this.#scrolled());
     on(this.#host.pane ?? this.#host.thread, ["pointerdown", "keydown", "wheel", "touchmove"], (event) => this.#touched(event));
     navigator.permissions?.query({ name: "notifications" })
@@ -1198,6 +1214,7 @@ class UnreadState {
 
   #changed() {
     this.#notifications.closeAll((id) => !this.#map.isUnread(id) || this.#map.isSilent(id));
+    this.#drawn = this.#open === null; // what has just come is not among what is shown
     this.#host.onChange();
     this.#consider();
   }

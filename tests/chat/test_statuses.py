@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from typing import Any
 
@@ -10,8 +11,8 @@ import pytest
 from flask import Flask
 
 import message_status
-from chat import store
-from chat.models import Conversation, Message, RejectedUpdate
+from chat import sending, store, webhook
+from chat.models import Conversation, DeferredUpdates, Message, RejectedUpdate
 from message_status import WamidLink
 from tests.chat.support import (
     MARIA,
@@ -288,3 +289,93 @@ def test_a_message_that_comes_in_stores_nothing_of_a_sending(sending_app: Flask,
     with store.context():
         (message,) = Message.query().fetch()
     assert (message.status, message.awaiting_since, message.delivery) == (None, None, None)
+
+
+# --- a new attempt, and what stands beside it -------------------------------------------------
+
+
+def unread_of(browser: Browser, chat: str) -> tuple[int, bool]:
+    found = browser.get(f"/api/conversations/{chat}").get_json()["conversation"]
+    return found["unread_count"], found["marked_unread"]
+
+
+def test_trying_again_reads_nothing_and_takes_no_mark_away(
+    sending_app: Flask, ana: Browser, chat: str, graph: Graph
+) -> None:
+    deliver(sending_app.test_client(), call(text_message("unseen", "e aí?", 1_761_998_460)))
+    graph.answer = lambda _body: refused(131056)
+    body = {"client_id": str(uuid.uuid4()), "text": "já vai", "read_up_to": "wamid.in"}
+    old = ana.post(f"/api/conversations/{chat}/messages", body).get_json()
+    ana.post(f"/api/conversations/{chat}/unread", {})
+    assert unread_of(ana, chat) == (1, True)
+    graph.answer = None
+    assert retry(ana, old).status_code == 201
+    assert unread_of(ana, chat) == (1, True), "nobody has looked at what came meanwhile"
+
+
+def test_what_an_attendant_has_sent_anew_is_never_sent_by_itself(
+    sending_app: Flask, ana: Browser, chat: str, graph: Graph
+) -> None:
+    graph.answer = lambda _body: None  # hangs up: it may have been sent
+    old = post(ana, chat, "uma vez")
+    assert last(ana, chat)["error"]["code"] == "unconfirmed"
+    graph.answer = None
+    assert retry(ana, old, confirm=True).status_code == 201
+    sent = graph.texts()
+    with sending_app.app_context(), store.context():
+        # The first sender's thread was frozen, and finds only now that it never connected.
+        store.transaction(lambda: sending._postpone(chat, old["id"], "the first"))
+    sending_app.test_client().get("/tasks/outbox", headers=CRON)
+    with sending_app.app_context(), store.context():
+        sending_app.extensions["chat_sender"].drain(chat)
+    assert graph.texts() == sent
+    shown = next(m for m in ana.thread(chat) if m["id"] == old["id"])
+    assert (shown["status"], shown["error"]["code"]) == ("failed", "unreachable")
+    assert shown["retried_as"]
+
+
+def test_a_retry_of_nested_nonsense_is_refused(ana: Browser, chat: str, graph: Graph) -> None:
+    graph.answer = lambda _body: refused(131056)
+    old = post(ana, chat, "x")
+    headers = {"X-CSRFToken": ana.token, "Content-Type": "application/json"}
+    path = f"/api/messages/{old['id']}/retry"
+    assert ana.client.post(path, data=b"[" * 100_000, headers=headers).status_code == 422
+
+
+# --- odd callbacks ----------------------------------------------------------------------------
+
+
+def test_a_status_that_leads_nowhere_is_set_aside(
+    sending_app: Flask, ana: Browser, chat: str
+) -> None:
+    tell(sending_app, {"status": "sent", "biz_opaque_callback_data": "nobody"})
+    (aside,) = stored(RejectedUpdate)
+    assert aside.field == "biz_opaque_callback_data"
+    assert stored(WamidLink) == []
+
+
+@pytest.mark.parametrize("odd", ["\ud800", float("nan"), [1] * 300, {"a": 1}, True, None])
+def test_an_odd_timestamp_spoils_no_audit(
+    sending_app: Flask, ana: Browser, chat: str, odd: Any
+) -> None:
+    message = post(ana, chat, "Olá")
+    tell(sending_app, status(message, "sent") | {"timestamp": odd})
+    audit = ana.get(f"/api/messages/{message['id']}/status")
+    assert audit.status_code == 200
+    shown = json.loads(audit.get_data(), parse_constant=pytest.fail)["trail"][0]["timestamp"]
+    assert shown is None or len(shown) <= 30
+
+
+def test_large_statuses_that_come_too_late_are_deferred_in_parts(
+    sending_app: Flask, ana: Browser, chat: str
+) -> None:
+    message = post(ana, chat, "Olá")
+    many = [status(message, "sent", pad="x" * 12_000, n=n) for n in range(100)]
+    many.append(status(message, "delivered", pad="x" * 300_000))
+    with sending_app.app_context(), store.context():
+        webhook.process(call(statuses=many), 1_761_998_400_000, time.monotonic() - 1)
+    assert len(stored(DeferredUpdates)) >= 2
+    assert [each.reason for each in stored(RejectedUpdate)] == ["statuses: too large"]
+    sending_app.test_client().get("/tasks/deferred", headers=CRON)
+    assert stored(DeferredUpdates) == []
+    assert last(ana, chat)["status"] == "sent"

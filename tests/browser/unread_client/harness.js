@@ -15,6 +15,7 @@ const incoming = (arrival, more = {}) => ({
 const outgoing = (arrival, more = {}) => ({ ...incoming(arrival), direction: "out", ...more });
 
 let eventNumber = 0;
+let drawn = null; // what draw() was given last
 const created = (id, message, conversation, more = {}) => ({
   id: `e${++eventNumber}`, type: "message.created", conversation_id: id, age: 0, catchUp: false,
   data: { message, conversation: { id, version: 1, muted: false, archived: false, ...conversation } }, ...more,
@@ -40,6 +41,7 @@ class FakeNotification {
 /** Starts one; `window.got` notes what it asks of the host, `window.world` is what it finds. */
 function begin(options = {}) {
   const clock = new FakeClock();
+  drawn = null;
   FakeNotification.made = [];
   FakeNotification.permission = "granted";
   const world = {
@@ -62,7 +64,10 @@ function begin(options = {}) {
       return await world.server(method, path, body);
     },
     resolve: (id) => world.merges?.[id] ?? id,
-    onChange: () => { got.changes += 1; },
+    onChange: () => {
+      got.changes += 1;
+      queueMicrotask(() => { if (drawn && drawn.id === unread.selected) draw(drawn.messages, drawn.options); });
+    },
     onSelect: (id, how) => { got.selects.push([id, how]); },
     onDigest: (text) => { got.digests.push(text); },
     preview: (event) => ({ title: event.conversation_id, body: event.data.message.text ?? "texto" }),
@@ -73,10 +78,14 @@ function begin(options = {}) {
   return window.unread;
 }
 
-/** Draws the open thread as a host does: 100 px a message, then where it is to be scrolled. */
-function draw(messages, { newest = true, hasOlder = false, height = 100 } = {}) {
-  const laid = unread.layout(unread.selected, messages, { newest, hasOlder });
-  content.style.height = `${messages.length * height}px`;
+/** Draws the open thread as a host does: 100 px a message, then where it is to be scrolled. Drawn
+ * again whenever the module asks: `messages`, or what that function returns, is what it has then. */
+function draw(messages, options = {}) {
+  const { newest = true, hasOlder = false, height = 100 } = options;
+  drawn = { id: unread.selected, messages, options };
+  const shown = typeof messages === "function" ? messages() : messages;
+  const laid = unread.layout(unread.selected, shown, { newest, hasOlder });
+  content.style.height = `${shown.length * height}px`;
   if (laid.place?.end) thread.scrollTop = thread.scrollHeight;
   unread.rendered();
   return laid;

@@ -124,6 +124,31 @@ def test_a_read_that_fails_is_taken_back_and_tried_again_ever_later(run: Run) ->
     assert (left, more) == (0, 0)
 
 
+def test_a_message_that_comes_while_one_looks_is_read_once_and_loads_nothing(run: Run) -> None:
+    """The page learns the numbers before it has drawn the message they count."""
+    seen = run(
+        OPEN
+        + """
+        let all = messages;
+        world.server = (method, path, { up_to: id }) => {
+          const upTo = all.findIndex((message) => message.id === id) + 1;
+          return { conversation_id: "c", ...numbers(all.length, upTo) };
+        };
+        unread.select("c");
+        draw(() => all, { hasOlder: true, height: 10 });
+        await settle();
+        for (const arrival of [4, 5, 6]) {
+          all = [...all, incoming(arrival)];
+          unread.learn({ id: "c", version: arrival, ...numbers(arrival, arrival - 1) });
+          unread.onEvent(created("c", all.at(-1), numbers(arrival, arrival - 1)));
+          for (let times = 0; times < 4; times += 1) await settle();
+        }
+        return [reads(), world.older, unread.badge("c").count];
+        """
+    )
+    assert seen == [[["c", f"m{n}"] for n in (3, 4, 5, 6)], [], 0]
+
+
 def test_one_read_at_a_time_and_none_that_would_change_nothing(run: Run) -> None:
     seen = run(
         OPEN
