@@ -209,7 +209,8 @@ _EXPLANATIONS = {
     "131031": f"A conta da empresa foi bloqueada pelo WhatsApp. {_ADMIN}",
     "131042": f"Há um problema com o pagamento da conta do WhatsApp. {_ADMIN}",
     "131045": f"O número da empresa não está registrado no WhatsApp. {_ADMIN}",
-    "131047": "Passaram mais de 24 horas da última mensagem do cliente. Envie um modelo aprovado.",
+    "131047": "Passaram mais de 24 horas da última mensagem do cliente. Envie um modelo aprovado "
+    "ou espere que ele escreva.",
     "131048": f"O número da empresa está limitado por denúncias de spam. {_ADMIN}",
     "131049": "O WhatsApp limitou mensagens de marketing para este cliente. Tente outro dia.",
     "131050": "O cliente não quer receber mensagens de marketing desta empresa.",
@@ -1010,6 +1011,7 @@ def _attempt_json(message: MessageStatusMixin) -> dict[str, Any]:
     return {
         "message_id": str(message.key.id()),
         "status": message.status,
+        "label": label(message.status, message.status_error),
         "started_at": _iso(message.attempt_started_at),
         "accepted_at": _iso(message._fact("accepted_at")),
     }

@@ -372,7 +372,7 @@ class Details {
     this.#showError(audit);
     const attempts = audit.attempts.map((each, place) => {
       const here = each.message_id === audit.message_id ? " (esta)" : "";
-      return line(`${place + 1}ª tentativa${here}: ${labelFor(each.status).toLowerCase()}`, each.started_at);
+      return line(`${place + 1}ª tentativa${here}: ${each.label.toLowerCase()}`, each.started_at);
     });
     this.#part("attempts").hidden = attempts.length < 2;
     this.#part("attempts").querySelector("ol").replaceChildren(...attempts);

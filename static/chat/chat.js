@@ -164,7 +164,9 @@ const realtime = startRealtime({
   onState: (state) => {
     banner.show(state);
     unread.connection(state);
-    if (state === "connected") loader.retryFailed(store.selectedId);
+    if (state !== "connected") return;
+    loader.retryFailed(store.selectedId);
+    sender.retryLately();
   },
   onLogin: goToLogin,
 });
@@ -189,10 +191,13 @@ function previewOf({ conversation_id: id, data: { message, conversation } }) {
 /** Shows the conversation that was selected; one that is not in the list yet is fetched. */
 async function show(id, how) {
   if (id === null) return showList();
+  const listed = filters.active.rows?.().find(({ conversation }) => conversation.id === id);
   emptyNotice = null;
+  toast.hide();
   store.select(id);
   render();
   if (how === "click" && !touch.matches) composer.focus();
+  if (how === "click" && listed) loader.openThread(id).then(() => jumpTo(listed.last.id));
   if (store.conversation(id)) return;
   try {
     await loader.loadConversation(id);
@@ -275,6 +280,8 @@ async function resend(id, messageId) {
     problem = error.code === "already_retried" ? null : error.message;
   }
   store.annotate(id, messageId, { resending: false, resend_error: problem });
+  // The button that was pressed is gone, and the focus with it.
+  if (store.selectedId === id && document.activeElement === document.body && !touch.matches) composer.focus();
 }
 
 async function jumpTo(messageId) {

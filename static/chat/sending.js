@@ -7,6 +7,10 @@
 
 import { isLocal } from "./thread_state.js";
 
+/** What waited longer for the connection is sent by a click only: an answer out of the blue, long
+ * after the question, does more harm than good. The server does the same (GIVE_UP_MS). */
+const BY_ITSELF_MS = 15 * 60_000;
+
 /** A random UUID, also where crypto.randomUUID is missing (plain http on another machine). */
 export function randomId(source = globalThis.crypto) {
   if (source.randomUUID) return source.randomUUID();
@@ -62,6 +66,13 @@ export class Sender {
       }
     }
     this.#drain(conversationId);
+  }
+
+  /** The server is there again: what got no answer lately goes out by itself, once (client_id). */
+  retryLately(now = new Date()) {
+    const young = ({ delivery, sent_at: at }) => delivery === "unsent" && now - new Date(at) < BY_ITSELF_MS;
+    const waiting = this.#store.locals.filter(([, message]) => young(message)).map(([id]) => id);
+    for (const id of new Set(waiting)) this.retry(id);
   }
 
   /** Takes a message that did not go out off the screen; null when the server has it after all. */

@@ -15,7 +15,7 @@ export class Toast {
     this.#button = root.querySelector("button");
     this.#button.addEventListener("click", () => {
       const run = this.#run;
-      this.#hide();
+      this.hide();
       run?.();
     });
   }
@@ -28,10 +28,10 @@ export class Toast {
     setText(this.#button, action?.label ?? "");
     this.#run = action?.run ?? null;
     setHidden(this.#root, false);
-    this.#timer = setTimeout(() => this.#hide(), SHOWN_MS);
+    this.#timer = setTimeout(() => this.hide(), SHOWN_MS);
   }
 
-  #hide() {
+  hide() {
     clearTimeout(this.#timer);
     this.#run = null;
     setHidden(this.#root, true);

@@ -300,6 +300,25 @@ def test_what_was_not_confirmed_survives_a_reload(run: Run, chat: dict[str, Any]
     assert run(SENDER + body, chat) == [[["olá", "unsent"]], True]
 
 
+def test_the_connection_is_back_and_only_what_is_lately_written_goes_by_itself(
+    run: Run, chat: dict[str, Any]
+) -> None:
+    body = """
+      sender.send('a', 'um'); sender.send('a', 'dois');
+      posts[0].reject(lost()); await settle();
+      sender.retryLately(new Date(Date.now() + 16 * 60_000));
+      const late = posts.length;
+      sender.retryLately();
+      sender.retryLately();
+      posts[1].resolve(stored(posts[1].message)); await settle();
+      posts[2].resolve({ ...stored(posts[2].message), position: '9000000000000-00000010' });
+      await settle();
+      return [late, posts.map((post) => post.message.text), shown()];
+    """
+    expected = [1, ["um", "um", "dois"], [["um", "sending"], ["dois", "sending"]]]
+    assert run(SENDER + body, chat) == expected
+
+
 def test_an_own_message_tops_the_list_until_somebody_writes_later(
     run: Run, chat: dict[str, Any]
 ) -> None:

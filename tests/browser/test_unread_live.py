@@ -114,6 +114,10 @@ def test_looking_is_not_reading_and_what_is_open_stays_open(
     ana = at_a_computer("ana", server.url, script=NOTE_ALERTS)
     page = ana.page
     expect_unread(page, {"Maria": 70, "João": 1})
+    # Playwright's own browser hides scrollbars; here one would show.
+    root = "document.documentElement"
+    spare = f"[{root}.scrollHeight - innerHeight, innerWidth - {root}.clientWidth]"
+    assert page.evaluate(spare) == [0, 0], "the page itself never scrolls"
 
     # Opening stands at the first unread message, which is not reading.
     row(page, "Maria").click()
