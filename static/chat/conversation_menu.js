@@ -36,11 +36,14 @@ export class ConversationMenu {
     openMenu({ label: `Opções de ${displayName(conversation)}`, items: [reading, silence], at, from });
   }
 
+  /** Undoing takes only the mark away: it reads up to a message that was read before, and what
+   * arrived since stays unread. Where something is unread already, no reading would do just that. */
   markUnread(id) {
+    const readUpTo = this.#unread.badge(id).count === 0 && this.#store.conversation(id)?.last_message?.id;
     return this.#try(async () => {
       await this.#unread.markUnread(id);
-      const undo = { label: "Desfazer", run: () => this.markRead(id) };
-      this.#toast.show("Conversa marcada como não lida", undo);
+      const run = () => this.#try(() => this.#unread.markRead(this.#store.resolve(id), readUpTo));
+      this.#toast.show("Conversa marcada como não lida", readUpTo ? { label: "Desfazer", run } : null);
     });
   }
 

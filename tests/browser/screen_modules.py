@@ -19,6 +19,7 @@ Run = Callable[..., Any]
 _BLANK = "static/chat/favicon.svg"
 _MODULES = [
     "bubble",
+    "conversation_menu",
     "format",
     "rich_text",
     "sending",

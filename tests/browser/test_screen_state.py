@@ -200,6 +200,49 @@ def test_rows_below_what_was_fetched_wait_for_their_page(run: Run) -> None:
     assert run(body, chats) == [["c0", "c1"], ["c0", "c1", "c2"]]
 
 
+# --- marking as unread ------------------------------------------------------------------------
+
+MENU = """
+  const state = new store.ChatStore();
+  state.putConversation(arg.conversation);
+  const asked = [];
+  let count = 0, undo = null;
+  const menu = new conversation_menu.ConversationMenu({
+    store: state,
+    loader: {
+      openThread: async () => state.putMessages('a', [{ ...arg.late.data.message, arrival: 2 }], 2),
+    },
+    unread: {
+      badge: () => ({ count, marked: false }),
+      markUnread: async (id) => { asked.push(['unread', id]); },
+      markRead: async (id, upTo) => { asked.push(['read', id, upTo]); },
+    },
+    toast: { show: (text, action) => { undo = action; } },
+  });
+"""
+
+
+def test_undoing_a_mark_does_not_read_what_came_meanwhile(run: Run) -> None:
+    body = """
+      await menu.markUnread('a');
+      state.apply(arg.late);
+      await undo.run();
+      return asked;
+    """
+    given = {
+        "conversation": conversation("a", 1, message("m1", "a", "oi", 1)),
+        "late": created(2, message("m2", "a", "alô?", 2)),
+    }
+    assert run(MENU + body, given) == [["unread", "a"], ["read", "a", "m1"]]
+
+
+def test_marking_what_still_has_unread_messages_offers_no_undo(run: Run) -> None:
+    """To undo it would be to read them."""
+    given = {"conversation": conversation("a", 1, message("m1", "a", "oi", 1)), "late": {}}
+    body = "count = 2; await menu.markUnread('a'); return [asked, undo];"
+    assert run(MENU + body, given) == [[["unread", "a"]], None]
+
+
 # --- sending ----------------------------------------------------------------------------------
 
 SENDER = """
