@@ -18,6 +18,8 @@ const AWAITING_SECONDS = 60;
 const SLACK_MS = 1500;
 /** After a failed request; the next reconnection asks again anyway. */
 const RETRY_MS = 30_000;
+/** After the list got shorter while the server has more: those sent together make one request. */
+const REFILL_MS = 2_000;
 
 const CLOCK = '<circle cx="9" cy="6" r="4.7"/><path d="M9 3.4V6l1.8 1.2"/>';
 /** What is inside the SVG, by what is shown. */
@@ -166,7 +168,8 @@ if (globalThis.customElements && !customElements.get("message-ticks")) {
 
 /**
  * Which sends have stayed without "sent" for too long. The server is asked once at the start, and
- * again only when a send seen here has waited that long: while all goes well, nothing is asked.
+ * again only when a send seen here has waited that long: while all goes well, nothing is asked. It
+ * lists the newest; when some of these are sent and there are more, it is asked for the others.
  */
 export class Awaiting {
   #fetch;
@@ -174,7 +177,10 @@ export class Awaiting {
   #listed = new Map(); // message id -> message, as the server listed them
   #watched = new Map(); // message id -> when it was seen, ms
   #seconds = AWAITING_SECONDS;
+  #more = false; // the server has more than it listed
+  #told = null; // the events that came since the request that is under way began
   #timer = null;
+  #asks = false; // whether the timer is there to ask the server
   #now;
 
   /** `fetch()`: the server's answer {messages, seconds}; `onChange()`: the list is another one. */
@@ -192,17 +198,29 @@ export class Awaiting {
   /** Asks the server. What it does not list yet may be about to come of age: it is asked again. */
   async refresh() {
     const asked = this.#now();
+    const told = [];
+    this.#told = told;
+    let answer = null;
     try {
-      const { messages, seconds } = await this.#fetch();
-      this.#seconds = seconds ?? this.#seconds;
-      const before = [...this.#listed.keys()].join();
-      this.#listed = new Map(messages.map((message) => [message.id, message]));
-      for (const [id, since] of this.#watched) if (asked - since > this.#ms) this.#watched.delete(id);
-      if ([...this.#listed.keys()].join() !== before) this.#onChange();
-      this.#schedule();
+      answer = await this.#fetch();
     } catch {
-      this.#wait(RETRY_MS, { ask: true });
+      // Asked again below.
     }
+    if (this.#told !== told) return; // the request that began later knows more
+    this.#told = null;
+    if (answer) this.#take(answer, asked, told);
+    else this.#wait(RETRY_MS, { ask: true });
+  }
+
+  #take({ messages, next = null, seconds }, asked, told) {
+    this.#seconds = seconds ?? this.#seconds;
+    this.#more = next !== null;
+    const before = this.messages;
+    this.#listed = new Map(messages.map((message) => [message.id, message]));
+    for (const [id, since] of this.#watched) if (asked - since > this.#ms) this.#watched.delete(id);
+    for (const event of told) this.onEvent(event); // the answer may be older than these
+    if (!sameJson(this.messages, before)) this.#onChange();
+    this.#schedule();
   }
 
   /** Once more, when what was too young at the start has come of age. */
@@ -211,9 +229,12 @@ export class Awaiting {
     await this.refresh();
   }
 
-  onEvent({ type, data }) {
+  onEvent(event) {
+    const { type, data, at } = event;
+    this.#told?.push(event);
     if (type === "message.status_changed") {
       this.#see(data.message_id, data.status === "sending");
+      this.#update(data.message_id, { ...data, at });
     } else if (type === "message.created" || type === "message.updated") {
       const { message } = data;
       if (message?.direction !== "out") return;
@@ -232,7 +253,19 @@ export class Awaiting {
       return;
     }
     this.#watched.delete(id);
-    if (this.#listed.delete(id)) this.#onChange();
+    if (!this.#listed.delete(id)) return;
+    this.#onChange();
+    const asking = this.#asks || this.#told !== null;
+    if (this.#more && !asking) this.#wait(REFILL_MS, { ask: true });
+  }
+
+  /** One that still waits may have become doubtful meanwhile, or certain again. */
+  #update(id, change) {
+    const known = this.#listed.get(id);
+    const next = known && withStatus(known, change);
+    if (next === known) return;
+    this.#listed.set(id, next);
+    this.#onChange();
   }
 
   #schedule() {
@@ -243,8 +276,10 @@ export class Awaiting {
 
   #wait(ms, { ask = false } = {}) {
     clearTimeout(this.#timer);
+    this.#asks = ask;
     this.#timer = setTimeout(() => {
       this.#timer = null;
+      this.#asks = false;
       // Those that were due may have been sent meanwhile.
       const due = [...this.#watched.values()].some((since) => this.#now() - since > this.#ms);
       if (due || ask) this.refresh();

@@ -218,6 +218,99 @@ def test_what_waits_is_asked_for_only_when_a_send_has_waited_long(run: Run) -> N
     ]  # fmt: skip
 
 
+AWAITING = """
+  const { setTimeout: real, clearTimeout: realClear } = globalThis;
+  const restore = () => Object.assign(globalThis, { setTimeout: real, clearTimeout: realClear });
+  const timers = [];
+  globalThis.setTimeout = (run, ms) => timers.push([ms, run]);
+  globalThis.clearTimeout = (id) => { if (id) timers[id - 1] = null; };
+  const pending = () => timers.filter(Boolean).map(([ms]) => ms);
+  const settle = () => new Promise((done) => real(done, 0));
+  const fire = async () => {
+    for (const [, run] of timers.splice(0).filter(Boolean)) run();
+    await settle();
+  };
+  const answers = [];
+  let changes = 0;
+  const waiting = new status.Awaiting({
+    fetch: () => new Promise((resolve, reject) => answers.push({ resolve, reject })),
+    onChange: () => { changes += 1; },
+    now: () => 1_000_000,
+  });
+  const page = (ids, next = null) => (
+    { messages: ids.map((id) => ({ id, status: 'sending' })), next, seconds: 60 });
+  const tell = (id, name, at, error = null) => waiting.onEvent({ type: 'message.status_changed', at,
+    data: { message_id: id, status: name, statuses: {}, error } });
+  const shown = () => waiting.messages.map((m) => m.id + (m.error ? '?' : '')).join();
+  const doubt = { code: 'unconfirmed', message: '?' };
+  try { BODY } finally { restore(); }
+"""
+
+
+def test_an_answer_does_not_bring_back_what_stopped_waiting_while_it_was_on_its_way(
+    run: Run,
+) -> None:
+    body = """
+      const first = waiting.refresh();
+      tell('a', 'sent', '1');
+      tell('b', 'sending', '2', doubt);
+      answers[0].resolve(page(['a', 'b', 'c'])); await first;
+      const seen = [shown()];
+      // Of two requests the later one counts, in whichever order they are answered.
+      const [older, newer] = [waiting.refresh(), waiting.refresh()];
+      answers[2].resolve(page(['c'])); await newer;
+      answers[1].resolve(page(['b', 'c'])); await older;
+      seen.push(shown());
+      return seen;
+    """
+    assert run(AWAITING.replace("BODY", body)) == ["b?,c", "c"]
+
+
+def test_a_listed_message_becomes_doubtful_and_certain_again(run: Run) -> None:
+    body = """
+      const read = waiting.refresh();
+      answers[0].resolve(page(['a'])); await read;
+      const seen = [[shown(), changes]];
+      for (const [at, error] of [['2', doubt], ['2', doubt], ['1', null], ['3', null]]) {
+        tell('a', 'sending', at, error);
+        seen.push([shown(), changes]);
+      }
+      return seen;
+    """
+    assert run(AWAITING.replace("BODY", body)) == [
+        ["a", 1],
+        ["a?", 2],
+        ["a?", 2],
+        ["a?", 2],
+        ["a", 3],
+    ]
+
+
+def test_when_the_list_gets_shorter_the_rest_is_asked_for_in_one_request(run: Run) -> None:
+    body = """
+      const read = waiting.refresh();
+      answers[0].resolve(page(['a', 'b'], 'more')); await read;
+      tell('a', 'sent', '1'); tell('b', 'sent', '2');
+      const log = [[pending(), answers.length]];
+      await fire();
+      log.push([pending(), answers.length]);
+      answers[1].reject(new Error('down')); await settle();
+      log.push([pending(), answers.length]);       // no loop: the usual wait after a failure
+      await fire();
+      tell('c', 'sent', '3');
+      answers[2].resolve(page(['c', 'd'], 'more')); await settle();
+      log.push([pending(), shown()]);              // already shorter when it comes
+      await fire();
+      answers[3].resolve(page(['d', 'e'])); await settle();
+      tell('d', 'sent', '4');
+      log.push([pending(), shown()]);              // there is no more: nothing to ask
+      return log;
+    """
+    assert run(AWAITING.replace("BODY", body)) == [
+        [[2_000], 1], [[], 2], [[30_000], 2], [[2_000], "d"], [[], "e"],
+    ]  # fmt: skip
+
+
 RETRY = """
   const asked = [], questions = [], shown = [];
   let answers = [];
