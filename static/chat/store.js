@@ -19,6 +19,7 @@ export class ChatStore {
   #threads = new Map();
   #mergedInto = new Map(); // id that no longer exists -> id that took it over
   #waitingStatuses = new Map(); // message key -> status change
+  #mergedLasts = new Map(); // message id -> the last message of a conversation that is no more
   #onChange;
   #onConversation;
   #onMerge;
@@ -176,9 +177,9 @@ export class ChatStore {
     const last = conversation.last_message;
     if (last?.direction !== "out") return conversation;
     let merged = last;
-    const before = known?.last_message;
-    if (before?.id === last.id && isFurther(before.status, last.status)) {
-      merged = { ...last, status: before.status, error: before.error ?? null };
+    for (const before of [known?.last_message, this.#mergedLasts.get(last.id)]) {
+      if (before?.id !== last.id || !isFurther(before.status, merged.status)) continue;
+      merged = { ...merged, status: before.status, error: before.error ?? null };
     }
     const waiting = this.#waitingStatuses.get(last.id);
     if (waiting) merged = withStatus(merged, waiting);
@@ -195,6 +196,7 @@ export class ChatStore {
     if (this.resolve(loser) === this.resolve(winner)) return;
     const oldThread = this.#threads.get(loser);
     this.#mergedInto.set(loser, winner);
+    this.#keepLast(this.#conversations.get(loser)?.last_message, this.resolve(winner));
     this.#conversations.delete(loser);
     if (oldThread) {
       this.#threads.delete(loser);
@@ -205,6 +207,14 @@ export class ChatStore {
     if (this.selectedId === loser) this.selectedId = this.resolve(winner);
     this.#onMerge(loser, this.resolve(winner));
     this.#onChange();
+  }
+
+  /** The winner's news tell the last message without its status; the loser's row had it. */
+  #keepLast(last, winner) {
+    if (!last?.status) return;
+    this.#mergedLasts.set(last.id, last);
+    const row = this.#conversations.get(winner);
+    if (row) this.#conversations.set(winner, this.#withKnownStatus(row));
   }
 
   /**

@@ -167,6 +167,24 @@ def test_a_status_that_overtakes_its_row_is_not_lost(run: Run) -> None:
     assert run(f"{ROW} {late} return shown();") == "sent"
 
 
+@pytest.mark.parametrize("winner_first", [True, False])
+def test_a_row_keeps_its_tick_through_a_merge(run: Run, winner_first: bool) -> None:
+    body = """
+      const merged = { type: 'conversation.updated', conversation_id: 'a', version: 3,
+        data: { conversation: conversation(3, { status: null }), merged_into: 'w' } };
+      const winner = { type: 'conversation.updated', conversation_id: 'w', version: 3,
+        data: { conversation: { ...conversation(3, { status: null }), id: 'w' } } };
+      state.putConversation({ id: 'w', version: 1, last_message: null });
+      state.putConversation(conversation(1, { status: 'delivered' }));
+      for (const event of arg ? [winner, merged] : [merged, winner]) state.apply(event);
+      const seen = [state.rows().length, shown()];
+      state.putConversation({ ...conversation(4, { status: 'sent' }), id: 'w' });
+      seen.push(shown()); tell('read'); seen.push(shown());
+      return seen;
+    """
+    assert run(ROW + body, winner_first) == [1, "delivered", "delivered", "read"]
+
+
 def test_a_status_finds_its_message_in_the_conversation_that_took_it_over(run: Run) -> None:
     body = """
       const state = new store.ChatStore();
