@@ -114,11 +114,12 @@ export class Loader {
     const thread = this.#store.thread(id);
     if (!thread.loaded || thread.next === null || this.threadState(id) !== "idle") return;
     this.#setThreadState(id, "older");
+    const { moment } = this.#store;
     const version = this.#store.versionOf(id);
     try {
       const page = await this.#api.messages(id, thread.next);
       thread.next = page.next;
-      this.#store.putMessages(id, page.messages, version);
+      this.#store.putMessages(id, page.messages, version, moment);
       this.#setThreadState(id, "idle");
     } catch (error) {
       this.#fail(error, () => this.#setThreadState(id, "older-error"));
@@ -183,8 +184,9 @@ export class Loader {
       let next = null;
       let reached = false;
       for (let pages = 0; !reached && pages < MAX_REFRESH_PAGES; pages += 1) {
+        const { moment } = this.#store;
         const page = await this.#api.messages(id, next);
-        this.#store.putMessages(id, page.messages, version);
+        this.#store.putMessages(id, page.messages, version, moment);
         next = page.next;
         reached = next === null || oldest === undefined || page.messages[0]?.position <= oldest;
       }

@@ -103,9 +103,10 @@ export class Sender {
   async #post(id, message) {
     const key = message.client_id;
     const version = this.#store.versionOf(id);
+    const { moment } = this.#store;
     try {
       const answer = await this.#api.send(this.#store.resolve(id), message);
-      this.#store.putMessages(id, [answer], version);
+      this.#store.putMessages(id, [answer], version, moment);
     } catch (error) {
       if (error.unavailable || error.status === 401) this.#hold(id);
       else if (error.name === "ApiError") {

@@ -25,6 +25,7 @@ export class ChatStore {
   #onMerge;
   #onRemove;
   #localSequence = 0;
+  #moment = 0;
 
   /** `onConversation(conversation)`: some answer or event brought it, new or not; `onMerge(loser,
    * winner)` and `onRemove(id)`: one is no more. */
@@ -90,11 +91,18 @@ export class ChatStore {
     this.#onChange();
   }
 
-  /** Messages of a fetched page. `version`: the conversation's, known before the request began. */
-  putMessages(id, messages, version) {
+  /** Grows with each status change; taken before a request, it tells which came while it was made. */
+  get moment() {
+    return this.#moment;
+  }
+
+  /** Messages of an answer. `version`, the conversation's, and `moment`: both as they were before
+   * the request began. */
+  putMessages(id, messages, version, moment) {
     const thread = this.thread(id);
+    const since = { moment };
     let changed = false;
-    for (const message of messages) changed = this.#putMessage(thread, message, version) || changed;
+    for (const message of messages) changed = this.#putMessage(thread, message, version, since) || changed;
     if (changed) this.#onChange();
   }
 
@@ -118,26 +126,27 @@ export class ChatStore {
     const thread = this.#threads.get(resolved);
     if (!thread) return; // not opened yet: fetched when it is
     const version = resolved === id ? (event.version ?? 0) : 0;
-    if (this.#putMessage(thread, message, version)) this.#onChange();
+    if (this.#putMessage(thread, message, version, { at: event.at })) this.#onChange();
   }
 
-  #putMessage(thread, message, version) {
-    let changed = thread.put(message, version);
+  #putMessage(thread, message, version, since) {
+    let changed = thread.put(message, version, since);
     for (const key of new Set([message.id, messageKey(message)])) {
       const waiting = this.#waitingStatuses.get(key);
       if (!waiting) continue;
       this.#waitingStatuses.delete(key);
-      changed = thread.applyStatus(key, waiting) || changed;
+      changed = thread.applyStatus(key, waiting, this.#moment) || changed;
     }
     return changed;
   }
 
   #applyStatus(event, data) {
     const change = { ...data, at: event.at };
+    this.#moment += 1;
     const keys = [change.client_id, change.message_id].filter(Boolean);
     const thread = this.#threadWith(keys, event.conversation_id);
     const key = keys.find((each) => thread?.find(each)) ?? keys[0];
-    const changed = thread?.applyStatus(key, change) ?? null;
+    const changed = thread?.applyStatus(key, change, this.#moment) ?? null;
     const inList = this.#applyToRow(keys, event.conversation_id, change);
     if (changed || inList) this.#onChange();
     if (changed !== null) return;

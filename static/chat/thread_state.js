@@ -33,7 +33,7 @@ export class Thread {
   /** What to pass as `before` for the page above, null at the beginning of the conversation. */
   next = null;
 
-  #entries = new Map(); // message key -> {message, version}
+  #entries = new Map(); // message key -> {message, version, told}; `told`: the moment of its status
   #sorted = null;
 
   /** All messages, oldest first. */
@@ -67,14 +67,22 @@ export class Thread {
     return this.#entries.has(key);
   }
 
-  /** A message from the server, seen at this conversation version. True when something changed. */
-  put(message, version) {
+  /**
+   * A message from the server, seen at this conversation version. True when something changed.
+   * `moment`: the store's before it was asked for; `at`: when the event that brought it was
+   * published. A status that was told later than that is not undone.
+   */
+  put(message, version, { moment = Infinity, at = null } = {}) {
     const key = messageKey(message);
     const entry = this.#entries.get(key);
     if (!entry || isLocal(entry.message)) return this.#set(key, message, version);
-    const [older, newer] = version >= entry.version ? [entry.message, message] : [message, entry.message];
-    // The status moves by its own events, which have no version: keep the further one.
-    const merged = isFurther(older.status, newer.status) ? withStatus(newer, older) : newer;
+    const known = entry.message;
+    const [older, newer] = version >= entry.version ? [known, message] : [message, known];
+    // The status moves by its own events, which have no version: keep the further one, and of two
+    // that are as far the later one ("sending" becomes doubtful and certain again).
+    const later = older === known && (entry.told > moment || Boolean(at && at < known.status_at));
+    const keep = isFurther(older.status, newer.status) || (later && !isFurther(newer.status, older.status));
+    const merged = keep ? withStatus(newer, { ...older, at: older.status_at }) : newer;
     return this.#set(key, merged, Math.max(version, entry.version));
   }
 
@@ -107,12 +115,13 @@ export class Thread {
     return message;
   }
 
-  /** Whether something changed; null when the message is not known here. */
-  applyStatus(key, change) {
+  /** Whether something changed; null when the message is not known here. `moment`: the store's. */
+  applyStatus(key, change, moment) {
     const message = this.find(key);
     if (!message || isLocal(message)) return null;
     const entryKey = messageKey(message);
-    return this.#set(entryKey, withStatus(message, change), this.#entries.get(entryKey).version);
+    const { version } = this.#entries.get(entryKey);
+    return this.#set(entryKey, withStatus(message, change), version, moment);
   }
 
   /** Takes over another thread's messages (its conversation was merged into this one). */
@@ -123,13 +132,14 @@ export class Thread {
     }
   }
 
-  #set(key, message, version) {
+  #set(key, message, version, moment = 0) {
     const entry = this.#entries.get(key);
+    const told = Math.max(moment, entry?.told ?? 0);
     if (entry && sameData(entry.message, message)) {
-      entry.version = version;
+      Object.assign(entry, { version, told });
       return false;
     }
-    this.#entries.set(key, { message, version });
+    this.#entries.set(key, { message, version, told });
     this.#sorted = null;
     return true;
   }

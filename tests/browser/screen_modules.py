@@ -21,6 +21,7 @@ _MODULES = [
     "bubble",
     "conversation_menu",
     "format",
+    "loader",
     "rich_text",
     "sending",
     "store",

@@ -185,6 +185,54 @@ def test_a_row_keeps_its_tick_through_a_merge(run: Run, winner_first: bool) -> N
     assert run(ROW + body, winner_first) == [1, "delivered", "delivered", "read"]
 
 
+DOUBT = """
+  const message = { id: 'o1', client_id: 'o1', direction: 'out', position: '5', status: 'sending' };
+  const doubtful = { code: 'unconfirmed', message: '?' };
+  const state = new store.ChatStore();
+  const tell = (at, error) => state.apply({
+    type: 'message.status_changed', conversation_id: 'a', at,
+    data: { message_id: 'o1', client_id: 'o1', status: 'sending', statuses: {}, error } });
+  const shown = () => state.thread('a').find('o1').error?.code ?? null;
+  const pages = [];
+  const reader = new loader.Loader({ store: state, noteVersion() {}, onChange() {},
+    api: { messages: () => new Promise((resolve) => pages.push(resolve)) } });
+  const read = async (messages, meanwhile = () => {}) => {
+    state.thread('a').stale = true;
+    const done = reader.openThread('a');
+    meanwhile();
+    pages.shift()({ messages, next: null });
+    await done;
+  };
+"""
+
+
+def test_a_page_that_was_under_way_does_not_undo_a_doubt(run: Run) -> None:
+    body = """
+      const seen = [];
+      await read([message]); seen.push(shown());
+      await read([message], () => tell('2', doubtful)); seen.push(shown());
+      tell('1', null); seen.push(shown());         // late news, older than the doubt
+      await read([message]); seen.push(shown());   // asked for later than the doubt: it knows more
+      await read([{ ...message, status: 'sent' }], () => tell('3', doubtful));
+      return [...seen, state.thread('a').find('o1').status, shown()];
+    """
+    code = "unconfirmed"
+    assert run(DOUBT + body) == [None, code, code, None, "sent", None]
+
+
+def test_a_repeated_event_does_not_undo_a_doubt(run: Run) -> None:
+    body = """
+      const created = (at) => state.apply({ type: 'message.created', conversation_id: 'a',
+        version: 2, at, data: { message } });
+      await read([message]);
+      created('1'); tell('2', doubtful); created('1');
+      const seen = [shown()];
+      created('3');
+      return [...seen, shown()];
+    """
+    assert run(DOUBT + body) == ["unconfirmed", None]
+
+
 def test_a_status_finds_its_message_in_the_conversation_that_took_it_over(run: Run) -> None:
     body = """
       const state = new store.ChatStore();
