@@ -109,15 +109,16 @@ const clock = (date) => `${two(date.getHours())}:${two(date.getMinutes())}`;
 
 // --- the drawing ---------------------------------------------------------------------------------
 
-const templates = new Map();
+const drawings = new Map();
 
 function drawing(name) {
-  if (!templates.has(name)) {
-    const template = document.createElement("template");
-    template.innerHTML = `<svg viewBox="0 0 18 12" aria-hidden="true">${DRAWINGS[name]}</svg>`;
-    templates.set(name, template.content.firstChild);
+  if (!drawings.has(name)) {
+    const svg = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 18 12" aria-hidden="true">${DRAWINGS[name]}</svg>`;
+    const node = new DOMParser().parseFromString(svg, "image/svg+xml").documentElement;
+    node.removeAttribute("xmlns"); // it is where it belongs: the same markup as the server's
+    drawings.set(name, document.importNode(node, true));
   }
-  return templates.get(name).cloneNode(true);
+  return drawings.get(name).cloneNode(true);
 }
 
 /** `<message-ticks data-status="sent">`, with `data-unconfirmed` while nobody knows. */
