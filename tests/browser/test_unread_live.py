@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -15,6 +16,7 @@ from tests.browser.unread_screen import (
     look_away,
     row,
     says,
+    take_an_event,
     told,
 )
 from tests.helpers import LiveServer, Simulator, wait_until
@@ -106,9 +108,10 @@ def open_(page: Page) -> list[dict[str, object]]:
 def test_looking_is_not_reading_and_what_is_open_stays_open(
     live_server: Callable[..., LiveServer],
     at_a_computer: Callable[..., Attendant],
+    simulator: Simulator,
     write: Write,
 ) -> None:
-    server = live_server(**SOON)
+    server = live_server(UNREAD_STATE_REFOCUS_MS=0)  # what may be read is read without delay
     write(JOAO, "olá")
     write(MARIA, "mensagem", 70)  # more than a page, and than the view
     ana = at_a_computer("ana", server.url, script=NOTE_ALERTS)
@@ -127,7 +130,7 @@ def test_looking_is_not_reading_and_what_is_open_stays_open(
     expect(page.get_by_role("button", name="Ir para o fim: 70 mensagens novas")).to_be_visible()
     page.locator(".thread-scroll").hover()
     page.mouse.wheel(0, 700)
-    page.wait_for_timeout(600)  # beyond the time after which focus counts
+    take_an_event(page, simulator, JOAO, "👍")
     expect_unread(page, {"Maria": 70, "João": 1})
 
     # A reload comes back to the same place, with what was typed.
@@ -167,7 +170,7 @@ def test_looking_is_not_reading_and_what_is_open_stays_open(
     second = ana.new_tab()
     second.goto(page.url)
     expect(second.locator("[data-message-id]").last).to_contain_text("lá embaixo")
-    second.wait_for_timeout(600)
+    take_an_event(second, simulator, JOAO, "🎉")
     expect_unread(second, {"Maria": 1, "João": 1})  # it was restored: nobody has looked at it yet
     row(second, "João").click()
     expect_unread(second, {"Maria": 1})
@@ -212,7 +215,8 @@ def test_a_catch_up_of_fifty_messages_is_one_line_and_no_storm(
     for phone in phones:
         write(phone, "ainda aí?", 10)
     wait_until(lambda: simulator.get("/deliveries").json()["idle"], 20)
-    second.wait_for_timeout(2_500)  # so that all of them are older than the setting says
+    written = time.monotonic()
+    wait_until(lambda: time.monotonic() - written > 2.5, what="older than the setting says")
     proxy.pass_on()
     for page in pages:
         expect_unread(page, {f"Cliente {phone[-2:]}": 10 for phone in phones}, 40)

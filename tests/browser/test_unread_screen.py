@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import ACTION_MS, Attendant
-from tests.browser.unread_screen import expect_unread, row
+from tests.browser.unread_screen import expect_unread, row, take_an_event
 from tests.helpers import LiveServer, Simulator, wait_until
 
 MARIA = "5511987654321"
@@ -51,7 +51,9 @@ def choose(page: Page, item: str) -> None:
     page.get_by_role("menuitem", name=item, exact=True).click()
 
 
-def test_marking_silencing_and_undoing(ana: Attendant, write: Callable[..., None]) -> None:
+def test_marking_silencing_and_undoing(
+    ana: Attendant, simulator: Simulator, write: Callable[..., None]
+) -> None:
     page = ana.page
     write(MARIA, "oi", "Maria")
     write(JOAO, "olá", "João")
@@ -94,7 +96,7 @@ def test_marking_silencing_and_undoing(ana: Attendant, write: Callable[..., None
     page.keyboard.press("Control+Alt+Shift+U")
     expect_unread(page, {"Maria": 0, "João": 1})
     page.locator(".thread-scroll").click()
-    page.wait_for_timeout(300)
+    take_an_event(page, simulator, JOAO, "👍")
     expect_unread(page, {"Maria": 0, "João": 1})
     maria.click()
     expect_unread(page, {"João": 1})
@@ -125,7 +127,7 @@ def test_marking_silencing_and_undoing(ana: Attendant, write: Callable[..., None
     page.goto(f"{ana.url}/?c=antiga")
     expect(page.locator("[data-message-id]").last).to_contain_text("mais uma")
     expect(page).to_have_url(f"{ana.url}/?c={id_}")
-    page.wait_for_timeout(300)
+    take_an_event(page, simulator, JOAO, "🎉")
     expect_unread(page, {"Maria": 1})
     page.locator(".thread-scroll").click()
     expect_unread(page, {})

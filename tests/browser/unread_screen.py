@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Attendant
-from tests.helpers import wait_until
+from tests.helpers import Simulator, wait_until
 
 #: Notes what the page really asks of the browser, and lets it happen.
 NOTE_ALERTS = """
@@ -75,6 +75,17 @@ def told(page: Page) -> list[dict[str, Any]]:
 
 def row(page: Page, name: str) -> Locator:
     return page.locator("[data-conversation-id]", has=page.get_by_text(name, exact=True))
+
+
+def take_an_event(page: Page, simulator: Simulator, phone: str, emoji: str) -> None:
+    """Wait until the page has drawn something that counts as nothing unread: a reaction.
+
+    What the page was about to do before, such as reading what it shows, it has done by then.
+    """
+    path = f"/customers/{phone}/messages"
+    about = simulator.get(path).json()["messages"][0]["id"]
+    simulator.post(path, {"type": "reaction", "emoji": emoji, "reply_to": about})
+    expect(page.locator("[data-conversation-id]").first).to_contain_text(f"Reagiu com {emoji}")
 
 
 def look_away(person: Attendant) -> Page:
