@@ -220,7 +220,7 @@ def run_command(arguments: Sequence[str]) -> int:
     """`dev.py run`: everything, until Ctrl-C."""
     make_venv()
     install("requirements-local.txt")
-    return go_on_with(["-m", "local.supervisor", *arguments])
+    return go_on_with(["-m", "local.processes.supervisor", *arguments])
 
 
 def bench_command(arguments: Sequence[str]) -> int:

@@ -14,12 +14,18 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 import message_status
 import realtime_events
 import unread_state
-from chat import api, auth, cron, errors, health, identity, serializers, store, webhook
-from chat.models import Conversation, Message
-from chat.read_receipts import ReadReceipts
-from chat.sending import Sender
-from chat.settings import Settings
-from chat.whatsapp import WhatsAppClient
+from chat import tasks
+from chat.conversation import serializers
+from chat.conversation.models import Conversation, Message
+from chat.incoming import webhook
+from chat.outgoing.read_receipts import ReadReceipts
+from chat.outgoing.sending import Sender
+from chat.outgoing.whatsapp import WhatsAppClient
+from chat.people import identity
+from chat.platform import cron, datastore, errors, health
+from chat.platform.settings import Settings
+from chat.screen import api
+from chat.team import auth
 
 #: JSON and forms; the webhook allows itself more.
 MAX_BODY_BYTES = 256 * 1024
@@ -32,7 +38,7 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
         config: settings that override the environment's.
 
     Raises:
-        chat.settings.SettingsError: a setting cannot work; the text names key and value.
+        chat.platform.settings.SettingsError: a setting cannot work; the text names key and value.
     """
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     app = Flask(__name__)
@@ -61,13 +67,13 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
     auth.init_app(app)
     csrf = CSRFProtect(app)
     csrf.exempt(webhook.blueprint)  # signed by Meta
-    csrf.exempt(cron.blueprint)  # guarded by `cron.is_cron`
-    for blueprint in (api.blueprint, webhook.blueprint, cron.blueprint, health.blueprint):
+    csrf.exempt(tasks.blueprint)  # guarded by `cron.is_cron`
+    for blueprint in (api.blueprint, webhook.blueprint, tasks.blueprint, health.blueprint):
         app.register_blueprint(blueprint)
     realtime_events.init_app(
         app,
         current_user_id=auth.current_username,
-        ndb_context=store.context,
+        ndb_context=datastore.context,
         is_cron=cron.may_clean_up,
     )
     unread_state.init_app(
@@ -76,7 +82,7 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
         conversation_model=Conversation,
         find_conversation=identity.load_conversation,
         find_message=identity.message_of,
-        transaction=store.transaction,
+        transaction=datastore.transaction,
         publish=realtime_events.publish,
         current_cursor=realtime_events.current_cursor,
         send_receipt=ReadReceipts(whatsapp).send,
@@ -87,13 +93,13 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
         is_cron=cron.may_clean_up,
         message_model=Message,
         messages_json=lambda messages: [serializers.message_json(each) for each in messages],
-        transaction=store.transaction,
+        transaction=datastore.transaction,
         publish=realtime_events.publish,
         resend=api.resend,
         after_resend=api.after_resend,
     )
     app.after_request(_harden)
-    app.wsgi_app = store.Middleware(app.wsgi_app)  # type: ignore[method-assign]
+    app.wsgi_app = datastore.Middleware(app.wsgi_app)  # type: ignore[method-assign]
     if settings.production:
         # App Engine's front end is the one proxy that sets these.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1)  # type: ignore[method-assign]

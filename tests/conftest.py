@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
-from local.processes import Part, without_proxies
+from local.processes.parts import Part, without_proxies
 from tests.helpers import SETTINGS, LiveServer, Simulator, Store, add_attendant
 
 if TYPE_CHECKING:
@@ -46,8 +46,8 @@ def store_host(
 ) -> Iterator[str]:
     """HOST:PORT of a running Datastore, of the kind that --store names."""
     if request.config.getoption("--store") == "google":
-        from local import google_emulator
-        from local.processes import free_port
+        from local.datastore import google_emulator
+        from local.processes.parts import free_port
 
         emulator = google_emulator.start(f"127.0.0.1:{free_port()}", "demo")
         try:
@@ -143,7 +143,7 @@ def buffering_proxy() -> Iterator[Callable[[str], str]]:
 
     def start(upstream: str) -> str:
         args = ["--port", "0", "--upstream", upstream]
-        part = Part("proxy", "local.buffering_proxy", args).start()
+        part = Part("proxy", "local.processes.buffering_proxy", args).start()
         parts.append(part)
         return part.wait_for_line("ready ").rstrip("/")
 

@@ -15,7 +15,7 @@ import requests
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import ndb
 
-from local.processes import ROOT, Part, free_port
+from local.processes.parts import ROOT, Part, free_port
 
 T = TypeVar("T")
 
@@ -192,7 +192,7 @@ class Simulator:
 
 def add_attendant(store: Store, username: str, password: str, name: str | None = None) -> None:
     """Make an account in this store; the name shown is the capitalised user name."""
-    from chat.auth import save_attendant
+    from chat.team.auth import save_attendant
 
     with store.context():
         save_attendant(username, password, name or username.capitalize())

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from local.processes import Part, free_port
+from local.processes.parts import Part, free_port
 from tests.helpers import SETTINGS, LiveServer, Store
 
 GROUP = 3  # messages of one customer in one call: one transaction
@@ -141,7 +141,7 @@ def test_sigkill_in_mid_burst_loses_nothing_answered_and_leaves_nothing_half(
         meta.stop()
         server.kill9()
 
-    from chat.models import Conversation, Message
+    from chat.conversation.models import Conversation, Message
     from realtime_events import RealtimeEvent
 
     with store.context():

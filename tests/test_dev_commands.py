@@ -18,8 +18,8 @@ import pytest
 import requests
 
 import dev
-from local import supervisor
-from local.processes import ROOT, free_port
+from local.processes import supervisor
+from local.processes.parts import ROOT, free_port
 from tests.helpers import Store, wait_until
 
 READY = "Ctrl-C stops everything."
@@ -165,7 +165,7 @@ def test_run_serves_sample_chats_and_ctrl_c_leaves_no_process(
         assert len(conversations(session, run.chat)) >= 3
         assert session.get(run.simulator, timeout=30).status_code == 200
     processes = descendants(run.process.pid)
-    for module in ("local.datastore", "local.simulator", "gunicorn", "local.cron"):
+    for module in ("local.datastore", "local.simulator", "gunicorn", "local.processes.cron"):
         assert any(module in command for command in processes.values()), module
     assert run.end(signal.SIGINT) == 0
     assert_all_gone(processes)
@@ -237,7 +237,7 @@ def test_what_the_environment_sets_is_kept(dev_run: Callable[..., DevRun], store
         answer = session.get(f"{run.chat}/webhook", params=handshake, timeout=30)
     assert answer.text == "42"
     with store.context():
-        from chat.models import Conversation
+        from chat.conversation.models import Conversation
 
         assert Conversation.query().count() >= 3
 

@@ -18,8 +18,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import message_status as ms
-from chat import store as chat_store
-from chat.models import Message
+from chat.conversation.models import Message
+from chat.platform import datastore
 from message_status import WamidLink
 from tests.chat.support import run_together, signature
 from tests.helpers import Store
@@ -248,7 +248,7 @@ def test_a_very_large_callback_is_kept_cut_and_read_the_same_again():
 
 @pytest.fixture
 def world(app: Flask) -> Iterator[Flask]:
-    with app.app_context(), chat_store.context(seconds=120.0):
+    with app.app_context(), datastore.context(seconds=120.0):
         yield app
 
 
@@ -437,10 +437,10 @@ def test_one_message_that_cannot_be_written_costs_its_neighbours_nothing(world, 
 @pytest.mark.store
 def test_a_store_that_is_down_makes_the_whole_call_come_again(world, monkeypatch):
     def down(*_args: Any, **_more: Any) -> None:
-        raise chat_store.StoreUnavailableError("away")
+        raise datastore.StoreUnavailableError("away")
 
     monkeypatch.setattr(ms.ndb, "put_multi", down)
-    with pytest.raises(chat_store.StoreUnavailableError):
+    with pytest.raises(datastore.StoreUnavailableError):
         ms.record_statuses([callback("sent", wamid="foreign")])
 
 
@@ -466,7 +466,7 @@ def test_statuses_of_other_programs_are_parked_bounded_counted_and_expire(world,
 def test_a_thousand_statuses_take_bounded_calls_and_touch_no_conversation(world, monkeypatch):
     ids = [new_message(f"{n:04d}", started=False) for n in range(250)]
     calls: list[str] = []
-    stub = chat_store.get_client().stub
+    stub = datastore.get_client().stub
     real = type(stub).__getattr__
 
     def counted(self: Any, name: str) -> Any:
@@ -480,7 +480,7 @@ def test_a_thousand_statuses_take_bounded_calls_and_touch_no_conversation(world,
     # Three transactions: begin, messages, links, commit of each.
     assert len(calls) <= 3 * 4, calls
     monkeypatch.undo()
-    from chat.models import Conversation
+    from chat.conversation.models import Conversation
 
     assert Conversation.query().fetch() == []
     assert len(events()) == 250
@@ -534,7 +534,7 @@ def test_the_audit_tells_times_trail_and_attempts(world):
 
 @pytest.mark.store
 def test_functions_work_in_a_thread_without_an_app_context(store: Store, app: Flask) -> None:
-    with chat_store.context():
+    with datastore.context():
         id_ = new_message()
         ms.accepted(id_, "w")
         assert load(id_).wamid == "w"
@@ -544,7 +544,7 @@ def test_functions_work_in_a_thread_without_an_app_context(store: Store, app: Fl
 def test_two_processes_at_once_lose_no_callback_and_no_step(live_server, store: Store) -> None:
     urls = [live_server().url, live_server().url]
     rng = random.Random(5)
-    with chat_store.context(seconds=60):
+    with datastore.context(seconds=60):
         ids = [new_message() for _ in range(16)]
     sequences: dict[str, list[tuple[str, int]]] = {}
     calls: list[dict[str, Any]] = []
@@ -572,12 +572,12 @@ def test_two_processes_at_once_lose_no_callback_and_no_step(live_server, store: 
                 assert answer.status_code == 200
 
     def answer_sends() -> None:
-        with chat_store.context(seconds=60):
+        with datastore.context(seconds=60):
             for id_ in ids:
                 ms.accepted(id_, f"wamid.{id_}")
 
     run_together(*[lambda place=place: post(place) for place in range(4)], answer_sends)
-    with chat_store.context(seconds=60):
+    with datastore.context(seconds=60):
         for id_ in ids:
             message = load(id_)
             came = [

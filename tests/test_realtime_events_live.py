@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from local.listeners import Listener, Listeners
+from local.bench.listeners import Listener, Listeners
 from tests.helpers import LiveServer, Simulator, wait_until
 
 pytestmark = pytest.mark.store

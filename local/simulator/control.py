@@ -1,19 +1,16 @@
 """What tests and people do to the simulator over HTTP: customers, switches, bursts."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
-from local.simulator.customers import Draft
 from local.simulator.identities import is_bsuid
 from local.simulator.payloads import MAX_UPDATES, encode
 from local.simulator.phones import FROM_FORMS, Customer, valid_phone
-from local.simulator.samples import check_draft
+from local.simulator.samples import Draft, check_draft
 from local.simulator.switches import InvalidInput
-
-if TYPE_CHECKING:
-    from local.simulator.simulator import Simulator
+from local.simulator.world import World
 
 __all__ = ["control_blueprint"]
 
@@ -32,10 +29,10 @@ class Unknown(Exception):
     """Nobody by that number."""
 
 
-def control_blueprint(simulator: "Simulator") -> Blueprint:
+def control_blueprint(world: World) -> Blueprint:
     """The simulator's own routes; every refusal is JSON that names the field."""
     control = Blueprint("control", __name__)
-    phones, customers, switches = simulator.phones, simulator.customers, simulator.switches
+    phones, customers, switches = world.phones, world.customers, world.switches
 
     @control.errorhandler(InvalidInput)
     def invalid(error: InvalidInput) -> tuple[Response, int]:
@@ -58,7 +55,7 @@ def control_blueprint(simulator: "Simulator") -> Blueprint:
     @control.get("/customers")
     def list_customers() -> Response:
         with phones.lock:
-            now = simulator.timers.now()
+            now = world.timers.now()
             everybody = [customer.as_json(now) for customer in phones]
             return jsonify(revision=phones.revision, customers=everybody)
 
@@ -98,7 +95,7 @@ def control_blueprint(simulator: "Simulator") -> Blueprint:
 
     def shown(customer: Customer) -> Response:
         with phones.lock:
-            return jsonify(customer.as_json(simulator.timers.now()))
+            return jsonify(customer.as_json(world.timers.now()))
 
     @control.post("/customers/<key>/messages")
     def write(key: str) -> tuple[Response, int]:
@@ -123,7 +120,7 @@ def control_blueprint(simulator: "Simulator") -> Blueprint:
             messages = [
                 message.as_json() for message in customer.messages if everything or message.on_phone
             ]
-            now = simulator.timers.now()
+            now = world.timers.now()
             return jsonify(
                 revision=phones.revision, customer=customer.as_json(now), messages=messages
             )
@@ -162,12 +159,12 @@ def control_blueprint(simulator: "Simulator") -> Blueprint:
         elif request.method == "DELETE":
             switches.reset()
         if request.method != "GET":
-            simulator.deliveries.switches_changed()
+            world.deliveries.switches_changed()
         return jsonify(switches.as_json())
 
     @control.get("/deliveries")
     def deliveries() -> Response:
-        return jsonify(simulator.deliveries.as_json())
+        return jsonify(world.deliveries.as_json())
 
     @control.post("/webhooks/raw")
     def raw_webhook() -> Response:
@@ -177,7 +174,7 @@ def control_blueprint(simulator: "Simulator") -> Blueprint:
             raise InvalidInput("body", "must be an object, or a text to send as it is")
         data = body.encode() if isinstance(body, str) else encode(body)
         bad = wanted.get("bad_signature", False)
-        return jsonify(status=simulator.deliveries.send_raw(data, bad_signature=bool(bad)))
+        return jsonify(status=world.deliveries.send_raw(data, bad_signature=bool(bad)))
 
     @control.post("/bursts")
     def burst() -> tuple[Response, int]:
@@ -193,7 +190,7 @@ def control_blueprint(simulator: "Simulator") -> Blueprint:
 
     @control.post("/reset")
     def reset() -> Response:
-        simulator.reset()
+        world.reset()
         return jsonify(reset=True)
 
     return control

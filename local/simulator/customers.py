@@ -1,7 +1,6 @@
 """What customers do: write, go away and come back, read, change their number."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from local.simulator.business import Business
@@ -18,31 +17,17 @@ from local.simulator.payloads import (
     user_id_update,
 )
 from local.simulator.phones import Customer, Message, Phones
-from local.simulator.samples import check_draft, sample_body
+from local.simulator.samples import Draft, check_draft, sample_body
 from local.simulator.switches import InvalidInput, Switches
 from local.simulator.timers import Clockwork
 
-__all__ = ["Customers", "Draft"]
+__all__ = ["Customers"]
 
 JSON = dict[str, Any]
 
 BURST_FIRST_PHONE = 5511900000000  # bursts' customers are numbered on from here
 # A reaction, an edit and a revoke change a message and make no bubble of their own.
 _NO_BUBBLE = ("reaction", "edit", "revoke")
-
-
-@dataclass(frozen=True)
-class Draft:
-    """What a customer is about to send; the fields of ``POST /customers/PHONE/messages``."""
-
-    text: str | None = None
-    type: str = "text"
-    reply_to: str | None = None
-    payload: JSON | None = None  # laid over the finished message; null takes a field away
-    contact: JSON | None = None  # likewise over the entry of contacts
-    no_contact: bool = False  # leaves contacts out altogether
-    timestamp: int | None = None
-    emoji: str = "👍"
 
 
 class Customers:

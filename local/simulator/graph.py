@@ -7,16 +7,14 @@ path is served alike, and so is a path without one.
 import hmac
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
 from local.simulator.errors import GraphError, error_details
 from local.simulator.media import MAX_UPLOAD_BYTES
-
-if TYPE_CHECKING:
-    from local.simulator.simulator import Simulator
+from local.simulator.world import World
 
 __all__ = ["check_send", "graph_blueprint"]
 
@@ -99,7 +97,7 @@ _CHECKS: dict[str, Callable[[Any], None]] = {
 }
 
 
-def graph_blueprint(simulator: "Simulator") -> Blueprint:
+def graph_blueprint(world: World) -> Blueprint:
     """The routes of Meta's side."""
     graph = Blueprint("graph", __name__)
 
@@ -118,8 +116,8 @@ def graph_blueprint(simulator: "Simulator") -> Blueprint:
 
     @graph.before_request
     def faults() -> Response | None:
-        switches = simulator.switches
-        simulator.timers.wait(switches["graph_delay_ms"] / 1000)
+        switches = world.switches
+        world.timers.wait(switches["graph_delay_ms"] / 1000)
         down = switches["graph_down"]
         if down == "close":
             return hang_up()
@@ -135,7 +133,7 @@ def graph_blueprint(simulator: "Simulator") -> Blueprint:
                 104,
                 message="An access token is required to request this resource.",
             )
-        known = hmac.compare_digest(token.strip().encode(), simulator.token.encode())
+        known = hmac.compare_digest(token.strip().encode(), world.token.encode())
         if scheme.lower() != "bearer" or not known:
             raise GraphError(190, message="Invalid OAuth access token - Cannot parse access token")
 
@@ -150,7 +148,7 @@ def graph_blueprint(simulator: "Simulator") -> Blueprint:
         return jsonify(problem.body()), error.code or 400
 
     def own_number(object_id: str) -> None:
-        if object_id != simulator.metadata.phone_number_id:
+        if object_id != world.metadata.phone_number_id:
             raise GraphError(
                 100,
                 message=f"Unsupported post request. Object with ID '{object_id}' does not exist, "
@@ -177,22 +175,22 @@ def graph_blueprint(simulator: "Simulator") -> Blueprint:
         typing = payload.get("typing_indicator")
         if typing is not None and typing != {"type": "text"}:
             raise GraphError(131009, "Parameter 'typing_indicator.type' must be 'text'.")
-        simulator.business.mark_read(str(payload["message_id"]), typing=typing is not None)
+        world.business.mark_read(str(payload["message_id"]), typing=typing is not None)
         return jsonify(success=True)
 
     def send(payload: JSON) -> Response:
         checked = check_send(payload)
-        refusal = simulator.switches.next_refusal()
+        refusal = world.switches.next_refusal()
         if refusal is not None:
             raise GraphError(
                 refusal.code,
                 refusal.details or error_details(refusal.code),
                 http_status=refusal.http_status,
             )
-        silence = simulator.switches.next_timeout()
+        silence = world.switches.next_timeout()
         if silence is not None and not silence["process"]:
             return hold(silence["seconds"])
-        entry, wamid = simulator.business.accept(checked)
+        entry, wamid = world.business.accept(checked)
         if silence is not None:
             return hold(silence["seconds"])
         accepted: JSON = {"id": wamid}
@@ -201,7 +199,7 @@ def graph_blueprint(simulator: "Simulator") -> Blueprint:
         return jsonify(messaging_product="whatsapp", contacts=[entry], messages=[accepted])
 
     def hold(seconds: float) -> Response:
-        simulator.timers.wait(seconds)
+        world.timers.wait(seconds)
         return hang_up()
 
     @route("/<digits:object_id>/media", methods=["POST"])
@@ -216,30 +214,30 @@ def graph_blueprint(simulator: "Simulator") -> Blueprint:
         if not data or len(data) > MAX_UPLOAD_BYTES:
             raise GraphError(131053, "The file is empty or too large.")
         mime_type = request.form.get("type") or sent.mimetype
-        return jsonify(id=simulator.media.add(data, mime_type, sent.filename or "arquivo").id)
+        return jsonify(id=world.media.add(data, mime_type, sent.filename or "arquivo").id)
 
     @route("/<digits:object_id>", methods=["GET", "DELETE"])
     def graph_object(object_id: str) -> Response:
-        if object_id == simulator.metadata.phone_number_id and request.method == "GET":
+        if object_id == world.metadata.phone_number_id and request.method == "GET":
             return jsonify(
                 verified_name="Empresa de demonstração",
-                display_phone_number=simulator.metadata.display_phone_number,
+                display_phone_number=world.metadata.display_phone_number,
                 quality_rating="GREEN",
                 id=object_id,
             )
-        stored = simulator.media.get(object_id)
+        stored = world.media.get(object_id)
         if stored is None:
-            own_number("" if object_id == simulator.metadata.phone_number_id else object_id)
+            own_number("" if object_id == world.metadata.phone_number_id else object_id)
         if request.method == "DELETE":
-            return jsonify(success=simulator.media.remove(object_id))
+            return jsonify(success=world.media.remove(object_id))
         assert stored is not None
-        now = simulator.timers.now()
-        return jsonify(simulator.media.describe(stored, request.host_url.rstrip("/"), now))
+        now = world.timers.now()
+        return jsonify(world.media.describe(stored, request.host_url.rstrip("/"), now))
 
     @graph.get("/whatsapp_business/attachments/")
     def download() -> Response:
-        stored = simulator.media.redeem(
-            request.args.get("mid", ""), request.args.get("hash", ""), simulator.timers.now()
+        stored = world.media.redeem(
+            request.args.get("mid", ""), request.args.get("hash", ""), world.timers.now()
         )
         if stored is None:
             return Response(status=404)

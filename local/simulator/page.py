@@ -1,20 +1,16 @@
 """The customer's phone, in a browser."""
 
-from typing import TYPE_CHECKING
-
 from flask import Blueprint, Response, abort, jsonify, render_template
 
 from local.simulator.errors import CODES
 from local.simulator.openapi import description
 from local.simulator.switches import SWITCHES
-
-if TYPE_CHECKING:
-    from local.simulator.simulator import Simulator
+from local.simulator.world import World
 
 __all__ = ["page_blueprint"]
 
 
-def page_blueprint(simulator: "Simulator") -> Blueprint:
+def page_blueprint(world: World) -> Blueprint:
     """The page, what it needs, and the description of all routes."""
     page = Blueprint("page", __name__)
 
@@ -40,13 +36,13 @@ def page_blueprint(simulator: "Simulator") -> Blueprint:
     @page.get("/phone/media/<digits:media_id>")
     def media(media_id: str) -> Response:
         """The phone shows what it sent and got; it needs no token for that."""
-        stored = simulator.media.get(media_id)
+        stored = world.media.get(media_id)
         if stored is None:
             abort(404)
         return Response(stored.data, mimetype=stored.mime_type)
 
     @page.get("/openapi.json")
     def openapi() -> Response:
-        return jsonify(description(simulator.url))
+        return jsonify(description(world.url))
 
     return page

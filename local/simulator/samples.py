@@ -1,15 +1,13 @@
 """Believable bodies for each type of message that a customer can send with one click."""
 
 import secrets
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 from local.simulator.media import MediaStore
 from local.simulator.switches import InvalidInput
 
-if TYPE_CHECKING:
-    from local.simulator.customers import Draft
-
-__all__ = ["TYPES", "check_draft", "sample_body"]
+__all__ = ["TYPES", "Draft", "check_draft", "sample_body"]
 
 JSON = dict[str, Any]
 
@@ -20,7 +18,21 @@ TYPES = (
 _NEED_A_MESSAGE = ("reaction", "edit", "revoke")
 
 
-def check_draft(draft: "Draft") -> None:
+@dataclass(frozen=True)
+class Draft:
+    """What a customer is about to send; the fields of ``POST /customers/PHONE/messages``."""
+
+    text: str | None = None
+    type: str = "text"
+    reply_to: str | None = None
+    payload: JSON | None = None  # laid over the finished message; null takes a field away
+    contact: JSON | None = None  # likewise over the entry of contacts
+    no_contact: bool = False  # leaves contacts out altogether
+    timestamp: int | None = None
+    emoji: str = "👍"
+
+
+def check_draft(draft: Draft) -> None:
     """Whether the draft has what its type needs.
 
     Raises:
@@ -43,7 +55,7 @@ def _given_whole(kind: str) -> bool:
     return kind not in TYPES
 
 
-def sample_body(draft: "Draft", media: MediaStore) -> Any:
+def sample_body(draft: Draft, media: MediaStore) -> Any:
     """What stands under the type's key, for a draft that was checked."""
     kind, text = draft.type, draft.text
     if _given_whole(kind):

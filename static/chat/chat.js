@@ -3,29 +3,29 @@
 import { startMessageStatus } from "../message_status.js";
 import { startRealtime } from "../realtime_events.js";
 import { startUnread } from "../unread_state.js";
-import { AlertSettings } from "./alert_settings.js";
-import { Api } from "./api.js";
-import { awaitingFilter } from "./awaiting_filter.js";
-import { avatarPicture, createAvatar, updateAvatar } from "./avatar.js";
-import { Composer } from "./composer.js";
-import { askIn } from "./confirm_dialog.js";
-import { ConnectionBanner } from "./connection_banner.js";
-import { ConversationMenu } from "./conversation_menu.js";
-import { setAttribute, setHidden, setText } from "./dom.js";
-import { Drafts, tabStorage } from "./drafts.js";
-import { displayName, previewText, windowState } from "./format.js";
-import { ListFilters } from "./list_filters.js";
-import { DigestLine, NotificationBanner } from "./list_notices.js";
-import { ListView } from "./list_view.js";
-import { Loader } from "./loader.js";
+import { Composer } from "./composer/composer.js";
+import { Drafts, tabStorage } from "./composer/drafts.js";
+import { Api } from "./data/api.js";
+import { Loader } from "./data/loader.js";
+import { PageState } from "./data/page_state.js";
+import { Sender, randomId } from "./data/sending.js";
+import { awaitingFilter } from "./list/awaiting_filter.js";
+import { ConversationMenu } from "./list/conversation_menu.js";
+import { ListFilters } from "./list/list_filters.js";
+import { DigestLine, NotificationBanner } from "./list/list_notices.js";
+import { ListView } from "./list/list_view.js";
 import { logOutTogether } from "./logout.js";
-import { MessageMenu } from "./message_menu.js";
-import { Sender, randomId } from "./sending.js";
-import { ChatStore } from "./store.js";
-import { ThreadHeader } from "./thread_header.js";
-import { threadDays } from "./thread_items.js";
-import { ThreadView } from "./thread_view.js";
-import { Toast } from "./toast.js";
+import { AlertSettings } from "./notices/alert_settings.js";
+import { ConnectionBanner } from "./notices/connection_banner.js";
+import { Toast } from "./notices/toast.js";
+import { avatarPicture, createAvatar, updateAvatar } from "./parts/avatar.js";
+import { askIn } from "./parts/confirm_dialog.js";
+import { setAttribute, setHidden, setText } from "./parts/dom.js";
+import { displayName, previewText, windowState } from "./parts/format.js";
+import { MessageMenu } from "./thread/message_menu.js";
+import { ThreadHeader } from "./thread/thread_header.js";
+import { threadDays } from "./thread/thread_items.js";
+import { ThreadView } from "./thread/thread_view.js";
 
 /** Labels such as "Ontem" and the 24-hour window change with time alone. */
 const CLOCK_MS = 20_000;
@@ -45,7 +45,7 @@ const touch = matchMedia("(pointer: coarse)");
 /** What the server rendered for unread_state.js. */
 const given = JSON.parse(document.querySelector("#unread-state")?.textContent ?? "{}");
 
-let shownId = null; // the conversation on screen, to notice when the store moved on to another
+let shownId = null; // the conversation on screen, to notice when the state moved on to another
 let emptyNotice = null; // why the conversation asked for is not shown
 let frame = null; // the drawing that is due
 
@@ -53,7 +53,7 @@ const goToLogin = () => {
   location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
 };
 
-const store = new ChatStore({
+const state = new PageState({
   onChange: schedule,
   onConversation: (conversation) => unread.learn(conversation),
   onMerge: (loser, winner) => unread.merged(loser, winner),
@@ -64,7 +64,7 @@ const api = new Api({
   onLogin: goToLogin,
 });
 const loader = new Loader({
-  store,
+  state,
   api,
   noteVersion: (id, version) => realtime.noteVersion(id, version),
   onChange: schedule,
@@ -76,7 +76,7 @@ const unread = startUnread({
   thread: pane.querySelector(".thread-scroll"),
   pane,
   request: (method, path, body) => api.call(method, path, body),
-  resolve: (id) => store.resolve(id),
+  resolve: (id) => state.resolve(id),
   onChange: schedule,
   onSelect: show,
   onDigest: (text) => digestLine.show(text),
@@ -86,15 +86,15 @@ const unread = startUnread({
   refreshConversation: (id) => loader.refreshConversation(id),
 });
 const drafts = new Drafts(storage, userId);
-const sender = new Sender({ store, api, storage, userId, userName });
+const sender = new Sender({ state, api, storage, userId, userName });
 
 const ticks = startMessageStatus({
   request: (method, path, body) => api.call(method, path, body),
-  onRetried: (message) => store.putMessages(message.conversation_id, [message], 0),
+  onRetried: (message) => state.putMessages(message.conversation_id, [message], 0),
   onAwaiting: schedule,
   confirm: (text) => askIn(document.querySelector(".confirm-dialog"), `${text} Enviar de novo?`),
   newId: randomId,
-  preview: (id) => previewText(store.thread(store.selectedId).find(id) ?? {}),
+  preview: (id) => previewText(state.thread(state.selectedId).find(id) ?? {}),
   details: document.querySelector(".message-details"),
 });
 const messageMenu = new MessageMenu(pane.querySelector(".thread-content"), {
@@ -111,7 +111,7 @@ const notificationBanner = new NotificationBanner(document.querySelector(".notif
 const digestLine = new DigestLine(document.querySelector(".digest-line"));
 const toast = new Toast(document.querySelector(".toast"));
 const alertSettings = new AlertSettings(document.querySelector("#user-menu"), unread);
-const conversationMenu = new ConversationMenu({ unread, store, loader, api, toast });
+const conversationMenu = new ConversationMenu({ unread, state, loader, api, toast });
 const filters = new ListFilters(document.querySelector(".list-filters"), [
   {
     id: "all",
@@ -126,7 +126,7 @@ const filters = new ListFilters(document.querySelector(".list-filters"), [
     matches: ({ id }) => unread.isUnread(id),
     server: "unread",
   },
-  awaitingFilter({ store, loader, messages: () => ticks.awaiting }),
+  awaitingFilter({ state, loader, messages: () => ticks.awaiting }),
 ], { onChange: chooseFilter });
 const listView = new ListView(document.querySelector(".list-pane"), {
   onSelect: (id) => unread.select(id),
@@ -136,17 +136,17 @@ const listView = new ListView(document.querySelector(".list-pane"), {
 });
 const header = new ThreadHeader(pane, {
   onBack: closeConversation,
-  onMenu: (where) => conversationMenu.open(store.selectedId, where),
+  onMenu: (where) => conversationMenu.open(state.selectedId, where),
 });
 const threadView = new ThreadView(pane, {
   nearBottom: given.settings?.near_bottom_px ?? 120,
-  onNeedOlder: () => loader.loadOlder(store.selectedId),
-  onRetryLoad: () => loader.retryFailed(store.selectedId),
+  onNeedOlder: () => loader.loadOlder(state.selectedId),
+  onRetryLoad: () => loader.retryFailed(state.selectedId),
   onAction: actOnMessage,
   onJump: jumpTo,
 });
 const composer = new Composer(pane, {
-  onInput: (text) => drafts.set(store.selectedId, text),
+  onInput: (text) => drafts.set(state.selectedId, text),
   onSend: send,
 });
 
@@ -161,30 +161,30 @@ const realtime = startRealtime({
   },
   onHole: (id) => loader.refreshConversation(id),
   fetchVersions: () => api.versions(),
-  onState: (state) => {
-    banner.show(state);
-    unread.connection(state);
-    if (state !== "connected") return;
-    loader.retryFailed(store.selectedId);
+  onState: (connection) => {
+    banner.show(connection);
+    unread.connection(connection);
+    if (connection !== "connected") return;
+    loader.retryFailed(state.selectedId);
     sender.retryLately();
   },
   onLogin: goToLogin,
 });
 
 function receive(event) {
-  store.apply(event);
+  state.apply(event);
   unread.onEvent(event);
   ticks.onEvent(event);
   const message = event.data?.message;
   const isNew = event.type === "message.created" && message?.direction === "in" && !event.catchUp;
-  if (isNew && store.resolve(event.conversation_id) === store.selectedId) {
-    setText(liveRegion, `${displayName(store.conversation(store.selectedId))}: ${previewText(message)}`);
+  if (isNew && state.resolve(event.conversation_id) === state.selectedId) {
+    setText(liveRegion, `${displayName(state.conversation(state.selectedId))}: ${previewText(message)}`);
   }
 }
 
 /** What a notification says of a message. */
 function previewOf({ conversation_id: id, data: { message, conversation } }) {
-  const about = store.conversation(id) ?? conversation;
+  const about = state.conversation(id) ?? conversation;
   return { title: displayName(about), body: previewText(message), icon: avatarPicture(about) };
 }
 
@@ -194,19 +194,19 @@ async function show(id, how) {
   const listed = filters.active.rows?.().find(({ conversation }) => conversation.id === id);
   emptyNotice = null;
   toast.hide();
-  store.select(id);
+  state.select(id);
   render();
   if (how === "click" && !touch.matches) composer.focus();
   if (how === "click" && listed) loader.openThread(id).then(() => jumpTo(listed.last.id));
-  if (store.conversation(id)) return;
+  if (state.conversation(id)) return;
   try {
     await loader.loadConversation(id);
   } catch (error) {
-    if (store.selectedId !== id) return;
+    if (state.selectedId !== id) return;
     if (error.status === 404) forgetConversation(id);
     else {
       emptyNotice = "Não foi possível abrir a conversa. Verifique a conexão e tente de novo.";
-      store.select(null); // the address keeps it: to load the page again is to try again
+      state.select(null); // the address keeps it: to load the page again is to try again
     }
     schedule();
   }
@@ -215,9 +215,9 @@ async function show(id, how) {
 /** There is no such conversation, or not any more. */
 function forgetConversation(id) {
   unread.removed(id);
-  if (store.selectedId !== id) return;
+  if (state.selectedId !== id) return;
   emptyNotice = "Esta conversa não existe, ou não existe mais.";
-  store.select(null);
+  state.select(null);
 }
 
 function chooseFilter() {
@@ -238,25 +238,25 @@ function closeConversation() {
 }
 
 function showList() {
-  const closed = store.selectedId;
+  const closed = state.selectedId;
   emptyNotice = null;
-  store.select(null);
+  state.select(null);
   render();
   listView.focusRow(closed);
 }
 
 function send(text) {
-  sender.send(store.selectedId, text, { readUpTo: unread.answered() });
+  sender.send(state.selectedId, text, { readUpTo: unread.answered() });
   render();
   threadView.jumpToEnd();
 }
 
 function actOnMessage(action, messageId) {
-  const id = store.selectedId;
+  const id = state.selectedId;
   if (action === "retry") sender.retry(id);
   if (action === "resend") resend(id, messageId);
   if (action !== "copy") return;
-  const message = store.thread(id).find(messageId);
+  const message = state.thread(id).find(messageId);
   if (!message) return;
   const typed = composer.text.trim();
   composer.setText(typed ? `${composer.text}\n${message.text}` : message.text);
@@ -268,9 +268,9 @@ function actOnMessage(action, messageId) {
 
 /** A new attempt of a message that was refused, or perhaps not sent. */
 async function resend(id, messageId) {
-  const message = store.thread(id).find(messageId);
+  const message = state.thread(id).find(messageId);
   if (!message || message.resending) return;
-  const onStart = () => store.annotate(id, messageId, { resending: true, resend_error: null });
+  const onStart = () => state.annotate(id, messageId, { resending: true, resend_error: null });
   let problem = null;
   try {
     await ticks.retry(message, { onStart });
@@ -279,16 +279,16 @@ async function resend(id, messageId) {
     // Somebody else was faster: their attempt and this message's mark are on their way here.
     problem = error.code === "already_retried" ? null : error.message;
   }
-  store.annotate(id, messageId, { resending: false, resend_error: problem });
+  state.annotate(id, messageId, { resending: false, resend_error: problem });
   // The button that was pressed is gone, and the focus with it.
-  if (store.selectedId === id && document.activeElement === document.body && !touch.matches) composer.focus();
+  if (state.selectedId === id && document.activeElement === document.body && !touch.matches) composer.focus();
 }
 
 async function jumpTo(messageId) {
-  const id = store.selectedId;
-  const thread = store.thread(id);
+  const id = state.selectedId;
+  const thread = state.thread(id);
   for (let pages = 0; pages < MAX_JUMP_PAGES; pages += 1) {
-    if (store.selectedId !== id) return;
+    if (state.selectedId !== id) return;
     if (thread.find(messageId)) {
       render();
       threadView.reveal(thread.find(messageId).id);
@@ -315,10 +315,10 @@ function render() {
   }
   followSelection();
   const now = new Date();
-  const id = store.selectedId;
+  const id = state.selectedId;
   filters.update();
   const { server = null, empty, rows: own } = filters.active;
-  const rows = filters.apply(server ? store.rows({ floor: null }) : store.rows(), id);
+  const rows = filters.apply(server ? state.rows({ floor: null }) : state.rows(), id);
   listView.render({
     rows: rows.map((row) => ({
       ...row,
@@ -335,7 +335,7 @@ function render() {
   if (unread.totals().conversations === 0) digestLine.hide();
   notificationBanner.render(unread.asks);
   alertSettings.render();
-  const conversation = id === null ? null : store.conversation(id);
+  const conversation = id === null ? null : state.conversation(id);
   setAttribute(app, "data-open", id !== null);
   setAttribute(app, "data-notice", emptyNotice !== null);
   setHidden(pane, !conversation);
@@ -346,7 +346,7 @@ function render() {
 
 function renderConversation(conversation, now) {
   const { id } = conversation;
-  const thread = store.thread(id);
+  const thread = state.thread(id);
   header.render(conversation);
   composer.render({ conversationId: id, draft: drafts.get(id), window: windowState(conversation, now) });
   const loadState = loader.threadState(id);
@@ -377,29 +377,29 @@ function renderEmpty(id) {
 
 /** The selection can change by the person, or because two conversations became one. */
 function followSelection() {
-  const id = store.selectedId;
+  const id = state.selectedId;
   if (id !== shownId) {
-    const merged = shownId !== null && id !== null && store.resolve(shownId) === id;
+    const merged = shownId !== null && id !== null && state.resolve(shownId) === id;
     if (merged) drafts.move(shownId, id);
     ticks.closeDetails();
     shownId = id;
   }
-  if (id !== null && store.conversation(id) && needsReading(id)) loader.openThread(id);
+  if (id !== null && state.conversation(id) && needsReading(id)) loader.openThread(id);
 }
 
 function needsReading(id) {
-  const thread = store.thread(id);
+  const thread = state.thread(id);
   return (!thread.loaded || thread.stale) && loader.threadState(id) === "idle";
 }
 
 document.addEventListener("keydown", (event) => {
   const { ctrlKey, altKey, shiftKey, code } = event;
-  if (ctrlKey && altKey && shiftKey && code === "KeyU" && store.selectedId !== null) {
+  if (ctrlKey && altKey && shiftKey && code === "KeyU" && state.selectedId !== null) {
     event.preventDefault();
-    conversationMenu.markUnread(store.selectedId);
+    conversationMenu.markUnread(state.selectedId);
   }
   if (event.key !== "Escape" || event.isComposing || event.defaultPrevented) return;
-  if (store.selectedId === null || document.querySelector(":popover-open, dialog:modal")) return;
+  if (state.selectedId === null || document.querySelector(":popover-open, dialog:modal")) return;
   closeConversation();
 });
 document.addEventListener("visibilitychange", schedule);

@@ -11,23 +11,23 @@ from typing import Any
 
 from playwright.sync_api import Browser
 
-from local.processes import ROOT
+from local.processes.parts import ROOT
 
 Run = Callable[..., Any]
 
 #: Any page of the same origin will do to import from.
 _BLANK = "static/chat/favicon.svg"
 _MODULES = [
-    "bubble",
-    "conversation_menu",
-    "format",
-    "loader",
-    "rich_text",
-    "sending",
-    "store",
-    "thread_items",
-    "thread_state",
-    "drafts",
+    "composer/drafts",
+    "data/loader",
+    "data/page_state",
+    "data/sending",
+    "data/thread_state",
+    "list/conversation_menu",
+    "parts/format",
+    "parts/rich_text",
+    "thread/bubble",
+    "thread/thread_items",
 ]
 
 
@@ -40,7 +40,7 @@ class _Quiet(SimpleHTTPRequestHandler):
 def modules_page(chromium: Browser) -> Iterator[Run]:
     """Gives `run(body, arg)`: the body of an async function, run with the modules in scope."""
     imports = "".join(
-        f"const {name} = await import('/static/chat/{name}.js');" for name in _MODULES
+        f"const {path.split('/')[1]} = await import('/static/chat/{path}.js');" for path in _MODULES
     )
     imports += "const status = await import('/static/message_status.js');"
     with static_files() as url:

@@ -32,7 +32,7 @@ SNAPSHOT = """
 APPLY = (
     SNAPSHOT
     + """
-  const state = new store.ChatStore();
+  const state = new page_state.PageState();
   state.thread('a'); state.thread('b');
   for (const event of arg) state.apply(event);
   return snapshot(state);
@@ -144,7 +144,7 @@ def test_messages_of_one_transaction_end_at_the_last_of_them(run: Run) -> None:
 def test_a_repeated_event_is_not_even_reported_as_a_change(run: Run) -> None:
     body = """
       let changes = 0;
-      const state = new store.ChatStore({ onChange: () => { changes += 1; } });
+      const state = new page_state.PageState({ onChange: () => { changes += 1; } });
       state.thread('a'); state.thread('b');
       for (const event of arg) state.apply(event);
       const first = changes;
@@ -175,7 +175,7 @@ def test_a_merged_conversation_leaves_the_list_and_its_messages_move(run: Run) -
 
 def test_a_fetched_page_does_not_undo_an_edit_that_came_while_it_was_read(run: Run) -> None:
     body = """
-      const state = new store.ChatStore();
+      const state = new page_state.PageState();
       state.thread('a');
       const before = state.versionOf('a');
       state.apply(arg.edit);
@@ -189,7 +189,7 @@ def test_a_fetched_page_does_not_undo_an_edit_that_came_while_it_was_read(run: R
 
 def test_rows_below_what_was_fetched_wait_for_their_page(run: Run) -> None:
     body = """
-      const state = new store.ChatStore();
+      const state = new page_state.PageState();
       for (const each of arg) state.putConversation(each);
       state.listFloor = arg[1].last_message.position;
       const shown = state.rows().map((row) => row.conversation.id);
@@ -203,12 +203,12 @@ def test_rows_below_what_was_fetched_wait_for_their_page(run: Run) -> None:
 # --- marking as unread ------------------------------------------------------------------------
 
 MENU = """
-  const state = new store.ChatStore();
+  const state = new page_state.PageState();
   state.putConversation(arg.conversation);
   const asked = [];
   let count = 0, undo = null;
   const menu = new conversation_menu.ConversationMenu({
-    store: state,
+    state,
     loader: {
       openThread: async () => state.putMessages('a', [{ ...arg.late.data.message, arrival: 2 }], 2),
     },
@@ -246,7 +246,7 @@ def test_marking_what_still_has_unread_messages_offers_no_undo(run: Run) -> None
 # --- sending ----------------------------------------------------------------------------------
 
 SENDER = """
-  const state = new store.ChatStore();
+  const state = new page_state.PageState();
   state.putConversation(arg.conversation);
   const memory = new drafts.MemoryStorage();
   const posts = [];
@@ -254,7 +254,7 @@ SENDER = """
     posts.push({ id, message, resolve, reject });
   }) };
   const make = (target) => new sending.Sender(
-    { store: target, api, storage: memory, userId: 'ana', userName: 'Ana' });
+    { state: target, api, storage: memory, userId: 'ana', userName: 'Ana' });
   const sender = make(state);
   const settle = () => new Promise((resolve) => setTimeout(resolve));
   const stored = (m, text = m.text) => ({ id: m.client_id, client_id: m.client_id, direction: 'out',
@@ -335,7 +335,7 @@ def test_a_refusal_keeps_the_text_and_the_reason_and_lets_the_next_go(
 def test_what_was_not_confirmed_survives_a_reload(run: Run, chat: dict[str, Any]) -> None:
     body = """
       sender.send('a', 'olá');
-      const reloaded = new store.ChatStore();
+      const reloaded = new page_state.PageState();
       make(reloaded);
       const key = posts[0].message.client_id;
       return [shown(reloaded), reloaded.thread('a').messages[0].client_id === key];

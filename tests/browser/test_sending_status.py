@@ -227,12 +227,12 @@ def test_the_ticks_of_500_messages_cost_no_request(
     store: Store,
     attendant: Callable[..., Attendant],
 ) -> None:
-    from chat import store as chat_store
-    from chat import thread
-    from chat.models import Conversation
+    from chat.conversation import thread
+    from chat.conversation.models import Conversation
+    from chat.platform import datastore
 
     start = int(time.time() * 1000) - 600_000
-    with chat_store.context(seconds=60):
+    with datastore.context(seconds=60):
         conversation = Conversation(id="c500", created_at=0, phone=MARIA, name="Maria", version=1)
         messages = []
         for n in range(500):
@@ -243,7 +243,7 @@ def test_the_ticks_of_500_messages_cost_no_request(
             message.status = ["sending", "sent", "delivered", "read", "played", "failed"][n % 6]
             message.awaiting_since = None
             messages.append(message)
-        chat_store.put_many([conversation, *messages])
+        datastore.put_many([conversation, *messages])
     person = attendant("ana", live_server().url)
     page = person.page
     person.wait_connected()

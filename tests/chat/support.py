@@ -17,8 +17,9 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 import realtime_events
-from chat import auth, store
-from chat.models import Conversation, Message
+from chat.conversation.models import Conversation, Message
+from chat.platform import datastore
+from chat.team import auth
 from tests.helpers import SETTINGS
 
 PAYLOADS = Path(__file__).resolve().parent.parent / "payloads"
@@ -105,7 +106,7 @@ def token_of(client: FlaskClient, path: str = "/login") -> str:
 
 def login(app: Flask, username: str = "ana") -> Browser:
     """Adds the attendant and logs in with the form."""
-    with store.context():
+    with datastore.context():
         auth.save_attendant(username, username, username.title())
     client = app.test_client()
     form = {"username": username, "password": username, "csrf_token": token_of(client)}
@@ -115,7 +116,7 @@ def login(app: Flask, username: str = "ana") -> Browser:
 
 def stored(model: type[Any]) -> list[Any]:
     """All entities of a kind."""
-    with store.context():
+    with datastore.context():
         return list(model.query().fetch(use_cache=False))
 
 

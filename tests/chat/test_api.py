@@ -11,7 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 import realtime_events
-from chat.settings import Settings
+from chat.platform.settings import Settings
 from tests.chat.support import NOON, Browser, call, deliver, published, text_message
 from tests.helpers import SETTINGS
 
@@ -66,7 +66,7 @@ def test_the_cursor_is_from_before_the_reading(
     app: Flask, client: FlaskClient, ana: Browser, chat: str, monkeypatch: pytest.MonkeyPatch,
     path: str,
 ) -> None:  # fmt: skip
-    from chat import api
+    from chat.screen import api
 
     order: list[str] = []
     cursor, query = realtime_events.current_cursor, api.serializers.conversation_json

@@ -6,8 +6,9 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from chat import auth, store
-from chat.models import Attendant
+from chat.platform import datastore
+from chat.team import auth
+from chat.team.auth import Attendant
 from main import create_app
 from tests.chat.support import Browser, login, stored, token_of
 from tests.helpers import SETTINGS
@@ -44,7 +45,7 @@ def test_unknown_paths_tell_strangers_nothing(client: FlaskClient) -> None:
 
 
 def test_a_page_leads_to_the_login_and_back(app: Flask, client: FlaskClient) -> None:
-    with store.context():
+    with datastore.context():
         auth.save_attendant("ana", "ana")
     response = client.get("/?c=abc")
     assert response.headers["Location"] == "/login?next=/?c%3Dabc"
@@ -72,7 +73,7 @@ def test_the_login_leads_to_a_path_of_its_own() -> None:
 def test_a_wrong_login_is_refused_without_saying_which_half(
     app: Flask, client: FlaskClient, username: str, password: str
 ) -> None:
-    with store.context():
+    with datastore.context():
         auth.save_attendant("ana", "ana")
     form = {"username": username, "password": password, "csrf_token": token_of(client)}
     response = client.post("/login", data=form)
@@ -82,7 +83,7 @@ def test_a_wrong_login_is_refused_without_saying_which_half(
 
 
 def test_a_login_needs_the_forms_token(app: Flask, client: FlaskClient) -> None:
-    with store.context():
+    with datastore.context():
         auth.save_attendant("ana", "ana")
     response = client.post("/login", data={"username": "ana", "password": "ana"})
     assert response.status_code == 400
@@ -117,12 +118,12 @@ def test_a_known_attendant_costs_no_read(
     def fail(*_args: object) -> None:
         raise AssertionError("the store was asked who this is")
 
-    monkeypatch.setattr(auth.store, "get", fail)
+    monkeypatch.setattr(auth.datastore, "get", fail)
     assert ana.get("/api/conversations").status_code == 200
 
 
 def test_a_new_password_ends_the_old_sessions(app: Flask, ana: Browser) -> None:
-    with store.context():
+    with datastore.context():
         auth.save_attendant("ana", "nova")
     assert ana.get("/api/conversations").status_code == 401
 
@@ -136,7 +137,7 @@ def test_two_attendants_are_logged_in_at_once(app: Flask, ana: Browser) -> None:
 def test_the_session_cookie_is_kept_from_scripts_and_other_sites(
     app: Flask, client: FlaskClient
 ) -> None:
-    with store.context():
+    with datastore.context():
         auth.save_attendant("ana", "ana")
     form = {"username": "ana", "password": "ana", "csrf_token": token_of(client)}
     cookie = client.post("/login", data=form).headers["Set-Cookie"]

@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 import realtime_events
-from chat import store
+from chat.platform import datastore
 from main import create_app
 from tests.helpers import SETTINGS
 
@@ -46,7 +46,7 @@ def test_the_clean_up_has_all_the_time_of_its_setting(
     left: list[float] = []
 
     def note(_hours: float, seconds: float) -> tuple[int, bool]:
-        budget = store._budget.get()
+        budget = datastore._budget.get()
         assert budget is not None
         left.append(budget.ends - time.monotonic() - seconds)
         return 0, False

@@ -13,9 +13,12 @@ from flask import Flask
 from flask.testing import FlaskClient
 from google.api_core.exceptions import Aborted
 
-from chat import api, auth, deferred, store, webhook
-from chat.models import DeferredUpdates, RejectedUpdate
-from chat.settings import Settings
+from chat.incoming import deferred, webhook
+from chat.incoming.deferred import DeferredUpdates, RejectedUpdate
+from chat.platform import datastore
+from chat.platform.settings import Settings
+from chat.screen import api
+from chat.team import auth
 from message_status import WamidLink
 from tests.chat.support import (
     Browser,
@@ -67,20 +70,20 @@ def test_a_name_that_no_attendant_can_have_is_just_wrong(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch, username: str
 ) -> None:
     asked: list[str] = []
-    real = store.get
+    real = datastore.get
 
     def get(model: Any, name: str) -> Any:
         asked.append(name)
         return real(model, name)
 
-    monkeypatch.setattr(store, "get", get)
+    monkeypatch.setattr(datastore, "get", get)
     form = {"username": username, "password": "x", "csrf_token": token_of(client)}
     assert client.post("/login", data=form).status_code == 401
-    assert [name for name in asked if not store.is_key_name(name)] == []
+    assert [name for name in asked if not datastore.is_key_name(name)] == []
 
 
 def test_passwords_are_checked_a_few_at_a_time(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    with store.context():
+    with datastore.context():
         auth.save_attendant("ana", "ana")
     clients = [app.test_client() for _ in range(8)]
     tokens = [token_of(client) for client in clients]
@@ -178,7 +181,7 @@ def test_what_is_deferred_a_second_time_is_still_there(
         tried.append(1)
         raise Aborted("conflict")
 
-    with monkeypatch.context() as patched, store.context():
+    with monkeypatch.context() as patched, datastore.context():
         patched.setattr(webhook, "_store_together", conflict)
         # No time for a second batch: the first is tried, and deferred as it is.
         clock = iter([0.0])

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chat import incoming
+from chat.incoming import parsing
 from tests.chat.support import MARIA, NOON, call, payload, text_message
 
 RECEIVED = NOON * 1000 + 5_000
 
 
-def parse(data: Any) -> incoming.Batch:
-    return incoming.parse(data, RECEIVED)
+def parse(data: Any) -> parsing.Batch:
+    return parsing.parse(data, RECEIVED)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_statuses_are_handed_on_as_they_came() -> None:
     data = payload("status_failed")
     batch = parse(data)
     assert batch.statuses == data["entry"][0]["changes"][0]["value"]["statuses"]
-    again = parse(incoming.envelope(incoming.status_changes(batch.statuses)))
+    again = parse(parsing.envelope(parsing.status_changes(batch.statuses)))
     assert again.statuses == batch.statuses
 
 
@@ -128,7 +128,7 @@ def test_messages_and_statuses_may_share_a_value() -> None:
 
 @pytest.mark.parametrize("name", ["other_fields", "empty"])
 def test_what_is_for_others_is_ignored(name: str) -> None:
-    assert parse(payload(name)) == incoming.Batch()
+    assert parse(payload(name)) == parsing.Batch()
 
 
 def test_errors_of_a_value_are_reported_by_code() -> None:
@@ -164,7 +164,7 @@ def test_a_huge_item_is_rejected() -> None:
 @pytest.mark.parametrize("name", ["text", "bsuid_only", "user_id_update", "system_changed_number"])
 def test_a_deferred_message_is_read_back_the_same(name: str) -> None:
     (message,) = parse(payload(name)).messages
-    (again,) = parse(incoming.envelope([message.raw])).messages
+    (again,) = parse(parsing.envelope([message.raw])).messages
     assert again == message
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chat import ordering
+from chat.conversation import ordering
 
 T = 1_761_998_400_000
 

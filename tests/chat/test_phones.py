@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chat import phones
+from chat.conversation import phones
 
 
 @pytest.mark.parametrize(

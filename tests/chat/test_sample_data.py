@@ -9,9 +9,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 import realtime_events
-from chat import serializers
-from chat.models import Conversation
-from local import sample_data
+from chat.conversation import serializers
+from chat.conversation.models import Conversation
+from local.sample_data import conversations
 from tests.chat.support import Browser, call, deliver, stored, text_message, token_of
 
 pytestmark = pytest.mark.store
@@ -19,15 +19,15 @@ pytestmark = pytest.mark.store
 
 def test_an_empty_store_is_filled_once(app: Flask) -> None:
     now = time.time_ns() // 1_000_000
-    assert sample_data.fill(now) == 12
-    assert sample_data.fill(now) == 0
+    assert conversations.fill(now) == 12
+    assert conversations.fill(now) == 0
     assert len(stored(Conversation)) == 12
     assert stored(realtime_events.RealtimeEvent) == []
 
 
 def test_both_logins_see_a_history_that_ends_lately(app: Flask, client: FlaskClient) -> None:
     now = time.time_ns() // 1_000_000
-    sample_data.fill(now)
+    conversations.fill(now)
     for username in ("ana", "bruno"):
         client = app.test_client()
         form = {"username": username, "password": username, "csrf_token": token_of(client)}
@@ -52,14 +52,14 @@ def test_both_logins_see_a_history_that_ends_lately(app: Flask, client: FlaskCli
 
 
 def test_a_sample_customer_who_writes_gets_no_second_chat(app: Flask, client: FlaskClient) -> None:
-    sample_data.fill(time.time_ns() // 1_000_000)
+    conversations.fill(time.time_ns() // 1_000_000)
     deliver(client, call(text_message("w", "voltei", int(time.time()))))
     assert len(stored(Conversation)) == 12
 
 
 def test_a_used_store_gets_the_logins_only(app: Flask, client: FlaskClient) -> None:
     deliver(client, call(text_message("w")))
-    assert sample_data.fill(time.time_ns() // 1_000_000) == 0
+    assert conversations.fill(time.time_ns() // 1_000_000) == 0
     assert len(stored(Conversation)) == 1
     form = {"username": "ana", "password": "ana", "csrf_token": token_of(client)}
     assert client.post("/login", data=form).status_code == 302
@@ -69,7 +69,7 @@ def test_a_real_datastore_never_gets_logins_that_everybody_knows(
     app: Flask, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv("DATASTORE_EMULATOR_HOST")
-    monkeypatch.setattr(sample_data.sys, "argv", ["sample_data"])
-    monkeypatch.setattr(sample_data, "fill", lambda _now: pytest.fail("it was filled"))
-    assert sample_data.main() == 1
+    monkeypatch.setattr(conversations.sys, "argv", ["sample_data"])
+    monkeypatch.setattr(conversations, "fill", lambda _now: pytest.fail("it was filled"))
+    assert conversations.main() == 1
     assert "DATASTORE_EMULATOR_HOST" in capsys.readouterr().err

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from chat import sending, store
-from chat.models import Message, Outbox
+from chat.conversation.models import Message
+from chat.outgoing import sending
+from chat.outgoing.sending import Outbox
+from chat.platform import datastore
 from tests.chat.support import (
     MARIA,
     NOON,
@@ -260,14 +262,14 @@ def test_without_connection_for_too_long_it_has_failed(
 def test_the_store_may_be_away_when_the_outcome_comes(
     ana: Browser, chat: str, graph: Graph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    transaction, failures = store.transaction, [store.StoreUnavailableError("away")]
+    transaction, failures = datastore.transaction, [datastore.StoreUnavailableError("away")]
 
     def sometimes(callback: Any) -> Any:
         if graph.received and failures:
             raise failures.pop()
         return transaction(callback)
 
-    monkeypatch.setattr(sending.store, "transaction", sometimes)
+    monkeypatch.setattr(sending.datastore, "transaction", sometimes)
     monkeypatch.setattr(sending.time, "sleep", lambda _seconds: None)
     post(ana, chat, "sei que foi")
     assert failures == []

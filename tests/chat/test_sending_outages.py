@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from chat import sending, store
-from chat.models import Message, Outbox
-from chat.sending import Sender
+from chat.conversation.models import Message
+from chat.outgoing import sending
+from chat.outgoing.sending import Outbox, Sender
+from chat.platform import datastore
 from tests.chat.support import (
     Browser,
     Graph,
@@ -60,15 +61,15 @@ def outbox() -> Outbox:
 
 
 def claim(chat: str, holder: str) -> str | None:
-    with store.context():
-        found = store.transaction(lambda: sending._claim(chat, holder))
+    with datastore.context():
+        found = datastore.transaction(lambda: sending._claim(chat, holder))
     return found[0].text if found else None
 
 
 def test_a_long_queue_ends_with_every_outcome_stored(
     ana: Browser, chat: str, sender: Sender, graph: Graph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sending, "_surely", store.transaction)
+    monkeypatch.setattr(sending, "_surely", datastore.transaction)
     for text in ("1", "2"):
         post(ana, chat, text)
 
@@ -77,8 +78,8 @@ def test_a_long_queue_ends_with_every_outcome_stored(
         return accepted(body)
 
     graph.answer, spent, real = slow, [0], time.monotonic
-    with monkeypatch.context() as patched, store.context(seconds=150):
-        patched.setattr(store.time, "monotonic", lambda: real() + spent[0])
+    with monkeypatch.context() as patched, datastore.context(seconds=150):
+        patched.setattr(datastore.time, "monotonic", lambda: real() + spent[0])
         sender.drain(chat)
     assert graph.texts() == ["1", "2"]
     assert all(message.wamid for message in outgoing().values())
@@ -94,12 +95,12 @@ def test_a_message_given_up_while_it_was_surely_unsent_is_sent_after_all(
     monkeypatch.setattr(sending, "_now_ms", lambda: real() + sending.LEASE_MS + 1)
     assert claim(chat, "B") == "2"  # A's lease has run out
     first = outgoing()["1"].id
-    with store.context():
-        store.transaction(lambda: sending._postpone(chat, first, "A"))
+    with datastore.context():
+        datastore.transaction(lambda: sending._postpone(chat, first, "A"))
     assert outbox().holder == "B", "B is sending: its lease stays"
     assert outbox().queue[0] == first
     monkeypatch.setattr(sending, "_now_ms", lambda: real() + 2 * sending.LEASE_MS + 2)
-    with store.context():
+    with datastore.context():
         sender.drain(chat)
     assert graph.texts() == ["1"]
     assert outgoing()["2"].status_error["code"] == "unconfirmed"
@@ -111,14 +112,14 @@ def test_an_outage_before_the_request_leaves_the_message_for_later(
     post(ana, chat, "sim", reply_to="wamid.in")
 
     def down(_message_id: str | None) -> str | None:
-        raise store.StoreUnavailableError
+        raise datastore.StoreUnavailableError
 
-    with monkeypatch.context() as patched, store.context():
+    with monkeypatch.context() as patched, datastore.context():
         patched.setattr(sending, "_wamid_of", down)
         sender.drain(chat)
     assert graph.texts() == []
     assert len(outbox().queue) == 1
-    with store.context():
+    with datastore.context():
         sender.drain(chat)
     assert graph.texts() == ["sim"]
     assert graph.received[0]["context"] == {"message_id": "wamid.in"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chat.settings import Settings, SettingsError
+from chat.platform.settings import Settings, SettingsError
 
 PRODUCTION = {
     "GAE_ENV": "standard",

@@ -11,8 +11,11 @@ import pytest
 from flask import Flask
 
 import message_status
-from chat import sending, store, webhook
-from chat.models import Conversation, DeferredUpdates, Message, RejectedUpdate
+from chat.conversation.models import Conversation, Message
+from chat.incoming import webhook
+from chat.incoming.deferred import DeferredUpdates, RejectedUpdate
+from chat.outgoing import sending
+from chat.platform import datastore
 from message_status import WamidLink
 from tests.chat.support import (
     MARIA,
@@ -259,7 +262,7 @@ def test_statuses_that_cannot_be_stored_are_asked_for_again(
     message = post(ana, chat, "depois")
 
     def down(*_args: Any, **_more: Any) -> None:
-        raise store.StoreUnavailableError("away")
+        raise datastore.StoreUnavailableError("away")
 
     with monkeypatch.context() as patched:
         patched.setattr(message_status.ndb, "put_multi", down)
@@ -286,7 +289,7 @@ def test_a_message_of_a_merged_conversation_gets_its_statuses(
 
 
 def test_a_message_that_comes_in_stores_nothing_of_a_sending(sending_app: Flask, chat: str) -> None:
-    with store.context():
+    with datastore.context():
         (message,) = Message.query().fetch()
     assert (message.status, message.awaiting_since, message.delivery) == (None, None, None)
 
@@ -322,11 +325,11 @@ def test_what_an_attendant_has_sent_anew_is_never_sent_by_itself(
     graph.answer = None
     assert retry(ana, old, confirm=True).status_code == 201
     sent = graph.texts()
-    with sending_app.app_context(), store.context():
+    with sending_app.app_context(), datastore.context():
         # The first sender's thread was frozen, and finds only now that it never connected.
-        store.transaction(lambda: sending._postpone(chat, old["id"], "the first"))
+        datastore.transaction(lambda: sending._postpone(chat, old["id"], "the first"))
     sending_app.test_client().get("/tasks/outbox", headers=CRON)
-    with sending_app.app_context(), store.context():
+    with sending_app.app_context(), datastore.context():
         sending_app.extensions["chat_sender"].drain(chat)
     assert graph.texts() == sent
     shown = next(m for m in ana.thread(chat) if m["id"] == old["id"])
@@ -372,7 +375,7 @@ def test_large_statuses_that_come_too_late_are_deferred_in_parts(
     message = post(ana, chat, "Olá")
     many = [status(message, "sent", pad="x" * 12_000, n=n) for n in range(100)]
     many.append(status(message, "delivered", pad="x" * 300_000))
-    with sending_app.app_context(), store.context():
+    with sending_app.app_context(), datastore.context():
         webhook.process(call(statuses=many), 1_761_998_400_000, time.monotonic() - 1)
     assert len(stored(DeferredUpdates)) >= 2
     assert [each.reason for each in stored(RejectedUpdate)] == ["statuses: too large"]

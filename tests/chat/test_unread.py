@@ -15,8 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import unread_state
-from chat import read_receipts, store
-from chat.models import Conversation, Message
+from chat.conversation.models import Conversation, Message
+from chat.outgoing import read_receipts
+from chat.platform import datastore
 from main import create_app
 from tests.chat.support import (
     MARIA,
@@ -449,7 +450,7 @@ def test_two_processes_at_once_never_drift(
 
 def fill(count: int, unread_count: int) -> None:
     """That many conversations, of which some are unread."""
-    with store.context():
+    with datastore.context():
         entities = []
         for number in range(count):
             chat = Conversation(id=f"c{number}", sort_key=f"{number:06d}")
@@ -457,7 +458,7 @@ def fill(count: int, unread_count: int) -> None:
             chat.incoming_read = 0 if number < unread_count else 2
             unread_state.refresh(chat)
             entities.append(chat)
-        store.put_many(entities)
+        datastore.put_many(entities)
 
 
 def test_totals_read_what_is_unread_and_not_what_exists(

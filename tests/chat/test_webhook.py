@@ -11,13 +11,12 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from chat import deferred, store, thread, webhook
-from chat.models import (
-    DeferredUpdates,
-    Message,
-    RejectedUpdate,
-)
-from chat.settings import Settings
+from chat.conversation import thread
+from chat.conversation.models import Message
+from chat.incoming import deferred, webhook
+from chat.incoming.deferred import DeferredUpdates, RejectedUpdate
+from chat.platform import datastore
+from chat.platform.settings import Settings
 from message_status import WamidLink
 from tests.chat.support import (
     NOON,
@@ -242,7 +241,7 @@ def test_a_conflict_that_does_not_end_is_left_for_later(
         raise Aborted("conflict")
 
     with monkeypatch.context() as patched:
-        patched.setattr(webhook.store, "transaction", conflict)
+        patched.setattr(webhook.datastore, "transaction", conflict)
         patched.setattr(deferred, "pending", lambda: False)
         assert deliver(client, call(text_message("w", "calma"))).status_code == 200
     assert wamids() == []
@@ -303,7 +302,7 @@ def test_deferred_updates_are_handled_by_one_at_a_time(app: Flask, client: Flask
     handled: list[Any] = []
 
     def work() -> int:
-        with store.context():
+        with datastore.context():
             return deferred.work_off(lambda body, _ms: handled.append(body), time.monotonic() + 5)
 
     assert sum(run_together(work, work, work)) == 1
@@ -326,7 +325,7 @@ def test_statuses_past_the_time_of_a_call_are_handled_later(
     statuses = [{"id": f"w{n}", "status": "sent"} for n in range(250)]
     assert deliver(client, call(statuses=statuses)).status_code == 200
     assert stored(WamidLink) == []
-    with store.context():
+    with datastore.context():
         assert webhook.work_off_deferred(30) == 1
     assert len(stored(WamidLink)) == 250
     assert stored(DeferredUpdates) == []

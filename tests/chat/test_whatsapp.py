@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from chat.settings import Settings
-from chat.whatsapp import (
+from chat.outgoing.whatsapp import (
     Accepted,
     RefusedError,
     UnconfirmedError,
     UnreachableError,
     WhatsAppClient,
 )
+from chat.platform.settings import Settings
 from tests.chat.support import MARIA, Graph, accepted, refused
 from tests.helpers import SETTINGS
 

@@ -8,8 +8,8 @@ import pytest
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import ndb
 
-from local import google_emulator
-from local.processes import Part, free_port, without_proxies
+from local.datastore import google_emulator
+from local.processes.parts import Part, free_port, without_proxies
 from tests.local.datastore_rpc import Rpc
 from tests.local.simulator_world import Webhook, World, webhook_server
 

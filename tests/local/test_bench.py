@@ -14,10 +14,10 @@ import grpc
 import pytest
 from google.cloud import ndb
 
-from local import bench
-from local.bench_counter import counting, reads
-from local.bench_measures import percentile
-from local.processes import ROOT, without_proxies
+from local.bench import report
+from local.bench.counter import counting, reads
+from local.bench.measures import percentile
+from local.processes.parts import ROOT, without_proxies
 from tests.helpers import Store
 
 CALLS = 6
@@ -34,7 +34,7 @@ def test_a_percentile_is_one_of_the_values_and_of_none_is_nothing() -> None:
 
 
 def test_a_table_lines_its_columns_up(capsys: pytest.CaptureFixture[str]) -> None:
-    bench.show(["what", "milliseconds"], 6, iter([["fast", "1"], ["slower", "100"]]))
+    report.show(["what", "milliseconds"], 6, iter([["fast", "1"], ["slower", "100"]]))
     assert capsys.readouterr().out.splitlines() == [
         "what    milliseconds",
         "------  ------------",
@@ -45,7 +45,7 @@ def test_a_table_lines_its_columns_up(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_listeners_that_are_no_numbers_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        bench.parse(["--listeners", "1,many"])
+        report.parse(["--listeners", "1,many"])
     assert "--listeners 1,many" in capsys.readouterr().err
 
 

@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import requests
 
-from local.processes import Part
+from local.processes.parts import Part
 from tests.helpers import wait_until
 
 
@@ -173,7 +173,7 @@ def test_hundreds_of_held_requests_leave_a_quick_one_quick(
 
 def test_the_proxy_ends_without_a_word_while_it_holds_requests(application: _Application) -> None:
     args = ["--port", "0", "--upstream", f"http://127.0.0.1:{application.server_port}"]
-    part = Part("proxy", "local.buffering_proxy", args).start()
+    part = Part("proxy", "local.processes.buffering_proxy", args).start()
     try:
         with _connect(part.wait_for_line("ready ").rstrip("/")) as client:
             client.sendall(b"GET /held HTTP/1.1\r\nHost: x\r\n\r\n")

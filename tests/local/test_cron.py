@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from local.cron import CronFileError, Job, interval_seconds, read_jobs, run_due
-from local.processes import ROOT
+from local.processes.cron import CronFileError, Job, interval_seconds, read_jobs, run_due
+from local.processes.parts import ROOT
 
 
 def test_schedules_are_read_as_app_engine_reads_them() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 import pytest
 
-from local.processes import Part
+from local.processes.parts import Part
 from tests.local.datastore_rpc import NOT_FINISHED, Mutation, Rpc, ask, name_of
 
 WRITERS = 6

@@ -16,9 +16,9 @@ from typing import Any
 import grpc
 import pytest
 
-from local import datastore_transactions
-from local.datastore import serve
-from local.processes import Part, PartDiedError
+from local.datastore import transactions
+from local.datastore.server import serve
+from local.processes.parts import Part, PartDiedError
 from tests.local.datastore_rpc import (
     MORE_RESULTS_AFTER_LIMIT,
     NO_MORE_RESULTS,
@@ -230,7 +230,7 @@ def test_who_reads_a_key_waits_for_the_one_who_has_it(rpc: Rpc) -> None:
 def test_crosswise_readers_do_not_wait_for_each_other(
     rpc: Rpc, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(datastore_transactions, "HOLD_SECONDS", 60)
+    monkeypatch.setattr(transactions, "HOLD_SECONDS", 60)
     x, y = rpc.key("T", "x"), rpc.key("T", "y")
     first, second = rpc.begin(), rpc.begin()
     rpc.get(x, first)
@@ -254,4 +254,4 @@ def test_a_dead_client_holds_others_up_but_once(rpc: Rpc) -> None:
         transaction = rpc.begin()
         rpc.get(x, transaction)
         rpc.put(rpc.entity(x, v=number), transaction=transaction)
-    assert time.monotonic() - begun < 5 * datastore_transactions.HOLD_SECONDS
+    assert time.monotonic() - begun < 5 * transactions.HOLD_SECONDS

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from local.processes import Part, PartDiedError
+from local.processes.parts import Part, PartDiedError
 from tests.helpers import SETTINGS, wait_until
 
 ROOT = Path(__file__).parents[2]

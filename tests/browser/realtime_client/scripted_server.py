@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
-from local.processes import ROOT
+from local.processes.parts import ROOT
 
 PAGE = """<!doctype html><html lang="pt-BR" data-connection="connecting"><meta charset="utf-8">
 <title>blank</title><link rel="icon" href="data:,"><script type="module" src="/harness.js"></script>

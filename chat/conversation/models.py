@@ -1,0 +1,91 @@
+"""What is stored. Times are integers, milliseconds since 1970 UTC; only what a query needs is
+indexed, because each index entry costs a write and a moving timestamp makes a hot range.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+from google.cloud import ndb
+
+from message_status import MessageStatusMixin
+from realtime_events import VersionedMixin
+from unread_state import UnreadConversationMixin, UnreadMessageMixin
+
+INCOMING = "in"
+OUTGOING = "out"
+
+
+class Conversation(VersionedMixin, UnreadConversationMixin):
+    """The chat with one customer. Key name: a random id."""
+
+    name = ndb.TextProperty()  # from the customer's profile
+    named_at = ndb.IntegerProperty(indexed=False, default=0)  # of the message that gave the name
+    username = ndb.TextProperty()
+    phone = ndb.TextProperty()  # digits, in the form WhatsApp used last
+    bsuid = ndb.TextProperty()
+    owner = ndb.TextProperty(default="human")
+    created_at = ndb.IntegerProperty(indexed=False)
+
+    #: "position-id": unique, so that a page of the list resumes exactly. None hides it.
+    sort_key = ndb.StringProperty()
+    last_message_id = ndb.TextProperty()
+    last_text = ndb.TextProperty()
+    last_direction = ndb.TextProperty()
+    last_author_name = ndb.TextProperty()
+    last_sent_at = ndb.IntegerProperty(indexed=False)
+    last_position = ndb.TextProperty()
+
+    arrivals = ndb.IntegerProperty(indexed=False, default=0)
+    last_incoming_at = ndb.IntegerProperty(indexed=False)
+    #: Of the customer's message that came last, for the read receipt.
+    last_incoming_wamid = ndb.TextProperty()
+    #: Effective times of the last outgoing messages, ascending, for `ordering.place`.
+    recent_outgoing = ndb.IntegerProperty(indexed=False, repeated=True)
+
+    muted = ndb.BooleanProperty(indexed=False, default=False)
+
+    merged_into = ndb.TextProperty()
+    #: Ids of the conversations merged into this one: their messages keep their conversation_id
+    #: and are found through it.
+    absorbed = ndb.TextProperty(repeated=True)
+
+    @property
+    def id(self) -> str:
+        return str(self.key.id())
+
+    @property
+    def is_silent(self) -> bool:
+        return bool(self.muted)
+
+
+class Message(UnreadMessageMixin, MessageStatusMixin):
+    """One bubble. Key name: the wamid (incoming) or the browser's client_id (outgoing)."""
+
+    conversation_id = ndb.StringProperty()
+    position = ndb.StringProperty()
+    direction = ndb.TextProperty()
+    author_kind = ndb.TextProperty()
+    author_name = ndb.TextProperty()
+    type = ndb.TextProperty()
+    text = ndb.TextProperty()
+    placeholder = ndb.TextProperty()
+    payload = ndb.JsonProperty()  # the type's own part as WhatsApp sent it
+    reply_to = ndb.TextProperty()  # our id when known, else the wamid
+    reply_text = ndb.TextProperty()
+    reply_author = ndb.TextProperty()
+    sent_at = ndb.IntegerProperty(indexed=False)
+    received_at = ndb.IntegerProperty(indexed=False)
+    arrival = ndb.IntegerProperty(indexed=False)
+
+    # Outgoing only; what became of it is in the mixin's.
+    author_id = ndb.TextProperty()
+
+    @property
+    def id(self) -> str:
+        return str(self.key.id())
+
+
+def new_id() -> str:
+    """A random key name, safe in a URL."""
+    return secrets.token_hex(8)

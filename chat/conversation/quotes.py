@@ -1,0 +1,40 @@
+"""Finds the messages that replies answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from google.cloud import ndb
+
+import message_status
+from chat.conversation.incoming_message import IncomingMessage
+from chat.conversation.models import Message
+from chat.conversation.thread import Quote, preview
+from chat.platform import datastore
+
+
+def of_message(message: Message) -> Quote:
+    """What a reply to this message shows of it."""
+    wamid = message.wamid if message.direction == "out" else message.id
+    text = preview(message.text or "", message.placeholder)
+    return Quote(message.id, text, message.author_name, wamid)
+
+
+def find(wamids: Iterable[str]) -> dict[str, Quote]:
+    """The stored messages that WhatsApp knows by these wamids, as quotes, by wamid."""
+    names = sorted(set(wamids))
+    if not names:
+        return {}
+    ours = message_status.owners(names)
+    found = datastore.get_many([ndb.Key(Message, ours.get(name, name)) for name in names])
+    return {
+        name: of_message(message)
+        for name, message in zip(names, found, strict=True)
+        if message is not None
+    }
+
+
+def of_incoming(message: IncomingMessage) -> Quote:
+    """The same of a message that is about to be stored."""
+    text = preview(message.text, message.placeholder)
+    return Quote(message.wamid, text, message.profile_name, message.wamid)

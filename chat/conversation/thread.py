@@ -1,0 +1,152 @@
+"""Adds a message to a conversation: its place, and what the list shows of it.
+
+No reads and no writes here: the caller's transaction does both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import message_status
+import unread_state
+from chat.conversation import ordering, serializers
+from chat.conversation.incoming_message import IncomingMessage, counts_unread
+from chat.conversation.models import INCOMING, OUTGOING, Conversation, Message
+
+_PREVIEW_CHARS = 160
+
+
+@dataclass(frozen=True)
+class Quote:
+    """What a reply shows of the message it answers."""
+
+    id: str
+    text: str | None = None
+    author_name: str | None = None
+    wamid: str | None = None
+
+
+def append_incoming(
+    conversation: Conversation,
+    incoming: IncomingMessage,
+    received_ms: int,
+    quote: Quote | None = None,
+) -> Message:
+    """The entity of a customer's message, and the conversation changed by it.
+
+    Args:
+        conversation: the sender's.
+        incoming: what WhatsApp sent.
+        received_ms: when.
+        quote: the message it answers, where that is known.
+    """
+    conversation.arrivals += 1
+    ms = ordering.incoming_ms(incoming.sent_ms, conversation.recent_outgoing)
+    if incoming.profile_name and incoming.sent_ms >= conversation.named_at:
+        conversation.name, conversation.named_at = incoming.profile_name, incoming.sent_ms
+    if incoming.username:
+        conversation.username = incoming.username
+    if incoming.from_customer:
+        last = conversation.last_incoming_at or 0
+        conversation.last_incoming_at = max(last, incoming.sent_ms)
+    message = Message(
+        id=incoming.wamid,
+        conversation_id=conversation.id,
+        position=ordering.position(ms, conversation.arrivals, conversation.id),
+        direction=INCOMING,
+        author_kind="customer",
+        author_name=serializers.display_name(conversation),
+        type=incoming.type,
+        text=incoming.text,
+        placeholder=incoming.placeholder,
+        payload=incoming.payload,
+        reply_to=quote.id if quote else incoming.reply_to,
+        reply_text=quote.text if quote else None,
+        reply_author=quote.author_name if quote else None,
+        sent_at=incoming.sent_ms,
+        received_at=received_ms,
+        arrival=conversation.arrivals,
+    )
+    counts = counts_unread(incoming.type)
+    unread_state.count_incoming(conversation, message, counts=counts)
+    if counts:
+        conversation.last_incoming_wamid = incoming.wamid
+    _summarise(conversation, message)
+    return message
+
+
+def append_outgoing(
+    conversation: Conversation,
+    message_id: str,
+    text: str,
+    now_ms: int,
+    *,
+    author_id: str,
+    author_name: str,
+    quote: Quote | None = None,
+    read_up_to: Message | None = None,
+    attempt_of: str | None = None,
+) -> Message:
+    """The entity of an attendant's message, waiting to be sent, and the conversation changed by it.
+
+    Who answers has read.
+
+    Args:
+        conversation: where it goes.
+        message_id: the browser's client_id.
+        text: what it says.
+        now_ms: when it was written.
+        author_id: the attendant's user name.
+        author_name: as shown.
+        quote: the message it answers.
+        read_up_to: the newest message that the attendant saw; None: all that has come.
+        attempt_of: the id of the message that this one tries again.
+    """
+    conversation.arrivals += 1
+    ms = ordering.outgoing_ms(now_ms, conversation.last_position)
+    conversation.recent_outgoing = ordering.remember(conversation.recent_outgoing, ms)
+    message = Message(
+        id=message_id,
+        conversation_id=conversation.id,
+        position=ordering.position(ms, conversation.arrivals, conversation.id),
+        direction=OUTGOING,
+        author_kind="attendant",
+        author_id=author_id,
+        author_name=author_name,
+        type="text",
+        text=text,
+        reply_to=quote.id if quote else None,
+        reply_text=quote.text if quote else None,
+        reply_author=quote.author_name if quote else None,
+        sent_at=now_ms,
+        received_at=now_ms,
+        arrival=conversation.arrivals,
+    )
+    message_status.begin(message, now_ms, attempt_of=attempt_of)
+    # Trying again is not answering: what came since the old attempt may not have been seen.
+    unread_state.count_outgoing(
+        conversation, message, by_attendant=attempt_of is None, read_up_to=read_up_to
+    )
+    _summarise(conversation, message)
+    return message
+
+
+def preview(text: str, label: str | None) -> str:
+    """One line for the conversation list."""
+    line = " ".join(text.split())
+    if label:
+        line = f"{label} · {line}" if line else label
+    return line if len(line) <= _PREVIEW_CHARS else f"{line[: _PREVIEW_CHARS - 1]}…"
+
+
+def _summarise(conversation: Conversation, message: Message) -> None:
+    """What the list shows of the newest message; it never goes back to an older one."""
+    if message.position <= (conversation.last_position or ""):
+        return
+    conversation.last_message_id = message.id
+    conversation.last_text = preview(message.text, message.placeholder)
+    conversation.last_direction = message.direction
+    conversation.last_author_name = message.author_name
+    conversation.last_sent_at = message.sent_at
+    conversation.last_position = message.position
+    conversation.sort_key = f"{message.position}-{conversation.id}"

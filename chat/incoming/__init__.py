@@ -1,0 +1,1 @@
+"""What WhatsApp tells the webhook: read, stored, put off, or set aside."""

@@ -1,0 +1,378 @@
+"""From an attendant's message to WhatsApp: queued with the message, sent in order, once.
+
+The transaction that stores a message puts it into its conversation's outbox. Whoever holds the
+outbox's lease sends its messages one after the other. `attempt_started_at` is committed before the
+Graph API is called: a message without it was certainly not sent, and one that has it when its
+holder is gone may have been. The first is sent again, the second never is.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from flask import current_app
+from google.cloud import ndb
+
+import message_status
+import realtime_events
+import unread_state
+from chat.conversation import phones, serializers
+from chat.conversation.models import Conversation, Message
+from chat.conversation.thread import Quote, append_outgoing
+from chat.outgoing.whatsapp import (
+    Accepted,
+    RefusedError,
+    UnconfirmedError,
+    UnreachableError,
+    WhatsAppClient,
+)
+from chat.people import identity
+from chat.platform import datastore
+from chat.platform.settings import Settings
+from message_status import SENDING
+
+_log = logging.getLogger(__name__)
+
+#: Longer than connecting and waiting for the Graph API's answer together.
+LEASE_MS = 45_000
+#: While WhatsApp cannot be reached, messages wait for the sweep so long; then they have failed,
+#: because an answer that arrives out of the blue much later does more harm than good.
+GIVE_UP_MS = 15 * 60_000
+_RETRY_MS = 15_000
+#: Longer than `_surely` tries, with what its calls may take.
+_RECORD_SECONDS = 90.0
+#: Outboxes looked at in one sweep.
+_SWEEP_LIMIT = 50
+
+
+class Outbox(ndb.Model):
+    """Messages of one conversation still to be sent, in order. Key name: the conversation's id."""
+
+    queue = ndb.TextProperty(repeated=True)
+    holder = ndb.TextProperty()
+    lease_until = ndb.IntegerProperty(indexed=False, default=0)
+    #: When the sweep may look at it; None while the queue is empty.
+    due_at = ndb.IntegerProperty()
+
+
+class UnknownConversationError(LookupError):
+    """There is no conversation of this id."""
+
+
+class DifferentMessageError(ValueError):
+    """This client_id was used for another text or another conversation."""
+
+
+class Sender:
+    """Queues and sends; one for the application."""
+
+    def __init__(self, settings: Settings, whatsapp: WhatsAppClient) -> None:
+        self._whatsapp = whatsapp
+        self._wait_seconds = settings.send_wait_seconds
+
+    def queue(
+        self,
+        conversation_id: str,
+        client_id: str,
+        text: str,
+        *,
+        author_id: str,
+        author_name: str,
+        quote: Quote | None = None,
+        read_up_to: Message | None = None,
+    ) -> tuple[Message, str, bool]:
+        """Stores a message and its place in the outbox, and tells the screens.
+
+        Args:
+            conversation_id: where it goes.
+            client_id: the browser's id for it; the same again changes nothing.
+            text: what it says.
+            author_id: the attendant's user name.
+            author_name: as shown.
+            quote: the message it answers.
+            read_up_to: the newest message that the attendant saw; None: all that has come.
+
+        Returns:
+            the message, the id of the conversation it is in, and whether it is new.
+
+        Raises:
+            UnknownConversationError: no such conversation.
+            DifferentMessageError: the client_id belongs to another message.
+        """
+
+        read: list[Conversation] = []
+
+        def attempt() -> tuple[Message, str, bool]:
+            read.clear()
+            conversation = identity.load_conversation(conversation_id)
+            if conversation is None:
+                raise UnknownConversationError(conversation_id)
+            known = datastore.get(Message, client_id)
+            if known is not None:
+                here = known.conversation_id in (conversation.id, *conversation.absorbed)
+                reply_to = quote.id if quote else None
+                same = here and known.text == text and known.reply_to == reply_to
+                if not same or known.author_id is None:
+                    raise DifferentMessageError(client_id)
+                return known, conversation.id, False
+            state = unread_state.conversation_json(conversation)
+            message = _enqueue(
+                conversation, client_id, text, author_id=author_id,
+                author_name=author_name, quote=quote, read_up_to=read_up_to,
+            )  # fmt: skip
+            if unread_state.conversation_json(conversation) != state:
+                unread_state.publish_changed(conversation)
+                read.append(conversation)
+            return message, conversation.id, True
+
+        queued = datastore.transaction(attempt)
+        for conversation in read:
+            unread_state.send_read_receipt(conversation, queued[0])
+        return queued
+
+    def resend(self, old: Message, client_id: str, *, author_id: str, author_name: str) -> Message:
+        """Queues what `old` says once more, as a new message of whoever asks for it; tells the
+        screens of both. In the transaction of `message_status.retry`.
+
+        Raises:
+            DifferentMessageError: the client_id belongs to another message.
+        """
+        conversation = identity.load_conversation(old.conversation_id)
+        if conversation is None:
+            raise UnknownConversationError(old.conversation_id)
+        if datastore.get(Message, client_id) is not None:
+            raise DifferentMessageError(client_id)
+        quote = None
+        if old.reply_to:
+            quote = Quote(old.reply_to, old.reply_text, old.reply_author)
+        message = _enqueue(
+            conversation, client_id, old.text,
+            author_id=author_id, author_name=author_name, quote=quote, attempt_of=old.id,
+        )  # fmt: skip
+        realtime_events.publish(
+            "message.updated",
+            {
+                "message": serializers.message_json(old, conversation.id),
+                "conversation": serializers.conversation_json(conversation, message),
+            },
+            conversation_id=conversation.id,
+            version=conversation.version,
+        )
+        return message
+
+    def start(self, conversation_id: str) -> None:
+        """Sends what is queued, in a thread; waits for it as long as the settings say."""
+        app = current_app._get_current_object()  # type: ignore[attr-defined]
+
+        def work() -> None:
+            with app.app_context():
+                self._drain_quietly(conversation_id)
+
+        thread = threading.Thread(target=work, daemon=True, name="outbox")
+        thread.start()
+        if self._wait_seconds:
+            thread.join(self._wait_seconds)
+
+    def sweep(self, seconds: float) -> int:
+        """Sends what was left behind by lost processes and by an unreachable WhatsApp.
+
+        Args:
+            seconds: no outbox is begun after so long.
+
+        Returns:
+            how many outboxes were looked at.
+        """
+        end = time.monotonic() + seconds
+        datastore.allow(seconds + LEASE_MS / 1000, datastore.RPC_SECONDS)
+        query = Outbox.query(Outbox.due_at <= _now_ms()).order(Outbox.due_at)
+        done = 0
+        for key in query.fetch(_SWEEP_LIMIT, keys_only=True):
+            if time.monotonic() > end:
+                break
+            self.drain(str(key.id()))
+            done += 1
+        return done
+
+    def drain(self, conversation_id: str) -> None:
+        """Sends the queued messages of one conversation in order, unless somebody else does."""
+        holder = secrets.token_hex(8)
+        while True:
+            # For each message anew: a long queue must not end with an outcome nobody could store.
+            datastore.allow(LEASE_MS / 1000 + _RECORD_SECONDS, datastore.RPC_SECONDS)
+            claimed = datastore.transaction(lambda: _claim(conversation_id, holder))
+            if claimed is None:
+                return
+            message, conversation = claimed
+            outcome = self._send(message, conversation)
+            unreachable = isinstance(outcome, UnreachableError)
+            again = unreachable and _now_ms() - message.received_at < GIVE_UP_MS
+            if again:
+                _surely(partial(_postpone, conversation_id, message.id, holder))
+                return
+            _surely(partial(_settle, conversation_id, message.id, outcome))
+
+    def _send(self, message: Message, conversation: Conversation) -> Accepted | Exception:
+        try:
+            reply_to = _wamid_of(message.reply_to)
+        except datastore.ERRORS as error:
+            _log.warning("message %s waits: %s", message.id, type(error).__name__)
+            return UnreachableError()
+        try:
+            return self._whatsapp.send_text(
+                message.text,
+                phone=conversation.phone,
+                bsuid=conversation.bsuid,
+                message_id=message.id,
+                reply_to=reply_to,
+            )
+        except (RefusedError, UnreachableError, UnconfirmedError) as error:
+            _log.warning("message %s: %s", message.id, type(error).__name__)
+            return error
+
+    def _drain_quietly(self, conversation_id: str) -> None:
+        try:
+            with datastore.context(seconds=300.0):
+                self.drain(conversation_id)
+        except datastore.ERRORS as error:
+            _log.warning("outbox %s waits: %s", conversation_id, type(error).__name__)
+        except Exception:  # noqa: BLE001 - a thread has nobody else to tell
+            _log.exception("outbox %s waits for the sweep", conversation_id)
+
+
+def _enqueue(conversation: Conversation, client_id: str, text: str, **written: Any) -> Message:
+    """Puts a new message into the conversation and its outbox, and tells the screens."""
+    outbox = datastore.get(Outbox, conversation.id) or Outbox(id=conversation.id)
+    now = _now_ms()
+    message = append_outgoing(conversation, client_id, text, now, **written)
+    conversation.bump_version()
+    outbox.queue.append(client_id)
+    outbox.due_at = outbox.due_at or now
+    datastore.put_many([conversation, message, outbox])
+    realtime_events.publish(
+        "message.created",
+        {
+            "message": serializers.message_json(message),
+            "conversation": serializers.conversation_json(conversation, message),
+        },
+        conversation_id=conversation.id,
+        version=conversation.version,
+    )
+    return message
+
+
+def _surely(record: Callable[[], None]) -> None:
+    """Commits an outcome, again for some time while the store is down: forgetting it would leave a
+    message that nobody knows to be sent.
+    """
+    for pause in (1, 2, 4, 8, 15):
+        try:
+            return datastore.transaction(record)
+        except datastore.ERRORS as error:
+            _log.warning("an outcome waits for the store: %s", type(error).__name__)
+            time.sleep(pause)
+    return datastore.transaction(record)
+
+
+def _claim(conversation_id: str, holder: str) -> tuple[Message, Conversation] | None:
+    """The next message to send, leased and marked as begun; None when there is none for us."""
+    outbox = datastore.get(Outbox, conversation_id)
+    if outbox is None or not outbox.queue:
+        return None
+    now = _now_ms()
+    if outbox.lease_until > now and outbox.holder != holder:
+        return None
+    conversation = identity.load_conversation(conversation_id)
+    while outbox.queue and conversation is not None:
+        message = datastore.get(Message, outbox.queue[0])
+        waits = message is not None and message.status == SENDING and not message.wamid
+        # One that an attendant has sent anew must not follow it by itself.
+        if message is not None and waits and not message.retried_as:
+            if message.attempt_started_at is None:
+                message_status.started(message, now)
+                outbox.holder, outbox.lease_until = holder, now + LEASE_MS
+                outbox.due_at = outbox.lease_until
+                datastore.put_many([outbox, message])
+                return message, conversation
+            # Somebody began and never told the outcome: never send it again by ourselves.
+            message_status.unconfirmed(message.id)
+        outbox.queue.pop(0)
+    _free(outbox)
+    outbox.put()
+    return None
+
+
+def _settle(conversation_id: str, message_id: str, outcome: Accepted | Exception) -> None:
+    """Records what came of an attempt and takes the message off the queue."""
+    outbox = datastore.get(Outbox, conversation_id)
+    if outbox is not None and message_id in outbox.queue:
+        outbox.queue.remove(message_id)
+        if not outbox.queue:
+            _free(outbox)
+        outbox.put()
+    if isinstance(outcome, Accepted):
+        message_status.accepted(message_id, outcome.wamid)
+        _learn(datastore.get(Message, message_id), outcome.wa_id)
+    elif isinstance(outcome, RefusedError):
+        message_status.refused(
+            message_id, code=outcome.code, title=outcome.title, details=outcome.details
+        )
+    elif isinstance(outcome, UnreachableError):
+        message_status.refused(message_id, code=message_status.UNREACHABLE)
+    else:
+        message_status.unconfirmed(message_id)
+
+
+def _postpone(conversation_id: str, message_id: str, holder: str) -> None:
+    """It was certainly not sent: it stays first in the queue, for the sweep."""
+    outbox = datastore.get(Outbox, conversation_id)
+    if outbox is None:
+        return
+    message = datastore.get(Message, message_id)
+    if message is not None and message.retried_as:
+        # Given up as perhaps sent, and an attendant has sent it anew: this one stays unsent.
+        _settle(conversation_id, message_id, UnreachableError())
+        return
+    if message_id not in outbox.queue:
+        # Our lease had run out, and somebody gave the message up as perhaps sent.
+        outbox.queue.insert(0, message_id)
+    if outbox.holder in (holder, None):
+        outbox.holder, outbox.lease_until, outbox.due_at = None, 0, _now_ms() + _RETRY_MS
+    outbox.put()
+    message_status.postponed(message_id)
+
+
+def _learn(message: Message | None, wa_id: str | None) -> None:
+    """WhatsApp's own form of the customer's number leads to this conversation from now on."""
+    number = phones.digits(wa_id)
+    if message is None or not number:
+        return
+    conversation = identity.load_conversation(message.conversation_id)
+    if conversation is not None:
+        people = identity.People()
+        version = conversation.version
+        conversation = people.learn_phone(people.adopt(conversation), number, _now_ms())
+        if conversation.version != version:
+            identity.publish_conversation(conversation)
+        people.save()
+
+
+def _free(outbox: Outbox) -> None:
+    outbox.holder, outbox.lease_until, outbox.due_at = None, 0, None
+
+
+def _wamid_of(message_id: str | None) -> str | None:
+    """What WhatsApp calls the message that a reply answers."""
+    message = datastore.get(Message, message_id) if message_id else None
+    if message is None:
+        return None
+    return message.wamid if message.author_id else message.id
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

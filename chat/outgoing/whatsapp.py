@@ -1,0 +1,189 @@
+"""The Graph API client: sends messages and says which of three things came of it.
+
+Meta documents no idempotency key, so the difference between "refused", "never reached them" and
+"nobody knows" decides whether sending again may reach the customer twice.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
+
+from chat.platform.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+#: Meta's limit for a text message's body.
+MAX_TEXT_CHARS = 4096
+#: Connections kept open to the Graph API by all threads together.
+_POOL = 20
+_CODE_PREFIX = re.compile(r"^\(#\d+\)\s*")
+
+
+class RefusedError(Exception):
+    """Meta said no: the message was not sent. `code` is Meta's error code as text, `title` and
+    `details` are its words.
+    """
+
+    def __init__(self, code: str, title: str = "", details: str = "") -> None:
+        super().__init__(f"refused with code {code}")
+        self.code = code
+        self.title = title
+        self.details = details
+
+
+class UnreachableError(Exception):
+    """No connection came about: the message was certainly not sent."""
+
+
+class UnconfirmedError(Exception):
+    """The request went out and no usable answer came back: it may have been sent."""
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """Meta took the message; whether it is sent, a status callback will tell."""
+
+    wamid: str
+    wa_id: str | None  # the customer's number as WhatsApp has it, which may differ from ours
+
+
+class WhatsAppClient:
+    """The Graph API of one business number. Safe for many threads."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._url = f"{settings.graph_url}/{settings.whatsapp_phone_number_id}/messages"
+        self._token = settings.whatsapp_token
+        self._timeout = (settings.whatsapp_connect_seconds, settings.whatsapp_read_seconds)
+        self._session: requests.Session | None = None
+        self._lock = threading.Lock()
+
+    def send_text(
+        self,
+        text: str,
+        *,
+        phone: str | None,
+        bsuid: str | None,
+        message_id: str,
+        reply_to: str | None = None,
+    ) -> Accepted:
+        """Sends a text.
+
+        Args:
+            text: at most `MAX_TEXT_CHARS` characters.
+            phone: the customer's number, digits; needed unless there is a BSUID.
+            bsuid: the customer's BSUID; used where no number is known.
+            message_id: our own id; it comes back in every status of this message.
+            reply_to: wamid of the message this answers.
+
+        Raises:
+            RefusedError: Meta said no.
+            UnreachableError: it was not sent; sending again is safe.
+            UnconfirmedError: it may have been sent.
+        """
+        body: dict[str, Any] = {
+            "messaging_product": "whatsapp",
+            "recipient_type": "individual",
+            "type": "text",
+            "text": {"body": text, "preview_url": False},
+            "biz_opaque_callback_data": message_id,
+        }
+        if phone:
+            body["to"] = f"+{phone}"
+        else:
+            body["recipient"] = bsuid
+        if reply_to:
+            body["context"] = {"message_id": reply_to}
+        return self._post(body)
+
+    def mark_read(self, wamid: str) -> None:
+        """Tells the customer that this message, and all before it, were read.
+
+        Args:
+            wamid: of the customer's message.
+
+        Raises:
+            RefusedError: Meta said no.
+            UnreachableError: it was not sent.
+            UnconfirmedError: it may have been sent; sending it again does no harm.
+        """
+        body = {"messaging_product": "whatsapp", "status": "read", "message_id": wamid}
+        response, answer = self._ask(body)
+        if not response.ok or answer.get("success") is not True:
+            raise UnconfirmedError
+
+    def _post(self, body: dict[str, Any]) -> Accepted:
+        response, answer = self._ask(body)
+        if response.ok and (accepted := _accepted(answer)):
+            return accepted
+        if 400 <= response.status_code < 500:
+            raise RefusedError(str(response.status_code))
+        # A proxy's 502, or a 200 that says nothing: Meta may have taken it.
+        _log.warning("Graph API answered HTTP %d without a result", response.status_code)
+        raise UnconfirmedError
+
+    def _ask(self, body: dict[str, Any]) -> tuple[requests.Response, dict[str, Any]]:
+        headers = {"Authorization": f"Bearer {self._token}"}
+        try:
+            response = self._open().post(
+                self._url, json=body, headers=headers, timeout=self._timeout, allow_redirects=False
+            )
+        except requests.RequestException as error:
+            if _never_connected(error):
+                raise UnreachableError from error
+            raise UnconfirmedError from error
+        try:
+            answer = response.json()
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict):
+            answer = {}
+        refusal = answer.get("error")
+        if isinstance(refusal, dict):
+            code = str(refusal.get("code", response.status_code))
+            _log.warning("Graph API refused: HTTP %d code %s", response.status_code, code)
+            data = refusal.get("error_data")
+            details = data.get("details") if isinstance(data, dict) else None
+            # "(#131047) Re-engagement message": the code is told apart from the words.
+            title = _CODE_PREFIX.sub("", str(refusal.get("message") or ""))
+            raise RefusedError(code, title, details if isinstance(details, str) else "")
+        return response, answer
+
+    def _open(self) -> requests.Session:
+        """The session, made at first use: after a server forked its worker."""
+        with self._lock:
+            if self._session is None:
+                session = requests.Session()
+                # No retries: a repeated POST may reach the customer twice.
+                adapter = HTTPAdapter(pool_connections=2, pool_maxsize=_POOL, max_retries=0)
+                session.mount("https://", adapter)
+                session.mount("http://", adapter)
+                self._session = session
+            return self._session
+
+
+def _accepted(answer: dict[str, Any]) -> Accepted | None:
+    messages, contacts = answer.get("messages"), answer.get("contacts")
+    first = messages[0] if isinstance(messages, list) and messages else None
+    wamid = first.get("id") if isinstance(first, dict) else None
+    if not isinstance(wamid, str) or not wamid:
+        return None
+    contact = contacts[0] if isinstance(contacts, list) and contacts else None
+    wa_id = contact.get("wa_id") if isinstance(contact, dict) else None
+    return Accepted(wamid, wa_id if isinstance(wa_id, str) and wa_id else None)
+
+
+def _never_connected(error: requests.RequestException) -> bool:
+    if isinstance(error, (requests.ConnectTimeout, requests.exceptions.ProxyError)):
+        return True
+    cause: Any = error.args[0] if error.args else None
+    if isinstance(cause, MaxRetryError):
+        cause = cause.reason
+    return isinstance(cause, (NewConnectionError, ConnectTimeoutError))

@@ -1,0 +1,1 @@
+"""What the attendants' screen asks for."""

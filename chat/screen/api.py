@@ -1,0 +1,306 @@
+"""The page and the JSON API of the chat."""
+
+from __future__ import annotations
+
+import re
+import threading
+from typing import Any
+
+from cachetools import TTLCache
+from flask import Blueprint, current_app, jsonify, render_template, request
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+from google.cloud import ndb
+
+import realtime_events
+import unread_state
+from chat.conversation import quotes, serializers
+from chat.conversation.models import OUTGOING, Conversation, Message
+from chat.conversation.thread import Quote
+from chat.outgoing.sending import DifferentMessageError, Sender, UnknownConversationError
+from chat.outgoing.whatsapp import MAX_TEXT_CHARS
+from chat.people import identity
+from chat.platform import datastore
+from chat.platform.errors import ApiError
+
+blueprint = Blueprint("chat", __name__)
+
+PAGE = 50
+_MAX_PAGE = 100
+#: All tabs ask every minute; answering from memory for some seconds makes that one read a process.
+_VERSIONS_SECONDS = 30
+_MAX_KEY = 200
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+_versions: TTLCache[str, dict[str, int]] = TTLCache(maxsize=10, ttl=_VERSIONS_SECONDS)
+_versions_lock = threading.Lock()
+
+
+@blueprint.get("/")
+def home() -> ResponseReturnValue:
+    """The chat's page, with the cursor from which its events go on."""
+    cursor = realtime_events.current_cursor()
+    return render_template(
+        "chat/chat.html",
+        cursor=cursor,
+        user=current_user,
+        user_id=current_user.username,
+        user_name=current_user.name,
+    )
+
+
+@blueprint.get("/api/conversations")
+def conversations() -> ResponseReturnValue:
+    """A page of conversations, newest first."""
+    _only({"before", "limit", "filter"})
+    before, limit, wanted = _key("before"), _limit(), request.args.get("filter")
+    if wanted not in (None, "", "unread"):
+        raise ApiError(422, "invalid", "Este filtro não existe.", "filter")
+    cursor = realtime_events.current_cursor()
+    query = Conversation.query(Conversation.sort_key > "").order(-Conversation.sort_key)
+    if wanted:
+        query = query.filter(Conversation.is_unread == True)  # noqa: E712 - a filter, not a test
+    if before:
+        query = query.filter(Conversation.sort_key < before)
+    found = query.fetch(limit + 1)
+    page = found[:limit]
+    return jsonify(
+        conversations=_conversations_json(page),
+        next=page[-1].sort_key if len(found) > limit else None,
+        cursor=cursor,
+    )
+
+
+@blueprint.get("/api/conversations/versions")
+def versions() -> ResponseReturnValue:
+    """The versions of the newest conversations, for a page that checks what it shows."""
+    project = ndb.get_context().client.project
+    with _versions_lock:
+        known = _versions.get(project)
+    if known is None:
+        # Not under the lock: while the store hangs, all tabs would wait for one another in turn.
+        query = Conversation.query(Conversation.sort_key > "").order(-Conversation.sort_key)
+        known = {each.id: each.version for each in query.fetch(PAGE)}
+        with _versions_lock:
+            _versions[project] = known
+    return jsonify(versions=known)
+
+
+@blueprint.get("/api/conversations/<conversation_id>")
+def conversation(conversation_id: str) -> ResponseReturnValue:
+    """One conversation."""
+    cursor = realtime_events.current_cursor()
+    found = _conversation(conversation_id)
+    return jsonify(conversation=_conversations_json([found])[0], cursor=cursor)
+
+
+@blueprint.get("/api/conversations/<conversation_id>/messages")
+def messages(conversation_id: str) -> ResponseReturnValue:
+    """A page of a thread: the newest before a position, oldest first."""
+    _only({"before", "limit"})
+    before, limit = _key("before"), _limit()
+    cursor = realtime_events.current_cursor()
+    found = _conversation(conversation_id)
+    newest: list[Message] = []
+    # Each of the merged conversations has its own range of the index; positions are unique across
+    # them, so the newest of each are enough for the newest of all.
+    for each in (found.id, *found.absorbed):
+        query = Message.query(Message.conversation_id == each).order(-Message.position)
+        if before:
+            query = query.filter(Message.position < before)
+        newest += query.fetch(limit + 1)
+    newest.sort(key=lambda message: message.position, reverse=True)
+    page = newest[:limit]
+    page.reverse()
+    _complete_quotes(page)
+    return jsonify(
+        messages=[serializers.message_json(message, found.id) for message in page],
+        next=page[0].position if len(newest) > limit else None,
+        cursor=cursor,
+    )
+
+
+@blueprint.post("/api/conversations/<conversation_id>/messages")
+def send(conversation_id: str) -> ResponseReturnValue:
+    """Queues a message: 201 and the message, 200 if this client_id is known."""
+    body = _body()
+    client_id, text = body.get("client_id"), body.get("text")
+    if not isinstance(client_id, str) or not _UUID.fullmatch(client_id):
+        raise ApiError(422, "invalid", "O identificador da mensagem não é válido.", "client_id")
+    if not isinstance(text, str) or not text.strip():
+        raise ApiError(422, "invalid", "A mensagem está vazia.", "text")
+    if len(text) > MAX_TEXT_CHARS:
+        raise ApiError(422, "too_long", f"A mensagem passa de {MAX_TEXT_CHARS} caracteres.", "text")
+    if not _encodable(text):
+        raise ApiError(422, "invalid", "A mensagem tem caracteres inválidos.", "text")
+    sender: Sender = current_app.extensions["chat_sender"]
+    try:
+        message, owner_id, new = sender.queue(
+            _id(conversation_id),
+            client_id.lower(),
+            text,
+            author_id=current_user.username,
+            author_name=current_user.name,
+            quote=_quote(conversation_id, body.get("reply_to")),
+            read_up_to=_read_up_to(conversation_id, body.get("read_up_to")),
+        )
+    except UnknownConversationError as error:
+        raise _not_found() from error
+    except DifferentMessageError as error:
+        raise _taken() from error
+    if new or message.attempt_started_at is None:
+        # Also for a repeat: the first answer, and with it this call, may have been lost.
+        sender.start(owner_id)
+    return jsonify(serializers.message_json(message, owner_id)), 201 if new else 200
+
+
+@blueprint.post("/api/conversations/<conversation_id>/muted")
+def mute(conversation_id: str) -> ResponseReturnValue:
+    """Lets a conversation notify nobody, or again."""
+    muted = _body().get("muted")
+    if not isinstance(muted, bool):
+        raise ApiError(422, "invalid", "Diga se é para silenciar: true ou false.", "muted")
+
+    def attempt() -> Conversation:
+        found = _conversation(conversation_id)
+        if bool(found.muted) != muted:
+            found.muted = muted
+            found.bump_version()
+            unread_state.refresh(found)
+            found.put()
+            identity.publish_conversation(found)
+            unread_state.publish_changed(found)
+        return found
+
+    return jsonify(conversation=serializers.conversation_json(datastore.transaction(attempt)))
+
+
+def resend(old: Message, client_id: str) -> Message:
+    """Queues what `old` says once more, for the attendant who asks; see `message_status.retry`."""
+    sender: Sender = current_app.extensions["chat_sender"]
+    try:
+        return sender.resend(
+            old, client_id, author_id=current_user.username, author_name=current_user.name
+        )
+    except UnknownConversationError as error:
+        raise _not_found() from error
+    except DifferentMessageError as error:
+        raise _taken() from error
+
+
+def after_resend(message: Message) -> None:
+    """Sends what `resend` queued."""
+    sender: Sender = current_app.extensions["chat_sender"]
+    conversation = identity.load_conversation(message.conversation_id)
+    if conversation is not None:
+        sender.start(conversation.id)
+
+
+# --- what a request says --------------------------------------------------------------------------
+
+
+def _body() -> dict[str, Any]:
+    try:
+        body = request.get_json(silent=True)
+    except RecursionError:  # nested thousands deep, which `silent` does not cover
+        body = None
+    if not isinstance(body, dict):
+        raise ApiError(400, "not_json", "O pedido precisa ser um objeto JSON.")
+    return body
+
+
+def _only(known: set[str]) -> None:
+    for name, value in request.args.items():
+        if value and name not in known:  # an empty one asks for nothing
+            raise ApiError(422, "unknown_parameter", "Parâmetro desconhecido.", name)
+
+
+def _key(name: str) -> str | None:
+    value = request.args.get(name) or None
+    if value is not None and not (len(value) <= _MAX_KEY and value.isprintable()):
+        raise ApiError(422, "invalid", "Este marcador de página não é válido.", name)
+    return value
+
+
+def _limit() -> int:
+    value = request.args.get("limit")
+    if not value:
+        return PAGE
+    usable = value.isascii() and value.isdigit() and len(value) <= 9
+    if not usable or not 1 <= int(value) <= _MAX_PAGE:
+        raise ApiError(422, "invalid", f"O limite vai de 1 a {_MAX_PAGE}.", "limit")
+    return int(value)
+
+
+def _id(value: str) -> str:
+    if not datastore.is_key_name(value):
+        raise _not_found()
+    return value
+
+
+def _conversation(conversation_id: str) -> Conversation:
+    found = identity.load_conversation(_id(conversation_id))
+    if found is None:
+        raise _not_found()
+    return found
+
+
+def _not_found() -> ApiError:
+    return ApiError(404, "not_found", "Conversa não encontrada.")
+
+
+def _taken() -> ApiError:
+    text = "Este identificador já foi usado por outra mensagem."
+    return ApiError(409, "client_id_taken", text, "client_id")
+
+
+def _conversations_json(page: list[Conversation]) -> list[dict[str, Any]]:
+    """Conversations with the status of their last message, which moves without touching them."""
+    ours = [each for each in page if each.last_direction == OUTGOING and each.last_message_id]
+    found = datastore.get_many([ndb.Key(Message, each.last_message_id) for each in ours])
+    last = dict(zip((each.id for each in ours), found, strict=True))
+    return [serializers.conversation_json(each, last.get(each.id)) for each in page]
+
+
+def _quote(conversation_id: str, message_id: Any) -> Quote | None:
+    """The message that is answered; it must be of the same conversation."""
+    if message_id is None:
+        return None
+    message = _message_in(conversation_id, message_id)
+    if message is None:
+        raise ApiError(422, "invalid", "A mensagem respondida não está nesta conversa.", "reply_to")
+    return quotes.of_message(message)
+
+
+def _read_up_to(conversation_id: str, message_id: Any) -> Message | None:
+    """The newest message that the sender of an answer has seen."""
+    if message_id is None:
+        return None
+    message = _message_in(conversation_id, message_id)
+    if message is None:
+        raise ApiError(422, "invalid", "A mensagem lida não está nesta conversa.", "read_up_to")
+    return message
+
+
+def _message_in(conversation_id: str, message_id: Any) -> Message | None:
+    if not datastore.is_key_name(message_id):
+        return None
+    return identity.message_of(_conversation(conversation_id), message_id)
+
+
+def _complete_quotes(page: list[Message]) -> None:
+    """Fills in quotes of messages that were stored after their replies. Nothing is written."""
+    bare = [message for message in page if message.reply_to and message.reply_text is None]
+    found = quotes.find(message.reply_to for message in bare)
+    for message in bare:
+        if quote := found.get(message.reply_to):
+            message.reply_to, message.reply_text = quote.id, quote.text
+            message.reply_author = quote.author_name
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair, which no store and no phone takes
+        return False
+    return True

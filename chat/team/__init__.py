@@ -1,0 +1,1 @@
+"""The attendants: who may log in, and nothing without a login."""

@@ -1,0 +1,1 @@
+"""Measurements of the chat on this machine: `python3 dev.py bench`."""

@@ -1,0 +1,1 @@
+"""A Datastore for one machine: `python -m local.datastore`. See server.py."""

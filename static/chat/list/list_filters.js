@@ -1,0 +1,69 @@
+/**
+ * The chips above the list, and which rows each lets through. A filter is {id, label, empty,
+ * matches(conversation)}; `server` names it where the server can list what belongs to it. One with
+ * `rows()` brings its rows itself, and with `count()` it is there only while that is not zero.
+ */
+
+import { el, setAttribute, setHidden, setText } from "../parts/dom.js";
+
+export class ListFilters {
+  #filters;
+  #chips;
+  #active;
+  #stays = null; // the open conversation was listed: it stays until one leaves it
+
+  /** The first filter is on at the start. `onChange()`: another one was chosen. */
+  constructor(root, filters, { onChange }) {
+    this.#filters = filters;
+    this.#active = filters[0];
+    this.#chips = filters.map((filter) => {
+      const chip = el("button", "filter-chip", filter.label);
+      chip.type = "button";
+      chip.dataset.filter = filter.id;
+      chip.addEventListener("click", () => {
+        if (filter === this.#active) return;
+        this.#active = filter;
+        this.#stays = null;
+        this.#draw();
+        onChange();
+      });
+      return chip;
+    });
+    root.append(...this.#chips);
+    this.#draw();
+  }
+
+  /** The chips that are there only at times, with their numbers. */
+  update() {
+    this.#filters.forEach((filter, n) => {
+      const count = filter.count?.();
+      if (count === undefined) return;
+      setText(this.#chips[n], count ? `${filter.label} ${count}` : filter.label);
+      setHidden(this.#chips[n], count === 0);
+      if (count || filter !== this.#active) return;
+      this.#active = this.#filters[0];
+      this.#draw();
+    });
+  }
+
+  get active() {
+    return this.#active;
+  }
+
+  /** The rows that the chosen filter lets through. */
+  apply(rows, selectedId) {
+    if (this.#active.rows) return this.#active.rows();
+    if (selectedId !== this.#stays) this.#stays = null;
+    return rows.filter(({ conversation }) => {
+      const matches = this.#active.matches(conversation);
+      if (matches && conversation.id === selectedId) this.#stays = selectedId;
+      return matches || conversation.id === this.#stays;
+    });
+  }
+
+  #draw() {
+    this.#chips.forEach((chip, n) => {
+      setAttribute(chip, "aria-pressed", this.#filters[n] === this.#active ? "true" : "false");
+    });
+  }
+}
