@@ -972,8 +972,9 @@ class _Hub:
         keys = [p for p in message._properties.values() if isinstance(p, ndb.KeyProperty)]
         own = [p for p in keys if p._kind == kind] or [p for p in keys if p._kind is None]
         wanted = {"conversationid", f"{kind}id".lower(), f"id{kind}".lower(), kind.lower()}
-        plain = [p for p in message._properties.values()
-                 if p not in keys and p._code_name.replace("_", "").lower() in wanted]  # fmt: skip
+        # `==` between properties makes a query's filter: no `in`.
+        plain = [p for p in message._properties.values() if not isinstance(p, ndb.KeyProperty)
+                 and p._code_name.replace("_", "").lower() in wanted]  # fmt: skip
         found = own if len(own) == 1 else plain
         if len(found) != 1:
             raise TypeError(
