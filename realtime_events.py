@@ -52,6 +52,7 @@ from flask import (
     jsonify,
     request,
 )  # fmt: skip
+from google.api_core.exceptions import Aborted, ServiceUnavailable
 from google.cloud import ndb
 from itsdangerous import URLSafeSerializer
 from markupsafe import Markup
@@ -288,8 +289,11 @@ def _write(pending: list[_Pending]) -> None:
         ndb.get_context().call_on_commit(partial(hub.offer, made))
 
 
-def transaction(callback: Callable[[], _T], *, retries: int = 3) -> _T:
+def transaction(callback: Callable[[], _T], *, retries: int = 8) -> _T:
     """Runs `callback` in an ndb transaction, or joins the one under way; stamps its events last.
+
+    Again after a conflict, within milliseconds: ndb's own retries pause for seconds, and conflicts
+    here are two short transactions on one conversation.
 
     A commit slower than half the overlap may be missed by cursors that passed its stamp meanwhile,
     so its events are then published once more; clients ignore what they have.
@@ -316,13 +320,25 @@ def transaction(callback: Callable[[], _T], *, retries: int = 3) -> _T:
             _published.reset(token)
         return result
 
-    result: _T = ndb.transaction(attempt, retries=retries)
+    result: _T = _retried(attempt, retries)
     hub = _hub()
     overlap = hub.settings["OVERLAP_SECONDS"] if hub else DEFAULTS["OVERLAP_SECONDS"][0]
     if events and time.monotonic() - stamped > overlap / 2:
         _log.warning("slow commit: published %d events again", len(events))
-        ndb.transaction(lambda: _write(events), retries=retries)
+        _retried(lambda: _write(events), retries)
     return result
+
+
+def _retried(callback: Callable[[], _T], retries: int) -> _T:
+    for tried in range(retries + 1):
+        try:
+            result: _T = ndb.transaction(callback, retries=0)
+            return result
+        except (Aborted, ServiceUnavailable):
+            if tried == retries:
+                raise
+            time.sleep(random.uniform(0.2, 1.0) * min(1.0, 0.02 * 2**tried))
+    raise AssertionError("not reached")
 
 
 def _names_after(ms: int, timeout: float) -> list[str]:
