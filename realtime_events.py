@@ -4,11 +4,22 @@ App Engine standard buffers whole responses, so a stream that stays open deliver
 The core is therefore a finite question, *which events come after this cursor?*, and SSE is a thin
 view of its answer, right whether or not the front end streams. Any SSE client can read it.
 
-The host calls `init_app` (who is logged in, how to open an ndb context, who may run the clean-up)
-and calls `publish` inside the transaction that makes the change, run by `transaction`.
+Three invariants carry the rest:
+
+1. A record (the events of one transaction) is written with its change, ready for the wire.
+2. Every answer begins with a read that began after the request: a process never knows less than
+   its client, whichever process served that client before.
+3. What a cursor does not prove to be delivered is delivered (again). Never a skip.
+
+It is also the ground floor of `unread_state` and `message_status`: the models' common base, the
+verbs that store a message or change something and tell everybody, settings, guards and answers.
+
+The host calls `init_app` once, gives its models the mixins, and stores messages by `receive` (and
+`message_status.send`), in place of its own `put()`. Its other `put()`s stay as they are.
 """
 
 import base64
+import hmac
 import json
 import logging
 import os
@@ -16,37 +27,66 @@ import random
 import re
 import secrets
 import signal
+import sys
 import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache, partial, wraps
-from hashlib import blake2b
+from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
-from flask import Blueprint, Flask, Response, current_app, has_app_context, jsonify, request
+from flask import (
+    Blueprint,
+    Config,
+    Flask,
+    Response,
+    current_app,
+    g,
+    has_app_context,
+    jsonify,
+    request,
+)  # fmt: skip
+from google.api_core.exceptions import Aborted, ServiceUnavailable
 from google.cloud import ndb
+from itsdangerous import URLSafeSerializer
+from markupsafe import Markup
 
 __all__ = [
     "DEFAULTS",
     "Cursor",
     "CursorExpired",
-    "Event",
+    "LiveConversation",
+    "LiveMessage",
     "RealtimeEvent",
-    "VersionedMixin",
+    "add_message",
+    "check_model",
     "current_cursor",
     "delete_expired",
+    "error",
+    "find",
     "format_event",
+    "guarded_blueprint",
+    "id_of",
     "init_app",
+    "iso",
+    "json_body",
+    "live",
+    "live_data",
+    "now_ms",
+    "place",
     "publish",
+    "read_settings",
+    "receive",
+    "tell",
     "transaction",
-    "transactional",
+    "update",
+    "use_models",
 ]
 
 #: Settings, read from `app.config` or else the environment under the prefix `REALTIME_EVENTS_`:
@@ -54,95 +94,93 @@ __all__ = [
 DEFAULTS: dict[str, tuple[Any, ...]] = {
     "DELIVERY": ("auto", "auto", "stream", "hold"),  # auto: hold on App Engine standard
     "OVERLAP_SECONDS": (10.0, 1, 60),  # how late after its stamp a commit may become visible
+    "REPLAY_SECONDS": (120.0, 1, 3600),  # what a new process reads back; older cursors get `reset`
     "POLL_SECONDS": (0.3, 0.05, 60),  # how stale another process's event may be
     "STREAM_SECONDS": (55.0, 1, 3600),  # jittered, so that a fleet does not reconnect at once
     # static/realtime_events.js gives up after 25 s without a byte (SILENCE_TIMEOUT):
     "HOLD_SECONDS": (20.0, 1, 21),  # jittered by 15 %
     "HEARTBEAT_SECONDS": (10.0, 0.1, 20),
     "RETRY_MS": (2000, 100, 60000),  # asked of the streams over the capacity, jittered
-    "CAPACITY": (60, 0, 100000),  # open streams a process; keep it below the server's threads
-    "RING_SIZE": (2000, 10, 100000),  # recent events kept encoded, about 2 kB each
-    "PAGE_SIZE": (500, 10, 1000),  # events read in one go; Datastore looks up 1,000 keys at most
-    "RETENTION_HOURS": (24.0, 0.001, 720),  # a cursor older than this is answered by `reset`
+    "CAPACITY": (60, 0, 100000),  # open streams a process; at most 3/4 of gunicorn's threads
+    "RING_SIZE": (2000, 10, 100000),  # recent records kept, about 2 kB each
+    "RETENTION_HOURS": (24.0, 0.001, 720),  # records older than this are deleted
     "CLEANUP_SECONDS": (20.0, 0.1, 500),  # time budget of one clean-up request
     "RPC_SECONDS": (5.0, 0.1, 60),  # one read of the store; ndb's own default is no limit at all
     "STALE_SECONDS": (10.0, 0.1, 60),  # a poller without a read for so long must not look alive
-    "LINGER_SECONDS": (3.0, 0, 60),  # it outlives the gap between two requests of a held client
+    # How long the poller keeps running after its last listener leaves; a held client comes back.
+    "LINGER_SECONDS": (3.0, 0, 60),
 }
-_PREFIX = "REALTIME_EVENTS_"
+_PREFIX = "REALTIME_EVENTS"
 _HOLD_RETRY = b"retry: 20\n\n"  # ms; never 0: EventSource then spins without back-off
-_CURSOR_BYTES = 2250  # 3,000 characters encoded; gunicorn refuses request lines over 4 kB
-_SLICES = 240  # digests of a cursor whose ids do not fit: 8 bytes each
-_CURSOR_EVENTS = 100_000  # more than any window holds; a forged cursor could claim 13 million
-_IDS_PER_BATCH = 25  # at most so many events of a batch carry an `id:`, each some kB in a burst
+_SLOTS = 250  # of a cursor: 8 bytes each, 2,700 characters encoded at most
 _DATA_BYTES = 400_000  # of one event; a Datastore entity holds 1 MiB
-_ENTITY_EVENTS = 200  # of one transaction in one entity
+_RECORD_EVENTS = 200
+_LOOKUP = 500  # Datastore looks up 1,000 keys at most
+_SPARE_THREADS = 20
+_VERSIONS = 50  # conversations compared in one request
+_NAME_BYTES = 1_400  # Datastore takes key names up to 1,500
 _TYPE = re.compile(r"[a-z_]+(\.[a-z_]+)?")
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 
 class CursorExpired(ValueError):
-    """The cursor cannot be resumed: unreadable, or older than the retention."""
+    """The cursor cannot be resumed."""
 
 
 # --- cursor -----------------------------------------------------------------------------------
 
 
-def _name(ms: int, transaction_id: str, sequence: int) -> str:
-    return f"{ms:013d}-{transaction_id}-{sequence:04d}"
+def _stamp(name: str) -> int:
+    return int(name[:13])
 
 
-@lru_cache(maxsize=20_000)
-def _parts(name: str) -> tuple[int, str, int]:
-    ms, transaction_id, sequence = name.split("-")
-    return int(ms), transaction_id, int(sequence)
-
-
-@dataclass
+@dataclass(frozen=True)
 class Cursor:
     """A watermark, and what has been delivered above it.
 
     Commits become visible out of stamp order, so "newer than the newest seen" loses events. The
-    watermark stays `OVERLAP_SECONDS` behind; above it the cursor knows, per transaction (stamp in
-    ms, random id), how many of its events were delivered. Where that does not fit, it carries one
-    digest a time slice instead (`slices`, each `width` ms wide), and a slice in which anything
-    changed is delivered again: re-delivery under a burst, never a skip.
+    watermark stays `OVERLAP_SECONDS` behind. Above it time is cut into slots, each `width` ms
+    wide, and the cursor has one digest a slot: the XOR of the random ids of its records. A slot
+    whose digest differs has news, and is delivered whole.
     """
 
     watermark: int
-    delivered: dict[tuple[int, str], int] = field(default_factory=dict)
-    slices: tuple[bytes, ...] = ()
-    width: int = 0
+    width: int = 1
+    digests: dict[int, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, watermark: int, names: Iterable[str]) -> "Cursor":
-        """The cursor of a client that has the events of these names and all up to `watermark`."""
-        seen: dict[tuple[int, str], set[int]] = {}
-        for ms, transaction_id, sequence in map(_parts, names):
-            if ms > watermark:
-                seen.setdefault((ms, transaction_id), set()).add(sequence)
-        counts = {}
-        for transaction_key, sequences in seen.items():
-            count = 0
-            while count in sequences:
-                count += 1
-            if count:
-                counts[transaction_key] = count
-        return cls(watermark, counts)
+    def of(cls, watermark: int, names: Iterable[str], width: int = 0) -> "Cursor":
+        """The cursor of a client that has these records and all up to `watermark`.
+
+        Its slots are as narrow as `_SLOTS` allows, unless `width` says how wide they are.
+        """
+        above = [name for name in names if _stamp(name) > watermark]
+        made = cls(watermark, width or 1, {})
+        for name in above:
+            slot = made._slot(name)
+            made.digests[slot] = made.digests.get(slot, 0) ^ int(name[-12:], 16)
+        if not width and len(made.digests) > _SLOTS:
+            width = 2
+            while len({slot // width for slot in made.digests}) > _SLOTS:
+                width *= 2
+            return cls.of(watermark, above, width)
+        return made
+
+    def _slot(self, name: str) -> int:
+        return min((_stamp(name) - self.watermark) // self.width, 0xFFFF)
+
+    def unseen(self, names: Iterable[str]) -> list[str]:
+        """Those of these records (all that is visible above the watermark) to be delivered."""
+        above = [name for name in names if _stamp(name) > self.watermark]
+        now = Cursor.of(self.watermark, above, self.width).digests
+        return [n for n in above if now[s := self._slot(n)] != self.digests.get(s)]
 
     def encode(self) -> str:
-        """Url-safe text of at most 3,000 characters that any process can resume."""
-        raw = bytearray(b"\x01" + self.watermark.to_bytes(6, "big"))
-        if len(self.delivered) * 11 + len(raw) <= _CURSOR_BYTES:
-            for (ms, transaction_id), count in sorted(self.delivered.items()):
-                raw += min(ms - self.watermark, 0xFFFFFF).to_bytes(3, "big")
-                raw += bytes.fromhex(transaction_id) + min(count, 0xFFFF).to_bytes(2, "big")
-        else:
-            newest = max(ms for ms, _ in self.delivered)
-            width = min((newest - self.watermark) // _SLICES + 1, 0xFFFF)
-            raw[0] = 2
-            raw += width.to_bytes(2, "big") + b"".join(self._digests(self.delivered, width))
+        """Url-safe text that any process can resume."""
+        raw = b"\x03" + self.watermark.to_bytes(6, "big") + self.width.to_bytes(2, "big")
+        for slot, digest in sorted(self.digests.items()):
+            raw += slot.to_bytes(2, "big") + digest.to_bytes(6, "big")
         return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
     @classmethod
@@ -154,110 +192,28 @@ class Cursor:
         """
         try:
             raw = base64.b64decode(text.encode() + b"=" * (-len(text) % 4), b"-_", validate=True)
-            mode, watermark, rest = raw[0], int.from_bytes(raw[1:7], "big"), raw[7:]
-            if mode == 1 and len(raw) >= 7 and len(rest) % 11 == 0:
-                delivered = {}
-                for entry in (rest[i : i + 11] for i in range(0, len(rest), 11)):
-                    ms = watermark + int.from_bytes(entry[:3], "big")
-                    delivered[ms, entry[3:9].hex()] = int.from_bytes(entry[9:], "big")
-                if sum(delivered.values()) <= _CURSOR_EVENTS:
-                    return cls(watermark, delivered)
-            if mode == 2 and len(rest) == 2 + 8 * _SLICES and (width := int.from_bytes(rest[:2])):
-                slices = tuple(rest[i : i + 8] for i in range(2, len(rest), 8))
-                return cls(watermark, {}, slices, width)
-        except (ValueError, IndexError):
-            pass
-        raise CursorExpired("unreadable cursor")
-
-    def _digests(self, counts: dict[tuple[int, str], int], width: int) -> list[bytes]:
-        digests = [0] * _SLICES
-        for (ms, transaction_id), count in counts.items():
-            text = f"{ms}-{transaction_id}-{count}".encode()
-            digest = int.from_bytes(blake2b(text, digest_size=8).digest(), "big")
-            digests[self._slice(ms, width)] ^= digest
-        return [digest.to_bytes(8, "big") for digest in digests]
-
-    def _slice(self, ms: int, width: int) -> int:
-        return min((ms - self.watermark) // width, _SLICES - 1)
-
-    def unseen(self, names: Iterable[str]) -> list[str]:
-        """Those of `names` (all that is visible above the watermark) not delivered yet."""
-        above = [name for name in names if _parts(name)[0] > self.watermark]
-        if self.slices:
-            now = self._digests(Cursor.of(self.watermark, above).delivered, self.width)
-            changed = [old != new for old, new in zip(self.slices, now, strict=True)]
-            return [name for name in above if changed[self._slice(_parts(name)[0], self.width)]]
-        return [name for name in above if not self.has(name)]
-
-    def names(self) -> list[str]:
-        """The events known, by id, to have been delivered above the watermark."""
-        return [
-            _name(ms, transaction_id, sequence)
-            for (ms, transaction_id), count in self.delivered.items()
-            for sequence in range(count)
-        ]
-
-    def has(self, name: str) -> bool:
-        """Whether this event is known, by id, to have been delivered."""
-        ms, transaction_id, sequence = _parts(name)
-        return sequence < self.delivered.get((ms, transaction_id), 0)
+        except ValueError:
+            raw = b""
+        width, rest = int.from_bytes(raw[7:9], "big"), raw[9:]
+        if raw[:1] != b"\x03" or not width or len(rest) % 8:
+            raise CursorExpired("unreadable cursor")
+        parts = (rest[i : i + 8] for i in range(0, len(rest), 8))
+        digests = {int.from_bytes(p[:2], "big"): int.from_bytes(p[2:], "big") for p in parts}
+        return cls(int.from_bytes(raw[1:7], "big"), width, digests)
 
 
 # --- event log --------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One event as it was published; `data` is JSON text, `at` ms since 1970."""
-
-    name: str
-    type: str
-    conversation_id: str | None
-    version: int | None
-    at: int
-    data: str
-
-
 class RealtimeEvent(ndb.Model):
-    """The events of one transaction; of a very large one, some of them.
+    """A record: the events of one transaction; of a very large one, some of them.
 
-    Key name `{ms:013d}-{transaction random}-{sequence of the first}-{how many}`; nothing else is
-    indexed. Not an entity an event: of a webhook call with 1,000 updates they would cost a quarter
-    of its time, and each poll would list a thousand keys.
+    Key name `{ms:013d}-{part:04d}-{random}`; nothing else is indexed.
     """
 
-    heads = ndb.TextProperty()  # JSON: [type, conversation_id, version] of each
-    data = ndb.TextProperty(repeated=True)
+    blocks = ndb.BlobProperty(repeated=True)  # each event as it goes over the wire
     #: For a Datastore TTL policy on this property, which can replace the clean-up route.
     expires_at = ndb.DateTimeProperty(indexed=False)
-
-    def events(self) -> list[Event]:
-        """The single events, in the order in which they were published."""
-        names = _event_names(self.key.id())
-        heads = json.loads(self.heads)
-        return [
-            Event(name, type, conversation_id, version, _parts(name)[0], data)
-            for name, (type, conversation_id, version), data in zip(
-                names, heads, self.data, strict=True
-            )
-        ]
-
-
-def _event_names(entity_name: str) -> list[str]:
-    ms, transaction_id, first, count = entity_name.split("-")
-    sequences = range(int(first), int(first) + int(count))
-    return [_name(int(ms), transaction_id, sequence) for sequence in sequences]
-
-
-class VersionedMixin(ndb.Model):
-    """Gives a conversation the `version` by which browsers notice a missed event."""
-
-    version = ndb.IntegerProperty(default=0, indexed=False)
-
-    def bump_version(self) -> int:
-        """Adds one; call it once per transaction that changes the conversation or its messages."""
-        self.version = (self.version or 0) + 1
-        return self.version
 
 
 _Pending = tuple[str, str | None, int | None, str]  # type, conversation_id, version, data
@@ -265,8 +221,17 @@ _published: ContextVar[list[_Pending] | None] = ContextVar("realtime_published",
 _hubs: "weakref.WeakSet[_Hub]" = weakref.WeakSet()
 
 
-def _now_ms() -> int:
+def now_ms() -> int:
+    """Milliseconds since 1970."""
     return time.time_ns() // 1_000_000
+
+
+def iso(ms: int | None) -> str | None:
+    """Milliseconds since 1970 as ISO 8601 in UTC; None stays None."""
+    if ms is None:
+        return None
+    moment = datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds")
+    return moment.replace("+00:00", "Z")
 
 
 def publish(
@@ -305,28 +270,31 @@ def publish(
 def _write(pending: list[_Pending]) -> None:
     own = _hub()
     kept = timedelta(hours=own.settings["RETENTION_HOURS"] if own else 24)
-    stamp, transaction_id = _now_ms(), secrets.token_hex(6)
+    stamp = now_ms()
     expires_at = datetime.fromtimestamp(stamp / 1000, UTC).replace(tzinfo=None) + kept
-    entities, first = [], 0
-    while first < len(pending):
-        count, size = 0, 0
-        while first + count < len(pending) and count < _ENTITY_EVENTS and size < _DATA_BYTES:
-            size += len(pending[first + count][3].encode())
-            count += 1
-        part = pending[first : first + count]
-        key = ndb.Key(RealtimeEvent, f"{_name(stamp, transaction_id, first)}-{count}")
-        heads = json.dumps([head for *head, _ in part])
-        data = [data for *_, data in part]
-        entities.append(RealtimeEvent(key=key, heads=heads, data=data, expires_at=expires_at))
-        first += count
-    ndb.put_multi(entities)
-    # Only what cannot raise: ndb would run the committed transaction again.
+    records: list[RealtimeEvent] = []
+    size = _DATA_BYTES
+    for type, conversation_id, version, data in pending:
+        if size >= _DATA_BYTES or len(records[-1].blocks) >= _RECORD_EVENTS:
+            name = f"{stamp:013d}-{len(records):04d}-{secrets.token_hex(6)}"
+            records.append(RealtimeEvent(id=name, expires_at=expires_at))
+            size = 0
+        event_id = f"{records[-1].key.id()}-{len(records[-1].blocks):03d}"
+        block = format_event(type, data, event_id=event_id, at=stamp,
+                             conversation_id=conversation_id, version=version)  # fmt: skip
+        records[-1].blocks.append(block)
+        size += len(block)
+    ndb.put_multi(records)
+    made = [(record.key.id(), record.blocks) for record in records]
     for hub in list(_hubs):
-        ndb.get_context().call_on_commit(partial(hub.offer, entities))
+        ndb.get_context().call_on_commit(partial(hub.offer, made))
 
 
-def transaction(callback: Callable[[], _T], *, retries: int = 3) -> _T:
+def transaction(callback: Callable[[], _T], *, retries: int = 12) -> _T:
     """Runs `callback` in an ndb transaction, or joins the one under way; stamps its events last.
+
+    Again after a conflict, within milliseconds: ndb's own retries pause for seconds, and conflicts
+    here are two short transactions on one conversation.
 
     A commit slower than half the overlap may be missed by cursors that passed its stamp meanwhile,
     so its events are then published once more; clients ignore what they have.
@@ -353,65 +321,57 @@ def transaction(callback: Callable[[], _T], *, retries: int = 3) -> _T:
             _published.reset(token)
         return result
 
-    result: _T = ndb.transaction(attempt, retries=retries)
+    result: _T = _retried(attempt, retries)
     hub = _hub()
     overlap = hub.settings["OVERLAP_SECONDS"] if hub else DEFAULTS["OVERLAP_SECONDS"][0]
     if events and time.monotonic() - stamped > overlap / 2:
         _log.warning("slow commit: published %d events again", len(events))
-        ndb.transaction(lambda: _write(events), retries=retries)
+        _retried(lambda: _write(events), retries)
     return result
 
 
-def transactional(*, retries: int = 3) -> Callable[[Callable[..., _T]], Callable[..., _T]]:
-    """`transaction` as a decorator."""
+def _retried(callback: Callable[[], _T], retries: int) -> _T:
+    for tried in range(retries + 1):
+        try:
+            result: _T = ndb.transaction(callback, retries=0)
+            return result
+        except (Aborted, ServiceUnavailable):
+            if tried == retries:
+                raise
+            time.sleep(random.uniform(0.2, 1.0) * min(1.0, 0.02 * 2**tried))
+    raise AssertionError("not reached")
 
-    def decorate(function: Callable[..., _T]) -> Callable[..., _T]:
-        @wraps(function)
-        def wrapper(*args: Any, **kwargs: Any) -> _T:
-            return transaction(lambda: function(*args, **kwargs), retries=retries)
 
-        return wrapper
-
-    return decorate
-
-
-def _names_after(ms: int, timeout: float, limit: int | None = None) -> dict[str, str]:
-    """Names of the visible events stamped later than `ms`, in stamp order, each with its entity's.
-
-    At most `limit` of them.
-    """
+def _names_after(ms: int, timeout: float) -> list[str]:
+    """Names of the visible records stamped later than `ms`, in stamp order."""
     after = ndb.Key(RealtimeEvent, f"{ms + 1:013d}")
     query = RealtimeEvent.query(RealtimeEvent._key > after).order(RealtimeEvent._key)
-    keys = query.fetch(limit=limit, keys_only=True, timeout=timeout, retries=0)
-    pairs = ((name, key.id()) for key in keys for name in _event_names(key.id()))
-    return dict(islice(pairs, limit))
+    return [key.id() for key in query.fetch(keys_only=True, timeout=timeout, retries=0)]
 
 
-def _load(names: dict[str, str], timeout: float) -> list[Event]:
-    """These events, as `_names_after` gives them, without those that are gone."""
-    entities = list(dict.fromkeys(names.values()))
-    events: list[Event] = []
-    for start in range(0, len(entities), 500):
-        keys = [ndb.Key(RealtimeEvent, name) for name in entities[start : start + 500]]
+def _load(names: list[str], timeout: float) -> list[tuple[str, list[bytes]]]:
+    """These records, without those that are gone."""
+    found: list[RealtimeEvent | None] = []
+    for start in range(0, len(names), _LOOKUP):
+        keys = [ndb.Key(RealtimeEvent, name) for name in names[start : start + _LOOKUP]]
         options: dict[str, Any] = {"use_cache": False, "use_global_cache": False, "retries": 0}
-        for entity in ndb.get_multi(keys, timeout=timeout, **options):
-            events += [event for event in entity.events() if event.name in names] if entity else []
-    return events
+        found += ndb.get_multi(keys, timeout=timeout, **options)
+    return [(one.key.id(), one.blocks) for one in found if one is not None]
 
 
 def delete_expired(retention_hours: float, seconds: float, batch: int = 500) -> tuple[int, bool]:
-    """Deletes events older than the retention, in batches, oldest first.
+    """Deletes records older than the retention, in batches, oldest first.
 
     Args:
-        retention_hours: how long an event is kept.
+        retention_hours: how long a record is kept.
         seconds: the time budget; a batch under way is finished.
-        batch: events deleted in one commit.
+        batch: records deleted in one commit.
 
     Returns:
         How many were deleted, and whether there may be more.
     """
     end = time.monotonic() + seconds
-    cutoff = ndb.Key(RealtimeEvent, f"{_now_ms() - int(retention_hours * 3_600_000):013d}")
+    cutoff = ndb.Key(RealtimeEvent, f"{now_ms() - int(retention_hours * 3_600_000):013d}")
     query = RealtimeEvent.query(RealtimeEvent._key < cutoff).order(RealtimeEvent._key)
     deleted = 0
     while time.monotonic() < end:
@@ -423,70 +383,399 @@ def delete_expired(retention_hours: float, seconds: float, batch: int = 500) -> 
     return deleted, True
 
 
+# --- models, and the verbs that change them and tell everybody ----------------------------------
+
+
+class _LiveModel(ndb.Model):
+    """An entity whose numbers only grow: the host's own `put()`, of what it read long before,
+    joins them with what is stored, in a transaction or out of one, and lowers nothing.
+    """
+
+    def _grow(self, stored: Any) -> None:
+        """Takes over what is further on in `stored`; each mixin adds its own numbers."""
+
+    def _derive(self) -> None:
+        """Computes what follows from the numbers, before each put."""
+
+    def _put_async(self, **options: Any) -> Any:
+        complete = self._key is not None and self._key.id() is not None
+        if complete and not ndb.in_transaction():
+            return ndb.transaction_async(lambda: self._put_async(**options))
+        # What this transaction has read itself is in ndb's cache, and is no second read.
+        stored = self._key.get(retries=0) if complete else None
+        if stored is not None and stored is not self:
+            self._grow(stored)
+        self._derive()
+        return super()._put_async(**options)
+
+    put_async = _put_async
+
+
+class LiveConversation(_LiveModel):
+    """A conversation. `version` lets pages notice a missed event, `arrivals` numbers messages."""
+
+    version = ndb.IntegerProperty(default=0, indexed=False)
+    arrivals = ndb.IntegerProperty(default=0, indexed=False)
+
+    def bump_version(self) -> int:
+        """Adds one; once per transaction that changes the conversation or its messages."""
+        self.version = (self.version or 0) + 1
+        return self.version
+
+    def live_json(self, message: Any = None) -> dict[str, Any]:  # noqa: ARG002
+        """What the page needs to know of it; the host may override it and add to it.
+
+        Args:
+            message: the one that an event tells of together with the conversation, if any.
+        """
+        name = _hub_of_models().texts.get("name")
+        named = {"name": _plain(getattr(self, name))} if name else {}
+        return {"id": id_of(self), **named, "version": self.version or 0}
+
+    def _grow(self, stored: Any) -> None:
+        super()._grow(stored)
+        self.version = max(self.version or 0, stored.version or 0)
+        self.arrivals = max(self.arrivals or 0, stored.arrivals or 0)
+
+    def _tell_numbers(self) -> None:
+        """Publishes what else has changed; `unread_state` does."""
+
+
+class LiveMessage(_LiveModel):
+    """A message, with the number of its arrival among all of its conversation."""
+
+    arrival = ndb.IntegerProperty(indexed=False)
+
+    @property
+    def conversation_key(self) -> ndb.Key:
+        """Its conversation's key; a host whose models do not tell it overrides this."""
+        return _hub_of_models().conversation_key(self)
+
+    def live_json(self) -> dict[str, Any]:
+        """What the page needs to know of it; the host may override it and add to it."""
+        text = _hub_of_models().texts.get("text")
+        said = {"text": _plain(getattr(self, text))} if text else {}
+        conversation_id = id_of(self.conversation_key)
+        direction = self._direction()
+        return {"id": id_of(self), "conversation_id": conversation_id, "direction": direction,
+                "arrival": self.arrival, **said}  # fmt: skip
+
+    def _direction(self) -> str | None:
+        """None for a message from before the modules."""
+        return None if self.arrival is None else "in"
+
+    def _is_repeat(self, wamid: str) -> bool:  # noqa: ARG002
+        """Whether a message of this wamid is stored; `message_status` knows."""
+        return False
+
+    def _remember(self, wamid: str) -> None:
+        """Keeps whose wamid this is, once the message has its key; `message_status` does."""
+
+    def _place(self, conversation: Any, *, outgoing: bool, **facts: Any) -> None:
+        """Each mixin does its part for a new message."""
+
+    def _grow(self, stored: Any) -> None:
+        super()._grow(stored)
+        self.arrival = self.arrival if stored.arrival is None else stored.arrival
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else "" if value is None else str(value)
+
+
+def id_of(entity: Any) -> str:
+    """The id of an entity or key as text, whatever it is made of; `find` takes it back."""
+    key = entity if isinstance(entity, ndb.Key) else entity.key
+    return str(key.id()) if key.parent() is None else key.urlsafe().decode()
+
+
+def _keys(model: type[ndb.Model], text: Any) -> list[ndb.Key]:
+    """The keys that an id may stand for: `12` is a number, or a name made of digits."""
+    if isinstance(text, int) and not isinstance(text, bool):
+        text = str(text)
+    usable = isinstance(text, str) and text.isprintable() and not text.startswith("__")
+    if not usable or not text or len(text.encode("utf-8", "replace")) > _NAME_BYTES:
+        return []
+    found = [ndb.Key(model, text)]
+    if text.isascii() and text.isdigit() and 0 < int(text[:20]) < 2**63 and len(text) < 20:
+        found.append(ndb.Key(model, int(text)))
+    elif len(text) > 20:
+        try:
+            key = ndb.Key(urlsafe=text.encode())
+        except Exception:  # noqa: BLE001 - any text may come here, and the decoder raises anything
+            return found
+        found += [key] if key.kind() == model._get_kind() and key.parent() else []
+    return found
+
+
+def find(model: Any, ids: Any) -> Any:
+    """The entity of an id as text, or None; of several ids a dict without those there are not.
+
+    Args:
+        model: of which kind.
+        ids: one id, or an iterable of them; any text may come here.
+    """
+    if isinstance(ids, str | int) or ids is None:
+        return find(model, [ids]).get(str(ids))
+    wanted = {str(id_): _keys(model, id_) for id_ in ids}
+    keys = [key for each in wanted.values() for key in each]
+    found = dict(zip(keys, _get(keys), strict=True))
+    hits = {id_: next((found[k] for k in each if found[k]), None) for id_, each in wanted.items()}
+    return {id_: entity for id_, entity in hits.items() if entity is not None}
+
+
+def _get(keys: Sequence[ndb.Key]) -> list[Any]:
+    """In a transaction without ndb's retries: it could not go on after a failure anyway."""
+    options = {"retries": 0} if ndb.in_transaction() else {}
+    parts = (keys[start : start + _LOOKUP] for start in range(0, len(keys), _LOOKUP))
+    return [entity for part in parts for entity in ndb.get_multi(part, **options)]
+
+
+def place(conversation: Any, message: Any, *, outgoing: bool, **facts: Any) -> None:
+    """Numbers a new message and lets each module count or begin it. The caller stores both.
+
+    Args:
+        conversation: where it goes, read in this transaction.
+        message: the new entity.
+        outgoing: whether it is ours.
+        facts: what the modules ask: `counts` (incoming: something to read), `by_person` and
+            `read_up_to` (outgoing: who answers has read), `attempt_of` (outgoing: tried again).
+    """
+    conversation.arrivals = (conversation.arrivals or 0) + 1
+    message.arrival = conversation.arrivals
+    message._place(conversation, outgoing=outgoing, **facts)
+
+
+def tell(type: str, conversation: Any, message: Any = None) -> None:
+    """Publishes a conversation, or a message with it, as their `live_json`; in the transaction."""
+    data = {"conversation": conversation.live_json(message)}
+    if message is not None:
+        data = {"message": message.live_json(), **data}
+    publish(type, data, conversation_id=id_of(conversation), version=conversation.version)
+
+
+def add_message(
+    message: Any, *, outgoing: bool, wamid: str | None = None,
+    changes: dict[str, Any] | None = None, replaces: Any = None, **facts: Any,
+) -> bool:  # fmt: skip
+    """Stores a new message and tells everybody: repeat check, order of arrival, counting, version,
+    both puts and the events, in one transaction, or in the caller's.
+
+    Args:
+        message: the host's new entity, with all that is the host's set.
+        outgoing: whether it is ours.
+        wamid: WhatsApp's id of an incoming one: the same again stores nothing.
+        changes: properties of the conversation that change with it.
+        replaces: an older message that changes with it and is told of, too.
+        facts: see `place`.
+
+    Returns:
+        whether it is new.
+
+    Raises:
+        LookupError: its conversation does not exist.
+        AttributeError: the conversation has no such property.
+    """
+
+    def attempt() -> bool:
+        if message.key is not None and message.key.id() is not None and _get([message.key])[0]:
+            return False
+        if wamid and message._is_repeat(wamid):
+            return False
+        conversation = _conversation_of(message)
+        _set(conversation, changes or {})
+        place(conversation, message, outgoing=outgoing, **facts)
+        conversation.bump_version()
+        ndb.put_multi([conversation, message, *([replaces] if replaces else [])])
+        if wamid:
+            message._remember(wamid)
+        tell("message.created", conversation, message)
+        if replaces:
+            tell("message.updated", conversation, replaces)
+        conversation._tell_numbers()
+        return True
+
+    return transaction(attempt)
+
+
+def receive(message: Any, *, wamid: str | None = None, counts: bool = True, **changes: Any) -> bool:
+    """Stores a customer's new message and tells everybody; in place of the host's own `put()`.
+
+    Args:
+        message: the host's new entity.
+        wamid: WhatsApp's id of it (`id` in the webhook): the same again stores nothing.
+        counts: whether it is something to read: False for reactions, notices, edits.
+        changes: the conversation's properties that change with it, such as `last_text="Olá"`.
+
+    Returns:
+        whether it is new; False for a repeated webhook call.
+    """
+    return add_message(message, outgoing=False, wamid=wamid, changes=changes, counts=counts)
+
+
+def update(entity: Any, change: Callable[[Any], None] | None = None, **values: Any) -> Any:
+    """Changes a conversation or a message and tells everybody; in place of the host's own `put()`.
+
+    Args:
+        entity: it, or its key; read again in the transaction.
+        change: gets the entity as it is now; runs again when the transaction does.
+        values: properties and their new values.
+
+    Returns:
+        the entity as it is now.
+    """
+
+    def attempt() -> Any:
+        key = entity if isinstance(entity, ndb.Key) else entity.key
+        fresh = _get([key])[0]
+        if fresh is None:
+            raise LookupError(f"there is no {key.kind()} {id_of(key)}")
+        _set(fresh, values)
+        if change is not None:
+            change(fresh)
+        is_message = isinstance(fresh, LiveMessage)
+        conversation = _conversation_of(fresh) if is_message else fresh
+        conversation.bump_version()
+        ndb.put_multi([conversation, fresh] if is_message else [fresh])
+        if is_message:
+            tell("message.updated", conversation, fresh)
+        else:
+            tell("conversation.updated", conversation)
+        conversation._tell_numbers()
+        return fresh
+
+    return transaction(attempt)
+
+
+def _conversation_of(message: Any) -> Any:
+    key = message.conversation_key
+    found = _get([key])[0] if key else None
+    if found is None:
+        raise LookupError(f"{type(message).__name__}: its conversation {key} does not exist")
+    return found
+
+
+def _set(entity: Any, values: dict[str, Any]) -> None:
+    for name, value in values.items():
+        if not hasattr(type(entity), name):
+            raise AttributeError(f"{type(entity).__name__} has no property {name}")
+        setattr(entity, name, value)
+
+
+def live_data(entity: Any) -> dict[str, str]:
+    """What marks a row or a bubble: `Object.assign(element.dataset, data)` in a page's own script.
+
+    Args:
+        entity: a conversation or a message.
+    """
+    known = entity.live_json()
+    name = "messageId" if isinstance(entity, LiveMessage) else "conversationId"
+    return {name: known["id"], "live": json.dumps(known, ensure_ascii=False)}
+
+
+def live(entity: Any) -> Markup:
+    """The same as HTML attributes; Jinja's filter `live`."""
+    id_, known = live_data(entity).values()
+    name = "message" if isinstance(entity, LiveMessage) else "conversation"
+    return Markup('data-{}-id="{}" data-live="{}"').format(name, id_, known)
+
+
+#: What a host may define in its own way.
+_OVERRIDABLE = {"conversation_key", "conversation_id", "live_json", "is_silent"}
+_PACKAGE = __name__.rpartition("realtime_events")[0]
+_OURS = {_PACKAGE + name for name in ("realtime_events", "unread_state", "message_status")}
+
+
+def check_model(model: Any, mixin: Any) -> None:
+    """Sees to it that a model has a mixin, and that nothing of the host's stands before it.
+
+    Raises:
+        TypeError: names class, property and remedy.
+    """
+    if not (isinstance(model, type) and issubclass(model, mixin)):
+        name, wanted = getattr(model, "__name__", model), f"{mixin.__module__}.{mixin.__name__}"
+        raise TypeError(f"{name}: the fields of {wanted} are missing; write class {name}({wanted})")
+    hosts = [each for each in model.__mro__ if each.__module__ not in _OURS]
+    hosts = hosts[: hosts.index(ndb.Model)]
+    for part in (each for each in model.__mro__ if each.__module__ in _OURS):
+        for name, value in vars(part).items():
+            if name.startswith("__") or name in _OVERRIDABLE:
+                continue
+            taken = name if any(name in vars(host) for host in hosts) else None
+            if isinstance(value, ndb.Property):
+                rival = model._properties[value._name]._code_name
+                taken = rival if rival != name else taken
+            if taken:
+                raise TypeError(
+                    f"{model.__name__}.{taken}: {part.__module__} keeps its own {name} under this "
+                    f"name; give yours another one, in the store too (my_{taken})"
+                )
+
+
+def use_models(
+    app: Flask, *, conversation: Any = None, message: Any = None, **texts: str | None
+) -> None:
+    """Tells the app's models; the upper modules' `init_app` do.
+
+    Args:
+        conversation: the host's, with `LiveConversation`.
+        message: the host's, with `LiveMessage`.
+        texts: under `name` and `text`, which property says what a conversation is called and what
+            a message says; told to the page for its notifications.
+
+    Raises:
+        TypeError: a model cannot be used; names class, property and remedy.
+    """
+    hub = app.extensions.get(__name__)
+    if hub is None:
+        raise RuntimeError("call realtime_events.init_app() before the other modules'")
+    hub.conversation = conversation or hub.conversation
+    hub.message = message or hub.message
+    for role, model in (("name", conversation), ("text", message)):
+        given = texts.get(role)
+        if given and not hasattr(model, given):
+            raise TypeError(f"{model.__name__} has no property {given}, named as {role}=")
+        if model is not None and (given or isinstance(getattr(model, role, None), ndb.Property)):
+            hub.texts[role] = given or role
+    if hub.message is not None and hub.conversation is not None:
+        hub.find_conversation_property()
+
+
 # --- wire format ------------------------------------------------------------------------------
 
 
 def format_event(
-    type: str, data: str, *, cursor: str | None, event_id: str, at: int,
+    type: str, data: str, *, event_id: str, at: int,
     conversation_id: str | None = None, version: int | None = None,
 ) -> bytes:  # fmt: skip
-    """One SSE block.
+    """One SSE block, without an `id:` line.
 
     Args:
         type: the event's type.
         data: its data as JSON text.
-        cursor: what a client resumes from after it, or None for no `id:` line.
         event_id: the event's own id.
         at: when it was published, ms since 1970.
         conversation_id, version: as published.
     """
-    moment = datetime.fromtimestamp(at / 1000, UTC).isoformat(timespec="milliseconds")
     head: dict[str, Any] = {"id": event_id, "type": type, "conversation_id": conversation_id}
-    head |= {"version": version, "at": moment.replace("+00:00", "Z")}
+    head |= {"version": version, "at": iso(at)}
     envelope = f'{json.dumps(head)[:-1]}, "data": {data}}}'
-    identity = f"id: {cursor}\n" if cursor else ""
-    return f"{identity}event: {type}\ndata: {envelope}\n\n".encode()
+    return f"event: {type}\ndata: {envelope}\n\n".encode()
 
 
-def _block(event: Event, cursor: str | None) -> bytes:
-    return format_event(
-        event.type, event.data, cursor=cursor, event_id=event.name, at=event.at,
-        conversation_id=event.conversation_id, version=event.version,
-    )  # fmt: skip
-
-
-def _control(type: str, cursor: str, data: dict[str, Any]) -> bytes:
+def _control(type: str, data: dict[str, Any]) -> bytes:
     name = f"{type}-{secrets.token_hex(6)}"
-    return format_event(type, json.dumps(data), cursor=cursor, event_id=name, at=_now_ms())
+    block = format_event(type, json.dumps(data), event_id=name, at=now_ms())
+    return f"id: {data['cursor']}\n".encode() + block
 
 
-def _in_order(events: list[Event]) -> list[Event]:
-    """Stamp order, but a conversation's versions ascend: two instances' clocks may disagree."""
-    ordered = sorted(events, key=lambda event: event.name)
-    places: dict[str, list[int]] = {}
-    for place, event in enumerate(ordered):
-        if event.conversation_id and event.version is not None:
-            places.setdefault(event.conversation_id, []).append(place)
-    result = list(ordered)
-    for slots in places.values():
-        by_version = sorted((ordered[slot] for slot in slots), key=lambda event: event.version or 0)
-        for slot, event in zip(slots, by_version, strict=True):
-            result[slot] = event
-    return result
-
-
-def _id_places(count: int) -> set[int]:
-    """Which of a batch's events carry an `id:`: all of a small batch, always the last."""
-    return set(range(count - 1, -1, -max(1, -(-count // _IDS_PER_BATCH))))
+def _batch(blocks: list[bytes], cursor: str) -> bytes:
+    """Blocks of which the last has the cursor; none: only a new cursor."""
+    *rest, last = blocks or [b": hb\n\n"]
+    return b"".join([*rest, f"id: {cursor}\n".encode(), last])
 
 
 # --- one poller a process ---------------------------------------------------------------------
-
-
-@dataclass(slots=True)
-class _Entry:
-    name: str
-    block: bytes  # encoded once, for all listeners
 
 
 class _Stream:
@@ -496,7 +785,7 @@ class _Stream:
 
 
 class _Hub:
-    """Reads the log once for all connections of the process, and only while somebody listens."""
+    """Reads the log once for all responses of the process, and only while somebody listens."""
 
     def __init__(self, settings: dict[str, Any], context: Callable[[], AbstractContextManager]):
         self.settings = settings
@@ -506,186 +795,157 @@ class _Hub:
         self.changed = threading.Condition()
         self.streams: dict[Any, _Stream] = {}
         self.closing = False
-        self.ring: deque[_Entry] = deque()
-        self.end = 0  # position after the newest entry; the oldest is at end - len(ring)
-        self._floor = 0  # events stamped at or before it may be missing from the ring
-        self._visible: dict[str, None] = {}  # names above the watermark, in the ring's order
+        self.end = 0  # position after the newest record; the oldest is at end - len(ring)
+        self._ring: deque[tuple[str, list[bytes]]] = deque()
+        self._floor = 0  # what was stamped up to it may be missing from the ring
         self._watermark = 0
-        self._read_at = 0.0  # monotonic, when the newest read began; 0: not yet
-        self._read_asked = False
-        self._failing = False  # the newest read failed
+        self._above: set[str] = set()  # records of the ring above the watermark
+        self._cursor: str | None = None  # at the ring's end
+        self._read_at = self._failed_at = 0.0  # monotonic, when such a read began
         self._wanted_at = 0.0
-        self._inbox: deque[list[RealtimeEvent]] = deque()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
-        self._current: tuple[int, str] | None = None
+        self.current_user_id: Callable[[], Any] = lambda: None
+        self.is_cron: Callable[[], bool] = lambda: False
+        # The host's models, see `use_models`.
+        self.conversation: Any = None
+        self.message: Any = None
+        self.texts: dict[str, str] = {}
+        self._link: str | None = None
 
-    def offer(self, entities: list[RealtimeEvent]) -> None:
-        """Hands over what this process has committed, without a read. Cannot raise."""
+    def offer(self, records: list[tuple[str, list[bytes]]]) -> None:
+        """Hands over what this process has committed, without a read.
+
+        Cannot raise: ndb would run the committed transaction again.
+        """
         if self._thread is not None:
-            self._inbox.append(entities)
-            self._wake.set()
+            with self.changed:
+                self._add(records)
+
+    def _add(self, records: list[tuple[str, list[bytes]]]) -> None:
+        """Puts records into the ring, each once: a commit is handed over and read, too."""
+        new = [record for record in records if record[0] not in self._above]
+        if not new:
+            return
+        self._ring.extend(new)
+        self._above.update(name for name, _ in new)
+        self.end += len(new)
+        while len(self._ring) > self.settings["RING_SIZE"]:
+            self._floor = max(self._floor, _stamp(self._ring.popleft()[0]))
+        self._cursor = None
+        self.changed.notify_all()
 
     def alive(self) -> bool:
         age = time.monotonic() - self._read_at
         return bool(self._read_at) and age < self.settings["STALE_SECONDS"]
 
-    def start(self) -> None:
-        """Sees to it that the poller runs and has read.
+    def refresh(self) -> None:
+        """Sees to it that all that is visible now is in the ring.
 
         Raises:
             TimeoutError: the store cannot be read.
         """
         with self.changed:
-            self._wanted_at = time.monotonic()
+            asked = self._wanted_at = time.monotonic()
             if self.closing:
                 return  # what the ring has will do for a last answer
             self._ensure_poller()
-            # Not while reads fail: in an outage those who wait would take all threads.
-            self.changed.wait_for(lambda: self.alive() or self._failing, self.rpc_seconds)
-            if not self.alive():
+            self._wake.set()
+            # Nor while reads fail: in an outage those who wait would take all threads.
+            done = partial(self._has_tried_since, asked)
+            self.changed.wait_for(done, self.rpc_seconds)
+            if self._read_at < asked:
                 raise TimeoutError("the event log cannot be read")
+
+    def _has_tried_since(self, asked: float) -> bool:
+        return max(self._read_at, self._failed_at) >= asked
 
     def _ensure_poller(self) -> None:
         if self._thread is not None and self._thread.is_alive():
             return
-        self.ring.clear()
+        self._ring.clear()
+        self._above.clear()
         self.end += 1  # positions of before are overtaken: what came meanwhile is not in the ring
-        self._current = None
-        self._visible = {}
-        self._inbox.clear()
-        self._read_at, self._failing = 0.0, False
-        self._watermark = self._floor = _now_ms() - self.overlap_ms
+        self._watermark = self._floor = now_ms() - int(self.settings["REPLAY_SECONDS"] * 1000)
         self._thread = threading.Thread(target=self._run, name=__name__, daemon=True)
         self._thread.start()
 
-    def catch_up_with(self, cursor: Cursor) -> None:
-        """Reads once more if a client has, from another process, what this one has not seen yet.
-
-        Else it would hand that client a cursor that knows less than the client does.
-        """
-        known = self._visible
-        lasts = ((ms, _name(ms, each, n - 1)) for (ms, each), n in cursor.delivered.items() if n)
-        if all(name in known or ms <= self._watermark for ms, name in lasts):
-            return
-        self.refresh()
-
-    def refresh(self) -> None:
-        """Reads once more, now: what was visible before this call is in the ring after it."""
-        asked = time.monotonic()
-        with self.changed:
-            self._read_asked = True
-            self._wake.set()
-            self.changed.wait_for(lambda: self._read_at >= asked or self.closing, self.rpc_seconds)
-
     def _run(self) -> None:
-        next_read = 0.0
         while True:
             with self.changed:
                 idle = time.monotonic() - self._wanted_at > self.settings["LINGER_SECONDS"]
-                if self.closing or (self._read_at and idle and not self.streams):
+                served = self._has_tried_since(self._wanted_at)
+                if self.closing or (idle and served and not self.streams):
                     self._thread = None
                     return
-            started = time.monotonic()
-            if self._read_asked:
-                self._read_asked, next_read = False, started
+            began = time.monotonic()
+            self._wake.clear()
             try:
-                self._poll(read=started >= next_read)
+                self._read(began)
             except Exception as error:  # noqa: BLE001 - the poller outlives any store failure
                 _log.warning("cannot read the event log: %s", type(error).__name__)
                 with self.changed:
-                    self._failing = True
+                    self._failed_at = began
                     self.changed.notify_all()
-                next_read = 0.0
-                self._wake.wait(self.settings["POLL_SECONDS"])
-            if started >= next_read:
-                # A window full of events is slow to list: never spend more than half the time.
-                spent = time.monotonic() - started
-                next_read = started + max(self.settings["POLL_SECONDS"], 2 * spent)
-            self._wake.wait(max(0.0, next_read - time.monotonic()))
-            self._wake.clear()
+            # A window full of events is slow to list: never spend more than half the time.
+            time.sleep(time.monotonic() - began)
+            self._wake.wait(self.settings["POLL_SECONDS"])
 
-    def _poll(self, read: bool) -> None:
-        started, began = _now_ms(), time.monotonic()
-        batch: dict[str, Event] = {}
-        while self._inbox:
-            for entity in self._inbox.popleft():
-                batch |= {event.name: event for event in entity.events()}
-        if read:
-            with self.context():
-                found = _names_after(self._watermark, self.rpc_seconds).items()
-                new = {n: e for n, e in found if n not in self._visible and n not in batch}
-                batch |= {event.name: event for event in _load(new, self.rpc_seconds)}
-        fresh = _in_order([e for name, e in batch.items() if name not in self._visible])
-        visible = dict(self._visible)  # encoding takes a while in a burst: not under the lock
-        delivered = Cursor.of(self._watermark, visible).delivered
-        entries: list[_Entry] = []
-        places = _id_places(len(fresh))
-        for place, event in enumerate(fresh):
-            visible[event.name] = None
-            ms, transaction_id, sequence = _parts(event.name)
-            # Counts what comes in its order; the last cursor of the batch counts anew.
-            if ms > self._watermark and delivered.get((ms, transaction_id), 0) == sequence:
-                delivered[ms, transaction_id] = sequence + 1
-            cursor = Cursor(self._watermark, delivered)
-            if place == len(fresh) - 1:
-                cursor = Cursor.of(self._watermark, visible)
-            text = cursor.encode() if place in places else None
-            entries.append(_Entry(event.name, _block(event, text)))
+    def _read(self, began: float) -> None:
+        started = now_ms()
+        with self.context():
+            names = _names_after(self._watermark, self.rpc_seconds)
+            new = [name for name in names if name not in self._above]
+            records = _load(new, self.rpc_seconds)
         with self.changed:
-            self._visible = visible
-            self.ring.extend(entries)
-            self.end += len(entries)
-            while len(self.ring) > self.settings["RING_SIZE"]:
-                self._floor = max(self._floor, _parts(self.ring.popleft().name)[0])
-            if read:
-                # The server's clock moves the watermark too: a quiet weekend expires no cursor.
-                # Where that clock was far ahead and is set back, the watermark goes back with it:
-                # else all that is published until the clock gets there again would be missed.
-                behind = started - self.overlap_ms
-                ahead = self._watermark > started
-                self._watermark = behind if ahead else max(self._watermark, behind)
-                self._failing = False
-                self._visible = {n: None for n in visible if _parts(n)[0] > self._watermark}
-                self._read_at = began
-            if fresh or read:
-                self._current = None
-                self.changed.notify_all()
+            self._add(records)
+            # The server's clock moves the watermark too: a quiet weekend expires no cursor. Where
+            # that clock was far ahead and is set back, the watermark goes back with it: else all
+            # that is published until the clock gets there again would be missed.
+            behind = started - self.overlap_ms
+            ahead = self._watermark > started
+            self._watermark = behind if ahead else max(self._watermark, behind)
+            # Also what was handed over since this read began, which it does not show.
+            self._above = {n for n in self._above.union(names) if _stamp(n) > self._watermark}
+            self._cursor = None
+            self._read_at = began
+            self.changed.notify_all()
 
-    def cursor(self) -> tuple[int, str]:
-        """The newest position, and the cursor of a client that has all up to it."""
+    def cursor(self) -> str:
+        """The cursor of a client that has all that is in the ring."""
         with self.changed:
-            if self._current is None:
-                self._current = (self.end, Cursor.of(self._watermark, self._visible).encode())
-            return self._current
+            if self._cursor is None:
+                self._cursor = Cursor.of(self._watermark, self._above).encode()
+            return self._cursor
 
-    def entries(self, position: int) -> tuple[list[_Entry], int] | None:
-        """The ring's entries from `position` on, and the newest position; None if it lost some."""
-        with self.changed:
-            count = self.end - position
-            if count > len(self.ring):
-                return None
-            # From the new end: a deque is slow in its middle, and every listener is here.
-            return list(islice(reversed(self.ring), count))[::-1], self.end
+    def after(self, cursor: Cursor) -> tuple[list[bytes], int, str] | None:
+        """What this client lacks, the position to go on from, and the cursor there.
 
-    def above(self, watermark: int) -> tuple[list[_Entry], int, str] | None:
-        """The ring's entries stamped after it, the newest position, and the cursor there.
-
-        None if the ring may lack some.
+        None if the ring may lack some of it.
         """
         with self.changed:
-            if watermark < self._floor:
+            if not self._floor <= cursor.watermark <= now_ms():
                 return None
-            return [e for e in self.ring if _parts(e.name)[0] > watermark], *self.cursor()
+            wanted = set(cursor.unseen(name for name, _ in self._ring))
+            blocks = [block for name, each in self._ring if name in wanted for block in each]
+            return blocks, self.end, self.cursor()
 
-    def wait(self, stream: _Stream, position: int, seconds: float) -> None:
-        """Until there is something after `position`, or the stream is to end, or time is up."""
+    def next(
+        self, stream: _Stream, position: int, seconds: float
+    ) -> tuple[list[bytes], int, str] | None:
+        """Waits for what comes after `position`; None if that has left the ring."""
 
         def due() -> bool:
             return self.end > position or stream.closed or self.closing
 
         with self.changed:
             self.changed.wait_for(due, max(0.0, seconds))
+            count = self.end - position
+            if count > len(self._ring):
+                return None
+            # From the new end: a deque is slow in its middle, and every listener is here.
+            new = list(islice(reversed(self._ring), count))[::-1]
+            return [block for _, each in new for block in each], self.end, self.cursor()
 
     def open(self, key: Any) -> _Stream | None:
         """A place for a stream, or None over the capacity. Ends the older one of the same key."""
@@ -693,7 +953,6 @@ class _Hub:
             self._wanted_at = time.monotonic()
             if self.closing:
                 return None
-            self._ensure_poller()  # it may have ended while this client's pages were read
             older = self.streams.pop(key, None)
             if older is not None:
                 older.closed = True
@@ -710,6 +969,37 @@ class _Hub:
                 del self.streams[key]
                 self._wanted_at = time.monotonic()
 
+    def conversation_key(self, message: Any) -> ndb.Key:
+        """The key of a message's conversation, by the property that tells it."""
+        value = getattr(message, self._link) if self._link else message.key.parent()
+        if value is None or isinstance(value, ndb.Key):
+            return value
+        return ndb.Key(self.conversation, value)
+
+    def find_conversation_property(self) -> None:
+        """Which of the message's properties names its conversation.
+
+        Raises:
+            TypeError: none does.
+        """
+        message, kind = self.message, self.conversation._get_kind()
+        if any("conversation_key" in vars(each) for each in message.__mro__
+               if each.__module__ not in _OURS):  # fmt: skip
+            return
+        keys = [p for p in message._properties.values() if isinstance(p, ndb.KeyProperty)]
+        own = [p for p in keys if p._kind == kind] or [p for p in keys if p._kind is None]
+        wanted = {"conversationid", f"{kind}id".lower(), f"id{kind}".lower(), kind.lower()}
+        # `==` between properties makes a query's filter: no `in`.
+        plain = [p for p in message._properties.values() if not isinstance(p, ndb.KeyProperty)
+                 and p._code_name.replace("_", "").lower() in wanted]  # fmt: skip
+        found = own if len(own) == 1 else plain
+        if len(found) != 1:
+            raise TypeError(
+                f"{message.__name__}: no property tells its {kind}; give it a KeyProperty of that "
+                f"kind, or write @property def conversation_key(self) that returns the key"
+            )
+        self._link = found[0]._code_name
+
     def close(self) -> None:
         """Ends every stream, at once."""
         with self.changed:
@@ -721,100 +1011,6 @@ class _Hub:
 # --- delivery ---------------------------------------------------------------------------------
 
 
-class _Reader:
-    """One client's way through the log: pages of the store while behind, then the ring."""
-
-    def __init__(self, hub: _Hub, cursor: Cursor):
-        self._hub = hub
-        self._cursor = cursor
-        self._newest: bytes | None = None  # the last block sent with an `id:`
-        self.position: int | None = None  # in the ring; None: not there yet
-
-    def read(self) -> list[bytes]:
-        """What is due now, without waiting."""
-        if self.position is not None:
-            found = self._hub.entries(self.position)
-            if found is not None:
-                new = [e.block for e in found[0] if not self._cursor.has(e.name)]
-                self.position = found[1]
-                return self._sent(new)
-            if self._newest:  # overtaken by the ring: on from the last cursor this client got
-                self._cursor = Cursor.decode(self._newest[4 : self._newest.index(b"\n")].decode())
-            self.position = None
-        self._hub.catch_up_with(self._cursor)
-        above = self._hub.above(self._cursor.watermark)
-        if above is None:
-            return self._sent(self._page())
-        entries, self.position, cursor = above
-        wanted = set(self._cursor.unseen(entry.name for entry in entries))
-        blocks = [entry.block for entry in entries if entry.name in wanted]
-        if blocks and len(blocks) < len(entries):
-            # A block's own cursor need not know what this client has from another process.
-            blocks.append(_renewal(cursor))
-        return self._sent(blocks)
-
-    def _sent(self, blocks: list[bytes]) -> list[bytes]:
-        for block in reversed(blocks):
-            if block.startswith(b"id: "):
-                self._newest = block
-                break
-        return blocks
-
-    def _page(self) -> list[bytes]:
-        had = self._cursor.names()
-        limit = self._hub.settings["PAGE_SIZE"] + len(had)
-        position, timeout = self._hub.end, self._hub.rpc_seconds
-        reached = _now_ms() - self._hub.overlap_ms
-        with _context(self._hub):
-            found = _names_after(self._cursor.watermark, timeout, limit)
-            names = list(found)
-            wanted = {name: found[name] for name in self._cursor.unseen(names)}
-            events = _in_order(_load(wanted, timeout))
-        if len(names) == limit:
-            reached = min(reached, _parts(names[-1])[0] - 1)
-        else:
-            # What becomes visible after this query comes into the ring after this position.
-            self.position = position
-        reached = max(reached, self._cursor.watermark)
-        done = {*names, *had} - {event.name for event in events}
-        places, blocks = _id_places(len(events)), []
-        for place, event in enumerate(events):
-            done.add(event.name)
-            cursor = None
-            if place in places:
-                missing = next((_parts(name)[0] for name in names if name not in done), None)
-                mark = reached if missing is None else min(reached, missing - 1)
-                cursor = Cursor.of(mark, done).encode()
-            blocks.append(_block(event, cursor))
-        self._cursor = Cursor.of(reached, [*names, *had])
-        self._hub.catch_up_with(self._cursor)
-        return blocks
-
-    def cursor(self) -> str | None:
-        """The cursor of a client that has all that was read; None if something new has come."""
-        position, text = self._hub.cursor()
-        return text if position == self.position else None
-
-
-def _context(hub: _Hub) -> AbstractContextManager[Any]:
-    """The ndb context of the request, or a fresh one where it has already ended."""
-    current = ndb.get_context(raise_context_error=False)
-    return nullcontext() if current else hub.context()
-
-
-def _now_cursor(hub: _Hub) -> str:
-    """The cursor "from now on": the poller's, or read where none runs."""
-    if hub.alive():
-        return hub.cursor()[1]
-    watermark = _now_ms() - hub.overlap_ms
-    return Cursor.of(watermark, _names_after(watermark, hub.rpc_seconds)).encode()
-
-
-def _renewal(cursor: str | None) -> bytes:
-    """Renews the client's cursor without an event."""
-    return f"id: {cursor}\n: hb\n\n".encode() if cursor else b": hb\n\n"
-
-
 def _jittered(value: float) -> float:
     return value * random.uniform(0.85, 1.15)
 
@@ -823,30 +1019,23 @@ def _retry(ms: float) -> bytes:
     return f"retry: {int(_jittered(ms))}\n\n".encode()
 
 
-def _body(hub: _Hub, stream: _Stream | None, reader: _Reader, head: bytes, hold: bool,
+def _body(hub: _Hub, stream: _Stream | None, position: int, head: bytes, hold: bool,
           release: Callable[[], None]) -> Iterator[bytes]:  # fmt: skip
     """The response: `head`, then what comes as long as it has a place among the open streams."""
     settings = hub.settings
     end = time.monotonic() + _jittered(settings["HOLD_SECONDS" if hold else "STREAM_SECONDS"])
-    beat = time.monotonic() + settings["HEARTBEAT_SECONDS"]
     try:
         yield head
         while stream and not (stream.closed or hub.closing):
-            if reader.position is not None:
-                hub.wait(stream, reader.position, min(end, beat) - time.monotonic())
-            blocks = reader.read()
-            if blocks:
-                yield b"".join(blocks)
-                if hold:
-                    return
-            elif time.monotonic() >= min(end, beat):
-                if hub.alive():  # a dead poller must not look alive
-                    yield _renewal(reader.cursor())
-                if time.monotonic() >= end or not hub.alive():
-                    return
-                beat = time.monotonic() + settings["HEARTBEAT_SECONDS"]
-    except Exception as error:  # noqa: BLE001 - the client resumes from its cursor
-        _log.warning("stream ended: %s", type(error).__name__)
+            beat = time.monotonic() + settings["HEARTBEAT_SECONDS"]
+            news = hub.next(stream, position, min(end, beat) - time.monotonic())
+            if news is None:
+                return  # the client goes on from its cursor
+            blocks, position, cursor = news
+            if blocks or (time.monotonic() >= min(end, beat) and hub.alive()):
+                yield _batch(blocks, cursor)
+            if (hold and blocks) or time.monotonic() >= end or not hub.alive():
+                return  # a dead poller must not look alive
     finally:
         release()
     if hub.closing:
@@ -856,62 +1045,124 @@ def _body(hub: _Hub, stream: _Stream | None, reader: _Reader, head: bytes, hold:
 # --- views ------------------------------------------------------------------------------------
 
 
-def _error(status: int, code: str, message: str, **more: str) -> Response:
+def error(status: int, code: str, message: str, **more: Any) -> Response:
+    """An answer of the form `{"error": {"code", "message", …}}`; `message` is for people."""
     response = jsonify(error={"code": code, "message": message, **more})
     response.status_code = status
     return response
 
 
-def _resume(hub: _Hub, text: str | None) -> tuple[Cursor, str | None]:
-    """The cursor to go on from, and the name of the control event that announces it."""
-    if text:
-        try:
-            cursor, now = Cursor.decode(text), _now_ms()
-            kept = hub.settings["RETENTION_HOURS"] * 3_600_000
-            # From the future: a clock was wrong, and nobody knows what such a client has.
-            if now - kept <= cursor.watermark <= now:
-                return cursor, None
-        except CursorExpired:
-            pass
-    hub.refresh()
-    return Cursor.decode(_now_cursor(hub)), "reset" if text else "hello"
+def json_body() -> dict[str, Any]:
+    """The request's JSON object; an empty one for anything else."""
+    try:
+        body = request.get_json(silent=True)
+    except RecursionError:  # nested thousands deep, which `silent` does not cover
+        body = None
+    return body if isinstance(body, dict) else {}
 
 
-def _events(hub: _Hub, user_id: str | None, automatic: str, build: str) -> Response:
+def guarded_blueprint(
+    app: Flask, name: str, *, cron: Iterable[str] = (), **options: Any
+) -> Blueprint:
+    """A blueprint whose routes deny by default: 401 without a login, 403 for a change without this
+    page's token (Flask-WTF's, where the app has that), and for all but the scheduler in `cron`.
+    Opens an ndb context where the host has none.
+
+    Args:
+        app: after `init_app`.
+        name: the module's.
+        cron: view functions' names that are the scheduler's alone.
+        options: Blueprint's.
+    """
+    hub: _Hub = app.extensions[__name__]
+    blueprint = Blueprint(name, name, **options)
+    scheduled = {f"{name}.{each}" for each in cron}
+
+    @blueprint.before_request
+    def guard() -> Response | None:
+        if not ndb.get_context(raise_context_error=False):
+            g.realtime_context = hub.context()
+            g.realtime_context.__enter__()
+        if request.endpoint in scheduled:
+            if hub.is_cron():
+                return None
+            return error(403, "forbidden", "Somente o cron pode fazer isto.")
+        user_id = hub.current_user_id()
+        if user_id is None:
+            return error(401, "login_required", "Sua sessão terminou. Entre de novo.")
+        if request.method not in ("GET", "HEAD") and "csrf" not in current_app.extensions:
+            given = request.headers.get("X-CSRFToken", "").encode()
+            if not hmac.compare_digest(given, _csrf_token(user_id).encode()):
+                return error(403, "bad_csrf_token", "Recarregue a página e tente de novo.")
+        return None
+
+    @blueprint.teardown_request
+    def close_context(_error: BaseException | None) -> None:
+        opened = g.pop("realtime_context", None)
+        if opened is not None:
+            opened.__exit__(None, None, None)
+
+    return blueprint
+
+
+def _csrf_token(user_id: str) -> str:
+    made: Any = URLSafeSerializer(current_app.secret_key or "", __name__).dumps(str(user_id))
+    return str(made)
+
+
+def _page(hub: "_Hub", url: str) -> dict[str, Any] | None:
+    """What templates/realtime_events/head.html gives the page; None without a login."""
+    user_id = hub.current_user_id()
     if user_id is None:
-        return _error(401, "login_required", "Entre novamente para continuar.")
+        return None
+    if "csrf" in current_app.extensions:
+        token = current_app.jinja_env.globals["csrf_token"]()  # type: ignore[operator]
+    else:
+        token = _csrf_token(user_id)
+    cursor = g.get("realtime_cursor") or current_cursor()
+    return {"url": url, "user": str(user_id), "cursor": cursor, "csrf": token}
+
+
+def _events(hub: "_Hub", automatic: str, build: str) -> Response:
     delivery = request.args.get("delivery") or automatic
     if delivery not in ("stream", "hold"):
-        return _error(400, "invalid", "Use stream ou hold.", field="delivery")
-    key = (user_id, request.args.get("client") or secrets.token_hex(8))
-    hold, says_hello = delivery == "hold", request.args.get("hello") == "1"
+        return error(400, "invalid", "Use stream ou hold.", field="delivery")
     try:
-        hub.start()
-        if hold and says_hello:
-            hub.refresh()  # this answer ends at once, so it must not rely on the next poll
-        with _context(hub):
-            text = request.headers.get("Last-Event-ID") or request.args.get("after")
-            cursor, control = _resume(hub, text)
-            reader = _Reader(hub, cursor)
-            blocks = reader.read()
-    except Exception as error:  # noqa: BLE001 - whatever the store says, the answer is 503
-        _log.warning("cannot answer from the event log: %s", type(error).__name__)
-        response = _error(503, "unavailable", "Serviço indisponível no momento.")
+        hub.refresh()
+    except TimeoutError:
+        response = error(503, "unavailable", "Serviço indisponível no momento.")
         response.headers["Retry-After"] = "2"
         return response
-    encoded = cursor.encode()
-    if control == "hello" or says_hello:
-        data = {"delivery": delivery, "build": build, "cursor": encoded}
-        blocks.insert(0, _control("hello", encoded, data))
-    if control == "reset":
-        blocks.insert(0, _control("reset", encoded, {"cursor": encoded}))
-    complete = hold and bool(blocks)
-    stream = None if complete else hub.open(key)
+    text = request.headers.get("Last-Event-ID") or request.args.get("after")
+    try:
+        found = hub.after(Cursor.decode(text)) if text else None
+    except CursorExpired:
+        found = None
+    head: list[bytes] = []
+    if found is None:
+        blocks: list[bytes] = []
+        position, cursor = hub.end, hub.cursor()
+        if text:
+            head = [_control("reset", {"cursor": cursor})]
+    else:
+        blocks, position, cursor = found
+    if request.args.get("hello") == "1" or not text:
+        # A connection cut after hello must lose nothing: the client's own cursor.
+        had = text if text and found else cursor
+        head.append(_control("hello", {"delivery": delivery, "build": build, "cursor": had}))
+    if blocks:
+        head.append(_batch(blocks, cursor))
+    hold = delivery == "hold"
+    complete = hold and bool(head)
+    key = (hub.current_user_id(), request.args.get("client") or secrets.token_hex(8))
+    # A worker without threads would be frozen by one stream.
+    free = request.environ.get("wsgi.multithread", True)
+    stream = hub.open(key) if free and not complete else None
     full = stream is None and not complete
     if full or hold:
-        blocks.insert(0, _retry(hub.settings["RETRY_MS"]) if full else _HOLD_RETRY)
+        head.insert(0, _retry(hub.settings["RETRY_MS"]) if full else _HOLD_RETRY)
     release = partial(hub.release, key, stream)
-    body = _body(hub, stream, reader, b"".join(blocks), hold, release)
+    body = _body(hub, stream, position, b"".join(head), hold, release)
     response = Response(body, mimetype="text/event-stream")
     response.call_on_close(release)  # a generator that never started never reaches its `finally`
     response.headers["Cache-Control"] = "no-store, no-transform"
@@ -919,27 +1170,45 @@ def _events(hub: _Hub, user_id: str | None, automatic: str, build: str) -> Respo
     return response
 
 
-def _settings(app: Flask) -> dict[str, Any]:
+def _versions(hub: "_Hub") -> Response:
+    ids = request.args.getlist("id")[:_VERSIONS]
+    found = find(hub.conversation, ids) if hub.conversation is not None else {}
+    return jsonify(versions={id_of(each): each.version or 0 for each in found.values()})
+
+
+# --- start ------------------------------------------------------------------------------------
+
+
+def read_settings(app: Flask, prefix: str, defaults: dict[str, tuple[Any, ...]]) -> dict[str, Any]:
+    """Settings from the app's config, or else the environment, checked.
+
+    Args:
+        prefix: of their names, without the last `_`.
+        defaults: name → (default, smallest, largest), or (default, allowed, allowed, …) of texts.
+
+    Raises:
+        ValueError: a setting cannot be used; names key and value.
+    """
+    given = Config(app.root_path)
+    given.from_prefixed_env(prefix, loads=str)
+    given |= app.config.get_namespace(f"{prefix}_", lowercase=False)
     settings: dict[str, Any] = {}
-    for name, (default, *allowed) in DEFAULTS.items():
-        key = _PREFIX + name
-        value = app.config.get(key, os.environ.get(key, default))
-        if isinstance(default, str):
-            if value not in allowed:
-                raise ValueError(f"{key}={value!r}: use one of {', '.join(allowed)}")
-        else:
-            try:
-                value = type(default)(value)
-            except (TypeError, ValueError):
-                raise ValueError(f"{key}={value!r}: not a number") from None
-            if not allowed[0] <= value <= allowed[1]:
-                raise ValueError(f"{key}={value!r}: from {allowed[0]} to {allowed[1]}")
+    for name, (default, *allowed) in defaults.items():
+        value = given.get(name, default)
+        try:
+            value = type(default)(value)
+            value = value.lower() if isinstance(value, str) else value
+            good = value in allowed if isinstance(value, str) else allowed[0] <= value <= allowed[1]
+        except (TypeError, ValueError):
+            good = False
+        if not good:
+            form = (
+                "one of {}".format(", ".join(allowed))
+                if isinstance(default, str)
+                else ("from {} to {}".format(*allowed))
+            )
+            raise ValueError(f"{prefix}_{name}={value!r}: use {form}")
         settings[name] = value
-    if settings["POLL_SECONDS"] >= settings["OVERLAP_SECONDS"] / 2:
-        raise ValueError(f"{_PREFIX}POLL_SECONDS: under half of {_PREFIX}OVERLAP_SECONDS")
-    if settings["RETENTION_HOURS"] * 3600 < 2 * settings["OVERLAP_SECONDS"]:
-        # Every cursor is the overlap old when it is made: each would be answered by `reset`.
-        raise ValueError(f"{_PREFIX}RETENTION_HOURS: twice {_PREFIX}OVERLAP_SECONDS at least")
     return settings
 
 
@@ -948,6 +1217,17 @@ def _hub() -> "_Hub | None":
         found: _Hub = current_app.extensions[__name__]
         return found
     return None
+
+
+_last_hub: "_Hub | None" = None
+
+
+def _hub_of_models() -> "_Hub":
+    """This app's; in a thread without an app context, that of the app made last."""
+    hub = _hub() or _last_hub
+    if hub is None:
+        raise RuntimeError("realtime_events.init_app() has not run")
+    return hub
 
 
 def current_cursor() -> str:
@@ -959,7 +1239,10 @@ def current_cursor() -> str:
     hub = _hub()
     if hub is None:
         raise RuntimeError("realtime_events.init_app() has not run for this app")
-    return _now_cursor(hub)
+    if hub.alive():
+        return hub.cursor()
+    watermark = now_ms() - hub.overlap_ms
+    return Cursor.of(watermark, _names_after(watermark, hub.rpc_seconds)).encode()
 
 
 _chained = False
@@ -985,49 +1268,112 @@ def _end_streams_on_sigterm() -> None:
     _chained = True
 
 
+def _gunicorn_threads() -> int | None:
+    """The threads of the gunicorn worker that is loading this app; None under another server.
+
+    gunicorn tells an app nothing of its settings, but it is among its callers.
+    """
+    frame: Any = sys._getframe()
+    while frame is not None:
+        config: Any = getattr(frame.f_locals.get("self"), "cfg", None)
+        if hasattr(config, "worker_class_str") and hasattr(config, "threads"):
+            threads: int = config.threads if config.worker_class_str == "gthread" else 1
+            return threads
+        frame = frame.f_back
+    return None
+
+
+def _fit_to_threads(settings: dict[str, Any]) -> None:
+    """Keeps threads in reserve for everything else: a stream takes one as long as it is open."""
+    threads = _gunicorn_threads()
+    if threads is None:
+        return
+    most = threads - min(max(1, threads // 4), _SPARE_THREADS)
+    if settings["CAPACITY"] <= most:
+        return
+    settings["CAPACITY"] = most
+    if threads < 8:
+        _log.warning(
+            "%d of %d gunicorn threads are for open pages; the others ask every %d ms: start it "
+            "with --worker-class gthread --threads 80",
+            settings["CAPACITY"], threads, settings["RETRY_MS"],
+        )  # fmt: skip
+
+
+def _is_app_engine_cron() -> bool:
+    # App Engine takes this header from requests from outside; elsewhere anybody can send it.
+    cron = request.headers.get("X-Appengine-Cron") == "true"
+    return cron and os.environ.get("GAE_ENV") == "standard"
+
+
 def init_app(
     app: Flask,
+    client: Any = None,
     *,
-    current_user_id: Callable[[], str | None],
-    ndb_context: Callable[[], AbstractContextManager[Any]],
-    is_cron: Callable[[], bool],
+    current_user_id: Callable[[], Any],
+    ndb_context: Callable[[], AbstractContextManager[Any]] | None = None,
+    is_cron: Callable[[], bool] = _is_app_engine_cron,
     url_prefix: str = "/realtime",
     build: str = "",
 ) -> None:
-    """Adds `GET {url_prefix}/events` and the clean-up `GET {url_prefix}/cleanup` to the app.
+    """Adds `GET {url_prefix}/events`, `…/versions` and the clean-up `…/cleanup` to the app, and
+    what the template realtime_events/head.html needs.
 
     Args:
         app: settings are read from its config or else the environment, see `DEFAULTS`.
+        client: the host's `ndb.Client`, or a function that returns it.
         current_user_id: who makes the request; None is answered 401.
-        ndb_context: opens a fresh ndb context, in any thread.
-        is_cron: whether the request may run the clean-up; else it is answered 403.
+        ndb_context: opens a fresh ndb context, in any thread; default: the client's.
+        is_cron: whether the request may run the clean-ups; default: App Engine's header.
         url_prefix: where the routes are.
         build: what `hello` tells of the version that runs; default: `GAE_VERSION`.
 
     Raises:
         ValueError: a setting cannot be used; names key and value.
     """
-    settings = _settings(app)
-    hub = _Hub(settings, ndb_context)
+    global _last_hub
+    settings = read_settings(app, _PREFIX, DEFAULTS)
+    if settings["POLL_SECONDS"] >= settings["OVERLAP_SECONDS"] / 2:
+        raise ValueError(f"{_PREFIX}_POLL_SECONDS: under half of {_PREFIX}_OVERLAP_SECONDS")
+    if client is None and ndb_context is None:
+        raise TypeError("realtime_events.init_app(): give it your ndb.Client, or ndb_context=")
+    _fit_to_threads(settings)
+
+    def open_context() -> AbstractContextManager[Any]:
+        opened = client if hasattr(client, "context") else client()
+        return opened.context()
+
+    hub = _Hub(settings, ndb_context or open_context)
+    hub.current_user_id, hub.is_cron = current_user_id, is_cron
+    app.extensions[__name__] = _last_hub = hub
     automatic = settings["DELIVERY"]
     if automatic == "auto":
         automatic = "hold" if os.environ.get("GAE_ENV") == "standard" else "stream"
     build = build or os.environ.get("GAE_VERSION", "")
-    blueprint = Blueprint(__name__, __name__, url_prefix=url_prefix)
+    blueprint = guarded_blueprint(app, __name__, cron=["cleanup"], url_prefix=url_prefix)
 
     @blueprint.get("/events")
     def events() -> Response:
-        return _events(hub, current_user_id(), automatic, build)
+        return _events(hub, automatic, build)
+
+    @blueprint.get("/versions")
+    def versions() -> Response:
+        return _versions(hub)
 
     @blueprint.get("/cleanup")
     def cleanup() -> Response:
-        if not is_cron():
-            return _error(403, "forbidden", "Somente o cron pode fazer isto.")
-        with _context(hub):
-            deleted, more = delete_expired(settings["RETENTION_HOURS"], settings["CLEANUP_SECONDS"])
+        deleted, more = delete_expired(settings["RETENTION_HOURS"], settings["CLEANUP_SECONDS"])
         return jsonify(deleted=deleted, more=more)
 
+    @app.before_request
+    def note_cursor() -> None:
+        # What a view reads after this is never older than its page's cursor. Without a poller it
+        # proves nothing delivered: what came lately is told once more, and changes nothing.
+        known = hub.cursor() if hub.alive() else None
+        g.realtime_cursor = known or Cursor(now_ms() - hub.overlap_ms).encode()
+
     app.register_blueprint(blueprint)
-    app.extensions[__name__] = hub
+    app.context_processor(lambda: {"realtime_events_page": partial(_page, hub, url_prefix)})
+    app.jinja_env.filters["live"] = live
     _hubs.add(hub)
     _end_streams_on_sigterm()

@@ -6,17 +6,19 @@ from __future__ import annotations
 
 import secrets
 
+from typing import Any
+
 from google.cloud import ndb
 
+from chat.conversation import serializers
 from message_status import MessageStatusMixin
-from realtime_events import VersionedMixin
 from unread_state import UnreadConversationMixin, UnreadMessageMixin
 
 INCOMING = "in"
 OUTGOING = "out"
 
 
-class Conversation(VersionedMixin, UnreadConversationMixin):
+class Conversation(UnreadConversationMixin):
     """The chat with one customer. Key name: a random id."""
 
     name = ndb.TextProperty()  # from the customer's profile
@@ -36,7 +38,6 @@ class Conversation(VersionedMixin, UnreadConversationMixin):
     last_sent_at = ndb.IntegerProperty(indexed=False)
     last_position = ndb.TextProperty()
 
-    arrivals = ndb.IntegerProperty(indexed=False, default=0)
     last_incoming_at = ndb.IntegerProperty(indexed=False)
     #: Of the customer's message that came last, for the read receipt.
     last_incoming_wamid = ndb.TextProperty()
@@ -58,6 +59,10 @@ class Conversation(VersionedMixin, UnreadConversationMixin):
     def is_silent(self) -> bool:
         return bool(self.muted)
 
+    def live_json(self, message: Any = None) -> dict[str, Any]:
+        """The conversation as the contract has it; `message`: its last one, where it is at hand."""
+        return serializers.conversation_json(self, message)
+
 
 class Message(UnreadMessageMixin, MessageStatusMixin):
     """One bubble. Key name: the wamid (incoming) or the browser's client_id (outgoing)."""
@@ -76,7 +81,6 @@ class Message(UnreadMessageMixin, MessageStatusMixin):
     reply_author = ndb.TextProperty()
     sent_at = ndb.IntegerProperty(indexed=False)
     received_at = ndb.IntegerProperty(indexed=False)
-    arrival = ndb.IntegerProperty(indexed=False)
 
     # Outgoing only; what became of it is in the mixin's.
     author_id = ndb.TextProperty()
@@ -84,6 +88,10 @@ class Message(UnreadMessageMixin, MessageStatusMixin):
     @property
     def id(self) -> str:
         return str(self.key.id())
+
+    def live_json(self) -> dict[str, Any]:
+        """The message as the contract has it, in the conversation that it was stored in."""
+        return serializers.message_json(self)
 
 
 def new_id() -> str:

@@ -16,13 +16,13 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 
-from local.bench import measures, statuses, unread
+from local.bench import measures, module, statuses, unread
 from local.bench.measures import Idle, middle, percentile
 from local.bench.world import cores, store
 from local.datastore.google_emulator import missing
 from local.processes.parts import POSIX
 
-PARTS = ("latency", "memory", "idle", "webhook", "statuses", "overload", "unread")
+PARTS = ("latency", "memory", "idle", "webhook", "statuses", "overload", "unread", "module")
 UPDATES, QUICK_UPDATES = 1000, 100
 
 
@@ -34,6 +34,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--listeners", help="for latency and memory (1,50,200,500; quick: 1,50)")
     parser.add_argument("--rounds", type=int, help="webhook calls a latency (40; quick: 6)")
     parser.add_argument("--store", choices=["embedded", "google", "both"], default="embedded")
+    parser.add_argument("--against", help="another realtime_events.py, for module")
     options = parser.parse_args(arguments)
     text = options.listeners or ("1,50" if options.quick else "1,50,200,500")
     try:
@@ -234,6 +235,34 @@ def show_unread(host: str, options: argparse.Namespace) -> None:
     show(["conversations, request", "ms", "calls"], 55, rows)
 
 
+def show_module(host: str, options: argparse.Namespace) -> None:
+    """The event log alone."""
+    burst = 80 if options.quick else 400
+    say(
+        f"MODULE: realtime_events in a mini app, published over HTTP, stored first; and beside it a\n"
+        f"bare condition without a store. Times in ms, p50/p95/p99 of {options.rounds}, to 'all'\n"
+        f"listeners and to the 'last'. burst: {burst} events at once, {module.SENDERS} senders."
+    )
+    pause = 0.05 if options.quick else 0.2
+    measured = module.module(
+        host, options.listeners, options.rounds, pause, burst, options.against or ""
+    )
+    rows = (
+        [
+            f"{row.listeners:4d} {row.name}",
+            percentiles(row.answered),
+            percentiles(row.pairs),
+            percentiles(row.last),
+            f"{row.kb_each:.0f}",
+            f"{row.burst:.0f}",
+            str(row.missing),
+        ]
+        for row in measured
+    )
+    head = ["listeners, app", "POST->200", "POST->all", "POST->last", "kB each", "burst/s", "missing"]
+    show(head, 26, rows)
+
+
 SHOWN = {
     "latency": show_latency,
     "memory": show_memory,
@@ -242,6 +271,7 @@ SHOWN = {
     "statuses": show_statuses,
     "overload": show_overload,
     "unread": show_unread,
+    "module": show_module,
 }
 
 

@@ -169,10 +169,15 @@ class Server:
 
     def rss_kb(self) -> int:
         """Resident memory of the worker, kB."""
-        command = ["ps", "-A", "-o", "ppid=,rss="]
-        listing = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        rows = [[int(word) for word in line.split()] for line in listing.splitlines()]
-        return sum(rss for parent, rss in rows if parent == self.part.pid)
+        return worker_rss_kb(self.part.pid)
+
+
+def worker_rss_kb(master: int) -> int:
+    """Resident memory of this gunicorn's workers, kB."""
+    command = ["ps", "-A", "-o", "ppid=,rss="]
+    listing = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    rows = [[int(word) for word in line.split()] for line in listing.splitlines()]
+    return sum(rss for parent, rss in rows if parent == master)
 
 
 @dataclass(frozen=True)
