@@ -15,7 +15,6 @@ import message_status
 import realtime_events
 import unread_state
 from chat import tasks
-from chat.conversation import serializers
 from chat.conversation.models import Conversation, Message
 from chat.incoming import webhook
 from chat.outgoing.read_receipts import ReadReceipts
@@ -78,26 +77,13 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
     )
     unread_state.init_app(
         app,
-        current_user_id=auth.current_username,
-        conversation_model=Conversation,
+        Conversation,
+        Message,
         find_conversation=identity.load_conversation,
         find_message=identity.message_of,
-        transaction=datastore.transaction,
-        publish=realtime_events.publish,
-        current_cursor=realtime_events.current_cursor,
         send_receipt=ReadReceipts(whatsapp).send,
     )
-    message_status.init_app(
-        app,
-        current_user_id=auth.current_username,
-        is_cron=cron.may_clean_up,
-        message_model=Message,
-        messages_json=lambda messages: [serializers.message_json(each) for each in messages],
-        transaction=datastore.transaction,
-        publish=realtime_events.publish,
-        resend=api.resend,
-        after_resend=api.after_resend,
-    )
+    message_status.init_app(app, Message, resend=api.resend, after_resend=api.after_resend)
     app.after_request(_harden)
     app.wsgi_app = datastore.Middleware(app.wsgi_app)  # type: ignore[method-assign]
     if settings.production:

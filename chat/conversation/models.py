@@ -5,7 +5,6 @@ indexed, because each index entry costs a write and a moving timestamp makes a h
 from __future__ import annotations
 
 import secrets
-
 from typing import Any
 
 from google.cloud import ndb
@@ -61,7 +60,8 @@ class Conversation(UnreadConversationMixin):
 
     def live_json(self, message: Any = None) -> dict[str, Any]:
         """The conversation as the contract has it; `message`: its last one, where it is at hand."""
-        return serializers.conversation_json(self, message)
+        own = serializers.conversation_fields(self, message)
+        return {**super().live_json(message), **own}
 
 
 class Message(UnreadMessageMixin, MessageStatusMixin):
@@ -91,7 +91,7 @@ class Message(UnreadMessageMixin, MessageStatusMixin):
 
     def live_json(self) -> dict[str, Any]:
         """The message as the contract has it, in the conversation that it was stored in."""
-        return serializers.message_json(self)
+        return {**super().live_json(), **serializers.message_fields(self)}
 
 
 def new_id() -> str:

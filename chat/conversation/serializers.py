@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import message_status
-import unread_state
 from chat.conversation import phones
-from chat.conversation.incoming_message import counts_unread
-from chat.conversation.models import INCOMING, OUTGOING, Conversation, Message
+from realtime_events import iso
+
+if TYPE_CHECKING:
+    from chat.conversation.models import Conversation, Message
 
 #: Free-form messages are allowed this long after the customer's last one.
 WINDOW_MS = 24 * 3600 * 1000
 _NAMELESS = "Cliente"
-
-
-def iso(ms: int | None) -> str | None:
-    """Milliseconds since 1970 as ISO 8601 in UTC; None stays None."""
-    if ms is None:
-        return None
-    moment = datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds")
-    return moment.replace("+00:00", "Z")
 
 
 def display_name(conversation: Conversation) -> str:
@@ -33,10 +25,10 @@ def display_name(conversation: Conversation) -> str:
     return f"@{conversation.username}" if conversation.username else _NAMELESS
 
 
-def conversation_json(
+def conversation_fields(
     conversation: Conversation, last_message: Message | None = None
 ) -> dict[str, Any]:
-    """A conversation as the contract has it.
+    """What the contract has of a conversation beside the modules' fields.
 
     Args:
         conversation: the entity.
@@ -58,36 +50,23 @@ def conversation_json(
             last |= message_status.status_json(last_message)
     incoming_at = conversation.last_incoming_at
     return {
-        "id": conversation.id,
         "name": display_name(conversation),
         "phone": phones.display(conversation.phone) if conversation.phone else None,
         "owner": conversation.owner,
         "last_message": last,
         "window_expires_at": iso(incoming_at + WINDOW_MS) if incoming_at else None,
         "muted": bool(conversation.muted),
-        "version": conversation.version,
-        **unread_state.conversation_json(conversation),
     }
 
 
-def message_json(message: Message, conversation_id: str | None = None) -> dict[str, Any]:
-    """A message as the contract has it.
-
-    Args:
-        message: the entity.
-        conversation_id: the conversation it is shown in, where that has absorbed the message's own.
-    """
+def message_fields(message: Message) -> dict[str, Any]:
+    """What the contract has of a message beside the modules' fields."""
     data: dict[str, Any] = {
-        "id": message.id,
-        "conversation_id": conversation_id or message.conversation_id,
-        "direction": message.direction,
         "author": {"kind": message.author_kind, "name": message.author_name},
         "type": message.type,
         "text": message.text or "",
         "sent_at": iso(message.sent_at),
         "position": message.position,
-        "arrival": message.arrival,
-        **message_status.status_json(message),
     }
     if message.placeholder:
         data["placeholder"] = message.placeholder
@@ -97,8 +76,6 @@ def message_json(message: Message, conversation_id: str | None = None) -> dict[s
             "text": message.reply_text,
             "author_name": message.reply_author,
         }
-    if message.direction == INCOMING:
-        data["counts_unread"] = counts_unread(message.type)
-    if message.direction == OUTGOING:
+    if message.direction == "out":
         data["client_id"] = message.id
     return data

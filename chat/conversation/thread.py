@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import message_status
-import unread_state
+import realtime_events
 from chat.conversation import ordering, serializers
 from chat.conversation.incoming_message import IncomingMessage, counts_unread
 from chat.conversation.models import INCOMING, OUTGOING, Conversation, Message
@@ -40,7 +39,6 @@ def append_incoming(
         received_ms: when.
         quote: the message it answers, where that is known.
     """
-    conversation.arrivals += 1
     ms = ordering.incoming_ms(incoming.sent_ms, conversation.recent_outgoing)
     if incoming.profile_name and incoming.sent_ms >= conversation.named_at:
         conversation.name, conversation.named_at = incoming.profile_name, incoming.sent_ms
@@ -52,7 +50,6 @@ def append_incoming(
     message = Message(
         id=incoming.wamid,
         conversation_id=conversation.id,
-        position=ordering.position(ms, conversation.arrivals, conversation.id),
         direction=INCOMING,
         author_kind="customer",
         author_name=serializers.display_name(conversation),
@@ -65,10 +62,10 @@ def append_incoming(
         reply_author=quote.author_name if quote else None,
         sent_at=incoming.sent_ms,
         received_at=received_ms,
-        arrival=conversation.arrivals,
     )
     counts = counts_unread(incoming.type)
-    unread_state.count_incoming(conversation, message, counts=counts)
+    realtime_events.place(conversation, message, outgoing=False, counts=counts)
+    message.position = ordering.position(ms, message.arrival, conversation.id)
     if counts:
         conversation.last_incoming_wamid = incoming.wamid
     _summarise(conversation, message)
@@ -102,13 +99,11 @@ def append_outgoing(
         read_up_to: the newest message that the attendant saw; None: all that has come.
         attempt_of: the id of the message that this one tries again.
     """
-    conversation.arrivals += 1
     ms = ordering.outgoing_ms(now_ms, conversation.last_position)
     conversation.recent_outgoing = ordering.remember(conversation.recent_outgoing, ms)
     message = Message(
         id=message_id,
         conversation_id=conversation.id,
-        position=ordering.position(ms, conversation.arrivals, conversation.id),
         direction=OUTGOING,
         author_kind="attendant",
         author_id=author_id,
@@ -120,13 +115,11 @@ def append_outgoing(
         reply_author=quote.author_name if quote else None,
         sent_at=now_ms,
         received_at=now_ms,
-        arrival=conversation.arrivals,
     )
-    message_status.begin(message, now_ms, attempt_of=attempt_of)
-    # Trying again is not answering: what came since the old attempt may not have been seen.
-    unread_state.count_outgoing(
-        conversation, message, by_attendant=attempt_of is None, read_up_to=read_up_to
+    realtime_events.place(
+        conversation, message, outgoing=True, read_up_to=read_up_to, attempt_of=attempt_of
     )
+    message.position = ordering.position(ms, message.arrival, conversation.id)
     _summarise(conversation, message)
     return message
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from google.cloud import ndb
 
+import realtime_events
 from chat.conversation.models import new_id
 from chat.incoming import parsing
 from chat.platform import datastore
@@ -128,7 +129,7 @@ def _claim() -> DeferredUpdates | None:
             batch.put()
             return batch
 
-        if taken := datastore.transaction(take):
+        if taken := realtime_events.transaction(take):
             return taken
     return None
 

@@ -23,9 +23,8 @@ from google.cloud import ndb
 
 import message_status
 import realtime_events
-import unread_state
-from chat.conversation import quotes, serializers
-from chat.conversation.incoming_message import IncomingMessage, counts_unread
+from chat.conversation import quotes
+from chat.conversation.incoming_message import IncomingMessage
 from chat.conversation.models import Message
 from chat.conversation.thread import Quote, append_incoming
 from chat.incoming import deferred, parsing
@@ -188,15 +187,7 @@ def handle_incoming_message(
     people.touch(conversation)
     known_as = conversation.name
     entity = append_incoming(conversation, message, received_ms, quote)
-    realtime_events.publish(
-        "message.created",
-        {
-            "message": serializers.message_json(entity),
-            "conversation": serializers.conversation_json(conversation, entity),
-        },
-        conversation_id=conversation.id,
-        version=conversation.version,
-    )
+    realtime_events.tell("message.created", conversation, entity)
     if known_as and conversation.name != known_as:
         identity.publish_conversation(conversation)
     return entity
@@ -265,13 +256,11 @@ def _store_together(
             entity = handle_incoming_message(people, message, received_ms, quote)
             if entity is not None:
                 entities.append(entity)
-        counted = {e.conversation_id for e in entities if counts_unread(e.type)}
-        for conversation in {c.id: c for c in map(people.conversation, counted) if c}.values():
-            unread_state.publish_changed(conversation)
         people.save()
         ndb.put_multi(entities)
+        people.tell_numbers()
 
-    datastore.transaction(attempt)
+    realtime_events.transaction(attempt)
 
 
 def _quotes(messages: list[IncomingMessage]) -> dict[str, Quote]:

@@ -22,7 +22,7 @@ from google.cloud import ndb
 import message_status
 import realtime_events
 import unread_state
-from chat.conversation import phones, serializers
+from chat.conversation import phones
 from chat.conversation.models import Conversation, Message
 from chat.conversation.thread import Quote, append_outgoing
 from chat.outgoing.whatsapp import (
@@ -121,17 +121,16 @@ class Sender:
                 if not same or known.author_id is None:
                     raise DifferentMessageError(client_id)
                 return known, conversation.id, False
-            state = unread_state.conversation_json(conversation)
+            before = conversation.incoming_read
             message = _enqueue(
                 conversation, client_id, text, author_id=author_id,
                 author_name=author_name, quote=quote, read_up_to=read_up_to,
             )  # fmt: skip
-            if unread_state.conversation_json(conversation) != state:
-                unread_state.publish_changed(conversation)
+            if conversation.incoming_read > before:
                 read.append(conversation)
             return message, conversation.id, True
 
-        queued = datastore.transaction(attempt)
+        queued = realtime_events.transaction(attempt)
         for conversation in read:
             unread_state.send_read_receipt(conversation, queued[0])
         return queued
@@ -155,15 +154,7 @@ class Sender:
             conversation, client_id, old.text,
             author_id=author_id, author_name=author_name, quote=quote, attempt_of=old.id,
         )  # fmt: skip
-        realtime_events.publish(
-            "message.updated",
-            {
-                "message": serializers.message_json(old, conversation.id),
-                "conversation": serializers.conversation_json(conversation, message),
-            },
-            conversation_id=conversation.id,
-            version=conversation.version,
-        )
+        realtime_events.tell("message.updated", conversation, old)
         return message
 
     def start(self, conversation_id: str) -> None:
@@ -205,7 +196,7 @@ class Sender:
         while True:
             # For each message anew: a long queue must not end with an outcome nobody could store.
             datastore.allow(LEASE_MS / 1000 + _RECORD_SECONDS, datastore.RPC_SECONDS)
-            claimed = datastore.transaction(lambda: _claim(conversation_id, holder))
+            claimed = realtime_events.transaction(lambda: _claim(conversation_id, holder))
             if claimed is None:
                 return
             message, conversation = claimed
@@ -254,15 +245,8 @@ def _enqueue(conversation: Conversation, client_id: str, text: str, **written: A
     outbox.queue.append(client_id)
     outbox.due_at = outbox.due_at or now
     datastore.put_many([conversation, message, outbox])
-    realtime_events.publish(
-        "message.created",
-        {
-            "message": serializers.message_json(message),
-            "conversation": serializers.conversation_json(conversation, message),
-        },
-        conversation_id=conversation.id,
-        version=conversation.version,
-    )
+    realtime_events.tell("message.created", conversation, message)
+    unread_state.publish_changed(conversation)
     return message
 
 
@@ -272,11 +256,11 @@ def _surely(record: Callable[[], None]) -> None:
     """
     for pause in (1, 2, 4, 8, 15):
         try:
-            return datastore.transaction(record)
+            return realtime_events.transaction(record)
         except datastore.ERRORS as error:
             _log.warning("an outcome waits for the store: %s", type(error).__name__)
             time.sleep(pause)
-    return datastore.transaction(record)
+    return realtime_events.transaction(record)
 
 
 def _claim(conversation_id: str, holder: str) -> tuple[Message, Conversation] | None:

@@ -17,7 +17,7 @@ from google.cloud import ndb
 
 import realtime_events
 import unread_state
-from chat.conversation import ordering, phones, serializers
+from chat.conversation import ordering, phones
 from chat.conversation.incoming_message import IncomingMessage
 from chat.conversation.models import Conversation, Message, new_id
 from chat.platform import datastore
@@ -151,6 +151,12 @@ class People:
         """Writes what was touched."""
         ndb.put_multi([*self._changed.conversations.values(), *self._changed.aliases.values()])
 
+    def tell_numbers(self) -> None:
+        """Tells once what has become unread or read in what was touched; at the very end."""
+        for conversation in self._changed.conversations.values():
+            if not conversation.merged_into:
+                unread_state.publish_changed(conversation)
+
     def adopt(self, conversation: Conversation) -> Conversation:
         """Takes in a conversation that this transaction has read already."""
         return self._conversations.setdefault(conversation.id, conversation) or conversation
@@ -205,12 +211,11 @@ class People:
         loser.sort_key = None
         realtime_events.publish(
             "conversation.updated",
-            {"conversation": serializers.conversation_json(loser), "merged_into": winner.id},
+            {"conversation": loser.live_json(), "merged_into": winner.id},
             conversation_id=loser.id,
             version=loser.version,
         )
         publish_conversation(winner)
-        unread_state.publish_changed(winner)
         return winner
 
     # --- inside -------------------------------------------------------------------------------
@@ -340,12 +345,7 @@ class People:
 
 def publish_conversation(conversation: Conversation) -> None:
     """Tells the screens that a conversation itself has changed; inside its transaction."""
-    realtime_events.publish(
-        "conversation.updated",
-        {"conversation": serializers.conversation_json(conversation)},
-        conversation_id=conversation.id,
-        version=conversation.version,
-    )
+    realtime_events.tell("conversation.updated", conversation)
 
 
 def _same(one: str | None, other: str | None) -> bool:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,8 +26,6 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import ndb
 from google.cloud.datastore_v1.types import datastore as datastore_types
 from google.cloud.ndb import exceptions as ndb_exceptions
-
-import realtime_events
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -238,30 +235,6 @@ def allow(seconds: float, rpc_seconds: float) -> None:
     if budget is not None:
         budget.ends = time.monotonic() + seconds
         budget.rpc_seconds = rpc_seconds
-
-
-def transaction(callback: Callable[[], _T]) -> _T:
-    """Runs `callback` in a transaction that publishes its events, again after a conflict.
-
-    ndb's own retries pause for seconds; conflicts here are two short transactions on one
-    conversation, over in milliseconds. `callback` must bear running twice, and reads with
-    `get`/`get_many`, whose failures end the attempt at once.
-
-    Raises:
-        one of `ERRORS`: the store is down, or the conflict did not end within the budget.
-    """
-    attempt = 0
-    while True:
-        try:
-            return realtime_events.transaction(callback, retries=0)
-        except (api_exceptions.Aborted, api_exceptions.ServiceUnavailable):
-            attempt += 1
-            budget = _budget.get()
-            pause = random.uniform(0.2, 1.0) * min(1.0, 0.02 * 2**attempt)
-            if attempt >= 12 or (budget and time.monotonic() + pause > budget.ends):
-                raise
-            _log.info("transaction conflict, attempt %d", attempt)
-            time.sleep(pause)
 
 
 def get_many(keys: Sequence[ndb.Key]) -> list[Any]:

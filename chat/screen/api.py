@@ -13,8 +13,7 @@ from flask_login import current_user
 from google.cloud import ndb
 
 import realtime_events
-import unread_state
-from chat.conversation import quotes, serializers
+from chat.conversation import quotes
 from chat.conversation.models import OUTGOING, Conversation, Message
 from chat.conversation.thread import Quote
 from chat.outgoing.sending import DifferentMessageError, Sender, UnknownConversationError
@@ -114,7 +113,7 @@ def messages(conversation_id: str) -> ResponseReturnValue:
     page.reverse()
     _complete_quotes(page)
     return jsonify(
-        messages=[serializers.message_json(message, found.id) for message in page],
+        messages=[{**message.live_json(), "conversation_id": found.id} for message in page],
         next=page[0].position if len(newest) > limit else None,
         cursor=cursor,
     )
@@ -151,7 +150,7 @@ def send(conversation_id: str) -> ResponseReturnValue:
     if new or message.attempt_started_at is None:
         # Also for a repeat: the first answer, and with it this call, may have been lost.
         sender.start(owner_id)
-    return jsonify(serializers.message_json(message, owner_id)), 201 if new else 200
+    return jsonify({**message.live_json(), "conversation_id": owner_id}), 201 if new else 200
 
 
 @blueprint.post("/api/conversations/<conversation_id>/muted")
@@ -161,18 +160,10 @@ def mute(conversation_id: str) -> ResponseReturnValue:
     if not isinstance(muted, bool):
         raise ApiError(422, "invalid", "Diga se é para silenciar: true ou false.", "muted")
 
-    def attempt() -> Conversation:
-        found = _conversation(conversation_id)
-        if bool(found.muted) != muted:
-            found.muted = muted
-            found.bump_version()
-            unread_state.refresh(found)
-            found.put()
-            identity.publish_conversation(found)
-            unread_state.publish_changed(found)
-        return found
-
-    return jsonify(conversation=serializers.conversation_json(datastore.transaction(attempt)))
+    found = _conversation(conversation_id)
+    if bool(found.muted) != muted:
+        found = realtime_events.update(found, muted=muted)
+    return jsonify(conversation=found.live_json())
 
 
 def resend(old: Message, client_id: str) -> Message:
@@ -259,7 +250,7 @@ def _conversations_json(page: list[Conversation]) -> list[dict[str, Any]]:
     ours = [each for each in page if each.last_direction == OUTGOING and each.last_message_id]
     found = datastore.get_many([ndb.Key(Message, each.last_message_id) for each in ours])
     last = dict(zip((each.id for each in ours), found, strict=True))
-    return [serializers.conversation_json(each, last.get(each.id)) for each in page]
+    return [each.live_json(last.get(each.id)) for each in page]
 
 
 def _quote(conversation_id: str, message_id: Any) -> Quote | None:

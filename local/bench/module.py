@@ -26,9 +26,9 @@ from flask import Flask, Response, request
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import ndb
 
-from local.bench.world import SPARE_THREADS, started, worker_rss_kb
 from local.bench.listeners import Listeners
-from local.processes import ROOT, Part, free_port
+from local.bench.world import SPARE_THREADS, started, worker_rss_kb
+from local.processes.parts import ROOT, Part, free_port
 
 WARM_UP_ROUNDS = 5
 SENDERS = 8  # of a burst, at the same time
