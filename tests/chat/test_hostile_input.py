@@ -186,7 +186,7 @@ def test_what_is_deferred_a_second_time_is_still_there(
         # No time for a second batch: the first is tried, and deferred as it is.
         clock = iter([0.0])
         patched.setattr(deferred.time, "monotonic", lambda: next(clock, 1.0))
-        assert deferred.work_off(webhook.process, 0.5) == 1
+        assert deferred.work_off(webhook._handle_deferred, 0.5) == 1
     assert tried == [1]
     (again,) = stored(DeferredUpdates)
     assert again.body == first.body

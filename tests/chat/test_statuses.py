@@ -376,7 +376,7 @@ def test_large_statuses_that_come_too_late_are_deferred_in_parts(
     many = [status(message, "sent", pad="x" * 12_000, n=n) for n in range(100)]
     many.append(status(message, "delivered", pad="x" * 300_000))
     with sending_app.app_context(), datastore.context():
-        webhook.process(call(statuses=many), 1_761_998_400_000, time.monotonic() - 1)
+        handling.handle(parsing.parse(call(statuses=many), 1_761_998_400_000), 1_761_998_400_000, time.monotonic() - 1)
     assert len(stored(DeferredUpdates)) >= 2
     assert [each.reason for each in stored(RejectedUpdate)] == ["statuses: too large"]
     sending_app.test_client().get("/tasks/deferred", headers=CRON)

@@ -352,7 +352,7 @@ def test_more_than_a_chunk_of_one_customer_keeps_its_order(
     client.application.extensions["chat_settings"] = Settings.from_env(
         {**SETTINGS, "WEBHOOK_BUDGET_SECONDS": 60}
     )
-    count = webhook.CHUNK * 2 + 30
+    count = handling.CHUNK * 2 + 30
     messages = [text_message(f"w{i}", str(i), NOON) for i in range(count)]
     assert deliver(client, call(*messages)).status_code == 200
     assert ana.texts() == [str(i) for i in range(count)]

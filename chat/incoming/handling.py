@@ -1,0 +1,205 @@
+"""Puts the updates of a webhook call into their conversations.
+
+One transaction stores all of one customer's messages of a call, keyed by their wamids, so that a
+repeat stores nothing; whatever is wrong with one update concerns that one only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+import traceback
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from google.api_core import exceptions as api_exceptions
+from google.cloud import ndb
+
+import message_status
+import realtime_events
+from chat.conversation import quotes
+from chat.conversation.incoming_message import IncomingMessage
+from chat.conversation.models import Message
+from chat.conversation.thread import Quote, append_incoming
+from chat.incoming import deferred, parsing
+from chat.incoming.parsing import Batch, Rejected
+from chat.people import identity
+from chat.people.identity import ContactAlias
+from chat.platform import datastore
+
+_log = logging.getLogger(__name__)
+
+#: Messages of one customer in one transaction: well under the store's 500 writes and 10 MiB.
+CHUNK = 100
+
+
+def handle(batch: Batch, received_ms: int, deadline: float | None = None) -> None:
+    """Stores all updates of a call; returns when each is in the thread, set aside or deferred.
+
+    Args:
+        batch: what the call brought.
+        received_ms: when it came, milliseconds since 1970.
+        deadline: by `time.monotonic()`; what is not begun then is stored raw. None: no limit.
+
+    Raises:
+        one of `datastore.ERRORS`: not everything is safe; the same call may come again.
+    """
+    if batch.error_codes:
+        _log.warning("WhatsApp reports errors: %s", batch.error_codes[:20])
+    if batch.rejected:
+        deferred.set_aside(batch.rejected, received_ms)
+    quoted = _quotes(batch.messages)
+    late: list[IncomingMessage] = []
+    for group in group_by_sender(batch.messages):
+        for start in range(0, len(group), CHUNK):
+            chunk = group[start : start + CHUNK]
+            if late or (deadline is not None and time.monotonic() > deadline):
+                late += chunk
+                continue
+            late += _store_chunk(chunk, received_ms, quoted)
+    late_statuses = _record_statuses(batch.statuses, received_ms, deadline)
+    changes = [message.raw for message in late] + parsing.status_changes(late_statuses)
+    deferred.defer(changes, received_ms)
+
+
+def _record_statuses(
+    statuses: list[dict[str, Any]], received_ms: int, deadline: float | None
+) -> list[dict[str, Any]]:
+    """Records the delivery statuses; returns those that there was no time for."""
+    if not statuses:
+        return []
+    report = message_status.record_statuses(statuses, received_ms=received_ms, deadline=deadline)
+    deferred.set_aside((Rejected(b.field, b.reason, b.raw) for b in report.bad), received_ms)
+    if report.parked:
+        _log.info("%d statuses wait for their messages", report.parked)
+    return report.late
+
+
+def group_by_sender(messages: Iterable[IncomingMessage]) -> list[list[IncomingMessage]]:
+    """Messages that share a number or BSUID, directly or through another message; by time.
+
+    Repeats within the call are left out.
+    """
+    groups: dict[str, list[IncomingMessage]] = {}  # by alias; several may lead to one list
+    distinct = {message.wamid: message for message in messages}
+    for message in distinct.values():
+        joined: list[IncomingMessage] = []
+        names = identity.alias_names(message)
+        for group in {id(groups[n]): groups[n] for n in names if n in groups}.values():
+            joined += group
+        joined.append(message)
+        for member in joined:
+            for name in identity.alias_names(member):
+                groups[name] = joined
+    unique = {id(group): group for group in groups.values()}.values()
+    return [sorted(group, key=lambda message: message.sent_ms) for group in unique]
+
+
+def handle_incoming_message(
+    people: identity.People,
+    message: IncomingMessage,
+    received_ms: int,
+    quote: Quote | None = None,
+) -> Message | None:
+    """Puts one message into its sender's conversation and tells the screens; in a transaction.
+
+    Args:
+        people: who is who, of this transaction.
+        message: not stored before.
+        received_ms: when it came.
+        quote: the message it answers, where that is known.
+
+    Returns:
+        the entity to be written, or None where the update is no bubble.
+    """
+    conversation = people.of(message)
+    if not message.stored:
+        return None
+    people.touch(conversation)
+    known_as = conversation.name
+    entity = append_incoming(conversation, message, received_ms, quote)
+    realtime_events.tell("message.created", conversation, entity)
+    if known_as and conversation.name != known_as:
+        identity.publish_conversation(conversation)
+    return entity
+
+
+def _store_chunk(
+    chunk: list[IncomingMessage], received_ms: int, quoted: Mapping[str, Quote]
+) -> list[IncomingMessage]:
+    """Stores some messages of one sender.
+
+    Returns:
+        those to be tried again later, because others kept changing the same conversation.
+    """
+    try:
+        _store_together(chunk, received_ms, quoted)
+    except api_exceptions.Aborted:
+        return chunk
+    except datastore.REFUSALS as error:
+        return _store_singly(chunk, received_ms, quoted, error)
+    except datastore.ERRORS:
+        raise
+    except Exception as error:  # noqa: BLE001 - a bad item must not cost its neighbours
+        return _store_singly(chunk, received_ms, quoted, error)
+    return []
+
+
+def _store_singly(
+    chunk: list[IncomingMessage],
+    received_ms: int,
+    quoted: Mapping[str, Quote],
+    error: Exception,
+) -> list[IncomingMessage]:
+    """Stores what can be stored one by one, and sets the rest aside."""
+    if len(chunk) == 1:
+        message = chunk[0]
+        # The places, but not the error's own text, which may quote the customer's.
+        places = "".join(traceback.format_tb(error.__traceback__))
+        # A wamid has the customer's number inside.
+        name = hashlib.sha256(message.wamid.encode()).hexdigest()[:12]
+        _log.error("cannot store message #%s: %s\n%s", name, type(error).__name__, places)
+        reason = f"cannot be stored: {type(error).__name__}"
+        deferred.set_aside([Rejected(message.type, reason, message.raw)], received_ms)
+        return []
+    late = []
+    for message in chunk:
+        late += _store_chunk([message], received_ms, quoted)
+    return late
+
+
+def _store_together(
+    chunk: list[IncomingMessage], received_ms: int, quoted: Mapping[str, Quote]
+) -> None:
+    names = list(dict.fromkeys(name for m in chunk for name in identity.alias_names(m)))
+    keys = [ndb.Key(Message, message.wamid) for message in chunk]
+    keys += [ndb.Key(ContactAlias, name) for name in names]
+
+    def attempt() -> None:
+        found = datastore.get_many(keys)
+        new = [m for m, stored in zip(chunk, found, strict=False) if stored is None]
+        if not new:
+            return
+        people = identity.People(names, found[len(chunk) :])
+        entities: list[Message] = []
+        for message in new:
+            quote = quoted.get(message.reply_to or "")
+            entity = handle_incoming_message(people, message, received_ms, quote)
+            if entity is not None:
+                entities.append(entity)
+        people.save()
+        ndb.put_multi(entities)
+        people.tell_numbers()
+
+    realtime_events.transaction(attempt)
+
+
+def _quotes(messages: list[IncomingMessage]) -> dict[str, Quote]:
+    """The messages that these answer, stored ones and those of the same call, by wamid."""
+    wanted = {message.reply_to for message in messages if message.reply_to}
+    found = quotes.find(wanted)
+    for message in messages:
+        if message.wamid in wanted and message.wamid not in found:
+            found[message.wamid] = quotes.of_incoming(message)
+    return found
