@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 from flask import Blueprint, abort, current_app, jsonify
 from flask.typing import ResponseReturnValue
 
+from chat.conversation import changing
 from chat.incoming import webhook
 from chat.outgoing.sending import Sender
 from chat.platform.cron import is_cron
@@ -23,8 +26,9 @@ def _guard() -> None:
 
 @blueprint.route("/deferred", methods=["GET", "POST"])
 def deferred() -> ResponseReturnValue:
-    """Handles what webhook calls had no time for."""
-    return jsonify(done=webhook.work_off_deferred(SECONDS))
+    """Handles what webhook calls had no time for, and changes that waited for their message."""
+    done = webhook.work_off_deferred(SECONDS)
+    return jsonify(done=done, changes=changing.sweep(time.time_ns() // 1_000_000))
 
 
 @blueprint.route("/outbox", methods=["GET", "POST"])

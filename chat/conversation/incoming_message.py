@@ -1,4 +1,4 @@
-"""What a customer has sent, as a conversation takes it, wherever it was read from."""
+"""What came in for a conversation, as it takes it, wherever it was read from."""
 
 from __future__ import annotations
 
@@ -6,8 +6,14 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+CUSTOMER = "customer"
+#: The business's own phone, beside this system (Meta calls the numbers coexistence numbers).
+BUSINESS_APP = "business_app"
+
+#: They change another message, and are no bubbles themselves.
+CHANGES = frozenset({"edit", "reaction", "revoke"})
 #: What a customer does that is nothing to read.
-_UNCOUNTED = frozenset({"edit", "reaction", "request_welcome", "revoke", "system"})
+_UNCOUNTED = CHANGES | {"request_welcome", "system"}
 
 
 def counts_unread(kind: str) -> bool:
@@ -17,25 +23,41 @@ def counts_unread(kind: str) -> bool:
 
 @dataclass(frozen=True)
 class IncomingMessage:
-    """One message, notice or change of identity from a customer."""
+    """One message, change or notice, or a fact about who is who."""
 
     wamid: str
-    phone: str | None  # digits
+    phone: str | None  # digits, of the customer
     bsuid: str | None
     sent_ms: int
     type: str
     text: str = ""
     placeholder: str | None = None
+    #: What stands below the text: [{"label"?, "value", "href"?}].
+    details: list[dict[str, str]] = dataclasses.field(default_factory=list)
     payload: Any = None
     reply_to: str | None = None  # a wamid
     profile_name: str | None = None
     username: str | None = None
+    group_id: str | None = None  # a conversation of its own; phone and BSUID are the writer's
+    author_kind: str = CUSTOMER
+    place: int = 0  # in the webhook call, which keeps Meta's order inside one second
+    #: What Meta says beside the message: referral, forwarded, referred_product, errors.
+    extra: dict[str, Any] = dataclasses.field(default_factory=dict)
+    target: str | None = None  # of a change: the wamid of the message that it changes
+    emoji: str = ""  # of a reaction; empty takes it away
     new_phone: str | None = None  # the customer has changed to it
     new_bsuid: str | None = None
+    timed: bool = True  # False: `sent_ms` is only when it came
     stored: bool = True  # False: changes who is who, and is no bubble
     raw: dict[str, Any] = dataclasses.field(default_factory=dict, repr=False)
 
     @property
-    def from_customer(self) -> bool:
-        """Whether the customer did this, which opens the 24-hour window."""
-        return self.type not in ("system", "revoke")
+    def outgoing(self) -> bool:
+        """Whether the business wrote it, on its own phone."""
+        return self.author_kind == BUSINESS_APP
+
+    @property
+    def opens_window(self) -> bool:
+        """Whether the customer did this, which opens the 24-hour window; a group has none."""
+        written = self.type not in ("system", "revoke")
+        return written and not self.outgoing and self.group_id is None

@@ -24,7 +24,10 @@ class Conversation(UnreadConversationMixin):
     named_at = ndb.IntegerProperty(indexed=False, default=0)  # of the message that gave the name
     username = ndb.TextProperty()
     phone = ndb.TextProperty()  # digits, in the form WhatsApp used last
+    phone_at = ndb.IntegerProperty(indexed=False, default=0)  # of the fact that told it
     bsuid = ndb.TextProperty()
+    bsuid_at = ndb.IntegerProperty(indexed=False, default=0)
+    group_id = ndb.TextProperty()  # a group; phone and bsuid are then None
     owner = ndb.TextProperty(default="human")
     created_at = ndb.IntegerProperty(indexed=False)
 
@@ -76,6 +79,12 @@ class Message(UnreadMessageMixin, MessageStatusMixin):
     text = ndb.TextProperty()
     placeholder = ndb.TextProperty()
     payload = ndb.JsonProperty()  # the type's own part as WhatsApp sent it
+    details = ndb.JsonProperty()  # lines below the text, see `incoming.words.details`
+    extra = ndb.JsonProperty()  # referral, forwarded, referred_product, errors
+    reactions = ndb.JsonProperty()  # {who: {"emoji", "name", "at"}}; an empty emoji: taken away
+    edited_at = ndb.IntegerProperty(indexed=False)
+    versions = ndb.JsonProperty()  # older texts: [{"text", "at"}]
+    revoked_at = ndb.IntegerProperty(indexed=False)
     reply_to = ndb.TextProperty()  # our id when known, else the wamid
     reply_text = ndb.TextProperty()
     reply_author = ndb.TextProperty()

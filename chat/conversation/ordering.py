@@ -1,8 +1,11 @@
 """Where a message goes in its thread. Pure: no store, no clock.
 
 A position is computed once, at insert, and never changes: text that sorts. It is the message's time
-in milliseconds, then its arrival number, then a mark of its conversation, which keeps positions
-unique where two conversations turn out to be one.
+in milliseconds, then its place in the webhook call, then when that came, then its arrival and a
+mark of its conversation, which keep positions unique where two conversations turn out to be one.
+
+Meta's times are whole seconds, and its calls come concurrently: of two messages that come in one
+second by two calls nobody can know which was written first. They stand as their calls came.
 """
 
 from __future__ import annotations
@@ -27,18 +30,26 @@ def incoming_ms(sent_ms: int, recent_outgoing: Sequence[int]) -> int:
         recent_outgoing: effective times of the outgoing messages already there.
     """
     near = [ms for ms in recent_outgoing if sent_ms <= ms <= sent_ms + REACTION_MS]
-    return max(near, default=sent_ms)
+    return max(near) + 1 if near else sent_ms
 
 
 def outgoing_ms(now_ms: int, last_position: str | None) -> int:
     """The effective time of a message we send now: below all its author could see."""
     last = effective_ms(last_position) if last_position else 0
-    return last if now_ms < last <= now_ms + AHEAD_MS else now_ms
+    return last + 1 if now_ms <= last <= now_ms + AHEAD_MS else now_ms
 
 
-def position(ms: int, arrival: int, conversation_id: str) -> str:
-    """The text that sorts: time, then arrival."""
-    return f"{ms:013d}-{arrival:08d}-{conversation_id[:6]}"
+def position(ms: int, place: int, received_ms: int, arrival: int, conversation_id: str) -> str:
+    """The text that sorts.
+
+    Args:
+        ms: the effective time.
+        place: in the webhook call, 0 to 9,999.
+        received_ms: when that call came.
+        arrival: the message's number in its conversation.
+        conversation_id: that one's.
+    """
+    return f"{ms:013d}-{place:04d}-{received_ms:013d}-{arrival:08d}-{conversation_id[:6]}"
 
 
 def effective_ms(position: str) -> int:

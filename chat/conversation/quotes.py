@@ -15,9 +15,14 @@ from chat.platform import datastore
 
 def of_message(message: Message) -> Quote:
     """What a reply to this message shows of it."""
-    wamid = message.wamid if message.direction == "out" else message.id
+    wamid = wamid_of(message)
     text = preview(message.text or "", message.placeholder)
     return Quote(message.id, text, message.author_name, wamid)
+
+
+def wamid_of(message: Message) -> str | None:
+    """What WhatsApp calls a message; None for one of ours that it has not taken yet."""
+    return message_status.wamid_of(message) if message.author_id else message.id
 
 
 def find(wamids: Iterable[str]) -> dict[str, Quote]:

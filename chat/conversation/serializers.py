@@ -14,12 +14,15 @@ if TYPE_CHECKING:
 #: Free-form messages are allowed this long after the customer's last one.
 WINDOW_MS = 24 * 3600 * 1000
 _NAMELESS = "Cliente"
+REVOKED = "🚫 Mensagem apagada"
 
 
 def display_name(conversation: Conversation) -> str:
     """What the conversation is called: profile name, else number, else user name."""
     if conversation.name:
         return str(conversation.name)
+    if conversation.group_id:
+        return f"Grupo {conversation.group_id[-6:]}"
     if conversation.phone:
         return phones.display(conversation.phone)
     return f"@{conversation.username}" if conversation.username else _NAMELESS
@@ -56,6 +59,7 @@ def conversation_fields(
         "last_message": last,
         "window_expires_at": iso(incoming_at + WINDOW_MS) if incoming_at else None,
         "muted": bool(conversation.muted),
+        "is_group": bool(conversation.group_id),
     }
 
 
@@ -70,6 +74,13 @@ def message_fields(message: Message) -> dict[str, Any]:
     }
     if message.placeholder:
         data["placeholder"] = message.placeholder
+    if message.details:
+        data["details"] = message.details
+    extra = message.extra or {}
+    if extra.get("referral"):
+        data["referral"] = extra["referral"]
+    if extra.get("forwarded"):
+        data["forwarded"] = extra["forwarded"]
     if message.reply_to:
         data["reply_to"] = {
             "id": message.reply_to,
@@ -78,4 +89,13 @@ def message_fields(message: Message) -> dict[str, Any]:
         }
     if message.direction == "out":
         data["client_id"] = message.id
+    shown = (message.reactions or {}).values()
+    data["reactions"] = [{"emoji": r["emoji"], "author": r["name"]} for r in shown if r["emoji"]]
+    if message.edited_at:
+        data["edited_at"] = iso(message.edited_at)
+    if message.revoked_at:
+        for name in ("details", "referral", "edited_at"):
+            data.pop(name, None)
+        revoked = {"revoked_at": iso(message.revoked_at), "text": "", "placeholder": REVOKED}
+        data |= {**revoked, "reactions": []}
     return data

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import realtime_events
-from chat.conversation import ordering, serializers
+from chat.conversation import ordering, phones, serializers
 from chat.conversation.incoming_message import IncomingMessage, counts_unread
 from chat.conversation.models import INCOMING, OUTGOING, Conversation, Message
 
@@ -39,23 +39,23 @@ def append_incoming(
         received_ms: when.
         quote: the message it answers, where that is known.
     """
-    ms = ordering.incoming_ms(incoming.sent_ms, conversation.recent_outgoing)
-    if incoming.profile_name and incoming.sent_ms >= conversation.named_at:
-        conversation.name, conversation.named_at = incoming.profile_name, incoming.sent_ms
-    if incoming.username:
-        conversation.username = incoming.username
-    if incoming.from_customer:
-        last = conversation.last_incoming_at or 0
-        conversation.last_incoming_at = max(last, incoming.sent_ms)
+    if incoming.outgoing:
+        ms = ordering.outgoing_ms(incoming.sent_ms, None)
+        conversation.recent_outgoing = ordering.remember(conversation.recent_outgoing, ms)
+    else:
+        ms = ordering.incoming_ms(incoming.sent_ms, conversation.recent_outgoing)
+        _learn(conversation, incoming)
     message = Message(
         id=incoming.wamid,
         conversation_id=conversation.id,
-        direction=INCOMING,
-        author_kind="customer",
-        author_name=serializers.display_name(conversation),
+        direction=OUTGOING if incoming.outgoing else INCOMING,
+        author_kind=incoming.author_kind,
+        author_name=author_name(conversation, incoming),
         type=incoming.type,
         text=incoming.text,
         placeholder=incoming.placeholder,
+        details=incoming.details or None,
+        extra=incoming.extra or None,
         payload=incoming.payload,
         reply_to=quote.id if quote else incoming.reply_to,
         reply_text=quote.text if quote else None,
@@ -63,13 +63,44 @@ def append_incoming(
         sent_at=incoming.sent_ms,
         received_at=received_ms,
     )
-    counts = counts_unread(incoming.type)
-    realtime_events.place(conversation, message, outgoing=False, counts=counts)
-    message.position = ordering.position(ms, message.arrival, conversation.id)
-    if counts:
-        conversation.last_incoming_wamid = incoming.wamid
-    _summarise(conversation, message)
+    if incoming.outgoing:
+        # Whoever answers on the business's phone has read what had been written by then.
+        by_then = incoming.sent_ms >= (conversation.last_incoming_at or 0)
+        realtime_events.place(conversation, message, outgoing=True, by_person=by_then)
+        message.status, message.awaiting_since = "sent", None
+    else:
+        counts = counts_unread(incoming.type)
+        realtime_events.place(conversation, message, outgoing=False, counts=counts)
+        if counts:
+            conversation.last_incoming_wamid = incoming.wamid
+    message.position = ordering.position(
+        ms, incoming.place, received_ms, message.arrival, conversation.id
+    )
+    summarise(conversation, message)
     return message
+
+
+def _learn(conversation: Conversation, incoming: IncomingMessage) -> None:
+    """What a customer's message says of its writer, and that the window is open."""
+    if incoming.opens_window:
+        last = conversation.last_incoming_at or 0
+        conversation.last_incoming_at = max(last, incoming.sent_ms)
+    if incoming.group_id:
+        return
+    if incoming.profile_name and incoming.sent_ms >= conversation.named_at:
+        conversation.name, conversation.named_at = incoming.profile_name, incoming.sent_ms
+    if incoming.username:
+        conversation.username = incoming.username
+
+
+def author_name(conversation: Conversation, incoming: IncomingMessage) -> str:
+    """Who did something, as shown."""
+    if incoming.outgoing:
+        return "Celular da empresa"
+    if not incoming.group_id:
+        return serializers.display_name(conversation)
+    number = phones.display(incoming.phone) if incoming.phone else None
+    return incoming.profile_name or number or incoming.username or "Participante"
 
 
 def append_outgoing(
@@ -119,8 +150,8 @@ def append_outgoing(
     realtime_events.place(
         conversation, message, outgoing=True, read_up_to=read_up_to, attempt_of=attempt_of
     )
-    message.position = ordering.position(ms, message.arrival, conversation.id)
-    _summarise(conversation, message)
+    message.position = ordering.position(ms, 0, now_ms, message.arrival, conversation.id)
+    summarise(conversation, message)
     return message
 
 
@@ -132,7 +163,7 @@ def preview(text: str, label: str | None) -> str:
     return line if len(line) <= _PREVIEW_CHARS else f"{line[: _PREVIEW_CHARS - 1]}…"
 
 
-def _summarise(conversation: Conversation, message: Message) -> None:
+def summarise(conversation: Conversation, message: Message) -> None:
     """What the list shows of the newest message; it never goes back to an older one."""
     if message.position <= (conversation.last_position or ""):
         return

@@ -18,10 +18,11 @@ from google.cloud import ndb
 
 import message_status
 import realtime_events
-from chat.conversation import quotes
+from chat.conversation import changing, phones, quotes
+from chat.conversation.changing import Change, WaitingChanges
 from chat.conversation.incoming_message import IncomingMessage
 from chat.conversation.models import Message
-from chat.conversation.thread import Quote, append_incoming
+from chat.conversation.thread import Quote, append_incoming, author_name
 from chat.incoming import deferred, parsing
 from chat.incoming.parsing import Batch, Rejected
 from chat.people import identity
@@ -47,6 +48,10 @@ def handle(batch: Batch, received_ms: int, deadline: float | None = None) -> Non
     """
     if batch.error_codes:
         _log.warning("WhatsApp reports errors: %s", batch.error_codes[:20])
+    if batch.foreign:
+        _log.info(
+            "%d updates for other numbers: %s", len(batch.foreign), sorted(set(batch.foreign))
+        )
     if batch.rejected:
         deferred.set_aside(batch.rejected, received_ms)
     quoted = _quotes(batch.messages)
@@ -93,7 +98,7 @@ def group_by_sender(messages: Iterable[IncomingMessage]) -> list[list[IncomingMe
             for name in identity.alias_names(member):
                 groups[name] = joined
     unique = {id(group): group for group in groups.values()}.values()
-    return [sorted(group, key=lambda message: message.sent_ms) for group in unique]
+    return [sorted(group, key=lambda each: (each.sent_ms, each.place)) for group in unique]
 
 
 def handle_incoming_message(
@@ -101,6 +106,7 @@ def handle_incoming_message(
     message: IncomingMessage,
     received_ms: int,
     quote: Quote | None = None,
+    waited: Iterable[Change] = (),
 ) -> Message | None:
     """Puts one message into its sender's conversation and tells the screens; in a transaction.
 
@@ -109,6 +115,7 @@ def handle_incoming_message(
         message: not stored before.
         received_ms: when it came.
         quote: the message it answers, where that is known.
+        waited: changes of it that came before it.
 
     Returns:
         the entity to be written, or None where the update is no bubble.
@@ -119,6 +126,9 @@ def handle_incoming_message(
     people.touch(conversation)
     known_as = conversation.name
     entity = append_incoming(conversation, message, received_ms, quote)
+    for change in waited:
+        changing.apply(entity, change)
+    changing.summarise(conversation, entity)
     realtime_events.tell("message.created", conversation, entity)
     if known_as and conversation.name != known_as:
         identity.publish_conversation(conversation)
@@ -172,27 +182,92 @@ def _store_singly(
 def _store_together(
     chunk: list[IncomingMessage], received_ms: int, quoted: Mapping[str, Quote]
 ) -> None:
+    bubbles = [message for message in chunk if message.target is None]
+    changes = [message for message in chunk if message.target is not None]
     names = list(dict.fromkeys(name for m in chunk for name in identity.alias_names(m)))
-    keys = [ndb.Key(Message, message.wamid) for message in chunk]
+    wamids = [message.wamid for message in bubbles]
+    keys = [ndb.Key(Message, wamid) for wamid in wamids]
     keys += [ndb.Key(ContactAlias, name) for name in names]
+    keys += [ndb.Key(WaitingChanges, wamid) for wamid in wamids]
 
     def attempt() -> None:
         found = datastore.get_many(keys)
-        new = [m for m, stored in zip(chunk, found, strict=False) if stored is None]
-        if not new:
+        waiting = dict(zip(wamids, found[len(bubbles) + len(names) :], strict=True))
+        new = [m for m, stored in zip(bubbles, found, strict=False) if stored is None]
+        if not new and not changes:
             return
-        people = identity.People(names, found[len(chunk) :])
-        entities: list[Message] = []
+        people = identity.People(names, found[len(bubbles) : len(bubbles) + len(names)])
+        entities: dict[str, Message] = {}
         for message in new:
             quote = quoted.get(message.reply_to or "")
-            entity = handle_incoming_message(people, message, received_ms, quote)
+            waited = changing.waited(waiting[message.wamid])
+            entity = handle_incoming_message(people, message, received_ms, quote, waited)
             if entity is not None:
-                entities.append(entity)
+                entities[message.wamid] = entity
         people.save()
-        ndb.put_multi(entities)
+        ndb.put_multi(list(entities.values()))
+        ndb.delete_multi([ndb.Key(WaitingChanges, name) for name in entities if waiting[name]])
+        for message in new:
+            if message.outgoing and message.wamid in entities:
+                entities[message.wamid]._remember(message.wamid)  # for its delivery statuses
+        _apply_changes(people, changes, entities, received_ms)
+        people.save()
         people.tell_numbers()
 
     realtime_events.transaction(attempt)
+
+
+def _apply_changes(
+    people: identity.People,
+    changes: list[IncomingMessage],
+    entities: dict[str, Message],
+    received_ms: int,
+) -> None:
+    """Reactions, edits and revocations: to their messages, or kept until these come."""
+    if not changes:
+        return
+    targets = sorted({message.target for message in changes if message.target} - set(entities))
+    ours = message_status.owners(targets)
+    stored = datastore.get_many([ndb.Key(Message, ours.get(name, name)) for name in targets])
+    waiting = datastore.get_many([ndb.Key(WaitingChanges, name) for name in targets])
+    found = {**dict(zip(targets, stored, strict=True)), **entities}
+    waits = dict(zip(targets, waiting, strict=True))
+    for message in changes:
+        conversation = people.of(message)
+        if message.opens_window and message.sent_ms > (conversation.last_incoming_at or 0):
+            people.touch(conversation)
+            conversation.last_incoming_at = message.sent_ms
+        change = Change(
+            kind=message.type,
+            target=message.target or "",
+            who=_who(message),
+            name=author_name(conversation, message),
+            at=message.sent_ms,
+            text=message.emoji if message.type == "reaction" else message.text,
+        )
+        target = found.get(change.target)
+        if target is None:
+            entity = changing.wait(waits.get(change.target), change, received_ms)
+            if entity is not None:
+                waits[change.target] = entity
+                entity.put()
+            continue
+        if people.conversation(target.conversation_id) is not conversation:
+            _log.warning("a %s speaks of a message of another conversation", change.kind)
+        elif changing.apply(target, change):
+            people.touch(conversation)
+            changing.summarise(conversation, target)
+            target.put()
+            realtime_events.tell("message.updated", conversation, target)
+
+
+def _who(message: IncomingMessage) -> str:
+    """Whose reaction it is: each has one."""
+    if message.outgoing:
+        return message.author_kind
+    if message.group_id is None:
+        return "customer"
+    return message.bsuid or (phones.canonical(message.phone) if message.phone else "?")
 
 
 def _quotes(messages: list[IncomingMessage]) -> dict[str, Quote]:

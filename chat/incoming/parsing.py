@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from chat.conversation import phones
-from chat.conversation.incoming_message import IncomingMessage
-from chat.incoming import labels
+from chat.conversation.incoming_message import BUSINESS_APP, CHANGES, CUSTOMER, IncomingMessage
+from chat.incoming import words
 
 #: One item as JSON. An entity holds 1 MiB, and it is stored once in the thread, once in an event.
 MAX_ITEM_BYTES = 200_000
@@ -23,13 +24,15 @@ MAX_ID_CHARS = 500
 MAX_ID_BYTES = 1_400
 #: Statuses in one change (and `MAX_ITEM_BYTES`), so that changes share out well.
 _STATUSES = 100
-#: WhatsApp started in 2009; what claims to be older, or from the day after tomorrow, is garbage.
+#: WhatsApp started in 2009: what claims to be older is garbage.
 _FIRST_MS = 1_230_768_000_000
-_FUTURE_MS = 86_400_000
 #: Another clock may be this far ahead; beyond it the time of receipt says more.
 _AHEAD_MS = 60_000
 #: Times above this are milliseconds already: as seconds they would be the year 5138.
 _MILLISECONDS_FROM = 100_000_000_000
+#: A user's id in place of a number, such as `US.1349`; seen in `from` too.
+_BSUID = re.compile(r"[A-Z]{2}\.[0-9A-Za-z._-]+")
+_LAST_PLACE = 9_999
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,9 @@ class Batch:
     #: As they came: `message_status` reads them.
     statuses: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     rejected: list[Rejected] = dataclasses.field(default_factory=list)
-    error_codes: list[Any] = dataclasses.field(default_factory=list)
+    error_codes: list[str] = dataclasses.field(default_factory=list)
+    #: Of each value for another number of the account: its phone_number_id.
+    foreign: list[str] = dataclasses.field(default_factory=list)
 
 
 class _BadError(Exception):
@@ -59,12 +64,13 @@ class _BadError(Exception):
         self.reason = reason
 
 
-def parse(payload: Any, received_ms: int) -> Batch:
+def parse(payload: Any, received_ms: int, our_number: str = "") -> Batch:
     """Reads a webhook call's JSON.
 
     Args:
-        payload: the decoded body.
+        payload: the decoded body, see `decoding.decode`.
         received_ms: when it came, milliseconds since 1970.
+        our_number: our phone_number_id; what names another one is not ours. Empty: all is ours.
     """
     batch = Batch()
     if not isinstance(payload, dict):
@@ -73,11 +79,15 @@ def parse(payload: Any, received_ms: int) -> Batch:
     for entry in _items(payload, "entry", batch):
         for change in _items(entry, "changes", batch):
             name, value = change.get("field", "messages"), change.get("value")
+            if _is_foreign(value, our_number, batch):
+                continue
+            place = change.get("place")
+            first = place if isinstance(place, int) else len(batch.messages)
             if name == "user_id_update":
                 _identity_updates(value, received_ms, batch)
-            elif name == "messages":
+            elif name in ("messages", "smb_message_echoes"):
                 if isinstance(value, dict):
-                    _value(value, received_ms, batch)
+                    _value(value, received_ms, first, batch)
                 else:
                     batch.rejected.append(Rejected("value", "not an object", change))
     return batch
@@ -102,6 +112,16 @@ def status_changes(statuses: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{"field": "messages", "value": {"statuses": part}} for part in parts]
 
 
+def _is_foreign(value: Any, our_number: str, batch: Batch) -> bool:
+    """Whether this is for another number of the account: an app may be subscribed to several."""
+    metadata = value.get("metadata") if isinstance(value, dict) else None
+    number = metadata.get("phone_number_id") if isinstance(metadata, dict) else None
+    if not our_number or number is None or str(number) == our_number:
+        return False
+    batch.foreign.append(str(number)[:40])
+    return True
+
+
 def _items(parent: dict[str, Any], key: str, batch: Batch) -> list[dict[str, Any]]:
     """The objects of a list that may be missing or hold anything."""
     found = parent.get(key)
@@ -116,22 +136,22 @@ def _items(parent: dict[str, Any], key: str, batch: Batch) -> list[dict[str, Any
     return [item for item in found if isinstance(item, dict)]
 
 
-def _value(value: dict[str, Any], received_ms: int, batch: Batch) -> None:
+def _value(value: dict[str, Any], received_ms: int, first: int, batch: Batch) -> None:
     contacts = value.get("contacts")
     contacts = [c for c in contacts if isinstance(c, dict)] if isinstance(contacts, list) else []
-    by_phone = {number: c for c in contacts if (number := phones.digits(c.get("wa_id")))}
-    by_bsuid = {bsuid: c for c in contacts if (bsuid := _name(c.get("user_id")))}
-    for message in _items(value, "messages", batch):
-        phone = phones.digits(message.get("from"))
-        contact = by_bsuid.get(_name(message.get("from_user_id")) or "") or by_phone.get(
-            phone or ""
-        )
-        if contact is None and len(contacts) == 1 and not (phone and by_phone):
-            contact = contacts[0]
+    found = [(message, False) for message in _items(value, "messages", batch)]
+    found += [(message, True) for message in _items(value, "message_echoes", batch)]
+    for place, (message, echo) in enumerate(found, first):
+        contact = _contact_of(message, contacts, "to" if echo else "from")
         try:
-            batch.messages.append(_message(message, contact or {}, received_ms))
+            read = _message(message, contact, received_ms, min(place, _LAST_PLACE), echo)
+            batch.messages.append(read)
         except _BadError as error:
             batch.rejected.append(Rejected(error.field, error.reason, message))
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+            # A shape that nobody thought of concerns this one only.
+            reason = f"cannot be read: {type(error).__name__}"
+            batch.rejected.append(Rejected("messages", reason, message))
     for status in _items(value, "statuses", batch):
         if _size(status) > MAX_ITEM_BYTES:
             batch.rejected.append(Rejected("statuses", "too large", status))
@@ -139,10 +159,47 @@ def _value(value: dict[str, Any], received_ms: int, batch: Batch) -> None:
             batch.statuses.append(status)
     errors = value.get("errors")
     if isinstance(errors, list):
-        batch.error_codes += [e.get("code") for e in errors if isinstance(e, dict)]
+        batch.error_codes += [_code(e.get("code")) for e in errors if isinstance(e, dict)]
 
 
-def _message(message: dict[str, Any], contact: dict[str, Any], received_ms: int) -> IncomingMessage:
+def _code(value: Any) -> str:
+    """An error's code as it may stand in a log: anything else may be somebody's name."""
+    usable = isinstance(value, int | str) and re.fullmatch(r"-?\d{1,9}", str(value))
+    return str(value) if usable else "?"
+
+
+def _contact_of(
+    message: dict[str, Any], contacts: list[dict[str, Any]], side: str
+) -> dict[str, Any]:
+    """The contact that a message is from, or to; an empty one where none can be told."""
+    phone, bsuid = _person(message.get(side), message.get(f"{side}_user_id"))
+    for contact in contacts:
+        if bsuid and bsuid == _name(contact.get("user_id")):
+            return contact
+    numbers = [_person(contact.get("wa_id"))[0] for contact in contacts]
+    for contact, number in zip(contacts, numbers, strict=True):
+        if phone and phone == number:
+            return contact
+    lonely = len(contacts) == 1 and not (phone and numbers[0])
+    return contacts[0] if lonely else {}
+
+
+def _person(*values: Any) -> tuple[str | None, str | None]:
+    """Number (digits) and BSUID among these values, wherever Meta put them."""
+    phone = bsuid = None
+    for value in values:
+        if isinstance(value, str) and _BSUID.fullmatch(value.strip()):
+            bsuid = bsuid or _name(value.strip())
+        elif isinstance(value, str) and re.search(r"[A-Za-z]", value):
+            bsuid = bsuid or _name(value)
+        else:
+            phone = phone or phones.digits(value)
+    return phone, bsuid
+
+
+def _message(
+    message: dict[str, Any], contact: dict[str, Any], received_ms: int, place: int, echo: bool
+) -> IncomingMessage:
     wamid = _name(message.get("id"))
     if not wamid:
         raise _BadError("id", "missing or not a usable text")
@@ -150,8 +207,12 @@ def _message(message: dict[str, Any], contact: dict[str, Any], received_ms: int)
         raise _BadError("$", "too large")
     kind = _kind(message)
     body = message.get(kind)
-    phone = phones.digits(message.get("from")) or phones.digits(contact.get("wa_id"))
-    bsuid = _name(message.get("from_user_id")) or _name(contact.get("user_id"))
+    side = "to" if echo else "from"
+    phone, bsuid = _person(
+        message.get(side), message.get(f"{side}_user_id"), contact.get("wa_id"),
+        contact.get("user_id"),
+    )  # fmt: skip
+    bsuid = _name(message.get(f"{side}_user_id")) or _name(contact.get("user_id")) or bsuid
     new_phone = new_bsuid = None
     if kind == "system" and isinstance(body, dict):
         new_phone = phones.digits(body.get("wa_id")) or phones.digits(body.get("new_wa_id"))
@@ -160,30 +221,71 @@ def _message(message: dict[str, Any], contact: dict[str, Any], received_ms: int)
         bsuid = _name(body.get("previous_user_id")) or (bsuid if bsuid != new_bsuid else None)
         if phone == new_phone:
             phone = phones.digits(body.get("customer")) or phone
-    if not phone and not bsuid and not new_bsuid:
-        raise _BadError("from", "names no sender")
+    group_id = _name(message.get("group_id"))
+    if not phone and not bsuid and not new_bsuid and not group_id:
+        raise _BadError(side, "names no sender" if side == "from" else "names nobody")
     profile = contact.get("profile")
     profile = profile if isinstance(profile, dict) else {}
     context = message.get("context")
+    context = context if isinstance(context, dict) else {}
+    sent_ms, timed = _time(message.get("timestamp"), received_ms)
+    target = _target(kind, body)
+    if kind in CHANGES and target is None:
+        raise _BadError(kind, "names no message")
+    part = body if isinstance(body, dict) else {}
+    emoji = part.get("emoji")
+    key = "message_echoes" if echo else "messages"
     return IncomingMessage(
         wamid=wamid,
         phone=phone,
         bsuid=bsuid,
-        sent_ms=_time(message.get("timestamp"), received_ms),
+        sent_ms=sent_ms,
+        timed=timed,
         type=kind,
-        text=labels.text_of(kind, body),
-        placeholder=labels.placeholder(kind, body),
+        text=words.text_of(kind, body),
+        placeholder=words.placeholder(kind, body),
+        details=words.details(kind, body),
         payload=None if kind == "text" else body,  # a text is its text
-        reply_to=_name(context.get("id")) if isinstance(context, dict) else None,
+        reply_to=_name(context.get("id")),
         profile_name=_line(profile.get("name")),
         username=_line(profile.get("username")),
+        group_id=group_id,
+        author_kind=BUSINESS_APP if echo else CUSTOMER,
+        place=place,
+        extra=_extra(message, context),
+        target=target,
+        emoji=emoji[:32] if isinstance(emoji, str) else "",
         new_phone=new_phone,
         new_bsuid=new_bsuid,
         raw={
-            "field": "messages",
-            "value": {"contacts": [contact] if contact else [], "messages": [message]},
+            "field": "smb_message_echoes" if echo else "messages",
+            "place": place,
+            "value": {"contacts": [contact] if contact else [], key: [message]},
         },
     )
+
+
+def _target(kind: str, body: Any) -> str | None:
+    """The wamid of the message that a change is about."""
+    if kind not in CHANGES or not isinstance(body, dict):
+        return None
+    return _name(body.get("message_id" if kind == "reaction" else "original_message_id"))
+
+
+def _extra(message: dict[str, Any], context: dict[str, Any]) -> dict[str, Any]:
+    """What Meta says beside the message's own part."""
+    extra: dict[str, Any] = {}
+    if referral := words.referral_of(message.get("referral")):
+        extra["referral"] = referral
+    if context.get("frequently_forwarded") is True:
+        extra["forwarded"] = "frequently"
+    elif context.get("forwarded") is True:
+        extra["forwarded"] = "once"
+    if isinstance(product := context.get("referred_product"), dict):
+        extra["referred_product"] = product
+    if isinstance(errors := message.get("errors"), list):
+        extra["errors"] = [each for each in errors if isinstance(each, dict)][:5]
+    return extra
 
 
 def _kind(message: dict[str, Any]) -> str:
@@ -194,54 +296,63 @@ def _kind(message: dict[str, Any]) -> str:
     return next(present, "unknown")
 
 
-def _time(value: Any, received_ms: int) -> int:
-    """A time in milliseconds: of seconds, of milliseconds, of nothing."""
-    if value is None or value == "":
-        return received_ms
+def _time(value: Any, received_ms: int) -> tuple[int, bool]:
+    """A time in milliseconds, of seconds or milliseconds, and whether it is Meta's own.
+
+    What cannot be is the time of receipt: a message from 1970 would be hidden at the top.
+    """
     try:
-        number = int(value) if isinstance(value, (str, int, float)) else -1
+        number = int(float(value)) if isinstance(value, str | int | float) else 0
     except (ValueError, OverflowError):
-        number = -1
+        number = 0
     ms = number if number >= _MILLISECONDS_FROM else number * 1000
-    if not _FIRST_MS <= ms <= received_ms + _FUTURE_MS:
-        raise _BadError("timestamp", "not a time that can be")
-    return ms if ms <= received_ms + _AHEAD_MS else received_ms
+    if _FIRST_MS <= ms <= received_ms + _AHEAD_MS:
+        return ms, True
+    return received_ms, False
 
 
 def _identity_updates(value: Any, received_ms: int, batch: Batch) -> None:
     """The changes of BSUID in a `user_id_update`, whatever is wrapped around them."""
-    pending: list[tuple[Any, str | None]] = [(value, None)]
+    pending: list[tuple[Any, str | None, Any]] = [(value, None, None)]
     while pending:
-        part, phone = pending.pop()
+        part, phone, when = pending.pop()
         if isinstance(part, list):
-            pending += [(item, phone) for item in part]
+            pending += [(item, phone, when) for item in part]
         elif isinstance(part, dict):
             phone = phones.digits(part.get("wa_id")) or phone
+            when = part.get("timestamp") or when
             previous, current = _name(part.get("previous")), _name(part.get("current"))
             if previous and current:
+                ms, timed = _time(when, received_ms)
                 body = {"wa_id": phone, "user_id": {"previous": previous, "current": current}}
-                raw = {"field": "user_id_update", "value": body}
+                raw = {"field": "user_id_update", "value": body | {"timestamp": when}}
                 change = IncomingMessage(
                     wamid=f"user_id_update-{previous}-{current}", phone=phone, bsuid=previous,
-                    sent_ms=received_ms, type="system", new_bsuid=current, stored=False, raw=raw,
+                    sent_ms=ms, timed=timed, type="system", new_bsuid=current, stored=False,
+                    raw=raw,
                 )  # fmt: skip
                 batch.messages.append(change)
-            pending += [(item, phone) for item in part.values()]
+            pending += [(item, phone, when) for item in part.values()]
 
 
 def _name(value: Any) -> str | None:
     """A text that can be a key."""
     usable = isinstance(value, str) and 0 < len(value) <= MAX_ID_CHARS and value.isprintable()
-    if not usable or len(value.encode()) > MAX_ID_BYTES or value.startswith("__"):
+    if not usable or len(value.encode("utf-8", "replace")) > MAX_ID_BYTES or value.startswith("__"):
         return None
     return str(value)
 
 
+#: They print, and are blank all the same: fillers that people put into names.
+_BLANK = str.maketrans(
+    dict.fromkeys("\u115f\u1160\u3164\uffa0\u2800\u00ad\u200b\u200e\u200f\u2060\ufeff")
+)
+
+
 def _line(value: Any) -> str | None:
-    """A name: one line, bounded."""
+    """A name: one line, bounded, and with something to see in it."""
     line = " ".join(value.split())[:200] if isinstance(value, str) else ""
-    # Half of a cut emoji, which no store takes, must not cost the customer's messages.
-    return line.encode("utf-8", "replace").decode() or None
+    return line if line.translate(_BLANK).strip() else None
 
 
 def _size(item: dict[str, Any]) -> int:

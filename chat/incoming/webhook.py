@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 import logging
 import threading
 import time
@@ -17,7 +16,7 @@ from typing import Any
 
 from flask import Blueprint, Response, current_app, jsonify, request
 
-from chat.incoming import deferred, handling, parsing
+from chat.incoming import decoding, deferred, handling, parsing
 from chat.incoming.parsing import Rejected
 from chat.platform import datastore
 from chat.platform.settings import Settings
@@ -61,13 +60,14 @@ def receive() -> tuple[Response, int]:
     datastore.allow(settings.webhook_budget_seconds + STORE_SECONDS, RPC_SECONDS)
     received_ms = time.time_ns() // 1_000_000
     try:
-        payload = json.loads(body)
-    except (ValueError, RecursionError):
+        payload = decoding.decode(body)
+    except ValueError:
         text = body[:100_000].decode("utf-8", "replace")
         deferred.set_aside([Rejected("$", "not JSON", text)], received_ms)
         return jsonify(ok=True), 200
     deadline = started + settings.webhook_budget_seconds
-    handling.handle(parsing.parse(payload, received_ms), received_ms, deadline)
+    batch = parsing.parse(payload, received_ms, settings.whatsapp_phone_number_id)
+    handling.handle(batch, received_ms, deadline)
     if deferred.pending():
         if time.monotonic() < deadline:
             _work_off_quietly(deadline)

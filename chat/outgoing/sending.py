@@ -22,7 +22,7 @@ from google.cloud import ndb
 import message_status
 import realtime_events
 import unread_state
-from chat.conversation import phones
+from chat.conversation import changing, phones, quotes
 from chat.conversation.models import Conversation, Message
 from chat.conversation.thread import Quote, append_outgoing
 from chat.outgoing.whatsapp import (
@@ -219,6 +219,7 @@ class Sender:
                 message.text,
                 phone=conversation.phone,
                 bsuid=conversation.bsuid,
+                group_id=conversation.group_id,
                 message_id=message.id,
                 reply_to=reply_to,
             )
@@ -274,7 +275,11 @@ def _claim(conversation_id: str, holder: str) -> tuple[Message, Conversation] | 
     conversation = identity.load_conversation(conversation_id)
     while outbox.queue and conversation is not None:
         message = datastore.get(Message, outbox.queue[0])
-        waits = message is not None and message.status == SENDING and not message.wamid
+        waits = (
+            message is not None
+            and message.status == SENDING
+            and not message_status.wamid_of(message)
+        )
         # One that an attendant has sent anew must not follow it by itself.
         if message is not None and waits and not message.retried_as:
             if message.attempt_started_at is None:
@@ -301,7 +306,10 @@ def _settle(conversation_id: str, message_id: str, outcome: Accepted | Exception
         outbox.put()
     if isinstance(outcome, Accepted):
         message_status.accepted(message_id, outcome.wamid)
-        _learn(datastore.get(Message, message_id), outcome.wa_id)
+        message = datastore.get(Message, message_id)
+        if message is not None:
+            changing.catch_up(message)
+        _learn(message, outcome.wa_id)
     elif isinstance(outcome, RefusedError):
         message_status.refused(
             message_id, code=outcome.code, title=outcome.title, details=outcome.details
@@ -353,9 +361,7 @@ def _free(outbox: Outbox) -> None:
 def _wamid_of(message_id: str | None) -> str | None:
     """What WhatsApp calls the message that a reply answers."""
     message = datastore.get(Message, message_id) if message_id else None
-    if message is None:
-        return None
-    return message.wamid if message.author_id else message.id
+    return quotes.wamid_of(message) if message is not None else None
 
 
 def _now_ms() -> int:

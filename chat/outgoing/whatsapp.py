@@ -72,6 +72,7 @@ class WhatsAppClient:
         phone: str | None,
         bsuid: str | None,
         message_id: str,
+        group_id: str | None = None,
         reply_to: str | None = None,
     ) -> Accepted:
         """Sends a text.
@@ -80,6 +81,7 @@ class WhatsAppClient:
             text: at most `MAX_TEXT_CHARS` characters.
             phone: the customer's number, digits; needed unless there is a BSUID.
             bsuid: the customer's BSUID; used where no number is known.
+            group_id: to a group, in place of a customer.
             message_id: our own id; it comes back in every status of this message.
             reply_to: wamid of the message this answers.
 
@@ -90,12 +92,14 @@ class WhatsAppClient:
         """
         body: dict[str, Any] = {
             "messaging_product": "whatsapp",
-            "recipient_type": "individual",
+            "recipient_type": "group" if group_id else "individual",
             "type": "text",
             "text": {"body": text, "preview_url": False},
             "biz_opaque_callback_data": message_id,
         }
-        if phone:
+        if group_id:
+            body["to"] = group_id
+        elif phone:
             body["to"] = f"+{phone}"
         else:
             body["recipient"] = bsuid

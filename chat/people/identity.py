@@ -39,13 +39,19 @@ class ContactAlias(ndb.Model):
     released_at = ndb.IntegerProperty(indexed=False)
 
 
-def alias_name(phone: str | None = None, bsuid: str | None = None) -> str:
-    """The alias' key name for a phone number (digits, in any of its forms) or a BSUID."""
+def alias_name(
+    phone: str | None = None, bsuid: str | None = None, group_id: str | None = None
+) -> str:
+    """The alias' key name for a phone number (digits, in any of its forms), BSUID or group."""
+    if group_id:
+        return f"group:{group_id}"
     return f"phone:{phones.canonical(phone)}" if phone else f"bsuid:{bsuid}"
 
 
 def alias_names(message: IncomingMessage) -> list[str]:
-    """All that a message says about its sender: those who share one belong together."""
+    """All that a message says about its conversation: those who share one belong together."""
+    if message.group_id:
+        return [alias_name(group_id=message.group_id)]
     numbers = (message.phone, message.new_phone)
     bsuids = (message.bsuid, message.new_bsuid)
     return [alias_name(phone=number) for number in numbers if number] + [
@@ -116,6 +122,8 @@ class People:
         """The conversation of this message's sender, made if need be, with all the message says
         about who is who applied.
         """
+        if message.group_id:
+            return self._group(message.group_id, message.sent_ms)
         by_phone = self._find(message.phone, None, message.sent_ms)
         by_bsuid = self._find(None, message.bsuid, message.sent_ms)
         if by_phone and by_bsuid is not by_phone and self._is_another(by_phone, message.bsuid):
@@ -131,12 +139,23 @@ class People:
         if message.phone:
             self._take_phone(conversation, message.phone, message.sent_ms)
         if message.bsuid:
-            self._take_bsuid(conversation, message.bsuid)
-            newest = message.sent_ms >= (conversation.last_incoming_at or 0)
-            if newest and message.stored and message.from_customer:
-                self._answer_to(conversation, message.bsuid)
+            own = message.stored and message.opens_window
+            # An older BSUID, named by the news of a change, leads here; answers go to the newer.
+            self._take_bsuid(conversation, message.bsuid, message.sent_ms if own else -1)
+            if conversation.bsuid is None and not conversation.bsuid_at:
+                conversation.bsuid = message.bsuid
         if message.new_phone or message.new_bsuid:
             conversation = self._change(conversation, message)
+        return conversation
+
+    def _group(self, group_id: str, sent_ms: int) -> Conversation:
+        """A group's conversation: who writes in it says nothing about who is who."""
+        alias = self._alias(alias_name(group_id=group_id))
+        conversation = self.conversation(alias.conversation_id)
+        if conversation is None:
+            conversation = self._create(sent_ms)
+            conversation.group_id = group_id
+            self._lead(alias, conversation)
         return conversation
 
     # --- changing -----------------------------------------------------------------------------
@@ -198,8 +217,11 @@ class People:
             winner.last_incoming_wamid = loser.last_incoming_wamid
         winner.last_incoming_at = max(winner.last_incoming_at or 0, loser.last_incoming_at or 0)
         winner.last_incoming_at = winner.last_incoming_at or None
-        winner.phone = winner.phone or loser.phone
-        winner.bsuid = winner.bsuid or loser.bsuid
+        for name in ("phone", "bsuid"):  # what was told last, of the two
+            told = [(getattr(c, f"{name}_at") or 0, getattr(c, name)) for c in (loser, winner)]
+            at, value = max((each for each in told if each[1]), default=(0, None))
+            setattr(winner, name, value)
+            setattr(winner, f"{name}_at", at)
         winner.username = winner.username or loser.username
         if loser.name and loser.named_at > winner.named_at:
             winner.name, winner.named_at = loser.name, loser.named_at
@@ -264,39 +286,36 @@ class People:
         return conversation
 
     def _take_phone(self, conversation: Conversation, phone: str, sent_ms: int) -> None:
-        """Lets a number lead to this conversation, unless it has passed on since."""
+        """Lets a number lead to this conversation, unless it has passed on since; answers go to it
+        unless a later fact has told another one.
+        """
         alias = self._alias(alias_name(phone=phone))
         if alias.released_at is not None and sent_ms <= alias.released_at:
             return
-        if self.conversation(alias.conversation_id) is not conversation:
-            alias.conversation_id = conversation.id
-            self._changed.aliases[str(alias.key.id())] = alias
+        self._lead(alias, conversation)
+        if sent_ms < (conversation.phone_at or 0):
+            return
         if conversation.phone != phone:
             if conversation.phone and not _same(conversation.phone, phone):
                 self._release(conversation, conversation.phone, sent_ms)
             self.touch(conversation)
             conversation.phone = phone
+        conversation.phone_at = sent_ms
 
-    def _take_bsuid(self, conversation: Conversation, bsuid: str) -> None:
-        """Lets a BSUID lead to this conversation. One that did so before may be an old one."""
-        alias = self._alias(alias_name(bsuid=bsuid))
-        if self.conversation(alias.conversation_id) is conversation:
+    def _take_bsuid(self, conversation: Conversation, bsuid: str, sent_ms: int) -> None:
+        """Lets a BSUID lead to this conversation; answers go to the one told last."""
+        self._lead(self._alias(alias_name(bsuid=bsuid)), conversation)
+        if sent_ms < (conversation.bsuid_at or 0):
             return
-        alias.conversation_id = conversation.id
-        self._changed.aliases[str(alias.key.id())] = alias
-        if conversation.bsuid is None:
+        if conversation.bsuid != bsuid:
             self.touch(conversation)
             conversation.bsuid = bsuid
+        conversation.bsuid_at = sent_ms
 
-    def _answer_to(self, conversation: Conversation, bsuid: str) -> None:
-        """The BSUID written from last is the one that answers reach.
-
-        News of changes come late, in any order, and may have left an older one there. None stays:
-        a change of number waits for the BSUID that comes with it.
-        """
-        if conversation.bsuid and conversation.bsuid != bsuid:
-            self.touch(conversation)
-            conversation.bsuid = bsuid
+    def _lead(self, alias: ContactAlias, conversation: Conversation) -> None:
+        if self.conversation(alias.conversation_id) is not conversation:
+            alias.conversation_id = conversation.id
+            self._changed.aliases[str(alias.key.id())] = alias
 
     def _release(self, conversation: Conversation, phone: str | None, ms: int) -> None:
         """From `ms` on the number no longer leads to this conversation."""
@@ -304,7 +323,8 @@ class People:
             return
         alias = self._alias(alias_name(phone=phone))
         if self.conversation(alias.conversation_id) is conversation or not alias.conversation_id:
-            alias.previous_id, alias.released_at = conversation.id, ms
+            alias.previous_id = conversation.id
+            alias.released_at = max(alias.released_at or 0, ms)
             alias.conversation_id = None
             self._changed.aliases[str(alias.key.id())] = alias
         if conversation.phone and _same(conversation.phone, phone):
@@ -312,17 +332,20 @@ class People:
             conversation.phone = None
 
     def _change(self, conversation: Conversation, message: IncomingMessage) -> Conversation:
-        """The customer has a new number, a new BSUID, or (as Meta does it) both."""
+        """The customer has a new number, a new BSUID, or (as Meta does it) both.
+
+        Such news come repeated and out of order, so each counts by its own time: what was told by
+        something later stays. Without a time of its own it counts only where it fits what is known.
+        """
         new_phone, new_bsuid, sent_ms = message.new_phone, message.new_bsuid, message.sent_ms
-        before = conversation
-        if new_bsuid:
+        before, version = conversation, conversation.version
+        fits = message.timed or conversation.bsuid in (None, message.bsuid)
+        if new_bsuid and fits:
             other = self._find(None, new_bsuid, sent_ms)
             if other and other is not conversation:
                 conversation = self.merge(conversation, other)
-            self._take_bsuid(conversation, new_bsuid)
-            self.touch(conversation)
-            conversation.bsuid = new_bsuid
-        if new_phone:
+            self._take_bsuid(conversation, new_bsuid, sent_ms)
+        if new_phone and fits and sent_ms >= (conversation.phone_at or 0):
             other = self._find(new_phone, None, sent_ms)
             if other and other is not conversation:
                 if (other.created_at or 0) >= sent_ms - _CHANGE_SLACK_MS:
@@ -333,13 +356,15 @@ class People:
                     self._release(other, new_phone, sent_ms - 1)
             if message.phone and not _same(message.phone, new_phone):
                 self._release(conversation, message.phone, sent_ms)
-            if not new_bsuid and conversation is before:
+            known = conversation.bsuid_at or 0
+            if not new_bsuid and conversation is before and sent_ms >= known:
                 # A change of number makes a new BSUID; the next message will tell it.
                 self.touch(conversation)
-                conversation.bsuid = None
+                conversation.bsuid, conversation.bsuid_at = None, sent_ms
             self._take_phone(conversation, new_phone, sent_ms)
-        self.touch(conversation)
-        publish_conversation(conversation)
+        if message.stored or conversation.version != version or conversation is not before:
+            self.touch(conversation)
+            publish_conversation(conversation)
         return conversation
 
 
