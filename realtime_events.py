@@ -116,6 +116,7 @@ _SLOTS = 250  # of a cursor: 8 bytes each, 2,700 characters encoded at most
 _DATA_BYTES = 400_000  # of one event; a Datastore entity holds 1 MiB
 _RECORD_EVENTS = 200
 _LOOKUP = 500  # Datastore looks up 1,000 keys at most
+_SPARE_THREADS = 20
 _VERSIONS = 50  # conversations compared in one request
 _NAME_BYTES = 1_400  # Datastore takes key names up to 1,500
 _TYPE = re.compile(r"[a-z_]+(\.[a-z_]+)?")
@@ -289,7 +290,7 @@ def _write(pending: list[_Pending]) -> None:
         ndb.get_context().call_on_commit(partial(hub.offer, made))
 
 
-def transaction(callback: Callable[[], _T], *, retries: int = 8) -> _T:
+def transaction(callback: Callable[[], _T], *, retries: int = 12) -> _T:
     """Runs `callback` in an ndb transaction, or joins the one under way; stamps its events last.
 
     Again after a conflict, within milliseconds: ndb's own retries pause for seconds, and conflicts
@@ -1285,9 +1286,12 @@ def _gunicorn_threads() -> int | None:
 def _fit_to_threads(settings: dict[str, Any]) -> None:
     """Keeps threads in reserve for everything else: a stream takes one as long as it is open."""
     threads = _gunicorn_threads()
-    if threads is None or settings["CAPACITY"] <= threads * 3 // 4:
+    if threads is None:
         return
-    settings["CAPACITY"] = threads * 3 // 4
+    most = threads - min(max(1, threads // 4), _SPARE_THREADS)
+    if settings["CAPACITY"] <= most:
+        return
+    settings["CAPACITY"] = most
     if threads < 8:
         _log.warning(
             "%d of %d gunicorn threads are for open pages; the others ask every %d ms: start it "
