@@ -682,6 +682,7 @@ def live(entity: Any) -> Markup:
 
 #: What a host may define in its own way.
 _OVERRIDABLE = {"conversation_key", "conversation_id", "live_json", "is_silent"}
+_OF_EVERY_MODEL = {"_properties", "_has_repeated"}  # written into each class by ndb
 _PACKAGE = __name__.rpartition("realtime_events")[0]
 _OURS = {_PACKAGE + name for name in ("realtime_events", "unread_state", "message_status")}
 
@@ -699,7 +700,7 @@ def check_model(model: Any, mixin: Any) -> None:
     hosts = hosts[: hosts.index(ndb.Model)]
     for part in (each for each in model.__mro__ if each.__module__ in _OURS):
         for name, value in vars(part).items():
-            if name.startswith("__") or name in _OVERRIDABLE:
+            if name.startswith("__") or name in _OVERRIDABLE | _OF_EVERY_MODEL:
                 continue
             taken = name if any(name in vars(host) for host in hosts) else None
             if isinstance(value, ndb.Property):
