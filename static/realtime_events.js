@@ -60,34 +60,23 @@ const REFRESHED_BY = new Set(["message.created", "message.updated", "conversatio
 export function parseEventStream() {
   const decoder = new TextDecoder();
   let rest = "";
-  let afterCr = false;
-  let block = {};
   return function feed(bytes) {
-    let text = decoder.decode(bytes, { stream: true });
-    if (!text) return [];
-    if (afterCr && text[0] === "\n") text = text.slice(1); // a CRLF cut in two
-    afterCr = text.endsWith("\r");
-    const lines = (rest + text).split(/\r\n|\r|\n/);
-    rest = lines.pop();
-    const blocks = [];
-    for (const line of lines) {
-      if (line !== "") {
-        readField(block, line);
-        continue;
-      }
-      if (Object.keys(block).length) blocks.push(block);
-      block = {};
-    }
-    return blocks;
+    const parts = (rest + decoder.decode(bytes, { stream: true })).split(/(?:\r\n|\r(?!\n)|\n){2}/);
+    rest = parts.pop(); // perhaps with the second half of a CRLF before it, which is an empty line
+    return parts.map(readBlock).filter((block) => Object.keys(block).length);
   };
 }
 
-function readField(block, line) {
-  const [, field, value = ""] = /^([^:]*)(?:: ?(.*))?$/s.exec(line);
-  if (field === "data") block.data = block.data === undefined ? value : `${block.data}\n${value}`;
-  else if (field === "event") block.event = value;
-  else if (field === "id" && !value.includes("\0")) block.id = value;
-  else if (field === "retry" && /^\d+$/.test(value)) block.retry = Number(value);
+function readBlock(text) {
+  const block = {};
+  for (const line of text.split(/\r\n|\r|\n/)) {
+    const [, field, value = ""] = /^([^:]*)(?:: ?(.*))?$/.exec(line);
+    if (field === "data") block.data = block.data === undefined ? value : `${block.data}\n${value}`;
+    else if (field === "event") block.event = value;
+    else if (field === "id" && !value.includes("\0")) block.id = value;
+    else if (field === "retry" && /^\d+$/.test(value)) block.retry = Number(value);
+  }
+  return block;
 }
 
 /** Exponential back-off with full jitter, in ms, after `failures` (1, 2, …) in a row. */
@@ -233,6 +222,8 @@ const browserEnvironment = () => ({
 
 const hostDefaults = { onEvent() {}, onReset() {}, onBehind() {}, onRefresh() {}, onState() {}, onLogin: leave };
 
+/** One for all tabs of this browser, as far as it can be remembered. */
+const browserId = (first) => remember("localStorage", CLIENT_KEY) ?? remember("localStorage", CLIENT_KEY, first) ?? first;
 const newClientId = () => crypto.getRandomValues(new Uint32Array(3)).join("-"); // randomUUID wants https
 
 /** Tells the page by a DOM event that whoever listens may prolong with `event.detail.waitUntil`. */
@@ -325,7 +316,8 @@ class RealtimeClient {
     this.#synced = false;
     this.#greet = true;
     this.#pingedAt = null;
-    this.#delivery = this.#recallHold() ? "hold" : undefined;
+    const held = Number(remember("localStorage", HOLD_KEY)) - this.#env.now();
+    this.#delivery = held > 0 && held <= HOLD_MEMORY ? "hold" : undefined;
     this.#lastTick = this.#lastHeard = this.#env.now();
     this.#checkSoon = this.#state !== null; // shown again after the bfcache
     this.#setState(navigator.onLine === false ? "offline" : "connecting");
@@ -350,7 +342,10 @@ class RealtimeClient {
     const name = `realtime_events:${this.#host.userId}`;
     const lead = (lock) => lock && !signal.aborted && new Promise((release) => {
       signal.addEventListener("abort", release);
-      this.#lead();
+      this.#role = "leader";
+      this.#greet = true;
+      this.#post("lead");
+      this.#wakeUp();
     });
     let running = false;
     try {
@@ -427,13 +422,6 @@ class RealtimeClient {
   }
 
   // --- between tabs -------------------------------------------------------------------------
-
-  #lead() {
-    this.#role = "leader";
-    this.#greet = true;
-    this.#post("lead");
-    this.#wakeUp();
-  }
 
   #post(kind, more = {}) {
     if (kind !== "ping") this.#lastPost = this.#env.now();
@@ -563,14 +551,9 @@ class RealtimeClient {
     set("delivery", delivery);
     // A browser has one leader: under one id its next leader, after a reload say, ends the request
     // that the server still holds for the last one.
-    set("client", this.#role === "leader" ? this.#browserId() : this.#tabId);
+    set("client", this.#role === "leader" ? browserId(this.#tabId) : this.#tabId);
     set("hello", hello && "1");
     return address.href;
-  }
-
-  #browserId() {
-    const known = remember("localStorage", CLIENT_KEY);
-    return known ?? remember("localStorage", CLIENT_KEY, this.#tabId) ?? this.#tabId;
   }
 
   /** What an answer means for the next request: milliseconds to wait before it. */
@@ -586,7 +569,13 @@ class RealtimeClient {
     if (lived || answer.fresh > 0) this.#failures = 0;
     if (ask.live) {
       const unheard = answer.cut === "silence" && answer.bytes === 0;
-      if (unheard && ask.delivery !== "hold") return this.#suspectBuffering();
+      if (unheard && ask.delivery !== "hold") {
+        // A front end that buffers, or only a dead socket: a held answer will show.
+        this.#unheard += 1;
+        this.#delivery = "hold";
+        this.#probing = this.#greet = true;
+        return 0;
+      }
       if (this.#probing) {
         this.#delivery = undefined; // not even a held answer: the server is away,
         this.#unheard = this.#proofs = 0; // and that is why no stream was heard
@@ -613,15 +602,6 @@ class RealtimeClient {
 
   // --- how the server may deliver -----------------------------------------------------------
 
-  /** No hello in time. A front end that buffers, or only a dead socket: a held answer will show. */
-  #suspectBuffering() {
-    this.#unheard += 1;
-    this.#delivery = "hold";
-    this.#probing = true;
-    this.#greet = true;
-    return 0;
-  }
-
   #learnDelivery(ask, hello) {
     if (!ask.live) return; // a catch-up asks for hold whatever the way can do
     if (ask.delivery !== "hold") {
@@ -637,11 +617,6 @@ class RealtimeClient {
       if (this.#unheard === 1) stream(); // at once: it may have been a server that was just starting
       else this.#alarms.set("stream", proven ? HOLD_MEMORY : HOLD_TRIAL, stream);
     }
-  }
-
-  #recallHold() {
-    const left = Number(remember("localStorage", HOLD_KEY)) - this.#env.now();
-    return left > 0 && left <= HOLD_MEMORY;
   }
 
   // --- what came ----------------------------------------------------------------------------

@@ -119,7 +119,9 @@ NET = """
     async ({ signal }) => (stream = open(signal, hello("stream"))),
     { env: { random: () => 0 }, shownVersions: () => shown,
       fetchVersions: async (ids) => { asked.push(ids); return versions; } });
-  const tell = (id, conversation_id, version) => stream.push(event(id, { conversation_id, version }));
+  const tell = (id, conversation_id, version) => {
+    stream.push(event(id, { conversation_id, version }));
+  };
   const pass = async (ms) => {
     for (let left = ms; left > 0; left -= 10_000) {
       await clock.advance(Math.min(left, 10_000));
@@ -570,8 +572,9 @@ def test_the_document_is_told_of_each_event_once_and_of_the_state(run: Run) -> N
         });
         document.addEventListener("realtime:state", ({ detail }) => states.push(detail.state));
         addEventListener("error", (event) => event.preventDefault());
-        const { clock, got } = beginScripted(async ({ n }) => n > 1 ? silent()
-          : answer(hello("hold") + event("e1") + event("e2", { type: "unread.changed" }) + event("e1")));
+        const text = event("e1") + event("e2", { type: "unread.changed" }) + event("e1");
+        const { clock } = beginScripted(
+          async ({ n }) => n > 1 ? silent() : answer(hello("hold") + text));
         await clock.advance(0);
         client.close();
         return [events, states];"""

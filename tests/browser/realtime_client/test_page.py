@@ -1,4 +1,4 @@
-"""static/realtime_events.js in a host's page: it starts by itself, and what is marked is read again."""
+"""static/realtime_events.js in a host's page: it starts by itself, and reads marked parts again."""
 
 from __future__ import annotations
 
@@ -97,7 +97,13 @@ def test_a_page_without_data_or_started_by_its_own_script_is_left_alone(
 
 # --- regions of a page that the server renders --------------------------------------------------
 
-STYLE = "<style>.box { height: 200px; overflow: auto } .box > * { display: block; height: 50px }</style>"
+#: In `arg` after `before` and `after`: boxes that scroll, four rows high.
+STYLE = ".box { height: 200px; overflow: auto } .box > * { display: block; height: 50px }"
+ADD_STYLE = """
+  const style = document.createElement("style");
+  style.textContent = arg[2];
+  document.head.append(style);
+"""
 
 
 def rows(*ids: int | str, text: str = "text") -> str:
@@ -127,8 +133,8 @@ def test_only_what_differs_is_touched(run: Run) -> None:
     unchanged, texts, same, other = run(
         f"""{REFRESH}
         const changes = [];
-        new MutationObserver((all) => changes.push(...all))
-          .observe(document.body, {{ subtree: true, childList: true, attributes: true, characterData: true }});
+        const all = {{ subtree: true, childList: true, attributes: true, characterData: true }};
+        new MutationObserver((some) => changes.push(...some)).observe(document.body, all);
         const nodes = [...document.querySelectorAll("#list a")];
         await refresh();
         const unchanged = changes.length;
@@ -136,8 +142,9 @@ def test_only_what_differs_is_touched(run: Run) -> None:
         await refresh();
         client.close();
         const list = [...document.querySelectorAll("#list a")];
-        return [unchanged, list.map((row) => row.textContent), list.map((row) => nodes.indexOf(row)),
-          node("#other").textContent];""",
+        const texts = list.map((row) => row.textContent);
+        const same = list.map((row) => nodes.indexOf(row));
+        return [unchanged, texts, same, node("#other").textContent];""",
         [before, after],
     )
     assert unchanged == 0
@@ -147,10 +154,10 @@ def test_only_what_differs_is_touched(run: Run) -> None:
 
 
 def test_attributes_nested_parts_and_what_is_gone_follow_the_server(run: Run) -> None:
-    before = """<main data-live-region id="it" class="host"><h1 title="a">one</h1><ul><li>x<li>y</ul>
-      <p hidden>gone</p><i name="n">i</i><details><summary>s</summary></details></main>"""
-    after = """<main data-live-region id="it"><h1 lang="pt">two</h1><ol><li>z</ol><ul><li>x</ul>
-      <b name="n">b</b><details><summary>s</summary></details></main>"""
+    before = """<main data-live-region id="it" class="mine"><h1 title="a">one</h1>
+      <ul><li>x<li>y</ul> <p hidden>gone</p><i name="n">i</i><details></details></main>"""
+    after = """<main data-live-region id="it"><h1 lang="pt">two</h1><ol><li>z</ol>
+      <ul><li>x</ul> <b name="n">b</b><details></details></main>"""
     html, same = run(
         f"""{REFRESH}
         const [title, list] = [node("h1"), node("ul")];
@@ -158,12 +165,13 @@ def test_attributes_nested_parts_and_what_is_gone_follow_the_server(run: Run) ->
         now = after;
         await refresh();
         client.close();
-        return [node("main").outerHTML.replace(/\\s+/g, " "), title === node("h1") && list === node("ul")];""",
+        const html = node("main").outerHTML.replace(/>\\s+</g, "><");
+        return [html, title === node("h1") && list === node("ul")];""",
         [before, after],
     )
     assert html == (
-        '<main data-live-region="" id="it" class="host"><h1 lang="pt">two</h1><ol><li>z</li></ol>'
-        '<ul><li>x</li></ul> <b name="n">b</b><details open=""><summary>s</summary></details></main>'
+        '<main data-live-region="" id="it" class="mine"><h1 lang="pt">two</h1><ol><li>z</li></ol>'
+        '<ul><li>x</li></ul><b name="n">b</b><details open=""></details></main>'
     )
     assert same
 
@@ -213,7 +221,7 @@ def test_a_thread_at_its_end_stays_at_its_end(run: Run, mark: str) -> None:
 
     at_end = run(
         f"""{REFRESH}
-        document.head.append(Object.assign(document.createElement("style"), {{ textContent: arg[2] }}));
+        {ADD_STYLE}
         const box = node("#box");
         const left = () => box.scrollHeight - box.clientHeight - box.scrollTop;
         const seen = [];
@@ -225,7 +233,7 @@ def test_a_thread_at_its_end_stays_at_its_end(run: Run, mark: str) -> None:
         }}
         client.close();
         return seen;""",
-        [thread(2), thread(2), STYLE[7:-8], thread(6), thread(7), thread(9)],
+        [thread(2), thread(2), STYLE, thread(6), thread(7), thread(9)],
     )
     assert at_end == [[6, "thread" in mark], [7, True], [9, True]]
 
@@ -256,24 +264,28 @@ def test_a_page_that_scrolls_as_a_whole_stays_at_its_end(run: Run) -> None:
 def test_who_reads_in_the_middle_goes_on_reading_there(run: Run) -> None:
     def both(ids: list[int], last: int) -> str:
         list_ = f'<nav class="box" id="list" data-live-region>{rows(*ids)}</nav>'
-        return f'{list_}<ol class="box" id="box" data-live-region data-live-thread>{bubbles(1, last)}</ol>'
+        thread = 'class="box" id="box" data-live-region data-live-thread'
+        return f"{list_}<ol {thread}>{bubbles(1, last)}</ol>"
 
     seen = run(
         f"""{REFRESH}
-        document.head.append(Object.assign(document.createElement("style"), {{ textContent: arg[2] }}));
-        const frame = () => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+        {ADD_STYLE}
+        const drawn = () => new Promise((resolve) => {{
+          requestAnimationFrame(() => requestAnimationFrame(resolve));
+        }});
         const top = (selector) => node(selector).getBoundingClientRect().top;
         node("#box").scrollTop = 420;
         node("#list").scrollTop = 320;
-        await frame();
+        await drawn();
         const places = () => [top('[data-message-id="10"]'), top('[data-conversation-id="8"]')];
         const before_ = places();
         now = after;
         await refresh();
-        await frame();
+        await drawn();
         client.close();
-        return [before_, places(), document.querySelectorAll("#box p").length, node("#list").firstElementChild.textContent];""",
-        [both([*range(1, 21)], 30), both([20, *range(1, 20)], 31), STYLE[7:-8]],
+        const first = node("#list").firstElementChild.textContent;
+        return [before_, places(), document.querySelectorAll("#box p").length, first];""",
+        [both([*range(1, 21)], 30), both([20, *range(1, 20)], 31), STYLE],
     )
     assert seen[1] == seen[0]
     assert seen[2:] == [31, "text 20"]
@@ -283,7 +295,7 @@ def test_what_is_typed_selected_and_focused_stays(run: Run) -> None:
     def form(extra: str, title: str) -> str:
         fields = '<input name="a" value="old"><textarea name="text"></textarea>'
         fields += '<input type="radio" name="r" value="1"><input type="radio" name="r" value="2">'
-        fields += '<input name="untouched" value="{}"><div contenteditable></div>'.format(title)
+        fields += f'<input name="untouched" value="{title}"><div contenteditable></div>'
         return f'<main data-live-region id="it"><h1>{title}</h1><form>{extra}{fields}</form></main>'
 
     state, title = run(
@@ -299,9 +311,9 @@ def test_what_is_typed_selected_and_focused_stays(run: Run) -> None:
         text.addEventListener("blur", () => {{ lost += 1; }});
         now = after;
         await refresh();
-        const state = () => [document.activeElement.name, text.isConnected, text.value, text.selectionStart,
-          text.selectionEnd, node("[name=a]").value, node("[value='2']").checked,
-          node("[name=untouched]").value, node("[contenteditable]").textContent];
+        const state = () => [document.activeElement.name, text.isConnected, text.value,
+          text.selectionStart, text.selectionEnd, node("[name=a]").value,
+          node("[value='2']").checked, node("[name=untouched]").value, node("[contenteditable]").textContent];
         const first = state();
         now = before;
         await refresh();
@@ -527,7 +539,8 @@ def test_a_request_carries_the_token_and_gives_the_servers_json_or_its_error(run
     results, asked = run(
         """const it = await beginPage("", ({ url }) => {
           if (url === "/good") return json({ answer: 42 });
-          if (url === "/bad") return json({ error: { code: "invalid", message: "Não.", field: "f" } }, 400);
+          const error = { code: "invalid", message: "Não.", field: "f" };
+          if (url === "/bad") return json({ error }, 400);
           if (url === "/html") return page("<h1>");
           if (url === "/503") return new Response("", { status: 503 });
           throw new TypeError("down");
@@ -539,11 +552,12 @@ def test_a_request_carries_the_token_and_gives_the_servers_json_or_its_error(run
         };
         await fail("POST", "/bad", { a: 1 });
         for (const path of ["/html", "/503", "/down"]) await fail("POST", path);
-        const meta = Object.assign(document.createElement("meta"), { name: "csrf-token", content: "metas" });
-        document.head.append(meta);
+        const meta = { name: "csrf-token", content: "metas" };
+        document.head.append(Object.assign(document.createElement("meta"), meta));
         await fail("POST", "/bad", {});
         client.close();
-        return [results, it.asked.map(({ method, headers, body }) => [method, headers["X-CSRFToken"], body])];"""
+        const asked = ({ method, headers, body }) => [method, headers["X-CSRFToken"], body];
+        return [results, it.asked.map(asked)];"""
     )
     unexpected = "O servidor não respondeu como esperado."
     refused = [400, "invalid", "Não.", "f"]
