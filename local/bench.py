@@ -260,7 +260,15 @@ def show_module(host: str, options: argparse.Namespace) -> None:
         ]
         for row in measured
     )
-    head = ["listeners, app", "POST->200", "POST->all", "POST->last", "kB each", "burst/s", "missing"]
+    head = [
+        "listeners, app",
+        "POST->200",
+        "POST->all",
+        "POST->last",
+        "kB each",
+        "burst/s",
+        "missing",
+    ]
     show(head, 26, rows)
 
 

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from flask import Flask
+import requests
+from flask import Flask, request
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import ndb
 
 import realtime_events as rt
+from local.processes import Part, free_port
 from tests.helpers import Store, wait_until
 
 
@@ -49,10 +55,16 @@ class Gate:
         self.before: Callable[[], object] = lambda: None
         self.after: Callable[[], object] = lambda: None
         self.reads = 0
+        self.requests = 0  # that opened one for themselves
 
     @contextlib.contextmanager
     def __call__(self) -> Iterator[Any]:
         """An ndb context."""
+        if threading.current_thread().name != rt.__name__:
+            self.requests += 1
+            with self._context() as opened:
+                yield opened
+            return
         self.reads += 1
         self.before()
         with self._context() as opened:
@@ -133,7 +145,8 @@ class EventHost:
             for number in told:
                 rt.publish("message.created", {"n": number}, conversation_id=conversation_id)
 
-        with self.store.context():
+        opened = ndb.get_context(raise_context_error=False)
+        with contextlib.nullcontext() if opened else self.store.context():
             rt.transaction(change)
 
     def close(self) -> None:
@@ -147,3 +160,99 @@ class EventHost:
 def pollers() -> int:
     """How many pollers run in this process."""
     return sum(thread.name == rt.__name__ for thread in threading.enumerate())
+
+
+# --- the same under gunicorn ------------------------------------------------------------------
+
+
+class Told(ndb.Model):
+    """A number that was published: the same again tells nothing, as a repeated webhook call."""
+
+
+def create_app() -> Flask:
+    """For gunicorn: `tests.event_host:create_app()`, on the store that the environment names."""
+    app = Flask("host")
+    app.secret_key = "s"
+    project = os.environ["GOOGLE_CLOUD_PROJECT"]
+    client = ndb.Client(project=project, credentials=AnonymousCredentials())
+    rt.init_app(app, client, current_user_id=lambda: "ana")
+
+    @app.get("/healthz")
+    def healthz() -> str:
+        return "ok"
+
+    @app.post("/publish")
+    def publish() -> str:
+        number = int(request.args["n"])
+
+        def tell() -> None:
+            if Told.get_by_id(number + 1) is None:
+                Told(id=number + 1).put()
+                rt.publish("message.created", {"n": number}, conversation_id="c1")
+
+        with client.context():
+            rt.transaction(tell)
+        return "ok"
+
+    return app
+
+
+class HostServer:
+    """A gunicorn with that app on 127.0.0.1.
+
+    Args:
+        store: the store.
+        args: gunicorn's own, such as `--preload`.
+        settings: environment variables.
+    """
+
+    def __init__(self, store: Store, *args: str, **settings: Any) -> None:
+        self.url = f"http://127.0.0.1:{free_port()}"
+        environ = {**os.environ, **store.environ, **{k: str(v) for k, v in settings.items()}}
+        command = ["tests.event_host:create_app()", "--no-control-socket", "--bind", self.url[7:]]
+        command += ["-c", os.devnull]  # else it takes the gunicorn.conf.py of the chat
+        self.part = Part("host", "gunicorn", [*command, *args], environ=environ)
+        self.start()
+
+    @classmethod
+    def with_threads(cls, store: Store, threads: int, *args: str, **settings: Any) -> HostServer:
+        """As it should be started."""
+        own = ["--worker-class", "gthread", "--threads", str(threads), "--graceful-timeout", "1"]
+        own += ["--timeout", "0", "--worker-connections", "2000"]
+        return cls(store, *own, *args, **settings)
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        self.part.start()
+        self.part.wait_for_http(f"{self.url}/healthz")
+
+    def stop(self) -> None:
+        """SIGTERM, and wait for the end."""
+        self.part.stop(10)
+        assert self.part.left_behind() == []
+
+    def kill9(self) -> None:
+        """SIGKILL to the master and its workers, as a lost instance dies."""
+        self.part.kill()
+
+    def publish(self, *told: int) -> None:
+        """Tells each of these numbers; tries again like WhatsApp, until it is answered."""
+        with requests.Session() as session:
+            session.trust_env = False
+            for number in told:
+                wait_until(lambda number=number: self._publish(session, number), 30)
+
+    def _publish(self, session: requests.Session, number: int) -> bool:
+        try:
+            answer = session.post(f"{self.url}/publish?n={number}", timeout=30)
+        except requests.ConnectionError:
+            return False
+        return answer.status_code == 200
+
+    def answers_at_once(self) -> float:
+        """Seconds that GET /healthz takes."""
+        started = time.monotonic()
+        with requests.Session() as session:
+            session.trust_env = False
+            assert session.get(f"{self.url}/healthz", timeout=30).status_code == 200
+        return time.monotonic() - started

@@ -69,7 +69,9 @@ def test_a_text_that_is_no_cursor_is_refused(text: str) -> None:
 
 
 @given(st.binary(max_size=60).map(lambda raw: b"\x03" + raw), st.lists(st.integers(0, 2**41)))
-def test_a_forged_cursor_is_read_or_refused_and_costs_nothing(raw: bytes, stamps: list[int]) -> None:
+def test_a_forged_cursor_is_read_or_refused_and_costs_nothing(
+    raw: bytes, stamps: list[int]
+) -> None:
     import base64
 
     text = base64.urlsafe_b64encode(raw).decode().rstrip("=")
@@ -784,6 +786,6 @@ def test_an_open_ndb_context_of_the_hosts_is_used_and_kept(host: EventHost) -> N
     with host.store.context() as opened:
         assert client.get("/realtime/cleanup").status_code == 200
         assert ndb.get_context() is opened
-    assert gate.reads == 0
+    assert gate.requests == 0
     assert client.get("/realtime/cleanup").status_code == 200
-    assert gate.reads == 1
+    assert gate.requests == 1
