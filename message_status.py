@@ -12,12 +12,14 @@ The host gives its message model this module's mixin, calls `init_app`, sends by
 `realtime_events.place`, `started`, then `accepted`, `refused`, `postponed` or `unconfirmed`.
 """
 
+import contextlib
+import dataclasses
 import logging
 import re
 import time
 import uuid
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from types import SimpleNamespace
@@ -90,7 +92,7 @@ _REFUSALS = {
 
 
 class RetryRefused(ValueError):  # noqa: N818 - it names the condition
-    """No new attempt is made. `code`: see `_REFUSALS`; `message_id`: the attempt there is already."""
+    """No new attempt, for a `code` of `_REFUSALS`; `message_id`: the one there is already."""
 
     def __init__(self, code: str, message_id: str | None = None) -> None:
         super().__init__(code)
@@ -261,7 +263,7 @@ class BadStatus:
 
     field: str
     reason: str
-    raw: Any = field(repr=False)
+    raw: Any = dataclasses.field(repr=False)
 
 
 @dataclass
@@ -271,8 +273,9 @@ class StatusReport:
     applied: int = 0  # recorded with their message
     repeated: int = 0  # told nothing new: nothing was written
     parked: int = 0  # of a message not known yet
-    bad: list[BadStatus] = field(default_factory=list)
-    late: list[dict[str, Any]] = field(default_factory=list)  # not handled in time: bring again
+    bad: list[BadStatus] = dataclasses.field(default_factory=list)
+    #: Not handled in time: bring again.
+    late: list[dict[str, Any]] = dataclasses.field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -300,26 +303,23 @@ def _read(item: Any, received: int) -> _Callback | BadStatus:
     if name == FAILED:
         errors = item.get("errors")
         first = errors[0] if isinstance(errors, list) and errors else None
-        reason = _error(*_meta_error(first, "?"), source="callback", at=at)
+        reason = _error(first, source="callback", at=at)
     return _Callback(name, wamid, opaque, at, reason, item)
 
 
-def _meta_error(found: Any, code: Any) -> tuple[Any, Any, Any]:
-    """Code, title and details of an error as Meta tells it, in a callback or an answer."""
+def _error(
+    found: Any, *, code: Any = "?", source: str = "response", at: int | None = None
+) -> dict[str, Any]:
+    """An error as it is kept, of one as Meta tells it in a callback or an answer."""
     found = found if isinstance(found, dict) else {}
     data = found.get("error_data")
-    details = data.get("details") if isinstance(data, dict) else None
     code = code if found.get("code") is None else found["code"]
-    return code, found.get("title") or found.get("message"), details
-
-
-def _error(code: Any, title: Any = None, details: Any = None, *, source: str = "response",
-           at: int | None = None) -> dict[str, Any]:  # fmt: skip
     made = {"code": _words(str(code)), "source": source, "at": now_ms() if at is None else at}
-    if isinstance(title, str) and title:
-        made["title"] = _words(_CODE_PREFIX.sub("", title))
-    if isinstance(details, str) and details:
-        made["details"] = _words(details)
+    title = found.get("title") or found.get("message")
+    details = data.get("details") if isinstance(data, dict) else None
+    for name, words in (("title", title), ("details", details)):
+        if isinstance(words, str) and words:
+            made[name] = _words(_CODE_PREFIX.sub("", words))
     return made
 
 
@@ -349,10 +349,10 @@ def _error_of(message: Any) -> dict[str, Any] | None:
     """Its error; of a send whose process is gone without a word, that nobody knows."""
     found: dict[str, Any] | None = fact(message, "error")
     lost_at = (fact(message, "started_at") or now_ms()) + _LOST_MS
-    told = fact(message, "accepted_at") or (found and found["code"] == UNCONFIRMED)
-    if told or not _is_open(message) or lost_at > now_ms():
+    known = found is not None and found["code"] == UNCONFIRMED
+    if known or not _is_open(message) or lost_at > now_ms():
         return found
-    return _error(UNCONFIRMED, at=lost_at)
+    return _error({}, code=UNCONFIRMED, at=lost_at)
 
 
 def _error_json(message: Any) -> dict[str, Any] | None:
@@ -446,6 +446,8 @@ def _adopt(message: Any, link: WamidLink) -> None:
     """The message learns its wamid, and what waited under it."""
     if not wamid_of(message):
         _update(message, wamid=link.key.id())
+        if message.status == SENDING:  # WhatsApp has it: nothing is in doubt any more
+            _update(message, error=None)
     parked = link.parked or {"status": None, "times": {}, "error": None}
     # A failure that counted came first, one that was only noted came after what arrived.
     failed = parked["status"] == FAILED
@@ -484,19 +486,20 @@ def refused(message_id: str | int, *, code: str, title: str = "", details: str =
         code: Meta's error code as text, or `UNREACHABLE`.
         title, details: Meta's own words.
     """
-    return _settle(message_id, error=_error(code, title, details), final=True)
+    found = {"code": code, "title": title, "error_data": {"details": details}}
+    return _settle(message_id, error=_error(found), final=True)
 
 
 def postponed(message_id: str | int) -> Any:
     """It was certainly not sent, and the host tries again by itself: the clock, with a reason."""
-    return _settle(message_id, error=_error(UNREACHABLE), started_at=None)
+    return _settle(message_id, error=_error({}, code=UNREACHABLE), started_at=None)
 
 
 def unconfirmed(message_id: str | int) -> Any:
     """No answer, or the process that waited for it is gone: it may have been sent. Never to be sent
     again without an attendant's word; any callback repairs it.
     """
-    return _settle(message_id, error=_error(UNCONFIRMED))
+    return _settle(message_id, error=_error({}, code=UNCONFIRMED))
 
 
 def _settle(message_id: Any, *, wamid: str = "", error: Any = None, final: bool = False,
@@ -508,10 +511,11 @@ def _settle(message_id: Any, *, wamid: str = "", error: Any = None, final: bool 
             return None
         known, before = fact(message, "error"), _state(message)
         link = wamid and (find(WamidLink, wamid) or WamidLink(id=wamid))
-        if fact(message, "accepted_at") if link else not _is_open(message):
+        told = fact(message, "accepted_at") if link else not _is_open(message)
+        if told:
             return message
         if link:
-            _update(message, accepted_at=now_ms(), error=None if _is_open(message) else known)
+            _update(message, accepted_at=now_ms())
             _adopt(message, link)
         elif final:
             _apply(message, FAILED, error["at"], error)
@@ -581,17 +585,15 @@ def _outcome(response: Any) -> Callable[[str], Any]:
     if isinstance(response, tuple) and len(response) == 2:
         status, body = response
     elif hasattr(response, "status_code"):
-        try:
-            status, body = response.status_code, response.json()
-        except ValueError:
-            body = None
+        status, body = response.status_code, None
+        with contextlib.suppress(ValueError):
+            body = response.json()
     else:
         kind = type(response).__name__
         raise TypeError(f"answer() takes the response, or (status code, JSON), and not {kind}")
     body = body if isinstance(body, dict) else {}
     if isinstance(body.get("error"), dict):
-        code, title, details = _meta_error(body["error"], status)
-        return partial(refused, code=code, title=title, details=details)
+        return partial(_settle, error=_error(body["error"], code=status), final=True)
     messages = body.get("messages")
     first = messages[0] if isinstance(messages, list) and messages else None
     wamid = _usable_name(first.get("id")) if isinstance(first, dict) else None
@@ -883,7 +885,7 @@ def owners(wamids: Iterable[str]) -> dict[str, str]:
 
 
 def delete_expired(seconds: float) -> tuple[int, bool]:
-    """Deletes parked callbacks whose message never came; for so long, a batch under way is finished.
+    """Deletes parked callbacks whose message never came, for so long.
 
     Returns:
         How many wamids were deleted, and whether there may be more.

@@ -23,20 +23,10 @@ import realtime_events
 from realtime_events import check_model, error, id_of, publish, use_models
 
 __all__ = [
-    "DEFAULTS",
-    "ConversationNotFound",
-    "MessageNotFound",
-    "Totals",
-    "UnreadConversationMixin",
-    "UnreadMessageMixin",
-    "init_app",
-    "mark_unread",
-    "merge",
-    "publish_changed",
-    "read",
-    "send_read_receipt",
-    "totals",
-]
+    "DEFAULTS", "ConversationNotFound", "MessageNotFound", "Totals", "UnreadConversationMixin",
+    "UnreadMessageMixin", "init_app", "mark_unread", "merge", "publish_changed", "read",
+    "send_read_receipt", "totals",
+]  # fmt: skip
 
 #: Settings, read from `app.config` or else the environment under the prefix `UNREAD_STATE_`:
 #: name → (default, smallest, largest); text settings have their allowed values instead.

@@ -146,6 +146,15 @@ def test_reading_takes_the_mark_away_even_when_nothing_is_unread(muted: bool) ->
     assert (chat.marked_unread, chat.is_unread) == (False, False)
 
 
+def test_reading_a_marked_one_up_to_an_older_message_takes_only_the_mark() -> None:
+    chat = Chat()
+    first, second = arrive(chat), arrive(chat)
+    read(chat, second)
+    us._mark(chat)
+    assert read(chat, first) is True
+    assert (chat.unread_count, chat.marked_unread) == (0, False)
+
+
 def test_marking_twice_is_marking_once() -> None:
     chat = Chat()
     us._mark(chat)
@@ -181,6 +190,7 @@ def merged(one: Any, other: Any) -> Any:
 def test_a_merge_adds_up_and_empties_the_one_that_goes() -> None:
     one, other = Chat(), Chat()
     read(one, arrive(one))
+    read(other, arrive(other))
     for _ in range(2):
         arrive(one), arrive(other)
     us._mark(other)
@@ -351,7 +361,7 @@ def test_every_interleaving_of_three_transactions_ends_the_same() -> None:
 
 
 def test_totals_count_chats_and_messages_and_a_mark_as_one() -> None:
-    assert us._add_up([(5, 3, 0), (7, 7, 1), (4, 3, 1)]) == us.Totals(3, 4)
+    assert us._add_up([(5, 3, 0), (7, 7, 1), (4, 4, 2), (4, 3, 1)]) == us.Totals(3, 4)
 
 
 # --- in a host --------------------------------------------------------------------------------
@@ -637,7 +647,8 @@ def test_a_message_keeps_its_place_when_the_host_makes_and_puts_it_anew(host: Ho
         Mensagem(id=70, conversa=host.key, corpo="👍👍").put()
     with host.inside():
         stored = ndb.Key(Mensagem, 70).get()
-    assert (stored.corpo, stored.counted_at_arrival, stored.counts_unread) == ("👍👍", 0, False)
+    assert (stored.corpo, stored.counts_unread) == ("👍👍", False)
+    assert (stored.arrival, stored.counted_at_arrival) == (1, 0)
 
 
 def test_conversations_and_messages_from_before_the_modules_work(host: Host) -> None:
@@ -711,6 +722,36 @@ def test_what_is_muted_is_read_and_marked_like_the_rest(silenced: Host) -> None:
     assert (told["unread_count"], told["marked_unread"]) == (1, False)
 
 
+def test_a_batch_tells_a_conversation_once_before_or_after_it_is_put(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Conversa, "is_silent", property(lambda self: self.resumo == "quieto"))
+
+    def batch() -> None:
+        chat = host.key.get()
+        messages = [Mensagem(conversa=chat.key, corpo=corpo) for corpo in "ab"]
+        for message in messages:
+            rt.place(chat, message, outgoing=False)
+        chat.bump_version()
+        us.publish_changed(chat)
+        ndb.put_multi([chat, *messages])
+        us.publish_changed(chat)
+
+    def quiet() -> None:
+        chat = host.key.get()
+        chat.resumo = "quieto"
+        chat.bump_version()
+        us.publish_changed(chat)
+        chat.put()
+
+    with host.inside():
+        rt.transaction(batch)
+        rt.transaction(quiet)
+    told = [(each["version"], each["data"]["silent"]) for each in host.told()]
+    assert told == [(1, False), (2, True)]
+    assert host.told()[0]["data"]["unread_count"] == 2
+
+
 def test_a_change_of_something_else_tells_no_numbers(host: Host) -> None:
     host.receive()
     told = len(host.told())
@@ -721,6 +762,28 @@ def test_a_change_of_something_else_tells_no_numbers(host: Host) -> None:
 
 
 # --- views ------------------------------------------------------------------------------------
+
+
+def test_a_host_that_finds_its_own_way_is_asked_by_text(host: Host) -> None:
+    asked: list[Any] = []
+
+    def find(model: Any, id_: Any) -> Any:
+        asked.append(id_)
+        return rt.find(model, id_)
+
+    host.app.extensions["unread_state"] = dataclasses.replace(
+        host.app.extensions["unread_state"],
+        find_conversation=lambda id_: find(Conversa, id_),
+        find_message=lambda _chat, id_: find(Mensagem, id_),
+    )
+    message = host.receive()
+    with host.inside():
+        us.read(host.key.id(), message.key.id())
+        us.mark_unread(host.key.id())
+    host.answer(read_up_to=message)
+    host.get(f"/unread?c={host.id}")
+    assert set(asked) == {host.id, str(message.key.id())}
+    assert (host.unread(), host.chat().marked_unread) == (0, False)
 
 
 def test_the_selected_conversation_is_asked_for_by_id(host: Host) -> None:
@@ -745,6 +808,9 @@ def test_there_is_no_such_conversation(host: Host, strange: str) -> None:
 )
 def test_a_refused_reading_names_the_field_and_changes_nothing(host: Host, up_to: Any) -> None:
     elsewhere = host.receive(key=host.another())
+    if not isinstance(up_to, str | int):
+        with host.inside():  # nothing else than text and numbers is an id, whatever its text
+            Mensagem(id=str(up_to), conversa=host.key, counted_at_arrival=1).put()
     host.receive()
     answer = host.read(elsewhere.key.id() if up_to == "elsewhere" else up_to)
     assert answer.status_code == 422
