@@ -335,10 +335,20 @@ def _load(names: list[str], timeout: float) -> list[_Record]:
     return [(one.key.id(), one.blocks) for one in found if one is not None]
 
 
+def _see_own_writes() -> bool:
+    """Whether there is a transaction; in it, reads show what it has put, whatever the host caches.
+
+    What it has read itself is then no second read either.
+    """
+    if not ndb.in_transaction():
+        return False
+    ndb.get_context().set_cache_policy(lambda _key: True)
+    return True
+
+
 def _get(keys: Sequence[ndb.Key], **options: Any) -> list[Any]:
-    """In a transaction without ndb's retries: it could not go on after a failure anyway."""
-    if ndb.in_transaction():
-        options["retries"] = 0
+    if _see_own_writes():
+        options["retries"] = 0  # of ndb's: it could not go on after a failure anyway
     parts = (keys[start : start + _LOOKUP] for start in range(0, len(keys), _LOOKUP))
     return [entity for part in parts for entity in ndb.get_multi(part, **options)]
 
@@ -382,15 +392,14 @@ class _LiveModel(ndb.Model):
         """Computes what follows from the numbers, before each put."""
 
     def _put_async(self, **options: Any) -> Any:
-        stored_key = self._key if self._key is not None and self._key.id() is not None else None
-        if stored_key is not None and not ndb.in_transaction():
-            return ndb.transaction_async(lambda: self._put_async(**options))
+        key = self._key if self._key is not None and self._key.id() is not None else None
+        if not _see_own_writes() and key is not None:
+            return ndb.transaction_async(self._put_async)  # where a put has no options
         put = super()._put_async
 
         @ndb.tasklet
         def join() -> Any:
-            # What this transaction has read itself is in ndb's cache, and is no second read.
-            stored = (yield stored_key.get_async(retries=0)) if stored_key is not None else None
+            stored = (yield key.get_async(retries=0)) if key is not None else None
             if stored is not None and stored is not self:
                 self._grow(stored)
             self._derive()
@@ -684,18 +693,17 @@ def check_model(model: Any, mixin: Any) -> None:
         raise TypeError(f"{name}: the fields of {wanted} are missing; write class {name}({wanted})")
     hosts = [each for each in model.__mro__ if each.__module__ not in _OURS]
     hosts = hosts[: hosts.index(ndb.Model)]
+    own = {name: value for host in hosts for name, value in vars(host).items()}
+    stored = {each._name: name for name, each in own.items() if isinstance(each, ndb.Property)}
     for part in (each for each in model.__mro__ if each.__module__ in _OURS):
         for name, value in vars(part).items():
-            if name.startswith("__") or name in _OVERRIDABLE | _OF_EVERY_MODEL:
+            if hasattr(ndb.Model, name) or name in _OVERRIDABLE:
                 continue
-            taken = name if any(name in vars(host) for host in hosts) else None
-            if isinstance(value, ndb.Property):
-                rival = model._properties[value._name]._code_name
-                taken = rival if rival != name else taken
-            if taken:
+            taken = stored.get(value._name) if isinstance(value, ndb.Property) else None
+            if taken or name in own:
                 raise TypeError(
-                    f"{model.__name__}.{taken}: {part.__module__} keeps its own {name} under this "
-                    f"name; give yours another one, in the store too (my_{taken})"
+                    f"{model.__name__}.{taken or name}: {part.__module__} keeps its own {name} "
+                    f"under this name; give yours another one, in the store too (my_{name})"
                 )
 
 

@@ -70,7 +70,7 @@ export function parseEventStream() {
 function readBlock(text) {
   const block = {};
   for (const line of text.split(/\r\n|\r|\n/)) {
-    const [, field, value = ""] = /^([^:]*)(?:: ?(.*))?$/s.exec(line); // s: a text may hold U+2028
+    const [, field, value = ""] = /^([^:]*)(?:: ?(.*))?$/.exec(line);
     if (field === "data") block.data = block.data === undefined ? value : `${block.data}\n${value}`;
     else if (field === "event") block.event = value;
     else if (field === "id" && !value.includes("\0")) block.id = value;
@@ -690,7 +690,7 @@ class RealtimeClient {
     try {
       const shown = this.#shown();
       const versions = shown.size && await this.#host.fetchVersions?.([...shown.keys()].slice(0, COMPARED));
-      if (session !== this.#session || !this.#behind(versions).length) return;
+      if (!versions || session !== this.#session || !this.#behind(versions).length) return;
       this.#alarms.set("behind", IN_FLIGHT, () => {
         for (const id of this.#behind(versions)) {
           guard(() => this.#host.onBehind(id), id);
@@ -698,7 +698,7 @@ class RealtimeClient {
         }
       });
     } catch {
-      // No answer, or none to be read: the next minute asks again.
+      // The next minute asks again.
     }
   }
 

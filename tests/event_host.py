@@ -245,7 +245,7 @@ class HostServer:
     def _publish(self, session: requests.Session, number: int) -> bool:
         try:
             answer = session.post(f"{self.url}/publish?n={number}", timeout=30)
-        except requests.ConnectionError:
+        except requests.RequestException:
             return False
         return answer.status_code == 200
 

@@ -18,7 +18,7 @@ import pytest
 import requests
 
 import dev
-from local.processes.parts import supervisor
+from local.processes import supervisor
 from local.processes.parts import ROOT, free_port
 from tests.helpers import Store, wait_until
 

@@ -1,4 +1,4 @@
-"""The event stream of real gunicorn processes: capacity, workers, shutdown, crashes, two processes."""
+"""The event stream of real gunicorn processes: capacity, workers, shutdown, crashes, hand-over."""
 
 from __future__ import annotations
 
