@@ -51,8 +51,8 @@ __all__ = [
     "DEFAULTS", "Cursor", "CursorExpired", "LiveConversation", "LiveMessage", "RealtimeEvent",
     "add_message", "check_model", "current_cursor", "delete_expired", "error", "find",
     "format_event", "guarded_blueprint", "id_of", "init_app", "iso", "json_body", "live",
-    "live_data", "now_ms", "place", "publish", "read_settings", "receive", "tell", "told", "transaction",
-    "update", "use_models",
+    "live_data", "now_ms", "place", "publish", "read_settings", "receive", "tell", "told",
+    "transaction", "update", "use_models",
 ]  # fmt: skip
 
 #: Settings, read from `app.config` or else the environment under the prefix `REALTIME_EVENTS_`:
