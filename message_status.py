@@ -1004,7 +1004,8 @@ def init_app(
         raise TypeError("message_status.init_app(): resend= and after_resend= go together")
     settings = realtime_events.read_settings(app, "MESSAGE_STATUS", DEFAULTS)
     realtime_events.check_model(message, MessageStatusMixin)
-    realtime_events.use_models(app, message=message, conversation=conversation)
+    head = "message_status/head.html"
+    realtime_events.use_models(app, message=message, conversation=conversation, head=head)
     host = SimpleNamespace(
         settings=settings, model=message, send=send, resend=resend, after_resend=after_resend
     )

@@ -51,8 +51,8 @@ __all__ = [
     "DEFAULTS", "Cursor", "CursorExpired", "LiveConversation", "LiveMessage", "RealtimeEvent",
     "add_message", "check_model", "current_cursor", "delete_expired", "error", "find",
     "format_event", "guarded_blueprint", "id_of", "init_app", "iso", "json_body", "live",
-    "live_data", "now_ms", "place", "publish", "read_settings", "receive", "tell", "transaction",
-    "update", "use_models",
+    "live_data", "now_ms", "place", "publish", "read_settings", "receive", "tell", "told",
+    "transaction", "update", "use_models",
 ]  # fmt: skip
 
 #: Settings, read from `app.config` or else the environment under the prefix `REALTIME_EVENTS_`:
@@ -473,11 +473,16 @@ class LiveMessage(_LiveModel):
         self.arrival = self.arrival if stored.arrival is None else stored.arrival
 
 
+def told(entity: Any, role: str) -> Any:
+    """The value of the property that the host named for a role (see `use_models`), else None."""
+    name = _known_app().texts.get(role)
+    return getattr(entity, name) if name else None
+
+
 def _told_text(entity: Any, role: str) -> dict[str, str]:
     """`name` or `text`, if the host said which property that is."""
-    name = _known_app().texts.get(role)
-    value = getattr(entity, name) if name else None
-    return {role: "" if value is None else str(value)} if name else {}
+    value = told(entity, role)
+    return {role: "" if value is None else str(value)} if role in _known_app().texts else {}
 
 
 def id_of(entity: Any) -> str:
@@ -716,7 +721,9 @@ def use_models(
         conversation: the host's, with `LiveConversation`.
         message: the host's, with `LiveMessage`.
         texts: under `name` and `text`, which property says what a conversation is called and what
-            a message says; told to the page for its notifications.
+            a message says, for the page's notifications; under `silent`, which one says that a
+            conversation counts in no total (muted, archived); under `head`, the template that
+            realtime_events/head.html brings along.
 
     Raises:
         TypeError: a model cannot be used; names class, property and remedy.
@@ -726,7 +733,9 @@ def use_models(
         raise RuntimeError("call realtime_events.init_app() before the other modules'")
     known.conversation = conversation or known.conversation
     known.message = message or known.message
-    for role, model in (("name", conversation), ("text", message)):
+    if head := texts.get("head"):
+        known.heads.append(head)
+    for role, model in (("name", conversation), ("text", message), ("silent", conversation)):
         given = texts.get(role)
         if given and not hasattr(model, given):
             raise TypeError(f"{model.__name__} has no property {given}, named as {role}=")
@@ -1206,6 +1215,7 @@ class _App:
         self.conversation: Any = None
         self.message: Any = None
         self.texts: dict[str, str] = {}
+        self.heads: list[str] = []
         self.link = ""  # the message's property that names its conversation
 
     def current_user_id(self) -> str | None:
@@ -1392,7 +1402,8 @@ def init_app(
 
     app.before_request_funcs.setdefault(None, []).insert(0, note_cursor)
     app.register_blueprint(blueprint)
-    app.context_processor(lambda: {"realtime_events_page": partial(_page, known, url_prefix)})
+    page = {"realtime_events_page": partial(_page, known, url_prefix)}
+    app.context_processor(lambda: {**page, "realtime_events_heads": known.heads})
     app.jinja_env.filters["live"] = live
     _hubs.add(hub)
     _end_streams_on_sigterm()

@@ -82,8 +82,10 @@ class UnreadConversationMixin(realtime_events.LiveConversation):
 
     @property
     def is_silent(self) -> bool:
-        """Whether it counts in no total (muted, archived); the host overrides this."""
-        return False
+        """Whether it counts in no total (muted, archived): the property that `init_app` was told,
+        or what the host overrides this with.
+        """
+        return bool(realtime_events.told(self, "silent"))
 
     def live_json(self, message: Any = None) -> dict[str, Any]:
         """What the page needs to know of it; the host may override it and add to it."""
@@ -423,6 +425,7 @@ def init_app(
     *,
     name: str | None = None,
     text: str | None = None,
+    silent: str | None = None,
     find_conversation: Callable[[str], Any] | None = None,
     find_message: Callable[[Any, str], Any] | None = None,
     send_receipt: Callable[[Any, Any], None] | None = None,
@@ -434,6 +437,7 @@ def init_app(
         app: settings are read from its config or else the environment, see `DEFAULTS`.
         Conversation, Message: the host's models, with this module's mixins.
         name, text: which property says what a conversation is called, and what a message says.
+        silent: which property says that a conversation counts in no total (muted, archived).
         find_conversation: by id, which may be any text; None if there is none. Default: by key.
         find_message: of this conversation, by id, which may be any text; None if it is not in it.
             Default: by key, if its `conversation_key` is the conversation's.
@@ -448,7 +452,8 @@ def init_app(
     settings = realtime_events.read_settings(app, "UNREAD_STATE", DEFAULTS)
     check_model(Conversation, UnreadConversationMixin)
     check_model(Message, UnreadMessageMixin)
-    use_models(app, conversation=Conversation, message=Message, name=name, text=text)
+    use_models(app, conversation=Conversation, message=Message, name=name, text=text,
+               silent=silent, head="unread_state/head.html")  # fmt: skip
 
     def message_there(conversation: Any, message_id: str) -> Any:
         found = realtime_events.find(Message, message_id)
