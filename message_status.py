@@ -749,6 +749,10 @@ def _copy(old: Any, client_id: str) -> Any:
 # --- callbacks --------------------------------------------------------------------------------
 
 
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
 def record_statuses(
     items: Any, *, received_ms: int | None = None, deadline: float | None = None
 ) -> StatusReport:
@@ -758,7 +762,7 @@ def record_statuses(
     that. Any number of times: what tells nothing new is not written.
 
     Args:
-        items: `value.get("statuses")`, as it came.
+        items: the webhook call's whole JSON, or a `value.get("statuses")` of it, as it came.
         received_ms: when, milliseconds since 1970; now when None.
         deadline: by `time.monotonic()`; what is not begun then is reported as late.
 
@@ -769,6 +773,11 @@ def record_statuses(
     report, received = StatusReport(), now_ms() if received_ms is None else received_ms
     if items is None:
         items = []
+    elif isinstance(items, dict) and "entry" in items:
+        values = (change.get("value") for entry in _objects(items["entry"])
+                  for change in _objects(entry.get("changes")))  # fmt: skip
+        lists = (value.get("statuses") for value in _objects(list(values)))
+        items = [each for found in lists if isinstance(found, list) for each in found]
     elif isinstance(items, str | bytes | dict) or not isinstance(items, Iterable):
         items = [items]
     groups: dict[str, list[_Callback]] = {}
@@ -969,7 +978,7 @@ def _retry_view(message_id: str) -> Any:
     return jsonify(message.live_json()), 201 if new else 200
 
 
-def _cleanup_view() -> Any:
+def cleanup() -> Any:
     deleted, more = delete_expired(_host().settings["CLEANUP_SECONDS"])
     return jsonify(deleted=deleted, more=more)
 
@@ -1010,11 +1019,11 @@ def init_app(
         settings=settings, model=message, send=send, resend=resend, after_resend=after_resend
     )
     app.extensions[__name__] = _last_host = host
-    blueprint = realtime_events.guarded_blueprint(app, __name__, cron=["_cleanup_view"])
+    blueprint = realtime_events.guarded_blueprint(app, __name__, cron=["cleanup"])
     blueprint.get("/api/messages/awaiting")(_awaiting_view)
     blueprint.get("/api/messages/<message_id>/status")(_status_view)
     blueprint.post("/api/messages/<message_id>/retry")(_retry_view)
-    blueprint.get("/message-status/cleanup")(_cleanup_view)
+    blueprint.get("/message-status/cleanup")(cleanup)
     app.register_blueprint(blueprint)
     page = {"retry": bool(send or resend)}
     app.context_processor(lambda: {"message_status_page": page})
