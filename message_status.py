@@ -544,8 +544,8 @@ class _Call:
         self.message, self.answered = message, False
 
     def answer(self, response: Any) -> None:
-        """Records what the Graph API said: a `requests.Response` or one like it, or (status code,
-        decoded JSON).
+        """Records what the Graph API said: a `requests.Response` or one like it, (status code,
+        decoded JSON), or the wamid alone.
         """
         self._settle(_outcome(response))
 
@@ -567,21 +567,25 @@ class _Call:
         return self
 
     def __exit__(self, _kind: Any, error: BaseException | None, _traceback: Any) -> bool:
-        by_requests = isinstance(error, requests.RequestException)
+        # A host's own exception tells by its cause what became of the call.
+        by_requests = next((each for each in (error, getattr(error, "__cause__", None))
+                            if isinstance(each, requests.RequestException)), None)  # fmt: skip
         if not self.answered:
             reason = type(error).__name__ if error else "sending() ended without answer(response)"
             _log.error("message %s: %s", id_of(self.message), reason)
             try:
-                self._settle(_failure(error) if by_requests else unconfirmed)
+                self._settle(_failure(by_requests) if by_requests else unconfirmed)
             except Exception:
                 if not error or by_requests:
                     raise
                 _log.exception("message %s: its outcome is lost", id_of(self.message))
-        return by_requests
+        return by_requests is not None
 
 
 def _outcome(response: Any) -> Callable[[str], Any]:
     """Which of the verbs an answer of the Graph API asks for."""
+    if wamid := _usable_name(response):
+        return partial(accepted, wamid=wamid)
     if isinstance(response, tuple) and len(response) == 2:
         status, body = response
     elif hasattr(response, "status_code"):
@@ -590,7 +594,7 @@ def _outcome(response: Any) -> Callable[[str], Any]:
             body = response.json()
     else:
         kind = type(response).__name__
-        raise TypeError(f"answer() takes the response, or (status code, JSON), and not {kind}")
+        raise TypeError(f"answer() takes the response, (status code, JSON) or a wamid, not {kind}")
     body = body if isinstance(body, dict) else {}
     if isinstance(body.get("error"), dict):
         return partial(_settle, error=_error(body["error"], code=status), final=True)
