@@ -59,8 +59,8 @@ from markupsafe import Markup
 
 __all__ = [
     "DEFAULTS", "Cursor", "CursorExpired", "LiveConversation", "LiveMessage", "RealtimeEvent",
-    "add_message", "at_shutdown", "check_model", "current_cursor", "delete_expired", "error", "find",
-    "format_event", "guarded_blueprint", "id_of", "init_app", "iso", "json_body", "live",
+    "add_message", "at_shutdown", "check_model", "current_cursor", "delete_expired", "error",
+    "find", "format_event", "guarded_blueprint", "id_of", "init_app", "iso", "json_body", "live",
     "live_data", "now_ms", "place", "publish", "read_settings", "receive", "tell", "told",
     "transaction", "update", "use_models",
 ]  # fmt: skip
