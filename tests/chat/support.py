@@ -120,10 +120,24 @@ def stored(model: type[Any]) -> list[Any]:
         return list(model.query().fetch(use_cache=False))
 
 
-def published(*types: str) -> list[realtime_events.Event]:
+@dataclass(frozen=True)
+class Published:
+    """An event as it goes over the wire."""
+
+    type: str
+    conversation_id: str | None
+    version: int | None
+    data: str  # JSON
+
+
+def published(*types: str) -> list[Published]:
     """All events, or those of these types, oldest first."""
-    entities = stored(realtime_events.RealtimeEvent)
-    events = sorted((e for one in entities for e in one.events()), key=lambda event: event.name)
+    records = sorted(stored(realtime_events.RealtimeEvent), key=lambda record: record.key.id())
+    events = []
+    for block in (block for record in records for block in record.blocks):
+        head = json.loads(block.decode().split("data: ", 1)[1])
+        data = json.dumps(head["data"])
+        events.append(Published(head["type"], head["conversation_id"], head["version"], data))
     return [event for event in events if not types or event.type in types]
 
 
