@@ -212,7 +212,8 @@ class Throttle:
                 each.failures = 0
             each.failures += 1
             each.failed_at = now
-            each.closed_until = now + int(RULES[kind].pause(each.failures) * 1000)
+            pause = RULES[kind].pause(each.failures)
+            each.closed_until = now + int(pause * 1000) if pause else 0
         datastore.put_many(changed.values())
         return list(changed.values())
 
