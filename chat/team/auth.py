@@ -76,7 +76,7 @@ def current_username() -> str | None:
 def init_app(app: Flask) -> None:
     """Registers login, logout, the commands and the rule that nothing goes without a login."""
     manager = LoginManager(app)
-    manager.user_loader(attendants.find_user)
+    manager.user_loader(_load_user)
     # "basic" would store a fingerprint of address and browser; addresses change behind a proxy.
     manager.session_protection = None
     app.extensions["login_throttle"] = Throttle(app.config["SECRET_KEY"])
@@ -85,6 +85,15 @@ def init_app(app: Flask) -> None:
     app.after_request(_end_with_the_login)
     app.register_blueprint(blueprint)
     app.cli.add_command(attendants_cli)
+
+
+def _load_user(user_id: str) -> User | None:
+    try:
+        return attendants.find_user(user_id)
+    except datastore.ERRORS:
+        if request.endpoint == "auth.login":
+            return None  # its page needs no store, and has to tell of one that is down
+        raise
 
 
 def _require_login() -> ResponseReturnValue | None:
@@ -142,8 +151,8 @@ def _log_in() -> ResponseReturnValue:
     wait = throttle.known_wait(attempt)
     who = "unknown" if attendant is None else f"attendant {username}"
     _log.warning(
-        "login failed: name %s (%s) from %s, next try in %.0f s",
-        *(attempt.name_mark, who, attempt.network, wait),
+        "login failed: name %s (%s) from %s, next try %s",
+        *(attempt.name_mark, who, attempt.network, f"in {wait:.0f} s" if wait else "at once"),
     )
     return _form(f"{_WRONG} {_wait_text(wait)}" if wait else _WRONG, 401, wait)
 
@@ -262,7 +271,9 @@ def _leave(everywhere: bool) -> ResponseReturnValue:
         )
     elif everywhere:
         seconds = in_words(attendants.CACHE_SECONDS)
-        flash(f"Você saiu de todos os aparelhos: os outros perdem o acesso em {seconds}.", "done")
+        flash(
+            f"Você saiu de todos os aparelhos: os outros perdem o acesso em até {seconds}.", "done"
+        )
     _log.info("logout: attendant %s%s", username, ", everywhere" if everywhere else "")
     return redirect(url_for("auth.login"))
 

@@ -96,7 +96,7 @@ def test_leaving_everywhere_takes_the_other_devices_along(
     choose(office.page, "Sair de todos os aparelhos")
     office.page.wait_for_url("**/login")
     expect(office.page.get_by_role("alert")).to_have_text(
-        "Você saiu de todos os aparelhos: os outros perdem o acesso em 30 segundos."
+        "Você saiu de todos os aparelhos: os outros perdem o acesso em até 30 segundos."
     )
     home.page.wait_for_url("**/login*", timeout=45_000)
     assert bruno.page.evaluate("document.body.dataset.userId") == "bruno"

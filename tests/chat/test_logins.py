@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
+import requests
 from flask import Flask
 from flask.testing import FlaskClient
 
@@ -16,7 +18,7 @@ from chat.team import attendants, auth
 from chat.team.attendants import CACHE_SECONDS, STREAM_CACHE_SECONDS, Attendant
 from main import create_app
 from tests.chat.support import Browser, login, stored, token_of
-from tests.helpers import SETTINGS
+from tests.helpers import SETTINGS, LiveServer, Store, add_attendant, wait_until
 
 pytestmark = pytest.mark.store
 
@@ -110,7 +112,7 @@ def test_leaving_everywhere_ends_every_login_of_this_person_alone(app: Flask, an
     response = leave(ana, "/logout/everywhere")
     assert response.headers["Location"] == "/login"
     page = ana.client.get("/login").text
-    assert "Você saiu de todos os aparelhos: os outros perdem o acesso em 30 segundos." in page
+    assert "Você saiu de todos os aparelhos: os outros perdem o acesso em até 30 segundos." in page
     assert "Você saiu" not in ana.client.get("/login").text
     assert [status(each) for each in (ana.client, phone.client, thief)] == [401] * 3
     assert status(bruno.client) == 200
@@ -265,6 +267,24 @@ def test_a_logout_without_a_store_still_ends_this_browser(
     assert "Sair de todos os aparelhos" in page
 
 
+def test_the_login_page_tells_of_a_store_that_is_down(
+    app: Flask, ana: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def down(*_args: object, **_named: object) -> None:
+        raise datastore.StoreUnavailableError("down")
+
+    attendants.forget("ana")
+    monkeypatch.setattr(datastore, "get", down)
+    monkeypatch.setattr(attendants.realtime_events, "transaction", down)
+    assert ana.client.get("/login").status_code == 200
+    form = {"username": "ana", "password": "ana", "csrf_token": ana.token}
+    response = ana.client.post("/login", data=form)
+    assert (response.status_code, response.mimetype) == (503, "text/html")
+    assert "O banco de dados não respondeu. Tente de novo em instantes." in response.text
+    assert response.headers["Retry-After"] == "5"
+    assert ana.get(PROBE).status_code == 503
+
+
 def test_nothing_of_a_login_can_be_guessed(app: Flask, ana: Browser) -> None:
     first, second = (each.split(" ")[0] for each in [*stored(Attendant)[0].logins, "x y"])
     assert len(first) >= 16
@@ -373,3 +393,30 @@ def test_a_stream_that_is_closed_early_gives_its_place_back(streaming: Flask) ->
         assert len(hub.streams) == 1
         response.close()
         assert len(hub.streams) == 0
+
+
+@pytest.mark.long
+def test_a_logout_on_one_process_ends_a_stream_on_another_in_time(
+    live_server: Callable[..., LiveServer], store: Store
+) -> None:
+    first, second = live_server(), live_server()
+    add_attendant(store, "ana", password="ana")
+    with requests.Session() as browser, requests.Session() as copy:
+        browser.trust_env = copy.trust_env = False
+        page = browser.get(f"{first.url}/login", timeout=30).text
+        form = {"username": "ana", "password": "ana", "csrf_token": token_in(page)}
+        token = token_in(browser.post(f"{first.url}/login", data=form, timeout=30).text)
+        copy.headers["Cookie"] = "; ".join(f"{k}={v}" for k, v in browser.cookies.items())
+        stream = copy.get(f"{second.url}/realtime/events", stream=True, timeout=60)
+        pieces = stream.iter_content(None)
+        assert b"event: hello" in next(pieces)
+        browser.post(f"{first.url}/logout", data={"csrf_token": token}, timeout=30)
+        began = time.monotonic()
+        b"".join(pieces)
+        assert time.monotonic() - began < CACHE_SECONDS
+        for server in (first, second):
+            wait_until(lambda url=server.url: copy.get(f"{url}{PROBE}").status_code == 401, 30)
+
+
+def token_in(page: str) -> str:
+    return page.split('name="csrf-token" content="')[1].split('"')[0]
