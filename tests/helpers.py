@@ -22,7 +22,7 @@ T = TypeVar("T")
 # What every test's chat is given. Values that look real, so that nothing is skipped for being
 # empty; short, so that a log that leaks one is easy to search.
 SETTINGS: Mapping[str, str] = {
-    "SECRET_KEY": "test-secret-key",
+    "SECRET_KEY": "test-secret-key-of-no-server",
     "WHATSAPP_TOKEN": "test-whatsapp-token",
     "WHATSAPP_PHONE_NUMBER_ID": "106540352242922",
     "WHATSAPP_BUSINESS_ACCOUNT_ID": "102290129340398",

@@ -101,7 +101,7 @@ def test_logging_out_takes_the_other_tabs_along(ana: Attendant) -> None:
     expect(other.locator(LIST)).to_be_visible()
     # The first tab holds the connection, the second leaves: the first has to be told.
     other.get_by_role("button", name="Menu").click()
-    other.get_by_role("button", name="Sair").click()
+    other.get_by_role("button", name="Sair", exact=True).click()
     other.wait_for_url("**/login*")
     ana.page.wait_for_url("**/login*")
     ana.page.goto(ana.url)
