@@ -41,69 +41,36 @@ from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
-from flask import (
-    Blueprint,
-    Config,
-    Flask,
-    Response,
-    current_app,
-    g,
-    has_app_context,
-    jsonify,
-    request,
-)  # fmt: skip
+from flask import Blueprint, Config, Flask, Response, current_app, g, jsonify, request
 from google.api_core.exceptions import Aborted, ServiceUnavailable
 from google.cloud import ndb
 from itsdangerous import URLSafeSerializer
 from markupsafe import Markup
 
 __all__ = [
-    "DEFAULTS",
-    "Cursor",
-    "CursorExpired",
-    "LiveConversation",
-    "LiveMessage",
-    "RealtimeEvent",
-    "add_message",
-    "check_model",
-    "current_cursor",
-    "delete_expired",
-    "error",
-    "find",
-    "format_event",
-    "guarded_blueprint",
-    "id_of",
-    "init_app",
-    "iso",
-    "json_body",
-    "live",
-    "live_data",
-    "now_ms",
-    "place",
-    "publish",
-    "read_settings",
-    "receive",
-    "tell",
-    "transaction",
-    "update",
-    "use_models",
-]
+    "DEFAULTS", "Cursor", "CursorExpired", "LiveConversation", "LiveMessage", "RealtimeEvent",
+    "add_message", "check_model", "current_cursor", "delete_expired", "error", "find",
+    "format_event", "guarded_blueprint", "id_of", "init_app", "iso", "json_body", "live",
+    "live_data", "now_ms", "place", "publish", "read_settings", "receive", "tell", "told",
+    "transaction", "update", "use_models",
+]  # fmt: skip
 
 #: Settings, read from `app.config` or else the environment under the prefix `REALTIME_EVENTS_`:
 #: name → (default, smallest, largest); text settings have their allowed values instead.
 DEFAULTS: dict[str, tuple[Any, ...]] = {
     "DELIVERY": ("auto", "auto", "stream", "hold"),  # auto: hold on App Engine standard
     "OVERLAP_SECONDS": (10.0, 1, 60),  # how late after its stamp a commit may become visible
-    "REPLAY_SECONDS": (120.0, 1, 3600),  # what a new process reads back; older cursors get `reset`
+    # What a new process reads back; older cursors get `reset`. More than an overlap and a hold.
+    "REPLAY_SECONDS": (120.0, 90, 3600),
     "POLL_SECONDS": (0.3, 0.05, 60),  # how stale another process's event may be
     "STREAM_SECONDS": (55.0, 1, 3600),  # jittered, so that a fleet does not reconnect at once
     # static/realtime_events.js gives up after 25 s without a byte (SILENCE_TIMEOUT):
     "HOLD_SECONDS": (20.0, 1, 21),  # jittered by 15 %
     "HEARTBEAT_SECONDS": (10.0, 0.1, 20),
     "RETRY_MS": (2000, 100, 60000),  # asked of the streams over the capacity, jittered
-    "CAPACITY": (60, 0, 100000),  # open streams a process; at most 3/4 of gunicorn's threads
+    "CAPACITY": (60, 0, 100000),  # open streams a process; less where gunicorn's threads are few
     "RING_SIZE": (2000, 10, 100000),  # recent records kept, about 2 kB each
-    "RETENTION_HOURS": (24.0, 0.001, 720),  # records older than this are deleted
+    "RETENTION_HOURS": (24.0, 1.1, 720),  # records older are deleted; more than any REPLAY_SECONDS
     "CLEANUP_SECONDS": (20.0, 0.1, 500),  # time budget of one clean-up request
     "RPC_SECONDS": (5.0, 0.1, 60),  # one read of the store; ndb's own default is no limit at all
     "STALE_SECONDS": (10.0, 0.1, 60),  # a poller without a read for so long must not look alive
@@ -116,7 +83,7 @@ _SLOTS = 250  # of a cursor: 8 bytes each, 2,700 characters encoded at most
 _DATA_BYTES = 400_000  # of one event; a Datastore entity holds 1 MiB
 _RECORD_EVENTS = 200
 _LOOKUP = 500  # Datastore looks up 1,000 keys at most
-_SPARE_THREADS = 20
+_SPARE_THREADS = 20  # at most so many, and a quarter, stay free of streams
 _VERSIONS = 50  # conversations compared in one request
 _NAME_BYTES = 1_400  # Datastore takes key names up to 1,500
 _TYPE = re.compile(r"[a-z_]+(\.[a-z_]+)?")
@@ -135,7 +102,7 @@ def _stamp(name: str) -> int:
     return int(name[:13])
 
 
-@dataclass(frozen=True)
+@dataclass
 class Cursor:
     """A watermark, and what has been delivered above it.
 
@@ -150,37 +117,44 @@ class Cursor:
     digests: dict[int, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, watermark: int, names: Iterable[str], width: int = 0) -> "Cursor":
-        """The cursor of a client that has these records and all up to `watermark`.
-
-        Its slots are as narrow as `_SLOTS` allows, unless `width` says how wide they are.
-        """
-        above = [name for name in names if _stamp(name) > watermark]
-        made = cls(watermark, width or 1, {})
-        for name in above:
-            slot = made._slot(name)
-            made.digests[slot] = made.digests.get(slot, 0) ^ int(name[-12:], 16)
-        if not width and len(made.digests) > _SLOTS:
-            width = 2
-            while len({slot // width for slot in made.digests}) > _SLOTS:
-                width *= 2
-            return cls.of(watermark, above, width)
+    def of(cls, watermark: int, names: Iterable[str]) -> "Cursor":
+        """The cursor of a client that has these records and all up to `watermark`."""
+        made = cls(watermark)
+        made.add(name for name in names if _stamp(name) > watermark)
         return made
 
+    def add(self, names: Iterable[str]) -> None:
+        """Notes that these records, each above the watermark, are delivered, too."""
+        for slot, digest in self._digests(names).items():
+            self.digests[slot] = self.digests.get(slot, 0) ^ digest
+        while len(self.digests) > _SLOTS:
+            self.width *= 2
+            narrow, self.digests = self.digests, {}
+            for slot, digest in narrow.items():
+                self.digests[slot // 2] = self.digests.get(slot // 2, 0) ^ digest
+
     def _slot(self, name: str) -> int:
-        return min((_stamp(name) - self.watermark) // self.width, 0xFFFF)
+        return min(_stamp(name) - self.watermark, 0xFFFF) // self.width
+
+    def _digests(self, names: Iterable[str]) -> dict[int, int]:
+        found: dict[int, int] = {}
+        for name in names:
+            slot = self._slot(name)
+            found[slot] = found.get(slot, 0) ^ int(name[-12:], 16)
+        return found
 
     def unseen(self, names: Iterable[str]) -> list[str]:
         """Those of these records (all that is visible above the watermark) to be delivered."""
-        above = [name for name in names if _stamp(name) > self.watermark]
-        now = Cursor.of(self.watermark, above, self.width).digests
+        first = f"{self.watermark + 1:013d}"  # comparing texts is faster, and the ring is long
+        above = [name for name in names if name > first]
+        now = self._digests(above)
         return [n for n in above if now[s := self._slot(n)] != self.digests.get(s)]
 
     def encode(self) -> str:
         """Url-safe text that any process can resume."""
         raw = b"\x03" + self.watermark.to_bytes(6, "big") + self.width.to_bytes(2, "big")
-        for slot, digest in sorted(self.digests.items()):
-            raw += slot.to_bytes(2, "big") + digest.to_bytes(6, "big")
+        slots = sorted(self.digests.items())
+        raw += b"".join((slot << 48 | digest).to_bytes(8, "big") for slot, digest in slots)
         return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
     @classmethod
@@ -197,8 +171,8 @@ class Cursor:
         width, rest = int.from_bytes(raw[7:9], "big"), raw[9:]
         if raw[:1] != b"\x03" or not width or len(rest) % 8:
             raise CursorExpired("unreadable cursor")
-        parts = (rest[i : i + 8] for i in range(0, len(rest), 8))
-        digests = {int.from_bytes(p[:2], "big"): int.from_bytes(p[2:], "big") for p in parts}
+        slots = [int.from_bytes(rest[i : i + 8], "big") for i in range(0, len(rest), 8)]
+        digests = {slot >> 48: slot & (1 << 48) - 1 for slot in slots}
         return cls(int.from_bytes(raw[1:7], "big"), width, digests)
 
 
@@ -216,9 +190,10 @@ class RealtimeEvent(ndb.Model):
     expires_at = ndb.DateTimeProperty(indexed=False)
 
 
+_NAME_LENGTH = 31  # other names are of an earlier version's records
+_Record = tuple[str, list[bytes]]  # name, blocks
 _Pending = tuple[str, str | None, int | None, str]  # type, conversation_id, version, data
 _published: ContextVar[list[_Pending] | None] = ContextVar("realtime_published", default=None)
-_hubs: "weakref.WeakSet[_Hub]" = weakref.WeakSet()
 
 
 def now_ms() -> int:
@@ -256,7 +231,7 @@ def publish(
         raise RuntimeError("publish() must be called inside a transaction")
     if not _TYPE.fullmatch(type):
         raise ValueError(f"type: {type!r} is not of the form noun.past")
-    body = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    body = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     if len(body.encode()) > _DATA_BYTES:
         raise ValueError(f"data: over {_DATA_BYTES} bytes in an event of type {type}")
     event: _Pending = (type, conversation_id, version, body)
@@ -268,8 +243,7 @@ def publish(
 
 
 def _write(pending: list[_Pending]) -> None:
-    own = _hub()
-    kept = timedelta(hours=own.settings["RETENTION_HOURS"] if own else 24)
+    kept = timedelta(hours=_setting("RETENTION_HOURS"))
     stamp = now_ms()
     expires_at = datetime.fromtimestamp(stamp / 1000, UTC).replace(tzinfo=None) + kept
     records: list[RealtimeEvent] = []
@@ -287,7 +261,7 @@ def _write(pending: list[_Pending]) -> None:
     ndb.put_multi(records)
     made = [(record.key.id(), record.blocks) for record in records]
     for hub in list(_hubs):
-        ndb.get_context().call_on_commit(partial(hub.offer, made))
+        ndb.get_context().call_on_commit(partial(hub.offer, _log_key(), made))
 
 
 def transaction(callback: Callable[[], _T], *, retries: int = 12) -> _T:
@@ -303,8 +277,6 @@ def transaction(callback: Callable[[], _T], *, retries: int = 12) -> _T:
         callback: takes nothing; runs again on each retry.
         retries: attempts after the first when Datastore reports a conflict.
     """
-    if ndb.in_transaction():
-        return callback()
     events: list[_Pending] = []
     stamped = time.monotonic()
 
@@ -321,17 +293,18 @@ def transaction(callback: Callable[[], _T], *, retries: int = 12) -> _T:
             _published.reset(token)
         return result
 
-    result: _T = _retried(attempt, retries)
-    hub = _hub()
-    overlap = hub.settings["OVERLAP_SECONDS"] if hub else DEFAULTS["OVERLAP_SECONDS"][0]
-    if events and time.monotonic() - stamped > overlap / 2:
+    if ndb.in_transaction():
+        return attempt() if _published.get() is None else callback()
+    result = _retried(attempt, retries)
+    if events and time.monotonic() - stamped > _setting("OVERLAP_SECONDS") / 2:
         _log.warning("slow commit: published %d events again", len(events))
         _retried(lambda: _write(events), retries)
     return result
 
 
 def _retried(callback: Callable[[], _T], retries: int) -> _T:
-    for tried in range(retries + 1):
+    tried = 0
+    while True:
         try:
             result: _T = ndb.transaction(callback, retries=0)
             return result
@@ -339,24 +312,45 @@ def _retried(callback: Callable[[], _T], retries: int) -> _T:
             if tried == retries:
                 raise
             time.sleep(random.uniform(0.2, 1.0) * min(1.0, 0.02 * 2**tried))
-    raise AssertionError("not reached")
+            tried += 1
+
+
+def _log_key() -> ndb.Key:
+    """Tells which log an ndb context writes to: by project, database and namespace."""
+    return ndb.Key(RealtimeEvent, "-")
 
 
 def _names_after(ms: int, timeout: float) -> list[str]:
     """Names of the visible records stamped later than `ms`, in stamp order."""
     after = ndb.Key(RealtimeEvent, f"{ms + 1:013d}")
     query = RealtimeEvent.query(RealtimeEvent._key > after).order(RealtimeEvent._key)
-    return [key.id() for key in query.fetch(keys_only=True, timeout=timeout, retries=0)]
+    names = [key.id() for key in query.fetch(keys_only=True, timeout=timeout, retries=0)]
+    return [name for name in names if len(name) == _NAME_LENGTH]
 
 
-def _load(names: list[str], timeout: float) -> list[tuple[str, list[bytes]]]:
+def _load(names: list[str], timeout: float) -> list[_Record]:
     """These records, without those that are gone."""
-    found: list[RealtimeEvent | None] = []
-    for start in range(0, len(names), _LOOKUP):
-        keys = [ndb.Key(RealtimeEvent, name) for name in names[start : start + _LOOKUP]]
-        options: dict[str, Any] = {"use_cache": False, "use_global_cache": False, "retries": 0}
-        found += ndb.get_multi(keys, timeout=timeout, **options)
+    options = {"timeout": timeout, "use_cache": False, "use_global_cache": False, "retries": 0}
+    found = _get([ndb.Key(RealtimeEvent, name) for name in names], **options)
     return [(one.key.id(), one.blocks) for one in found if one is not None]
+
+
+def _see_own_writes() -> bool:
+    """Whether there is a transaction; in it, reads show what it has put, whatever the host caches.
+
+    What it has read itself is then no second read either.
+    """
+    if not ndb.in_transaction():
+        return False
+    ndb.get_context().set_cache_policy(lambda _key: True)
+    return True
+
+
+def _get(keys: Sequence[ndb.Key], **options: Any) -> list[Any]:
+    if _see_own_writes():
+        options["retries"] = 0  # of ndb's: it could not go on after a failure anyway
+    parts = (keys[start : start + _LOOKUP] for start in range(0, len(keys), _LOOKUP))
+    return [entity for part in parts for entity in ndb.get_multi(part, **options)]
 
 
 def delete_expired(retention_hours: float, seconds: float, batch: int = 500) -> tuple[int, bool]:
@@ -398,15 +392,20 @@ class _LiveModel(ndb.Model):
         """Computes what follows from the numbers, before each put."""
 
     def _put_async(self, **options: Any) -> Any:
-        complete = self._key is not None and self._key.id() is not None
-        if complete and not ndb.in_transaction():
-            return ndb.transaction_async(lambda: self._put_async(**options))
-        # What this transaction has read itself is in ndb's cache, and is no second read.
-        stored = self._key.get(retries=0) if complete else None
-        if stored is not None and stored is not self:
-            self._grow(stored)
-        self._derive()
-        return super()._put_async(**options)
+        key = self._key if self._key is not None and self._key.id() is not None else None
+        if not _see_own_writes() and key is not None:
+            return ndb.transaction_async(self._put_async)  # where a put has no options
+        put = super()._put_async
+
+        @ndb.tasklet
+        def join() -> Any:
+            stored = (yield key.get_async(retries=0)) if key is not None else None
+            if stored is not None and stored is not self:
+                self._grow(stored)
+            self._derive()
+            return (yield put(**options))
+
+        return join()
 
     put_async = _put_async
 
@@ -428,9 +427,7 @@ class LiveConversation(_LiveModel):
         Args:
             message: the one that an event tells of together with the conversation, if any.
         """
-        name = _hub_of_models().texts.get("name")
-        named = {"name": _plain(getattr(self, name))} if name else {}
-        return {"id": id_of(self), **named, "version": self.version or 0}
+        return {"id": id_of(self), **_told_text(self, "name"), "version": self.version or 0}
 
     def _grow(self, stored: Any) -> None:
         super()._grow(stored)
@@ -449,16 +446,13 @@ class LiveMessage(_LiveModel):
     @property
     def conversation_key(self) -> ndb.Key:
         """Its conversation's key; a host whose models do not tell it overrides this."""
-        return _hub_of_models().conversation_key(self)
+        return _known_app().conversation_key(self)
 
     def live_json(self) -> dict[str, Any]:
         """What the page needs to know of it; the host may override it and add to it."""
-        text = _hub_of_models().texts.get("text")
-        said = {"text": _plain(getattr(self, text))} if text else {}
         conversation_id = id_of(self.conversation_key)
-        direction = self._direction()
-        return {"id": id_of(self), "conversation_id": conversation_id, "direction": direction,
-                "arrival": self.arrival, **said}  # fmt: skip
+        return {"id": id_of(self), "conversation_id": conversation_id, "arrival": self.arrival,
+                "direction": self._direction(), **_told_text(self, "text")}  # fmt: skip
 
     def _direction(self) -> str | None:
         """None for a message from before the modules."""
@@ -479,8 +473,16 @@ class LiveMessage(_LiveModel):
         self.arrival = self.arrival if stored.arrival is None else stored.arrival
 
 
-def _plain(value: Any) -> str:
-    return value if isinstance(value, str) else "" if value is None else str(value)
+def told(entity: Any, role: str) -> Any:
+    """The value of the property that the host named for a role (see `use_models`), else None."""
+    name = _known_app().texts.get(role)
+    return getattr(entity, name) if name else None
+
+
+def _told_text(entity: Any, role: str) -> dict[str, str]:
+    """`name` or `text`, if the host said which property that is."""
+    value = told(entity, role)
+    return {role: "" if value is None else str(value)} if role in _known_app().texts else {}
 
 
 def id_of(entity: Any) -> str:
@@ -489,22 +491,21 @@ def id_of(entity: Any) -> str:
     return str(key.id()) if key.parent() is None else key.urlsafe().decode()
 
 
-def _keys(model: type[ndb.Model], text: Any) -> list[ndb.Key]:
+def _keys(model: type[ndb.Model], text: str) -> list[ndb.Key]:
     """The keys that an id may stand for: `12` is a number, or a name made of digits."""
-    if isinstance(text, int) and not isinstance(text, bool):
-        text = str(text)
-    usable = isinstance(text, str) and text.isprintable() and not text.startswith("__")
-    if not usable or not text or len(text.encode("utf-8", "replace")) > _NAME_BYTES:
+    usable = text and text.isprintable() and not text.startswith("__")
+    if not usable or len(text.encode("utf-8", "replace")) > _NAME_BYTES:
         return []
     found = [ndb.Key(model, text)]
-    if text.isascii() and text.isdigit() and 0 < int(text[:20]) < 2**63 and len(text) < 20:
-        found.append(ndb.Key(model, int(text)))
+    if text.isascii() and text.isdigit() and text[0] != "0" and len(text) < 20:
+        found += [ndb.Key(model, int(text))] if int(text) < 2**63 else []
     elif len(text) > 20:
         try:
-            key = ndb.Key(urlsafe=text.encode())
+            # By its path alone: nobody names another project, or another tenant's namespace.
+            key = ndb.Key(*ndb.Key(urlsafe=text.encode()).flat())
+            found += [key] if key.kind() == model._get_kind() and key.parent() and key.id() else []
         except Exception:  # noqa: BLE001 - any text may come here, and the decoder raises anything
             return found
-        found += [key] if key.kind() == model._get_kind() and key.parent() else []
     return found
 
 
@@ -517,18 +518,11 @@ def find(model: Any, ids: Any) -> Any:
     """
     if isinstance(ids, str | int) or ids is None:
         return find(model, [ids]).get(str(ids))
-    wanted = {str(id_): _keys(model, id_) for id_ in ids}
-    keys = [key for each in wanted.values() for key in each]
+    wanted = {str(id_): _keys(model, str(id_)) for id_ in ids}
+    keys = list({key for each in wanted.values() for key in each})
     found = dict(zip(keys, _get(keys), strict=True))
     hits = {id_: next((found[k] for k in each if found[k]), None) for id_, each in wanted.items()}
     return {id_: entity for id_, entity in hits.items() if entity is not None}
-
-
-def _get(keys: Sequence[ndb.Key]) -> list[Any]:
-    """In a transaction without ndb's retries: it could not go on after a failure anyway."""
-    options = {"retries": 0} if ndb.in_transaction() else {}
-    parts = (keys[start : start + _LOOKUP] for start in range(0, len(keys), _LOOKUP))
-    return [entity for part in parts for entity in ndb.get_multi(part, **options)]
 
 
 def place(conversation: Any, message: Any, *, outgoing: bool, **facts: Any) -> None:
@@ -576,15 +570,20 @@ def add_message(
         LookupError: its conversation does not exist.
         AttributeError: the conversation has no such property.
     """
+    tried = 0  # the number given in an attempt of which nobody knows whether it was committed
 
     def attempt() -> bool:
-        if message.key is not None and message.key.id() is not None and _get([message.key])[0]:
-            return False
+        nonlocal tried
+        if message.key is not None and message.key.id() is not None:
+            stored = _get([message.key])[0]
+            if stored is not None:
+                return bool(tried) and stored.arrival == tried
         if wamid and message._is_repeat(wamid):
             return False
         conversation = _conversation_of(message)
         _set(conversation, changes or {})
         place(conversation, message, outgoing=outgoing, **facts)
+        tried = message.arrival
         conversation.bump_version()
         ndb.put_multi([conversation, message, *([replaces] if replaces else [])])
         if wamid:
@@ -623,6 +622,10 @@ def update(entity: Any, change: Callable[[Any], None] | None = None, **values: A
 
     Returns:
         the entity as it is now.
+
+    Raises:
+        LookupError: it does not exist, or its conversation does not.
+        AttributeError: it has no such property.
     """
 
     def attempt() -> Any:
@@ -633,14 +636,11 @@ def update(entity: Any, change: Callable[[Any], None] | None = None, **values: A
         _set(fresh, values)
         if change is not None:
             change(fresh)
-        is_message = isinstance(fresh, LiveMessage)
-        conversation = _conversation_of(fresh) if is_message else fresh
+        message = fresh if isinstance(fresh, LiveMessage) else None
+        conversation = _conversation_of(fresh) if message else fresh
         conversation.bump_version()
-        ndb.put_multi([conversation, fresh] if is_message else [fresh])
-        if is_message:
-            tell("message.updated", conversation, fresh)
-        else:
-            tell("conversation.updated", conversation)
+        ndb.put_multi([conversation, message] if message else [conversation])
+        tell("message.updated" if message else "conversation.updated", conversation, message)
         conversation._tell_numbers()
         return fresh
 
@@ -682,6 +682,7 @@ def live(entity: Any) -> Markup:
 
 #: What a host may define in its own way.
 _OVERRIDABLE = {"conversation_key", "conversation_id", "live_json", "is_silent"}
+_OF_EVERY_MODEL = {"_properties", "_has_repeated"}  # written into each class by ndb
 _PACKAGE = __name__.rpartition("realtime_events")[0]
 _OURS = {_PACKAGE + name for name in ("realtime_events", "unread_state", "message_status")}
 
@@ -697,18 +698,17 @@ def check_model(model: Any, mixin: Any) -> None:
         raise TypeError(f"{name}: the fields of {wanted} are missing; write class {name}({wanted})")
     hosts = [each for each in model.__mro__ if each.__module__ not in _OURS]
     hosts = hosts[: hosts.index(ndb.Model)]
+    own = {name: value for host in hosts for name, value in vars(host).items()}
+    stored = {each._name: name for name, each in own.items() if isinstance(each, ndb.Property)}
     for part in (each for each in model.__mro__ if each.__module__ in _OURS):
         for name, value in vars(part).items():
-            if name.startswith("__") or name in _OVERRIDABLE:
+            if hasattr(ndb.Model, name) or name in _OVERRIDABLE:
                 continue
-            taken = name if any(name in vars(host) for host in hosts) else None
-            if isinstance(value, ndb.Property):
-                rival = model._properties[value._name]._code_name
-                taken = rival if rival != name else taken
-            if taken:
+            taken = stored.get(value._name) if isinstance(value, ndb.Property) else None
+            if taken or name in own:
                 raise TypeError(
-                    f"{model.__name__}.{taken}: {part.__module__} keeps its own {name} under this "
-                    f"name; give yours another one, in the store too (my_{taken})"
+                    f"{model.__name__}.{taken or name}: {part.__module__} keeps its own {name} "
+                    f"under this name; give yours another one, in the store too (my_{name})"
                 )
 
 
@@ -721,24 +721,50 @@ def use_models(
         conversation: the host's, with `LiveConversation`.
         message: the host's, with `LiveMessage`.
         texts: under `name` and `text`, which property says what a conversation is called and what
-            a message says; told to the page for its notifications.
+            a message says, for the page's notifications; under `silent`, which one says that a
+            conversation counts in no total (muted, archived); under `head`, the template that
+            realtime_events/head.html brings along.
 
     Raises:
         TypeError: a model cannot be used; names class, property and remedy.
     """
-    hub = app.extensions.get(__name__)
-    if hub is None:
+    known = app.extensions.get(__name__)
+    if known is None:
         raise RuntimeError("call realtime_events.init_app() before the other modules'")
-    hub.conversation = conversation or hub.conversation
-    hub.message = message or hub.message
-    for role, model in (("name", conversation), ("text", message)):
+    known.conversation = conversation or known.conversation
+    known.message = message or known.message
+    if head := texts.get("head"):
+        known.heads.append(head)
+    for role, model in (("name", conversation), ("text", message), ("silent", conversation)):
         given = texts.get(role)
         if given and not hasattr(model, given):
             raise TypeError(f"{model.__name__} has no property {given}, named as {role}=")
         if model is not None and (given or isinstance(getattr(model, role, None), ndb.Property)):
-            hub.texts[role] = given or role
-    if hub.message is not None and hub.conversation is not None:
-        hub.find_conversation_property()
+            known.texts[role] = given or role
+    if known.message is not None and known.conversation is not None:
+        known.link = _link_of(known.message, known.conversation._get_kind())
+
+
+def _link_of(message: Any, kind: str) -> str:
+    """The property of a message that names its conversation; "" where the host says it itself."""
+    if any("conversation_key" in vars(each) for each in message.__mro__
+           if each.__module__ not in _OURS):  # fmt: skip
+        return ""
+    own = message._properties.values()
+    keys = [each for each in own if isinstance(each, ndb.KeyProperty)]
+    found = [each for each in keys if each._kind == kind]
+    found = found or [each for each in keys if each._kind is None]
+    if len(found) != 1:
+        wanted = {"conversationid", f"{kind}id".lower(), f"id{kind}".lower(), kind.lower()}
+        plain = [each for each in own if not isinstance(each, ndb.KeyProperty)]
+        found = [p for p in plain if p._code_name.replace("_", "").lower() in wanted]
+    if len(found) != 1:
+        raise TypeError(
+            f"{message.__name__}: no property tells its {kind}; give it a KeyProperty of that "
+            f"kind, or write @property def conversation_key(self) that returns the key"
+        )
+    name: str = found[0]._code_name
+    return name
 
 
 # --- wire format ------------------------------------------------------------------------------
@@ -759,8 +785,7 @@ def format_event(
     """
     head: dict[str, Any] = {"id": event_id, "type": type, "conversation_id": conversation_id}
     head |= {"version": version, "at": iso(at)}
-    envelope = f'{json.dumps(head)[:-1]}, "data": {data}}}'
-    return f"event: {type}\ndata: {envelope}\n\n".encode()
+    return f'event: {type}\ndata: {json.dumps(head)[:-1]}, "data": {data}}}\n\n'.encode()
 
 
 def _control(type: str, data: dict[str, Any]) -> bytes:
@@ -792,47 +817,45 @@ class _Hub:
         self.context = context
         self.overlap_ms = int(settings["OVERLAP_SECONDS"] * 1000)
         self.rpc_seconds: float = settings["RPC_SECONDS"]
-        self.changed = threading.Condition()
+        lock = threading.RLock()
+        self.changed = threading.Condition(lock)  # for the listeners: records, or the end
+        self._tried = threading.Condition(lock)  # for who waits for a read
         self.streams: dict[Any, _Stream] = {}
         self.closing = False
         self.end = 0  # position after the newest record; the oldest is at end - len(ring)
-        self._ring: deque[tuple[str, list[bytes]]] = deque()
+        self._ring: deque[_Record] = deque()
         self._floor = 0  # what was stamped up to it may be missing from the ring
-        self._watermark = 0
         self._above: set[str] = set()  # records of the ring above the watermark
-        self._cursor: str | None = None  # at the ring's end
+        self._known = Cursor(0)  # at the ring's end
+        self._text: str | None = None  # its encoding
+        self._log: ndb.Key | None = None
         self._read_at = self._failed_at = 0.0  # monotonic, when such a read began
         self._wanted_at = 0.0
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
-        self.current_user_id: Callable[[], Any] = lambda: None
-        self.is_cron: Callable[[], bool] = lambda: False
-        # The host's models, see `use_models`.
-        self.conversation: Any = None
-        self.message: Any = None
-        self.texts: dict[str, str] = {}
-        self._link: str | None = None
 
-    def offer(self, records: list[tuple[str, list[bytes]]]) -> None:
-        """Hands over what this process has committed, without a read.
+    def offer(self, log: ndb.Key, records: list[_Record]) -> None:
+        """Hands over what this process has committed to a log, without a read.
 
         Cannot raise: ndb would run the committed transaction again.
         """
-        if self._thread is not None:
+        if self._thread is not None and log == self._log:
             with self.changed:
                 self._add(records)
 
-    def _add(self, records: list[tuple[str, list[bytes]]]) -> None:
+    def _add(self, records: list[_Record]) -> None:
         """Puts records into the ring, each once: a commit is handed over and read, too."""
         new = [record for record in records if record[0] not in self._above]
         if not new:
             return
         self._ring.extend(new)
-        self._above.update(name for name, _ in new)
         self.end += len(new)
         while len(self._ring) > self.settings["RING_SIZE"]:
             self._floor = max(self._floor, _stamp(self._ring.popleft()[0]))
-        self._cursor = None
+        above = [name for name, _ in new if _stamp(name) > self._known.watermark]
+        self._above.update(above)
+        self._known.add(above)
+        self._text = None
         self.changed.notify_all()
 
     def alive(self) -> bool:
@@ -852,8 +875,7 @@ class _Hub:
             self._ensure_poller()
             self._wake.set()
             # Nor while reads fail: in an outage those who wait would take all threads.
-            done = partial(self._has_tried_since, asked)
-            self.changed.wait_for(done, self.rpc_seconds)
+            self._tried.wait_for(partial(self._has_tried_since, asked), self.rpc_seconds)
             if self._read_at < asked:
                 raise TimeoutError("the event log cannot be read")
 
@@ -866,7 +888,8 @@ class _Hub:
         self._ring.clear()
         self._above.clear()
         self.end += 1  # positions of before are overtaken: what came meanwhile is not in the ring
-        self._watermark = self._floor = now_ms() - int(self.settings["REPLAY_SECONDS"] * 1000)
+        self._floor = now_ms() - int(self.settings["REPLAY_SECONDS"] * 1000)
+        self._known, self._text = Cursor(self._floor), None
         self._thread = threading.Thread(target=self._run, name=__name__, daemon=True)
         self._thread.start()
 
@@ -878,56 +901,62 @@ class _Hub:
                 if self.closing or (idle and served and not self.streams):
                     self._thread = None
                     return
+            self._wake.clear()  # first: who asks from here on waits for a later read than this
             began = time.monotonic()
-            self._wake.clear()
             try:
                 self._read(began)
             except Exception as error:  # noqa: BLE001 - the poller outlives any store failure
-                _log.warning("cannot read the event log: %s", type(error).__name__)
+                if self._failed_at <= self._read_at:  # the first of an outage
+                    _log.warning("cannot read the event log: %s", type(error).__name__)
                 with self.changed:
                     self._failed_at = began
-                    self.changed.notify_all()
+                    self._tried.notify_all()
             # A window full of events is slow to list: never spend more than half the time.
             time.sleep(time.monotonic() - began)
             self._wake.wait(self.settings["POLL_SECONDS"])
 
     def _read(self, began: float) -> None:
         started = now_ms()
+        watermark, size = self._known.watermark, self.settings["RING_SIZE"]
         with self.context():
-            names = _names_after(self._watermark, self.rpc_seconds)
+            self._log = _log_key()
+            names = _names_after(watermark, self.rpc_seconds)
             new = [name for name in names if name not in self._above]
-            records = _load(new, self.rpc_seconds)
+            # More than the ring holds goes through it unread, and lifts the floor.
+            records: list[_Record] = [(name, []) for name in new[:-size]]
+            records += _load(new[-size:], self.rpc_seconds)
         with self.changed:
             self._add(records)
             # The server's clock moves the watermark too: a quiet weekend expires no cursor. Where
             # that clock was far ahead and is set back, the watermark goes back with it: else all
             # that is published until the clock gets there again would be missed.
             behind = started - self.overlap_ms
-            ahead = self._watermark > started
-            self._watermark = behind if ahead else max(self._watermark, behind)
+            watermark = behind if watermark > started else max(watermark, behind)
             # Also what was handed over since this read began, which it does not show.
-            self._above = {n for n in self._above.union(names) if _stamp(n) > self._watermark}
-            self._cursor = None
+            self._above = {n for n in self._above.union(names) if _stamp(n) > watermark}
+            self._known, self._text = Cursor.of(watermark, self._above), None
             self._read_at = began
-            self.changed.notify_all()
+            self._tried.notify_all()
 
     def cursor(self) -> str:
         """The cursor of a client that has all that is in the ring."""
         with self.changed:
-            if self._cursor is None:
-                self._cursor = Cursor.of(self._watermark, self._above).encode()
-            return self._cursor
+            if self._text is None:
+                self._text = self._known.encode()
+            return self._text
 
-    def after(self, cursor: Cursor) -> tuple[list[bytes], int, str] | None:
+    def after(self, cursor: Cursor | None) -> tuple[list[bytes], int, str] | None:
         """What this client lacks, the position to go on from, and the cursor there.
 
-        None if the ring may lack some of it.
+        None if the ring may lack some of it. A client without a cursor lacks nothing.
         """
         with self.changed:
-            if not self._floor <= cursor.watermark <= now_ms():
-                return None
-            wanted = set(cursor.unseen(name for name, _ in self._ring))
-            blocks = [block for name, each in self._ring if name in wanted for block in each]
+            blocks: list[bytes] = []
+            if cursor is not None:
+                if not self._floor <= cursor.watermark <= now_ms():
+                    return None
+                wanted = set(cursor.unseen(name for name, _ in self._ring))
+                blocks = [block for name, each in self._ring if name in wanted for block in each]
             return blocks, self.end, self.cursor()
 
     def next(
@@ -959,6 +988,7 @@ class _Hub:
                 self.changed.notify_all()
             if len(self.streams) >= self.settings["CAPACITY"]:
                 return None
+            self._ensure_poller()  # it may have ended since the stream's answer was read
             stream = self.streams[key] = _Stream()
             return stream
 
@@ -969,37 +999,6 @@ class _Hub:
                 del self.streams[key]
                 self._wanted_at = time.monotonic()
 
-    def conversation_key(self, message: Any) -> ndb.Key:
-        """The key of a message's conversation, by the property that tells it."""
-        value = getattr(message, self._link) if self._link else message.key.parent()
-        if value is None or isinstance(value, ndb.Key):
-            return value
-        return ndb.Key(self.conversation, value)
-
-    def find_conversation_property(self) -> None:
-        """Which of the message's properties names its conversation.
-
-        Raises:
-            TypeError: none does.
-        """
-        message, kind = self.message, self.conversation._get_kind()
-        if any("conversation_key" in vars(each) for each in message.__mro__
-               if each.__module__ not in _OURS):  # fmt: skip
-            return
-        keys = [p for p in message._properties.values() if isinstance(p, ndb.KeyProperty)]
-        own = [p for p in keys if p._kind == kind] or [p for p in keys if p._kind is None]
-        wanted = {"conversationid", f"{kind}id".lower(), f"id{kind}".lower(), kind.lower()}
-        # `==` between properties makes a query's filter: no `in`.
-        plain = [p for p in message._properties.values() if not isinstance(p, ndb.KeyProperty)
-                 and p._code_name.replace("_", "").lower() in wanted]  # fmt: skip
-        found = own if len(own) == 1 else plain
-        if len(found) != 1:
-            raise TypeError(
-                f"{message.__name__}: no property tells its {kind}; give it a KeyProperty of that "
-                f"kind, or write @property def conversation_key(self) that returns the key"
-            )
-        self._link = found[0]._code_name
-
     def close(self) -> None:
         """Ends every stream, at once."""
         with self.changed:
@@ -1008,15 +1007,18 @@ class _Hub:
         self._wake.set()
 
 
+_hubs: "weakref.WeakSet[_Hub]" = weakref.WeakSet()
+
+
 # --- delivery ---------------------------------------------------------------------------------
-
-
-def _jittered(value: float) -> float:
-    return value * random.uniform(0.85, 1.15)
 
 
 def _retry(ms: float) -> bytes:
     return f"retry: {int(_jittered(ms))}\n\n".encode()
+
+
+def _jittered(value: float) -> float:
+    return value * random.uniform(0.85, 1.15)
 
 
 def _body(hub: _Hub, stream: _Stream | None, position: int, head: bytes, hold: bool,
@@ -1074,20 +1076,21 @@ def guarded_blueprint(
         cron: view functions' names that are the scheduler's alone.
         options: Blueprint's.
     """
-    hub: _Hub = app.extensions[__name__]
-    blueprint = Blueprint(name, name, **options)
-    scheduled = {f"{name}.{each}" for each in cron}
+    known: _App = app.extensions[__name__]
+    short = name.rpartition(".")[2]  # Flask wants no dots, and a module may be in a package
+    blueprint = Blueprint(short, name, **options)
+    scheduled = {f"{short}.{each}" for each in cron}
 
     @blueprint.before_request
     def guard() -> Response | None:
         if not ndb.get_context(raise_context_error=False):
-            g.realtime_context = hub.context()
+            g.realtime_context = known.hub.context()
             g.realtime_context.__enter__()
         if request.endpoint in scheduled:
-            if hub.is_cron():
+            if known.is_cron():
                 return None
             return error(403, "forbidden", "Somente o cron pode fazer isto.")
-        user_id = hub.current_user_id()
+        user_id = known.current_user_id()
         if user_id is None:
             return error(401, "login_required", "Sua sessão terminou. Entre de novo.")
         if request.method not in ("GET", "HEAD") and "csrf" not in current_app.extensions:
@@ -1106,24 +1109,26 @@ def guarded_blueprint(
 
 
 def _csrf_token(user_id: str) -> str:
-    made: Any = URLSafeSerializer(current_app.secret_key or "", __name__).dumps(str(user_id))
+    if not current_app.secret_key:
+        raise RuntimeError("set app.secret_key: without it anybody could make a page's token")
+    made: Any = URLSafeSerializer(current_app.secret_key, __name__).dumps(user_id)
     return str(made)
 
 
-def _page(hub: "_Hub", url: str) -> dict[str, Any] | None:
+def _page(known: "_App", url: str) -> dict[str, Any] | None:
     """What templates/realtime_events/head.html gives the page; None without a login."""
-    user_id = hub.current_user_id()
+    user_id = known.current_user_id()
     if user_id is None:
         return None
     if "csrf" in current_app.extensions:
         token = current_app.jinja_env.globals["csrf_token"]()  # type: ignore[operator]
     else:
         token = _csrf_token(user_id)
-    cursor = g.get("realtime_cursor") or current_cursor()
-    return {"url": url, "user": str(user_id), "cursor": cursor, "csrf": token}
+    return {"url": url, "user": user_id, "cursor": g.realtime_cursor, "csrf": token}
 
 
-def _events(hub: "_Hub", automatic: str, build: str) -> Response:
+def _events(known: "_App", automatic: str, build: str) -> Response:
+    hub = known.hub
     delivery = request.args.get("delivery") or automatic
     if delivery not in ("stream", "hold"):
         return error(400, "invalid", "Use stream ou hold.", field="delivery")
@@ -1135,26 +1140,21 @@ def _events(hub: "_Hub", automatic: str, build: str) -> Response:
         return response
     text = request.headers.get("Last-Event-ID") or request.args.get("after")
     try:
-        found = hub.after(Cursor.decode(text)) if text else None
+        found = hub.after(Cursor.decode(text) if text else None)
     except CursorExpired:
         found = None
-    head: list[bytes] = []
-    if found is None:
-        blocks: list[bytes] = []
-        position, cursor = hub.end, hub.cursor()
-        if text:
-            head = [_control("reset", {"cursor": cursor})]
-    else:
-        blocks, position, cursor = found
+    expired = found is None
+    blocks, position, cursor = found or hub.after(None) or ([], 0, "")
+    head = [_control("reset", {"cursor": cursor})] if expired else []
     if request.args.get("hello") == "1" or not text:
         # A connection cut after hello must lose nothing: the client's own cursor.
-        had = text if text and found else cursor
+        had = text if text and not expired else cursor
         head.append(_control("hello", {"delivery": delivery, "build": build, "cursor": had}))
     if blocks:
         head.append(_batch(blocks, cursor))
     hold = delivery == "hold"
     complete = hold and bool(head)
-    key = (hub.current_user_id(), request.args.get("client") or secrets.token_hex(8))
+    key = (known.current_user_id(), request.args.get("client") or secrets.token_hex(8))
     # A worker without threads would be frozen by one stream.
     free = request.environ.get("wsgi.multithread", True)
     stream = hub.open(key) if free and not complete else None
@@ -1168,12 +1168,6 @@ def _events(hub: "_Hub", automatic: str, build: str) -> Response:
     response.headers["Cache-Control"] = "no-store, no-transform"
     response.headers["X-Accel-Buffering"] = "no"  # for nginx and App Engine flexible
     return response
-
-
-def _versions(hub: "_Hub") -> Response:
-    ids = request.args.getlist("id")[:_VERSIONS]
-    found = find(hub.conversation, ids) if hub.conversation is not None else {}
-    return jsonify(versions={id_of(each): each.version or 0 for each in found.values()})
 
 
 # --- start ------------------------------------------------------------------------------------
@@ -1202,32 +1196,61 @@ def read_settings(app: Flask, prefix: str, defaults: dict[str, tuple[Any, ...]])
         except (TypeError, ValueError):
             good = False
         if not good:
-            form = (
-                "one of {}".format(", ".join(allowed))
-                if isinstance(default, str)
-                else ("from {} to {}".format(*allowed))
+            form = "one of" if isinstance(default, str) else "from … to …:"
+            raise ValueError(
+                f"{prefix}_{name}={value!r}: use {form} {', '.join(map(str, allowed))}"
             )
-            raise ValueError(f"{prefix}_{name}={value!r}: use {form}")
         settings[name] = value
     return settings
 
 
-def _hub() -> "_Hub | None":
-    if has_app_context() and __name__ in current_app.extensions:
-        found: _Hub = current_app.extensions[__name__]
-        return found
-    return None
+class _App:
+    """What the host has told of itself, and the hub of its streams."""
+
+    def __init__(self, hub: _Hub, user_id: Callable[[], Any], is_cron: Callable[[], bool]) -> None:
+        self.hub = hub
+        self.is_cron = is_cron
+        self._user_id = user_id
+        # The host's models, see `use_models`.
+        self.conversation: Any = None
+        self.message: Any = None
+        self.texts: dict[str, str] = {}
+        self.heads: list[str] = []
+        self.link = ""  # the message's property that names its conversation
+
+    def current_user_id(self) -> str | None:
+        """Who makes the request. What a host may give for nobody is None here."""
+        user_id = self._user_id()
+        return None if user_id is None or user_id is False or user_id == "" else str(user_id)
+
+    def conversation_key(self, message: Any) -> ndb.Key:
+        value = getattr(message, self.link)
+        return (
+            value
+            if value is None or isinstance(value, ndb.Key)
+            else ndb.Key(self.conversation, value)
+        )
 
 
-_last_hub: "_Hub | None" = None
+_last_app: _App | None = None
 
 
-def _hub_of_models() -> "_Hub":
+def _app() -> _App | None:
     """This app's; in a thread without an app context, that of the app made last."""
-    hub = _hub() or _last_hub
-    if hub is None:
-        raise RuntimeError("realtime_events.init_app() has not run")
-    return hub
+    found: _App | None = current_app.extensions.get(__name__) if current_app else _last_app
+    return found
+
+
+def _known_app() -> _App:
+    known = _app()
+    if known is None:
+        raise RuntimeError("realtime_events.init_app() has not run for this app")
+    return known
+
+
+def _setting(name: str) -> Any:
+    known = _app()
+    return known.hub.settings[name] if known else DEFAULTS[name][0]
 
 
 def current_cursor() -> str:
@@ -1236,9 +1259,7 @@ def current_cursor() -> str:
     Costs no read while this process polls, else one. Needs an ndb context and, in an app with
     settings of its own, that app's context.
     """
-    hub = _hub()
-    if hub is None:
-        raise RuntimeError("realtime_events.init_app() has not run for this app")
+    hub = _known_app().hub
     if hub.alive():
         return hub.cursor()
     watermark = now_ms() - hub.overlap_ms
@@ -1268,8 +1289,8 @@ def _end_streams_on_sigterm() -> None:
     _chained = True
 
 
-def _gunicorn_threads() -> int | None:
-    """The threads of the gunicorn worker that is loading this app; None under another server.
+def _gunicorn_config() -> Any:
+    """The settings of the gunicorn that is loading this app; None under another server.
 
     gunicorn tells an app nothing of its settings, but it is among its callers.
     """
@@ -1277,27 +1298,34 @@ def _gunicorn_threads() -> int | None:
     while frame is not None:
         config: Any = getattr(frame.f_locals.get("self"), "cfg", None)
         if hasattr(config, "worker_class_str") and hasattr(config, "threads"):
-            threads: int = config.threads if config.worker_class_str == "gthread" else 1
-            return threads
+            return config
         frame = frame.f_back
     return None
 
 
-def _fit_to_threads(settings: dict[str, Any]) -> None:
+def _fit_to_gunicorn(settings: dict[str, Any]) -> None:
     """Keeps threads in reserve for everything else: a stream takes one as long as it is open."""
-    threads = _gunicorn_threads()
-    if threads is None:
+    config = _gunicorn_config()
+    if config is None:
         return
+    threads = config.threads if config.worker_class_str == "gthread" else 1
     most = threads - min(max(1, threads // 4), _SPARE_THREADS)
-    if settings["CAPACITY"] <= most:
-        return
-    settings["CAPACITY"] = most
-    if threads < 8:
-        _log.warning(
-            "%d of %d gunicorn threads are for open pages; the others ask every %d ms: start it "
-            "with --worker-class gthread --threads 80",
-            settings["CAPACITY"], threads, settings["RETRY_MS"],
-        )  # fmt: skip
+    if settings["CAPACITY"] > most:
+        settings["CAPACITY"] = most
+        if threads < 8:
+            _log.warning(
+                "%d of %d gunicorn threads are for open pages; the others ask every %d ms: start "
+                "it with --worker-class gthread --threads 80",
+                most, threads, settings["RETRY_MS"],
+            )  # fmt: skip
+    # With --preload the app is loaded before there is a worker, whose signals these are.
+    before = config.post_worker_init
+
+    def chain(worker: Any) -> None:
+        before(worker)
+        _end_streams_on_sigterm()
+
+    config.set("post_worker_init", chain)
 
 
 def _is_app_engine_cron() -> bool:
@@ -1331,21 +1359,20 @@ def init_app(
     Raises:
         ValueError: a setting cannot be used; names key and value.
     """
-    global _last_hub
+    global _last_app
     settings = read_settings(app, _PREFIX, DEFAULTS)
     if settings["POLL_SECONDS"] >= settings["OVERLAP_SECONDS"] / 2:
         raise ValueError(f"{_PREFIX}_POLL_SECONDS: under half of {_PREFIX}_OVERLAP_SECONDS")
     if client is None and ndb_context is None:
         raise TypeError("realtime_events.init_app(): give it your ndb.Client, or ndb_context=")
-    _fit_to_threads(settings)
+    _fit_to_gunicorn(settings)
 
     def open_context() -> AbstractContextManager[Any]:
         opened = client if hasattr(client, "context") else client()
         return opened.context()
 
     hub = _Hub(settings, ndb_context or open_context)
-    hub.current_user_id, hub.is_cron = current_user_id, is_cron
-    app.extensions[__name__] = _last_hub = hub
+    known = app.extensions[__name__] = _last_app = _App(hub, current_user_id, is_cron)
     automatic = settings["DELIVERY"]
     if automatic == "auto":
         automatic = "hold" if os.environ.get("GAE_ENV") == "standard" else "stream"
@@ -1354,26 +1381,29 @@ def init_app(
 
     @blueprint.get("/events")
     def events() -> Response:
-        return _events(hub, automatic, build)
+        return _events(known, automatic, build)
 
     @blueprint.get("/versions")
     def versions() -> Response:
-        return _versions(hub)
+        ids = request.args.getlist("id")[:_VERSIONS]
+        found = find(known.conversation, ids) if known.conversation is not None else {}
+        return jsonify(versions={id_of(each): each.version or 0 for each in found.values()})
 
     @blueprint.get("/cleanup")
     def cleanup() -> Response:
         deleted, more = delete_expired(settings["RETENTION_HOURS"], settings["CLEANUP_SECONDS"])
         return jsonify(deleted=deleted, more=more)
 
-    @app.before_request
     def note_cursor() -> None:
         # What a view reads after this is never older than its page's cursor. Without a poller it
         # proves nothing delivered: what came lately is told once more, and changes nothing.
-        known = hub.cursor() if hub.alive() else None
-        g.realtime_cursor = known or Cursor(now_ms() - hub.overlap_ms).encode()
+        late = Cursor(now_ms() - hub.overlap_ms)
+        g.realtime_cursor = hub.cursor() if hub.alive() else late.encode()
 
+    app.before_request_funcs.setdefault(None, []).insert(0, note_cursor)
     app.register_blueprint(blueprint)
-    app.context_processor(lambda: {"realtime_events_page": partial(_page, hub, url_prefix)})
+    page = {"realtime_events_page": partial(_page, known, url_prefix)}
+    app.context_processor(lambda: {**page, "realtime_events_heads": known.heads})
     app.jinja_env.filters["live"] = live
     _hubs.add(hub)
     _end_streams_on_sigterm()

@@ -20,23 +20,13 @@ from flask import Flask, Response, current_app, has_app_context, jsonify, reques
 from google.cloud import ndb
 
 import realtime_events
-from realtime_events import error, id_of
+from realtime_events import check_model, error, id_of, publish, use_models
 
 __all__ = [
-    "DEFAULTS",
-    "ConversationNotFound",
-    "MessageNotFound",
-    "Totals",
-    "UnreadConversationMixin",
-    "UnreadMessageMixin",
-    "init_app",
-    "mark_unread",
-    "merge",
-    "publish_changed",
-    "read",
-    "send_read_receipt",
-    "totals",
-]
+    "DEFAULTS", "ConversationNotFound", "MessageNotFound", "Totals", "UnreadConversationMixin",
+    "UnreadMessageMixin", "init_app", "mark_unread", "merge", "publish_changed", "read",
+    "send_read_receipt", "totals",
+]  # fmt: skip
 
 #: Settings, read from `app.config` or else the environment under the prefix `UNREAD_STATE_`:
 #: name → (default, smallest, largest); text settings have their allowed values instead.
@@ -92,8 +82,10 @@ class UnreadConversationMixin(realtime_events.LiveConversation):
 
     @property
     def is_silent(self) -> bool:
-        """Whether it counts in no total (muted, archived); the host overrides this."""
-        return False
+        """Whether it counts in no total (muted, archived): the property that `init_app` was told,
+        or what the host overrides this with.
+        """
+        return bool(realtime_events.told(self, "silent"))
 
     def live_json(self, message: Any = None) -> dict[str, Any]:
         """What the page needs to know of it; the host may override it and add to it."""
@@ -119,10 +111,8 @@ class UnreadConversationMixin(realtime_events.LiveConversation):
         self._derive()
         if self._unread_changed:
             self._unread_changed = False
-            told, version = _told(self), self.version
-            realtime_events.publish(
-                "unread.changed", told, conversation_id=id_of(self), version=version
-            )
+            told = _told(self)
+            publish("unread.changed", told, conversation_id=id_of(self), version=self.version)
 
 
 class UnreadMessageMixin(realtime_events.LiveMessage):
@@ -133,8 +123,15 @@ class UnreadMessageMixin(realtime_events.LiveMessage):
 
     def live_json(self) -> dict[str, Any]:
         """What the page needs to know of it; the host may override it and add to it."""
+        # One from before the module is read, like its conversation.
         counts = self.counted_at_arrival is not None and self.counts_unread
         return {**super().live_json(), "counts_unread": counts}
+
+    def _grow(self, stored: Any) -> None:
+        super()._grow(stored)
+        if stored.counted_at_arrival is not None:
+            self.counted_at_arrival = stored.counted_at_arrival
+            self.counts_unread = stored.counts_unread
 
     def _place(self, conversation: Any, *, outgoing: bool, **facts: Any) -> None:
         super()._place(conversation, outgoing=outgoing, **facts)
@@ -168,8 +165,8 @@ def _numbers_json(counted: int, was_read: int, flips: int) -> dict[str, Any]:
 
 
 def _state(conversation: Any) -> dict[str, Any]:
-    numbers = _numbers_json(*(getattr(conversation, name) for name in _NUMBERS))
-    return {**numbers, "silent": bool(conversation.is_silent), "version": conversation.version}
+    known = _numbers_json(*(getattr(conversation, name) for name in _NUMBERS))
+    return {**known, "silent": bool(conversation.is_silent), "version": conversation.version or 0}
 
 
 def _told(conversation: Any) -> dict[str, Any]:
@@ -254,21 +251,21 @@ class _Unread:
         """The numbers of every conversation that is unread and not silent, up to the limit."""
         query = self.model.query(self.model.unread_numbers > "")
         limit = self.settings["TOTALS_LIMIT"]
-        found = query.fetch(limit, projection=["unread_numbers"], timeout=_QUERY_SECONDS)
-        numbers = (tuple(map(int, each.unread_numbers.split(":"))) for each in found)
-        return dict(zip(map(id_of, found), numbers, strict=True))
+        numbers: dict[str, _Numbers] = {}
+        for each in query.fetch(limit, projection=["unread_numbers"], timeout=_QUERY_SECONDS):
+            counted, was_read, flips = map(int, each.unread_numbers.split(":"))
+            numbers[id_of(each)] = counted, was_read, flips
+        return numbers
 
 
-def _read_by_answer(conversation: Any, read_up_to: Any) -> None:
+def _read_by_answer(conversation: Any, up_to: Any) -> None:
     """Who answers has read; what a page says wrongly of it must not cost the answer."""
-    if read_up_to is None:
+    if up_to is None:
         _read(conversation, conversation.incoming_counted)
-        return
-    message = _unread().message(conversation, read_up_to)
-    if message is None:
-        _log.warning("%s: nothing read, no read_up_to=%.200r there", conversation.key, read_up_to)
-    else:
+    elif message := _unread().message(conversation, up_to):
         _read(conversation, _implied(conversation, message))
+    else:  # the id itself may be a wamid, which has a customer's number inside
+        _log.warning("an answer read nothing: read_up_to is not in %s", id_of(conversation))
 
 
 def totals() -> Totals:
@@ -296,8 +293,7 @@ def read(conversation_id: str | int, up_to: Any) -> dict[str, Any]:
 
     Args:
         conversation_id: which conversation.
-        up_to: the newest message seen, by order of arrival; of either direction. Its id, key or
-            entity.
+        up_to: the newest message seen, by order of arrival; of either direction; its id, or it.
 
     Returns:
         the data of `unread.changed`.
@@ -315,8 +311,7 @@ def read(conversation_id: str | int, up_to: Any) -> dict[str, Any]:
             raise MessageNotFound(up_to)
         before = conversation.incoming_read
         _read(conversation, _implied(conversation, message))
-        _store(conversation)
-        return conversation, message, conversation.incoming_read > before
+        return _store(conversation), message, conversation.incoming_read > before
 
     conversation, message, more_read = realtime_events.transaction(attempt)
     if more_read:
@@ -336,21 +331,22 @@ def mark_unread(conversation_id: str | int) -> dict[str, Any]:
     Raises:
         ConversationNotFound: no such conversation.
     """
+    unread = _unread()
 
     def attempt() -> Any:
-        conversation = _unread().conversation(conversation_id)
+        conversation = unread.conversation(conversation_id)
         _mark(conversation)
-        _store(conversation)
-        return conversation
+        return _store(conversation)
 
     return _told(realtime_events.transaction(attempt))
 
 
-def _store(conversation: Any) -> None:
+def _store(conversation: Any) -> Any:
     if conversation._unread_changed:
         conversation.bump_version()
         conversation.put()
         conversation._tell_numbers()
+    return conversation
 
 
 def send_read_receipt(conversation: Any, message: Any) -> None:
@@ -381,36 +377,35 @@ def _page() -> dict[str, Any] | None:
     return {"settings": {name.lower(): each for name, each in _unread().settings.items()}}
 
 
-def _get_unread(unread: _Unread) -> Response:
+def _get_unread() -> Response:
+    unread = _unread()
     # Before the reading: events after it may be in it, never missing.
     answer: dict[str, Any] = {"cursor": realtime_events.current_cursor()}
-    selected = request.args.get("c")
-    if selected is not None:
-        chosen = unread.find_conversation(selected)
-        answer["selected"] = None if chosen is None else chosen.live_json()
+    if "c" in request.args:
+        selected = unread.find_conversation(request.args["c"])
+        answer["selected"] = None if selected is None else selected.live_json()
     found = unread.load()
-    now = _add_up(found.values())
     return jsonify(
-        conversations=now.conversations,
-        messages=now.messages,
+        **vars(_add_up(found.values())),
         limit_reached=len(found) >= unread.settings["TOTALS_LIMIT"],
-        by_conversation={id_: _numbers_json(*each) for id_, each in found.items()},
+        by_conversation={id_: _numbers_json(*numbers) for id_, numbers in found.items()},
         **answer,
     )
 
 
 def _post_read(conversation_id: str) -> Response:
-    up_to = realtime_events.json_body().get("up_to")
-    if up_to is None:
-        return error(422, "invalid", "Falta dizer até que mensagem foi lido.", field="up_to")
     try:
-        return jsonify(read(conversation_id, up_to))
+        return jsonify(read(conversation_id, realtime_events.json_body().get("up_to")))
     except MessageNotFound:
-        return error(422, "invalid", "Essa mensagem não está nesta conversa.", field="up_to")
+        problem = "Diga até que mensagem desta conversa foi lido."
+        return error(422, "invalid", problem, field="up_to")
+
+
+def _post_unread(conversation_id: str) -> Response:
+    return jsonify(mark_unread(conversation_id))
 
 
 # --- start ------------------------------------------------------------------------------------
-
 
 _last: _Unread | None = None
 
@@ -425,11 +420,12 @@ def _unread() -> _Unread:
 
 def init_app(
     app: Flask,
-    Conversation: Any,  # noqa: N803 - a class
-    Message: Any,  # noqa: N803
+    Conversation: Any,
+    Message: Any,
     *,
     name: str | None = None,
     text: str | None = None,
+    silent: str | None = None,
     find_conversation: Callable[[str], Any] | None = None,
     find_message: Callable[[Any, str], Any] | None = None,
     send_receipt: Callable[[Any, Any], None] | None = None,
@@ -439,12 +435,10 @@ def init_app(
 
     Args:
         app: settings are read from its config or else the environment, see `DEFAULTS`.
-        Conversation: the host's model, with `UnreadConversationMixin`.
-        Message: the host's model, with `UnreadMessageMixin`.
-        name: the property that says what a conversation is called; default: `name`.
-        text: the property that says what a message says; default: `text`.
-        find_conversation: by id, which may be any text, in a transaction or not; None if there is
-            none. Default: by key.
+        Conversation, Message: the host's models, with this module's mixins.
+        name, text: which property says what a conversation is called, and what a message says.
+        silent: which property says that a conversation counts in no total (muted, archived).
+        find_conversation: by id, which may be any text; None if there is none. Default: by key.
         find_message: of this conversation, by id, which may be any text; None if it is not in it.
             Default: by key, if its `conversation_key` is the conversation's.
         send_receipt: takes the conversation and the message up to which it was read, after the
@@ -455,43 +449,28 @@ def init_app(
         ValueError: a setting cannot be used; names key and value.
     """
     global _last
-    settings = realtime_events.read_settings(app, __name__.upper(), DEFAULTS)
-    realtime_events.check_model(Conversation, UnreadConversationMixin)
-    realtime_events.check_model(Message, UnreadMessageMixin)
-    realtime_events.use_models(
-        app, conversation=Conversation, message=Message, name=name, text=text
-    )
+    settings = realtime_events.read_settings(app, "UNREAD_STATE", DEFAULTS)
+    check_model(Conversation, UnreadConversationMixin)
+    check_model(Message, UnreadMessageMixin)
+    use_models(app, conversation=Conversation, message=Message, name=name, text=text,
+               silent=silent, head="unread_state/head.html")  # fmt: skip
 
     def message_there(conversation: Any, message_id: str) -> Any:
         found = realtime_events.find(Message, message_id)
         here = found is not None and found.conversation_key == conversation.key
         return found if here else None
 
-    unread = _Unread(
-        settings,
-        Conversation,
-        find_conversation or partial(realtime_events.find, Conversation),
-        find_message or message_there,
-        send_receipt,
-    )
+    by_id = find_conversation or partial(realtime_events.find, Conversation)
+    unread = _Unread(settings, Conversation, by_id, find_message or message_there, send_receipt)
     blueprint = realtime_events.guarded_blueprint(app, __name__)
 
     @blueprint.errorhandler(ConversationNotFound)
     def not_found(_problem: ConversationNotFound) -> Response:
         return error(404, "not_found", "Conversa não encontrada.")
 
-    @blueprint.get("/unread")
-    def get_unread() -> Response:
-        return _get_unread(unread)
-
-    @blueprint.post("/api/conversations/<conversation_id>/read")
-    def post_read(conversation_id: str) -> Response:
-        return _post_read(conversation_id)
-
-    @blueprint.post("/api/conversations/<conversation_id>/unread")
-    def post_unread(conversation_id: str) -> Response:
-        return jsonify(mark_unread(conversation_id))
-
+    blueprint.get("/unread")(_get_unread)
+    blueprint.post("/api/conversations/<conversation_id>/read")(_post_read)
+    blueprint.post("/api/conversations/<conversation_id>/unread")(_post_unread)
     app.register_blueprint(blueprint)
     app.context_processor(lambda: {"unread_state_page": _page})
     app.extensions[__name__] = _last = unread

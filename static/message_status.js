@@ -1,48 +1,25 @@
 /**
- * Module 3, the browser's half: the check marks, what they are called, the panel that tells a
- * message's whole story, a new attempt, and which sends still wait.
+ * Module 3, the browser's half: the check marks, what they are called, "Dados da mensagem" with the
+ * new attempt, and which sends still wait.
  *
- * `<message-ticks>` draws; `startMessageStatus` asks the server. The rest is pure. The rule and the
- * drawings are those of message_status.py; a test holds the two together.
+ * A page that includes message_status/head.html needs no script: a `<message-ticks>` inside what
+ * `|live` marks keeps itself up to date, and opens the message's story when it is pressed. An
+ * application with a script of its own calls startMessageStatus and updateTicks.
  */
 
-const RANKS = { sending: 0, sent: 1, delivered: 2, read: 3, played: 4 };
+import { liveOf, request, warnOnce } from "./realtime_events.js";
+
 /** Of two states of one message as the server told them: it never has both a failure and these. */
 const PROGRESS = { sending: 0, sent: 1, failed: 2, delivered: 3, read: 4, played: 5 };
 const LABELS = { sending: "Pendente", sent: "Enviada", delivered: "Entregue", failed: "Não enviada" };
 const UNCONFIRMED_LABEL = "Talvez enviada";
 const MAY_DUPLICATE = "O cliente pode receber esta mensagem duas vezes.";
-/** The server's AWAITING_SECONDS, until its first answer tells. */
-const AWAITING_SECONDS = 60;
-/** Asking again a little after a send became worth a look: clocks differ. */
-const SLACK_MS = 1500;
-/** After a failed request; the next reconnection asks again anyway. */
-const RETRY_MS = 30_000;
-/** After the list got shorter while the server has more: those sent together make one request. */
-const REFILL_MS = 2_000;
+const AWAITING_MS = 60_000; // the server's AWAITING_SECONDS, until its first answer tells
+const SLACK_MS = 1_500; // asking again a little after a send became worth a look: clocks differ
+const AGAIN_MS = 30_000; // after a failed request, or when the server has more than it listed
+const TOLD = 500; // messages whose last event is remembered
 
-const CLOCK = '<circle cx="9" cy="6" r="4.7"/><path d="M9 3.4V6l1.8 1.2"/>';
-/** What is inside the SVG, by what is shown. */
-export const DRAWINGS = {
-  sending: CLOCK,
-  unconfirmed: `${CLOCK}<circle class="mark" cx="15.9" cy="9.4" r="1.5"/>`,
-  sent: '<path d="M4.6 6.4 7.7 9.5l6-7"/>',
-  delivered: '<path d="M1.6 6.4 4.7 9.5l6-7M8.3 9.2l.3.3 6-7"/>',
-  failed: '<circle class="disc" cx="9" cy="6" r="5.6"/><path class="sign" d="M9 3v3.6m0 2.3V9"/>',
-};
-
-// --- the rule ------------------------------------------------------------------------------------
-
-/** What a message becomes when a status comes: [status, error]. See message_status.next_status. */
-export function nextStatus(current, error, incoming, reason = null) {
-  if (incoming === "failed") {
-    if (current === "sending" || current === "sent") return ["failed", reason];
-    return [current, error ?? reason];
-  }
-  const higher = (RANKS[incoming] ?? -1) > (RANKS[current] ?? -1);
-  if (current === "failed" || !higher) return [current, error];
-  return [incoming, current === "sending" ? null : error];
-}
+// --- what a status means --------------------------------------------------------------------------
 
 /** Whether a message with status `a` is further on than with `b`, both as the server told them. */
 export function isFurther(a, b) {
@@ -83,112 +60,135 @@ export function labelFor(status, error = null) {
 }
 
 /**
- * What went wrong with a message, as shown under its bubble, or null: {text, failed, action}.
- * `failed` is false while it may still have reached the customer, or will; `action` is "resend"
- * where an attendant may try again.
+ * What went wrong with a message, as a page may show it under the bubble, or null:
+ * {text, failed, action}. `failed` is false while it may still have reached the customer, or will;
+ * `action` is "resend" where an attendant may try again.
  */
-export function problemOf(message, { time = clock } = {}) {
-  const { status, error } = message;
+export function problemOf({ status, error, retried_as: retriedAs, retried_at: retriedAt }) {
   const failed = status === "failed";
   if (!failed && (status !== "sending" || !error)) return null;
-  const reason = error?.message;
   const inDoubt = isUnconfirmed(status, error);
-  let said = reason;
-  if (failed) said = reason ? `${LABELS.failed}: ${reason}` : `${LABELS.failed}.`;
-  else if (inDoubt) said = `${UNCONFIRMED_LABEL}. ${reason}`;
-  if (message.retried_as) {
-    const when = message.retried_at ? ` às ${time(new Date(message.retried_at))}` : "";
-    return { text: `${said} Reenviada${when}.`, failed, action: null };
-  }
+  let text = error?.message;
+  if (failed) text = text ? `${LABELS.failed}: ${text}` : `${LABELS.failed}.`;
+  else if (inDoubt) text = `${UNCONFIRMED_LABEL}. ${text}`;
+  if (retriedAs) text += ` Reenviada${retriedAt ? ` às ${clock(new Date(retriedAt))}` : ""}.`;
   // "unreachable": the server sends it as soon as it can.
-  return { text: said, failed, action: failed || inDoubt ? "resend" : null };
+  return { text, failed, action: !retriedAs && (failed || inDoubt) ? "resend" : null };
 }
 
 const two = (number) => String(number).padStart(2, "0");
 const clock = (date) => `${two(date.getHours())}:${two(date.getMinutes())}`;
 
-// --- the drawing ---------------------------------------------------------------------------------
+// --- the check marks ------------------------------------------------------------------------------
 
-const drawings = new Map();
+const CLOCK = ["M9 1.3a4.7 4.7 0 1 1-.01 0z", "M9 3.4V6l1.8 1.2"];
+/** Paths of 18 × 12, by what is shown; "disc" is filled, "sign" stands on a disc. */
+const DRAWINGS = {
+  sending: CLOCK,
+  unconfirmed: [...CLOCK, "M15.9 7.9a1.5 1.5 0 1 1-.01 0z disc"],
+  sent: ["M4.5 6.2 7.8 9.5 13.8 2.4"],
+  delivered: ["M1.5 6.2 4.8 9.5 10.8 2.4", "M8.8 7.9 10.4 9.5 16.4 2.4"], // one behind the other
+  failed: ["M9 .4a5.6 5.6 0 1 1-.01 0z disc", "M9 3v3.6m0 2.3V9 sign"],
+};
 
-function drawing(name) {
-  if (!drawings.has(name)) {
-    const svg = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 18 12" aria-hidden="true">${DRAWINGS[name]}</svg>`;
-    const node = new DOMParser().parseFromString(svg, "image/svg+xml").documentElement;
-    node.removeAttribute("xmlns"); // it is where it belongs: the same markup as the server's
-    drawings.set(name, document.importNode(node, true));
+function svg(viewBox, paths) {
+  const make = (name) => document.createElementNS("http://www.w3.org/2000/svg", name);
+  const root = make("svg");
+  root.setAttribute("viewBox", viewBox);
+  root.setAttribute("aria-hidden", "true");
+  for (const each of paths) {
+    const [, d, kind] = /^(.*?)( disc| sign)?$/.exec(each);
+    const path = root.appendChild(make("path"));
+    path.setAttribute("d", d);
+    if (kind) path.setAttribute("class", kind.trim());
   }
-  return drawings.get(name).cloneNode(true);
+  return root;
 }
+
+let hosted = null; // what message_status/head.html says, on a page that it is in
+const told = new Map(); // message id → what events said of its status: a page under way may be older
 
 /** `<message-ticks data-status="sent">`, with `data-unconfirmed` while nobody knows. */
 export class MessageTicks extends HTMLElement {
   static observedAttributes = ["data-status", "data-unconfirmed"];
+  byScript = false; // updateTicks says what is shown
   #drawn = null;
 
   connectedCallback() {
-    this.#draw();
+    this.refresh();
   }
 
   attributeChangedCallback() {
-    if (this.isConnected) this.#draw();
-  }
-
-  #draw() {
     const { status } = this.dataset;
     const name = status === "sending" && "unconfirmed" in this.dataset ? "unconfirmed" : status;
     if (name === this.#drawn) return;
     this.#drawn = name;
-    if (!(name in DRAWINGS)) {
-      this.replaceChildren();
-      this.removeAttribute("aria-label");
-      return;
+    if (!this.hasAttribute("tabindex")) this.setAttribute("role", "img");
+    this.setAttribute("aria-label", name === "unconfirmed" ? UNCONFIRMED_LABEL : LABELS[name] ?? "");
+    this.replaceChildren(...(name in DRAWINGS ? [svg("0 0 18 12", DRAWINGS[name])] : []));
+  }
+
+  /** Shows the message of the bubble, or the `last_message` of the row, that it stands in. */
+  refresh() {
+    const mark = this.closest("[data-message-id], [data-conversation-id]");
+    if (this.byScript || (!hosted && mark?.dataset.live === undefined)) return;
+    if (!mark) return warnOnce("ticks", "message_status: a <message-ticks> is in nothing that {{ message|live }} marks");
+    const live = liveOf(mark);
+    const inBubble = mark.dataset.messageId !== undefined;
+    if (inBubble && live && !("status" in live)) {
+      warnOnce("status", "message_status: a data-live has no status; give the model message_status.MessageStatusMixin, and keep what live_json says");
     }
-    this.setAttribute("role", "img");
-    this.setAttribute("aria-label", name === "unconfirmed" ? UNCONFIRMED_LABEL : LABELS[name]);
-    this.replaceChildren(drawing(name));
+    const known = (inBubble ? live : live?.last_message) ?? {};
+    const { status, error } = told.has(known.id) ? withStatus(known, told.get(known.id)) : known;
+    if (hosted && inBubble && status && !mark.closest("[data-conversation-id]")) {
+      this.tabIndex = 0;
+      this.setAttribute("role", "button");
+    }
+    showStatus(this, status, error);
   }
 }
 
 /** Lets a `<message-ticks>` show this status; null where there is none to show. */
 export function updateTicks(element, status, error = null) {
+  element.byScript = true;
+  showStatus(element, status, error);
+}
+
+function showStatus(element, status, error) {
   const shown = status ? shownStatus(status) : undefined;
+  const unconfirmed = isUnconfirmed(status, error);
   if (element.dataset.status === shown && element.hidden === !shown
-      && element.hasAttribute("data-unconfirmed") === isUnconfirmed(status, error)) return;
-  element.toggleAttribute("data-unconfirmed", isUnconfirmed(status, error));
+      && element.hasAttribute("data-unconfirmed") === unconfirmed) return;
+  element.toggleAttribute("data-unconfirmed", unconfirmed);
   if (shown) element.dataset.status = shown;
   else delete element.dataset.status;
   element.hidden = !shown;
 }
 
-if (globalThis.customElements && !customElements.get("message-ticks")) {
-  customElements.define("message-ticks", MessageTicks);
+function redraw() {
+  for (const each of document.querySelectorAll("message-ticks")) each.refresh();
 }
 
-// --- what still waits ----------------------------------------------------------------------------
+// --- what still waits -----------------------------------------------------------------------------
 
 /**
  * Which sends have stayed without "sent" for too long. The server is asked once at the start, and
- * again only when a send seen here has waited that long: while all goes well, nothing is asked. It
- * lists the newest; when some of these are sent and there are more, it is asked for the others.
+ * again only when a send seen here has waited that long, or when it has more than it listed: while
+ * all goes well, nothing is asked.
  */
 export class Awaiting {
-  #fetch;
-  #onChange;
-  #listed = new Map(); // message id -> message, as the server listed them
-  #watched = new Map(); // message id -> when it was seen, ms
-  #seconds = AWAITING_SECONDS;
-  #more = false; // the server has more than it listed
+  #host;
+  #listed = new Map(); // message id → message, as the server listed them
+  #watched = new Map(); // message id → when it was seen, ms
+  #ms = AWAITING_MS;
   #told = null; // the events that came since the request that is under way began
+  #askAt = Infinity; // even if no send has waited long by then
+  #notBefore = 0;
   #timer = null;
-  #asks = false; // whether the timer is there to ask the server
-  #now;
 
-  /** `fetch()`: the server's answer {messages, seconds}; `onChange()`: the list is another one. */
+  /** `fetch()`: the server's answer {messages, more, seconds}; `onChange()`: it is another list. */
   constructor({ fetch, onChange, now = Date.now }) {
-    this.#fetch = fetch;
-    this.#onChange = onChange;
-    this.#now = now;
+    this.#host = { fetch, onChange, now };
   }
 
   /** The messages, the newest first. */
@@ -196,107 +196,63 @@ export class Awaiting {
     return [...this.#listed.values()];
   }
 
-  /** Asks the server. What it does not list yet may be about to come of age: it is asked again. */
-  async refresh() {
-    const asked = this.#now();
-    const told = [];
-    this.#told = told;
-    let answer = null;
-    try {
-      answer = await this.#fetch();
-    } catch {
-      // Asked again below.
-    }
-    if (this.#told !== told) return; // the request that began later knows more
-    this.#told = null;
-    if (answer) this.#take(answer, asked, told);
-    else this.#wait(RETRY_MS, { ask: true });
-  }
-
-  #take({ messages, next = null, seconds }, asked, told) {
-    this.#seconds = seconds ?? this.#seconds;
-    this.#more = next !== null;
-    const before = this.messages;
-    this.#listed = new Map(messages.map((message) => [message.id, message]));
-    for (const [id, since] of this.#watched) if (asked - since > this.#ms) this.#watched.delete(id);
-    for (const event of told) this.onEvent(event); // the answer may be older than these
-    if (!sameJson(this.messages, before)) this.#onChange();
-    this.#schedule();
-  }
-
   /** Once more, when what was too young at the start has come of age. */
-  async start() {
-    this.#watched.set("", this.#now());
-    await this.refresh();
+  start() {
+    this.#watched.set("", this.#host.now());
+    return this.refresh();
+  }
+
+  async refresh() {
+    const asked = this.#host.now();
+    const news = this.#told = [];
+    const answer = await this.#host.fetch().catch(() => null);
+    if (this.#told !== news) return; // the request that began later knows more
+    this.#told = null;
+    this.#askAt = !answer || answer.more ? this.#host.now() + AGAIN_MS : Infinity;
+    this.#notBefore = answer ? 0 : this.#askAt;
+    const before = this.messages;
+    if (answer) {
+      this.#ms = answer.seconds * 1000;
+      this.#listed = new Map(answer.messages.map((message) => [message.id, message]));
+      for (const [id, since] of this.#watched) if (asked - since > this.#ms) this.#watched.delete(id);
+    }
+    for (const event of news) this.onEvent(event); // the answer may be older than these
+    if (!sameJson(this.messages, before)) this.#host.onChange();
+    this.#plan();
   }
 
   onEvent(event) {
     const { type, data, at } = event;
     this.#told?.push(event);
-    if (type === "message.status_changed") {
-      this.#see(data.message_id, data.status === "sending");
-      this.#update(data.message_id, { ...data, at });
-    } else if (type === "message.created" || type === "message.updated") {
-      const { message } = data;
-      if (message?.direction !== "out") return;
-      this.#see(message.id, message.status === "sending" && !message.retried_as);
-    }
+    const message = type === "message.status_changed" ? { ...data, id: data.message_id } : data?.message;
+    if (!message || message.direction === "in") return;
+    const { id } = message;
+    const before = this.#listed.get(id);
+    if (message.status !== "sending" || message.retried_as) {
+      this.#watched.delete(id);
+      this.#listed.delete(id);
+    } else if (before) this.#listed.set(id, withStatus(before, { ...message, at })); // in doubt, or certain again
+    else if (!this.#watched.has(id)) this.#watched.set(id, this.#host.now());
+    if (this.#listed.get(id) !== before) this.#host.onChange();
+    this.#plan();
   }
 
-  get #ms() {
-    return this.#seconds * 1000;
-  }
-
-  #see(id, waits) {
-    if (waits) {
-      if (!this.#watched.has(id) && !this.#listed.has(id)) this.#watched.set(id, this.#now());
-      this.#schedule();
-      return;
-    }
-    this.#watched.delete(id);
-    if (!this.#listed.delete(id)) return;
-    this.#onChange();
-    const asking = this.#asks || this.#told !== null;
-    if (this.#more && !asking) this.#wait(REFILL_MS, { ask: true });
-  }
-
-  /** One that still waits may have become doubtful meanwhile, or certain again. */
-  #update(id, change) {
-    const known = this.#listed.get(id);
-    const next = known && withStatus(known, change);
-    if (next === known) return;
-    this.#listed.set(id, next);
-    this.#onChange();
-  }
-
-  #schedule() {
-    if (this.#timer !== null || !this.#watched.size) return;
-    const oldest = Math.min(...this.#watched.values());
-    this.#wait(Math.max(0, oldest + this.#ms + SLACK_MS - this.#now()));
-  }
-
-  #wait(ms, { ask = false } = {}) {
+  #plan() {
     clearTimeout(this.#timer);
-    this.#asks = ask;
-    this.#timer = setTimeout(() => {
-      this.#timer = null;
-      this.#asks = false;
-      // Those that were due may have been sent meanwhile.
-      const due = [...this.#watched.values()].some((since) => this.#now() - since > this.#ms);
-      if (due || ask) this.refresh();
-      else this.#schedule();
-    }, ms);
+    const due = Math.min(...this.#watched.values()) + this.#ms + SLACK_MS;
+    const at = Math.max(this.#notBefore, Math.min(this.#askAt, due));
+    if (at === Infinity || this.#told) return;
+    this.#timer = setTimeout(() => this.refresh(), Math.max(0, at - this.#host.now()));
   }
 }
 
-// --- the panel -----------------------------------------------------------------------------------
+// --- "Dados da mensagem" --------------------------------------------------------------------------
 
-const STEPS = ["sending", "accepted", "sent", "delivered", "read", "played", "failed"];
-/** Told only where they have happened. */
-const RARE = new Set(["read", "played", "failed"]);
-const STATUS_NAMES = {
-  sent: "Enviada", delivered: "Entregue", read: "Lida", played: "Ouvida", failed: "Não enviada",
+const STEPS = {
+  sending: "Escrita", accepted: "Aceita pelo WhatsApp", sent: "Enviada", delivered: "Entregue",
+  read: "Lida", played: "Ouvida", failed: "Não enviada",
 };
+const RARE = new Set(["read", "played", "failed"]); // told only where they have happened
 
 /** Date and time as pt-BR; only the time for today's. */
 export function momentText(iso, now = new Date()) {
@@ -311,194 +267,212 @@ export function momentText(iso, now = new Date()) {
 export function stepsOf(audit) {
   const accepted = audit.attempts.find((each) => each.message_id === audit.message_id)?.accepted_at;
   const times = { ...audit.statuses, accepted };
-  return STEPS.filter((name) => times[name] || !RARE.has(name))
-    .filter((name) => times[name] || audit.status !== "failed")
-    .map((name) => ({ name, at: times[name] ?? null }));
+  const isShown = (name) => times[name] || (!RARE.has(name) && audit.status !== "failed");
+  return Object.keys(STEPS).filter(isShown).map((name) => ({ name, at: times[name] ?? null }));
 }
 
-/** "Dados da mensagem": the dialog that templates/message_status/details.html makes. */
+/** An element; `part` is its name within the dialog. */
+function el(name, { part, ...attributes } = {}, ...children) {
+  const node = document.createElement(name);
+  if (part) node.dataset.part = part;
+  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+  node.append(...children);
+  return node;
+}
+
+function stepLine({ name, at }) {
+  const ticks = el("message-ticks", { "aria-hidden": "true" });
+  updateTicks(ticks, name === "accepted" ? "sending" : name);
+  const attributes = { "data-step": name, class: at ? "done" : "due" };
+  return el("li", attributes, ticks, el("b", {}, STEPS[name]), el("time", {}, momentText(at)));
+}
+
+/** A dialog: modal, or on a wide screen beside what is in `pane`. */
 class Details {
-  #root;
-  #request;
-  #preview;
-  #narrow = matchMedia("(max-width: 760px)");
-  #messageId = null;
-  #opener = null;
+  messageId = null;
+  #options;
+  #root = null;
   #reading = false;
-  #again = false;
+  #stale = false;
 
-  constructor(root, { request, preview }) {
-    this.#root = root;
-    this.#request = request;
-    this.#preview = preview;
-    this.#part("close").addEventListener("click", () => this.close());
-    root.addEventListener("cancel", (event) => {
-      event.preventDefault();
-      this.close();
-    });
-    // Before the page's own Escape, which would close the conversation.
-    document.addEventListener("keydown", (event) => {
-      if (event.key !== "Escape" || event.isComposing || !this.#root.open) return;
-      if (document.querySelector("dialog:modal:not(.message-details), :popover-open")) return;
-      event.preventDefault();
-      event.stopPropagation();
-      this.close();
-    }, true);
-  }
-
-  get messageId() {
-    return this.#messageId;
+  constructor(options) {
+    this.#options = options;
   }
 
   async open(messageId) {
-    if (!this.#root.open) this.#opener = document.activeElement;
-    this.#messageId = messageId;
-    this.#part("text").textContent = this.#preview(messageId);
+    this.#root ??= this.#make();
+    this.messageId = messageId;
     this.#show(null, "Carregando…");
-    if (!this.#root.open) {
-      if (this.#narrow.matches) this.#root.showModal();
-      else this.#root.show();
-    }
+    const beside = this.#options.pane && !matchMedia("(max-width: 760px)").matches;
+    if (!this.#root.open) beside ? this.#root.show() : this.#root.showModal();
     this.#part("close").focus();
     await this.read();
   }
 
+  /** Whether it was open. */
   close() {
-    if (!this.#root.open) return;
-    this.#messageId = null;
-    this.#root.close();
-    if (this.#opener?.isConnected) this.#opener.focus();
+    const wasOpen = this.#root?.open ?? false;
+    this.#root?.close();
+    return wasOpen;
   }
 
   /** Reads the message's story again; news that come meanwhile make it once more. */
   async read() {
-    this.#again = this.#reading;
+    this.#stale = this.#reading;
     if (this.#reading) return;
     this.#reading = true;
-    const id = this.#messageId;
-    try {
-      const audit = await this.#request("GET", `/api/messages/${encodeURIComponent(id)}/status`);
-      if (id === this.#messageId) this.#show(audit);
-    } catch (error) {
-      if (id === this.#messageId) {
-        this.#show(null, error.status === 404 ? "Esta mensagem não existe mais."
-          : "Não foi possível ler os dados desta mensagem.");
-      }
-    } finally {
-      this.#reading = false;
-    }
-    if (this.#messageId !== null && (this.#again || id !== this.#messageId)) await this.read();
+    const id = this.messageId;
+    let notice = "";
+    const audit = await this.#options.ask("GET", pathOf(id, "status")).catch(({ status }) => {
+      notice = status === 404 ? "Esta mensagem não existe mais." : "Não foi possível ler os dados desta mensagem.";
+    });
+    this.#reading = false;
+    if (this.messageId !== null && id === this.messageId) this.#show(audit, notice);
+    if (this.messageId !== null && (this.#stale || id !== this.messageId)) await this.read();
   }
 
   #part(name) {
     return this.#root.querySelector(`[data-part="${name}"]`);
   }
 
+  #make() {
+    const close = el("button", { part: "close", type: "button", "aria-label": "Fechar", title: "Fechar" },
+      svg("0 0 24 24", ["M6 6 18 18M18 6 6 18"]));
+    const title = el("h2", { id: "message-details-title" }, "Dados da mensagem");
+    const attributes = { class: "message-details", "aria-labelledby": title.id, "data-live-kept": "" };
+    const root = el("dialog", attributes, el("header", {}, close, title),
+      el("p", { part: "notice", role: "status" }), el("div", { part: "story" }));
+    close.addEventListener("click", () => root.close());
+    root.addEventListener("click", ({ target }) => target === root && root.close()); // beside the modal
+    root.addEventListener("close", () => { this.messageId = null; });
+    return (this.#options.pane ?? document.body).appendChild(root);
+  }
+
   #show(audit, notice = "") {
-    this.#part("notice").textContent = notice;
-    this.#part("story").hidden = !audit;
-    if (!audit) return;
-    const steps = new Map(stepsOf(audit).map(({ name, at }) => [name, at]));
-    for (const item of this.#root.querySelectorAll("[data-step]")) {
-      const { step } = item.dataset;
-      item.hidden = !steps.has(step);
-      item.classList.toggle("done", Boolean(steps.get(step)));
-      item.querySelector("time").textContent = momentText(steps.get(step));
+    const { error, status, attempts = [] } = audit ?? {};
+    const parts = [el("p", { part: "text", dir: "auto" }, this.#options.preview(this.messageId))];
+    if (audit) parts.push(el("ol", { part: "steps" }, ...stepsOf(audit).reverse().map(stepLine)));
+    if (error) {
+      const said = shownStatus(status) === "delivered" ? `Depois de entregue, o WhatsApp avisou um erro: ${error.message}` : error.message;
+      const code = /^\d+$/.test(error.code) ? `Código ${error.code} da Meta. ` : "";
+      const words = error.details && !error.message.includes(error.details) ? error.details : "";
+      parts.push(el("div", { part: "error" }, el("p", {}, said), el("p", { part: "error-code" }, code + words)));
     }
-    this.#showError(audit);
-    const attempts = audit.attempts.map((each, place) => {
-      const here = each.message_id === audit.message_id ? " (esta)" : "";
-      return line(`${place + 1}ª tentativa${here}: ${each.label.toLowerCase()}`, each.started_at);
-    });
-    this.#part("attempts").hidden = attempts.length < 2;
-    this.#part("attempts").querySelector("ol").replaceChildren(...attempts);
-    const trail = audit.trail.map(({ status, received_at: at, error }) => {
-      const name = STATUS_NAMES[status] ?? status;
-      return line(error ? `${name} (erro ${error.code})` : name, at);
-    });
-    this.#part("trail").hidden = trail.length === 0;
-    this.#part("trail").querySelector("summary").textContent = `Avisos recebidos do WhatsApp (${trail.length})`;
-    this.#part("trail").querySelector("ol").replaceChildren(...trail);
+    if (audit && this.#options.again && problemOf(audit)?.action) {
+      const button = el("button", { part: "again", type: "button" }, "Tentar de novo");
+      button.addEventListener("click", () => this.#again(audit));
+      parts.push(button);
+    }
+    if (attempts.length > 1) {
+      parts.push(el("h3", {}, "Tentativas"), el("ol", { part: "attempts" }, ...attempts.map((each, place) => {
+        const here = each.message_id === audit.message_id ? " (esta)" : "";
+        const said = `${place + 1}ª tentativa${here}: ${labelFor(each.status, each.error).toLowerCase()} `;
+        return el("li", {}, said, el("time", {}, momentText(each.started_at)));
+      })));
+    }
+    this.#part("notice").textContent = notice;
+    this.#part("story").replaceChildren(...parts);
   }
 
-  #showError({ error, status }) {
-    this.#part("error").hidden = !error;
-    if (!error) return;
-    const noted = status !== "failed" && status !== "sending";
-    this.#part("error-text").textContent =
-      noted ? `Depois de entregue, o WhatsApp avisou um erro: ${error.message}` : error.message;
-    const words = error.details && !error.message.includes(error.details) ? ` ${error.details}` : "";
-    const known = /^\d+$/.test(error.code);
-    this.#part("error-code").textContent = known ? `Código ${error.code} da Meta.${words}` : words;
+  async #again(audit) {
+    const show = (text) => this.messageId === audit.message_id && this.#show({ ...audit, status: null }, text);
+    const message = { ...audit, id: audit.message_id };
+    await this.#options.again(message, { onStart: () => show("Enviando de novo…") })
+      .then(() => this.messageId === audit.message_id && this.read(), (error) => show(error.message));
   }
 }
 
-function line(text, at) {
-  const item = document.createElement("li");
-  const time = document.createElement("time");
-  time.textContent = momentText(at);
-  item.append(text, " ", time);
-  return item;
-}
+// --- start ----------------------------------------------------------------------------------------
 
-// --- start ---------------------------------------------------------------------------------------
+const pathOf = (id, what) => `/api/messages/${encodeURIComponent(id)}/${what}`;
 
 /**
  * Makes what asks the server; nothing is asked before `start()`.
  *
  * request(method, path, body): the JSON of the answer; rejects with {status, code, message}.
  * onRetried(message): the new attempt, for the page to show.
- * onAwaiting(): the messages that wait are other ones.
+ * onAwaiting(): the messages that wait are other ones; without it they are not asked for.
  * confirm(text): asks the attendant; resolves to true or false.
- * newId(): a UUID for a new attempt. preview(id): the text of a message, for its panel.
- * details: the panel's dialog, or null.
+ * newId(): a UUID for a new attempt. preview(id): the text of a message, for its story.
+ * pane: what the story stands beside, on a wide screen. again: whether it offers a new attempt.
  */
 export function startMessageStatus({
-  request, onRetried, onAwaiting = () => {}, confirm, newId, preview = () => "", details = null,
-}) {
-  const attempts = new Map(); // message id -> the client_id of its one new attempt
-  const awaiting = new Awaiting({
-    fetch: () => request("GET", "/api/messages/awaiting"),
-    onChange: onAwaiting,
-  });
-  const panel = details && new Details(details, { request, preview });
-  async function ask(message, confirmed) {
-    const path = `/api/messages/${encodeURIComponent(message.id)}/retry`;
+  request: ask = request, onRetried = () => {}, onAwaiting = null, newId = () => undefined,
+  confirm = async (text) => globalThis.confirm(`${text} Enviar de novo?`),
+  preview = () => "", pane = null, again = false,
+} = {}) {
+  const ids = new Map(); // message id → the client_id of its one new attempt
+  const fetch = () => ask("GET", "/api/messages/awaiting");
+  const awaiting = onAwaiting && new Awaiting({ fetch, onChange: onAwaiting });
+  const details = new Details({ ask, preview, pane, again: again && retry });
+
+  async function post(message, confirmed) {
     // The same id as in an answer that got lost: the server sends it once.
-    if (!attempts.has(message.id)) attempts.set(message.id, newId());
-    const body = { client_id: attempts.get(message.id), confirm: confirmed };
-    onRetried(await request("POST", path, body));
+    if (!ids.has(message.id)) ids.set(message.id, newId());
+    const body = { client_id: ids.get(message.id), confirm: confirmed };
+    onRetried(await ask("POST", pathOf(message.id, "retry"), body));
+  }
+
+  async function retry(message, { onStart = () => {} } = {}) {
+    const inDoubt = isUnconfirmed(message.status, message.error);
+    if (inDoubt && !(await confirm(MAY_DUPLICATE))) return;
+    onStart();
+    try {
+      await post(message, inDoubt);
+    } catch (error) {
+      if (error.code !== "may_duplicate") throw error;
+      if (await confirm(error.message)) await post(message, true);
+    }
   }
 
   return {
     onEvent(event) {
-      awaiting.onEvent(event);
-      const data = event.data ?? {};
-      const id = data.message_id ?? data.message?.id;
-      if (panel && id !== undefined && id === panel.messageId) panel.read();
+      awaiting?.onEvent(event);
+      const id = event.data?.message_id ?? event.data?.message?.id;
+      if (id !== undefined && id === details.messageId) details.read();
     },
     get awaiting() {
-      return awaiting.messages;
+      return awaiting?.messages ?? [];
     },
     /** Asks what awaits its sending; when the page has shown what is more urgent. */
-    start: () => awaiting.start(),
-    refresh: () => awaiting.refresh(),
-    openDetails: (messageId) => panel?.open(messageId),
-    closeDetails: () => panel?.close(),
+    start: () => awaiting?.start(),
+    refresh: () => awaiting?.refresh(),
+    openDetails: (messageId) => details.open(messageId),
+    closeDetails: () => details.close(),
     /**
      * A new attempt; resolves when it is on its way or the attendant thought better of it.
      * `onStart()` is called when there is nothing more to ask.
      */
-    async retry(message, { onStart = () => {} } = {}) {
-      const inDoubt = isUnconfirmed(message.status, message.error);
-      if (inDoubt && !(await confirm(MAY_DUPLICATE))) return;
-      onStart();
-      try {
-        await ask(message, inDoubt);
-      } catch (error) {
-        if (error.code !== "may_duplicate") throw error;
-        if (await confirm(error.message)) await ask(message, true);
-      }
-    },
+    retry,
   };
 }
+
+/** For a page with message_status/head.html. */
+function startPage() {
+  const preview = (id) => {
+    const bubble = document.querySelector(`[data-message-id="${CSS.escape(id)}"][data-live]`);
+    return (bubble && liveOf(bubble)?.text) ?? "";
+  };
+  const page = startMessageStatus({ preview, again: hosted.retry });
+  const press = (event) => {
+    const ticks = event.target.closest?.("message-ticks[role=button]");
+    if (!ticks || (event.type === "keydown" && event.key !== "Enter" && event.key !== " ")) return;
+    event.preventDefault();
+    page.openDetails(ticks.closest("[data-message-id]").dataset.messageId);
+  };
+  for (const type of ["click", "keydown"]) document.addEventListener(type, press);
+  document.addEventListener("realtime:event", ({ detail: event }) => {
+    const { type, data, at } = event;
+    if (type === "message.status_changed") {
+      told.set(data.message_id, withStatus(told.get(data.message_id) ?? {}, { ...data, at }));
+      if (told.size > TOLD) told.delete(told.keys().next().value);
+      redraw();
+    }
+    page.onEvent(event);
+  });
+  new MutationObserver(redraw).observe(document, { subtree: true, attributeFilter: ["data-live"] });
+}
+
+hosted = JSON.parse(document.getElementById("message-status")?.textContent ?? "null");
+if (!customElements.get("message-ticks")) customElements.define("message-ticks", MessageTicks);
+if (hosted) startPage();

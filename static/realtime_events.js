@@ -1,8 +1,9 @@
-/* Browser half of realtime_events: every event once in every tab, over one connection a browser.
+/* Browser half of realtime_events: every event once in every tab, over one connection a browser,
+ * and the page kept up to date by them.
  *
- * The host gives the address of the stream, the id of its user and the cursor its page was rendered
- * with (taken before the data were read). It gets parsed events, and is told when it has to read
- * again: everything (onReset) or one conversation (onHole). See startRealtime at the end.
+ * A page that includes realtime_events/head.html starts by itself (startPage): events come as DOM
+ * events on `document`, and what the server rendered into `[data-live-region]` is fetched again
+ * when there is news. An application with much script of its own may call startRealtime instead.
  *
  * Who connects: one tab a browser and user holds a Web Lock (the leader) and passes on what it
  * receives. Every other tab (a follower) asks the server once for what it missed and then listens.
@@ -30,52 +31,52 @@ const PING_TIMEOUT = 6_000; // 4 + 6: after 10 s without a leader a tab connects
 const SLEPT_VISIBLE = 10_000; // a tick this late: the machine slept
 const SLEPT_HIDDEN = 75_000; // browsers slow a hidden page's timers down to one a minute
 const RECOVERY_SPACING = 1_000; // visible, online and wake come together: one recovery
-const HOLE_GRACE = 1_500; // an event of another server process may be one poll late
 const CHECK_EVERY = 60_000;
 const CHECK_JITTER = 15_000;
+const IN_FLIGHT = 5_000; // what the server's versions are ahead by may be on its way as an event
 const RESET_JITTER = 3_000; // a reset hits every page at the same moment
 const CATCH_UP_AGE = 15_000;
 const TRUSTED_ROUND_TRIP = 2_000;
-const HOLD_MEMORY = 24 * 3_600_000; // front ends change: try streaming again after a day
+const QUICK_ANSWER = 1_000; // a machine that is only busy is slow with a held answer, too
+const HOLD_TRIAL = 60_000; // a page that holds on suspicion tries again to stream after this long,
+const HOLD_PROOFS = 3; // and remembers that it cannot when this many trials in a row showed it
+const HOLD_MEMORY = 3_600_000; // front ends change
+const REFRESH_WAIT = 30; // events come in batches: one reading for all of them
+const REQUEST_LIMIT = 20_000;
+const CHORE_LIMIT = 60_000; // a reading that never ends must not be the last
+const RELOAD_SPACING = 10_000; // a login that a reload does not bring must not become a loop
+const AT_END = 40; // pixels from its end within which a thread is at its end
 const SEEN_LIMIT = 5_000;
+const COMPARED = 50; // conversations; realtime_events.py compares no more in a request (_VERSIONS)
 const HOLD_KEY = "realtime_events.hold_until";
 const CLIENT_KEY = "realtime_events.client";
+const RELOAD_KEY = "realtime_events.reloaded";
+const REFRESHED_BY = new Set(["message.created", "message.updated", "conversation.updated"]);
+
+// --- parts that know neither page nor network -----------------------------------------------------
 
 /** Incremental parser of SSE text: returns `feed(bytes)` → complete blocks `{id, event, data, retry}`
  * (absent fields undefined; a block without data only renews the cursor or the retry time). */
 export function parseEventStream() {
   const decoder = new TextDecoder();
   let rest = "";
-  let afterCr = false;
-  let block = {};
   return function feed(bytes) {
-    let text = decoder.decode(bytes, { stream: true });
-    if (!text) return [];
-    if (afterCr && text[0] === "\n") text = text.slice(1); // a CRLF cut in two
-    afterCr = text.endsWith("\r");
-    const lines = (rest + text).split(/\r\n|\r|\n/);
-    rest = lines.pop();
-    const blocks = [];
-    for (const line of lines) {
-      if (line === "") {
-        if (Object.keys(block).length) blocks.push(block);
-        block = {};
-      } else {
-        readField(block, line);
-      }
-    }
-    return blocks;
+    const parts = (rest + decoder.decode(bytes, { stream: true })).split(/(?:\r\n|\r(?!\n)|\n){2}/);
+    rest = parts.pop(); // perhaps with the second half of a CRLF before it, which is an empty line
+    return parts.map(readBlock).filter((block) => Object.keys(block).length);
   };
 }
 
-function readField(block, line) {
-  const colon = line.indexOf(":");
-  const field = colon < 0 ? line : line.slice(0, colon);
-  const value = colon < 0 ? "" : line.slice(line[colon + 1] === " " ? colon + 2 : colon + 1);
-  if (field === "data") block.data = block.data === undefined ? value : `${block.data}\n${value}`;
-  else if (field === "event") block.event = value;
-  else if (field === "id" && !value.includes("\0")) block.id = value;
-  else if (field === "retry" && /^\d+$/.test(value)) block.retry = Number(value);
+function readBlock(text) {
+  const block = {};
+  for (const line of text.split(/\r\n|\r|\n/)) {
+    const [, field, value = ""] = /^([^:]*)(?:: ?(.*))?$/.exec(line);
+    if (field === "data") block.data = block.data === undefined ? value : `${block.data}\n${value}`;
+    else if (field === "event") block.event = value;
+    else if (field === "id" && !value.includes("\0")) block.id = value;
+    else if (field === "retry" && /^\d+$/.test(value)) block.retry = Number(value);
+  }
+  return block;
 }
 
 /** Exponential back-off with full jitter, in ms, after `failures` (1, 2, …) in a row. */
@@ -89,97 +90,6 @@ export function retryAfterDelay(header, now) {
   if (!header) return 0;
   const ms = /^\d+$/.test(header.trim()) ? Number(header) * 1_000 : Date.parse(header) - now;
   return Math.min(Math.max(ms || 0, 0), RETRY_AFTER_CAP);
-}
-
-/** The events with those of each conversation in order of version; all others keep their place. */
-export function sortBatch(events) {
-  const places = new Map();
-  events.forEach((event, place) => {
-    if (!hasVersion(event)) return;
-    if (!places.has(event.conversation_id)) places.set(event.conversation_id, []);
-    places.get(event.conversation_id).push(place);
-  });
-  const sorted = [...events];
-  for (const own of places.values()) {
-    const inOrder = own.map((place) => events[place]).sort((a, b) => a.version - b.version);
-    own.forEach((place, n) => { sorted[place] = inOrder[n]; });
-  }
-  return sorted;
-}
-
-const hasVersion = (event) => event.conversation_id != null && Number.isInteger(event.version);
-
-/** Knows each conversation's highest version without a gap below it, and finds gaps that stay. */
-export class VersionTracker {
-  #known = new Map(); // id → {version, ahead: Set, behindSince, reported}
-
-  /** The page itself read or rendered the conversation at this version. */
-  note(id, version) {
-    if (!Number.isInteger(version)) return;
-    const entry = this.#known.get(id);
-    if (entry) {
-      if (version > entry.version) this.#advance(entry, version, entry.behindSince);
-    } else {
-      this.#known.set(id, { version, ahead: new Set(), behindSince: null, reported: false });
-    }
-  }
-
-  /** An event brought this version; the first one of an unknown conversation is its base. */
-  see(id, version, now) {
-    const entry = this.#known.get(id);
-    if (!entry) return this.note(id, version);
-    if (version === entry.version + 1) this.#advance(entry, version, now);
-    else if (version > entry.version) this.#expect(entry, version, now);
-  }
-
-  /** What the server has. One unknown here, while others are known, was missed whole. */
-  compare(versions, now) {
-    const blank = this.#known.size === 0;
-    for (const [id, version] of Object.entries(versions)) {
-      if (!this.#known.has(id)) this.note(id, blank ? version : 0);
-      const entry = this.#known.get(id);
-      if (version <= entry.version) continue;
-      if (entry.reported) entry.behindSince = now; // the host's reading failed: tell it again
-      entry.reported = false;
-      this.#expect(entry, version, now);
-    }
-  }
-
-  /** Conversations whose gap outlived the grace, each once. */
-  takeHoles(now) {
-    const holes = [];
-    for (const [id, entry] of this.#known) {
-      if (!this.#open(entry) || now < entry.behindSince + HOLE_GRACE) continue;
-      entry.reported = true;
-      holes.push(id);
-    }
-    return holes;
-  }
-
-  /** When takeHoles has something to say, or null. */
-  nextHoleAt() {
-    const open = [...this.#known.values()].filter(this.#open);
-    return open.length ? Math.min(...open.map((entry) => entry.behindSince)) + HOLE_GRACE : null;
-  }
-
-  forget() {
-    this.#known.clear();
-  }
-
-  #open = (entry) => entry.behindSince !== null && !entry.reported;
-
-  #expect(entry, version, now) {
-    entry.ahead.add(version);
-    entry.behindSince ??= now;
-  }
-
-  #advance(entry, version, now) {
-    entry.version = version;
-    while (entry.ahead.delete(entry.version + 1)) entry.version += 1;
-    for (const ahead of entry.ahead) if (ahead <= entry.version) entry.ahead.delete(ahead);
-    entry.behindSince = entry.ahead.size ? now : null; // what is still missing is another gap
-    entry.reported = false;
-  }
 }
 
 /** Age of an event by the server's clock (header Date): a wrong local clock does no harm. */
@@ -202,20 +112,17 @@ export class ServerClock {
   }
 }
 
-/** Ids already delivered in this tab: the overlap cursor may bring an event again. */
-class SeenIds {
-  #ids = new Set();
-
-  add(id) {
-    if (this.#ids.has(id)) return false;
-    this.#ids.add(id);
-    if (this.#ids.size > SEEN_LIMIT) this.#ids.delete(this.#ids.values().next().value);
-    return true;
+/** Of all that was ever added the newest: the overlap cursor may bring an event again. */
+class Recent extends Set {
+  add(item) {
+    if (super.add(item).size > SEEN_LIMIT) this.delete(this.values().next().value);
+    return this;
   }
 }
 
 /** Named timers. `runOverdue` lets another tab's message run what a throttled page is late with. */
-class Alarms {
+export class Alarms {
+  isOpen = true; // closed, it has none and takes none
   #env;
   #set = new Map();
 
@@ -225,6 +132,7 @@ class Alarms {
 
   set(name, ms, run) {
     this.clear(name);
+    if (!this.isOpen) return;
     const timer = this.#env.setTimeout(() => this.#fire(name), ms);
     this.#set.set(name, { due: this.#env.now() + ms, run, timer });
   }
@@ -238,7 +146,8 @@ class Alarms {
     this.#set.delete(name);
   }
 
-  clearAll() {
+  close() {
+    this.isOpen = false;
     for (const name of [...this.#set.keys()]) this.clear(name);
   }
 
@@ -253,6 +162,54 @@ class Alarms {
   }
 }
 
+/** Work done after a wait: once for however many ask, never twice at once, until it succeeds. */
+function makeChore(name, { env, alarms, wait, run }) {
+  let due = false;
+  let busy = false;
+  let failures = 0;
+  const ask = (ms = wait()) => {
+    due = true;
+    if (!busy && !alarms.has(name)) alarms.set(name, ms, work);
+  };
+  const work = async () => {
+    const began = env.now();
+    due = false;
+    busy = true;
+    try {
+      const limit = new Promise((_, reject) => alarms.set(`${name} limit`, CHORE_LIMIT, reject));
+      await Promise.race([run(), limit]);
+      failures = 0;
+    } catch {
+      console.error("realtime_events: failed, and will be repeated:", name);
+      failures += 1;
+      due = true;
+    }
+    alarms.clear(`${name} limit`);
+    busy = false;
+    const rest = Math.max(wait(), env.now() - began); // as long as a slow server took for it
+    if (due) ask(failures ? backoffDelay(failures, env.random) : rest);
+  };
+  /** What waits for another attempt, or was put away with the page, waits no longer than usual. */
+  const resume = () => {
+    if (!due) return;
+    alarms.clear(name);
+    ask();
+  };
+  return { ask, resume };
+}
+
+// --- the connection -------------------------------------------------------------------------------
+
+/** Reads from, or with a value writes into, a storage that may be forbidden or full. */
+function remember(storage, key, value) {
+  try {
+    if (value !== undefined) window[storage].setItem(key, value);
+    return window[storage].getItem(key);
+  } catch {
+    return null;
+  }
+}
+
 const browserEnvironment = () => ({
   fetch: (...request) => window.fetch(...request),
   now: () => Date.now(),
@@ -263,43 +220,37 @@ const browserEnvironment = () => ({
   BroadcastChannel: window.BroadcastChannel,
 });
 
-const hostDefaults = {
-  loginUrl: "/login",
-  onEvent() {},
-  onReset() {},
-  onHole() {},
-  onState() {},
-  onBuild() {},
-  onLogin() {
-    const here = location.pathname + location.search;
-    location.assign(`${this.loginUrl}?next=${encodeURIComponent(here)}`);
-  },
-};
+const hostDefaults = { onEvent() {}, onReset() {}, onBehind() {}, onRefresh() {}, onState() {}, onLogin: leave };
 
+/** One for all tabs of this browser, as far as it can be remembered. */
+const browserId = (first) => remember("localStorage", CLIENT_KEY) ?? remember("localStorage", CLIENT_KEY, first) ?? first;
 const newClientId = () => crypto.getRandomValues(new Uint32Array(3)).join("-"); // randomUUID wants https
 
-function browserClientId(fallback) {
-  try {
-    const known = localStorage.getItem(CLIENT_KEY) ?? fallback;
-    localStorage.setItem(CLIENT_KEY, known);
-    return known;
-  } catch {
-    return fallback; // storage may be forbidden
-  }
+/** Tells the page by a DOM event that whoever listens may prolong with `event.detail.waitUntil`. */
+function announce(type) {
+  const waits = [];
+  const detail = { waitUntil: (promise) => waits.push(promise) };
+  const handled = !document.dispatchEvent(new CustomEvent(type, { cancelable: true, detail }));
+  return { waits, handled };
+}
+
+/** A listener's mistake over one event must not cost the next one. Only the id is logged, no text. */
+function guard(run, id) {
+  new Promise((resolve) => resolve(run()))
+    .catch(() => console.error("realtime_events: a handler failed at", id));
 }
 
 class RealtimeClient {
   #host;
   #env;
   #alarms;
-  #tracker = new VersionTracker();
   #clock = new ServerClock();
-  #seen = new SeenIds();
+  #seen = new Recent(); // ids of events
+  #heard = new Recent(); // "conversation version", of events
   #listeners = new AbortController();
   #tabId = newClientId();
 
   #cursor;
-  #build = null;
   #state = null;
   #session = null; // AbortController, from page shown to page hidden
   #channel = null;
@@ -313,8 +264,8 @@ class RealtimeClient {
   #failures = 0;
   #greet = true; // ask for an answer at once: we do not know whether the way is open
   #delivery; // "stream", "hold", or undefined: the server decides
-  #streamed = false; // this page has seen a stream come through
   #unheard = 0; // streams in a row without a hello in time
+  #proofs = 0; // of these in a row, those after which a held answer came quickly
   #probing = false;
 
   #lastTick;
@@ -323,32 +274,31 @@ class RealtimeClient {
   #pingedAt = null;
   #checkSoon = false;
   #recoverAgain = false;
-  #resetDue = false;
+  #reset;
+  #refresh;
 
   constructor(options) {
     this.#host = { ...hostDefaults, ...options };
     this.#env = { ...browserEnvironment(), ...options.env };
     this.#alarms = new Alarms(this.#env);
     this.#cursor = options.cursor || null;
-    this.#delivery = this.#recallHold() ? "hold" : undefined;
+    const world = { env: this.#env, alarms: this.#alarms };
+    const refetch = () => {
+      this.#refresh.ask();
+      return Promise.all([this.#host.onReset(), ...announce("realtime:reset").waits]);
+    };
+    this.#reset = makeChore("reset", { ...world, wait: () => this.#env.random() * RESET_JITTER, run: refetch });
+    const refresh = async () => this.#host.onRefresh();
+    this.#refresh = makeChore("refresh", { ...world, wait: () => REFRESH_WAIT, run: refresh });
     const { signal } = this.#listeners;
     const on = (target, type, run) => target.addEventListener(type, run, { signal });
-    on(window, "online", () => this.#recover());
+    on(window, "online", () => this.reconnect());
     on(window, "offline", () => this.#setState("offline"));
     on(window, "pagehide", () => this.#end()); // the lock would keep the page out of the bfcache
     on(window, "pageshow", (event) => { if (event.persisted) this.#begin(); });
-    on(document, "resume", () => this.#recover());
-    on(document, "visibilitychange", () => { if (!document.hidden) this.#recover(); });
+    on(document, "resume", () => this.reconnect());
+    on(document, "visibilitychange", () => { if (!document.hidden) this.reconnect(); });
     this.#begin();
-  }
-
-  noteVersion(conversationId, version) {
-    this.#tracker.note(conversationId, version);
-    this.#armHoles();
-  }
-
-  reconnect() {
-    this.#recover();
   }
 
   close() {
@@ -361,24 +311,26 @@ class RealtimeClient {
   #begin() {
     if (this.#session || this.#listeners.signal.aborted) return;
     this.#session = new AbortController();
+    this.#alarms.isOpen = true;
     this.#role = "follower";
     this.#synced = false;
     this.#greet = true;
     this.#pingedAt = null;
+    const held = Number(remember("localStorage", HOLD_KEY)) - this.#env.now();
+    this.#delivery = held > 0 && held <= HOLD_MEMORY ? "hold" : undefined;
     this.#lastTick = this.#lastHeard = this.#env.now();
     this.#checkSoon = this.#state !== null; // shown again after the bfcache
     this.#setState(navigator.onLine === false ? "offline" : "connecting");
     this.#tick();
     this.#scheduleCheck();
-    this.#armHoles();
-    if (this.#resetDue) this.#scheduleReset(); // the page was hidden before it could
+    this.#reset.resume(); // the page was put away before it could
     this.#join(this.#session.signal);
   }
 
   #end() {
     this.#session?.abort();
     this.#session = null;
-    this.#alarms.clearAll();
+    this.#alarms.close();
     this.#channel?.close();
     this.#channel = null;
     this.#interrupt("end");
@@ -390,7 +342,10 @@ class RealtimeClient {
     const name = `realtime_events:${this.#host.userId}`;
     const lead = (lock) => lock && !signal.aborted && new Promise((release) => {
       signal.addEventListener("abort", release);
-      this.#lead();
+      this.#role = "leader";
+      this.#greet = true;
+      this.#post("lead");
+      this.#wakeUp();
     });
     let running = false;
     try {
@@ -416,7 +371,7 @@ class RealtimeClient {
     const late = now - this.#lastTick;
     this.#lastTick = now;
     this.#alarms.set("tick", TICK, () => this.#tick());
-    if (late > (document.hidden ? SLEPT_HIDDEN : SLEPT_VISIBLE)) this.#recover();
+    if (late > (document.hidden ? SLEPT_HIDDEN : SLEPT_VISIBLE)) this.reconnect();
     if (this.#role === "leader") {
       if (Math.abs(now - this.#lastPost) >= BEAT) this.#post("beat");
     } else if (this.#channel && Math.abs(now - this.#lastHeard) > PING_AFTER) {
@@ -431,7 +386,7 @@ class RealtimeClient {
   }
 
   /** The one way back: after a sleep, shown again, online, or asked by the user. */
-  #recover() {
+  reconnect() {
     if (!this.#session) return;
     if (this.#alarms.has("recovered")) {
       this.#recoverAgain = true;
@@ -439,7 +394,7 @@ class RealtimeClient {
     }
     this.#recoverAgain = false;
     this.#alarms.set("recovered", RECOVERY_SPACING, () => {
-      if (this.#recoverAgain && this.#greet) this.#recover();
+      if (this.#recoverAgain && this.#greet) this.reconnect();
     });
     this.#scheduleCheck();
     this.#alarms.runOverdue(); // timers may not have counted the time asleep
@@ -457,29 +412,23 @@ class RealtimeClient {
     this.#state = state;
     document.documentElement.dataset.connection = state;
     this.#alarms.clear("offline");
+    if (state === "connected") this.#refresh.resume();
     if (state === "connecting") {
       this.#alarms.set("offline", OFFLINE_AFTER, () => this.#setState("offline"));
     }
-    this.#guard(() => this.#host.onState(state), state);
+    guard(() => this.#host.onState(state), state);
+    document.dispatchEvent(new CustomEvent("realtime:state", { detail: { state } }));
     if (this.#role === "leader") this.#post("beat");
   }
 
   // --- between tabs -------------------------------------------------------------------------
 
-  #lead() {
-    this.#role = "leader";
-    this.#greet = true;
-    this.#post("lead");
-    this.#wakeUp();
-  }
-
   #post(kind, more = {}) {
     if (kind !== "ping") this.#lastPost = this.#env.now();
-    const position = { cursor: this.#cursor, state: this.#state, build: this.#build };
-    this.#channel?.postMessage({ kind, ...position, ...more });
+    this.#channel?.postMessage({ kind, cursor: this.#cursor, state: this.#state, ...more });
   }
 
-  #hear({ kind, cursor, state, build, events = [] }) {
+  #hear({ kind, cursor, state, events = [] }) {
     if (kind === "ping") {
       if (this.#role !== "leader") return;
       this.#alarms.runOverdue(); // hidden leaders have slow timers, messages are never throttled
@@ -498,9 +447,8 @@ class RealtimeClient {
       this.#synced = false;
       this.#interrupt("follow");
     }
-    if (kind === "reset") this.#scheduleReset();
+    if (kind === "reset") this.#reset.ask();
     this.#deliver(events);
-    this.#noteBuild(build);
     if (this.#synced) {
       this.#cursor = cursor ?? this.#cursor;
       this.#setState(state);
@@ -521,7 +469,7 @@ class RealtimeClient {
       const live = this.#role !== "follower";
       const delivery = live ? this.#delivery : "hold";
       const hello = this.#greet || !live || delivery !== "hold";
-      const ask = { live, delivery, hello, epoch: this.#epoch };
+      const ask = { live, delivery, hello, epoch: this.#epoch, at: this.#env.now() };
       const answer = await this.#ask(ask);
       if (signal.aborted) return;
       const wait = this.#judge(ask, answer);
@@ -552,23 +500,21 @@ class RealtimeClient {
   }
 
   async #ask(ask) {
-    const { delivery, hello } = ask;
+    const { delivery, hello, at: started } = ask;
     const answer = { hello: null, login: false, retryAfter: 0, retry: 0 };
     Object.assign(answer, { bytes: 0, fresh: 0, ended: false, cut: null, lived: 0 });
     const request = new AbortController();
     this.#request = request;
     const listen = (ms) => this.#alarms.set("silence", ms, () => request.abort("silence"));
-    const started = this.#env.now();
     try {
       listen(delivery !== "hold" ? HELLO_WAIT : hello ? ANSWER_TIMEOUT : SILENCE_TIMEOUT);
       const response = await this.#env.fetch(this.#address(delivery, hello), {
-        credentials: "same-origin",
         cache: "no-store",
         headers: { Accept: "text/event-stream" },
         signal: request.signal,
       });
       this.#clock.sample(response.headers.get("Date"), started, this.#env.now());
-      answer.login = response.status === 401 || this.#isLoginPage(response);
+      answer.login = isLogin(response, this.#host.url);
       answer.retryAfter = retryAfterDelay(response.headers.get("Retry-After"), this.#env.now());
       const type = response.headers.get("Content-Type") ?? "";
       if (response.status !== 200 || !type.startsWith("text/event-stream")) return answer;
@@ -605,21 +551,16 @@ class RealtimeClient {
     set("delivery", delivery);
     // A browser has one leader: under one id its next leader, after a reload say, ends the request
     // that the server still holds for the last one.
-    set("client", this.#role === "leader" ? browserClientId(this.#tabId) : this.#tabId);
+    set("client", this.#role === "leader" ? browserId(this.#tabId) : this.#tabId);
     set("hello", hello && "1");
     return address.href;
-  }
-
-  #isLoginPage(response) {
-    if (!response.redirected) return false;
-    return new URL(response.url).pathname === new URL(this.#host.loginUrl, location.href).pathname;
   }
 
   /** What an answer means for the next request: milliseconds to wait before it. */
   #judge(ask, answer) {
     if (answer.login) {
       this.close();
-      this.#guard(() => this.#host.onLogin(), "login");
+      guard(() => this.#host.onLogin(), "login");
       return 0;
     }
     if (["recover", "follow", "solo"].includes(answer.cut)) return 0; // we ended it ourselves
@@ -628,10 +569,16 @@ class RealtimeClient {
     if (lived || answer.fresh > 0) this.#failures = 0;
     if (ask.live) {
       const unheard = answer.cut === "silence" && answer.bytes === 0;
-      if (unheard && ask.delivery !== "hold") return this.#suspectBuffering();
+      if (unheard && ask.delivery !== "hold") {
+        // A front end that buffers, or only a dead socket: a held answer will show.
+        this.#unheard += 1;
+        this.#delivery = "hold";
+        this.#probing = this.#greet = true;
+        return 0;
+      }
       if (this.#probing) {
         this.#delivery = undefined; // not even a held answer: the server is away,
-        this.#unheard = 0; // and that is why no stream was heard
+        this.#unheard = this.#proofs = 0; // and that is why no stream was heard
       }
       this.#probing = false;
     }
@@ -655,42 +602,20 @@ class RealtimeClient {
 
   // --- how the server may deliver -----------------------------------------------------------
 
-  /** No hello in time. A front end that buffers, or only a dead socket: a held answer will show. */
-  #suspectBuffering() {
-    this.#unheard += 1;
-    this.#delivery = "hold";
-    this.#probing = true;
-    this.#greet = true;
-    return 0;
-  }
-
   #learnDelivery(ask, hello) {
     if (!ask.live) return; // a catch-up asks for hold whatever the way can do
     if (ask.delivery !== "hold") {
       this.#delivery = hello.delivery === "hold" ? "hold" : "stream";
-      this.#unheard = 0;
-      this.#streamed ||= this.#delivery === "stream";
+      this.#unheard = this.#proofs = 0;
     } else if (this.#probing) {
       this.#probing = false;
-      if (this.#unheard > (this.#streamed ? 1 : 0)) this.#rememberHold();
-      else this.#delivery = undefined;
-    }
-  }
-
-  #rememberHold() {
-    try {
-      localStorage.setItem(HOLD_KEY, String(this.#env.now() + HOLD_MEMORY));
-    } catch {
-      // Storage may be forbidden: the next page finds out again.
-    }
-  }
-
-  #recallHold() {
-    try {
-      const left = Number(localStorage.getItem(HOLD_KEY)) - this.#env.now();
-      return left > 0 && left <= HOLD_MEMORY;
-    } catch {
-      return false;
+      const quick = this.#env.now() - ask.at <= QUICK_ANSWER;
+      this.#proofs = quick ? this.#proofs + 1 : 0;
+      const proven = this.#proofs >= HOLD_PROOFS;
+      if (proven) remember("localStorage", HOLD_KEY, this.#env.now() + HOLD_MEMORY);
+      const stream = () => { this.#delivery = undefined; };
+      if (this.#unheard === 1) stream(); // at once: it may have been a server that was just starting
+      else this.#alarms.set("stream", proven ? HOLD_MEMORY : HOLD_TRIAL, stream);
     }
   }
 
@@ -703,13 +628,16 @@ class RealtimeClient {
       answer.retry = block.retry ?? answer.retry;
       const event = block.data === undefined ? null : this.#read(block);
       if (event?.type === "hello") {
-        answer.hello = this.#greeted(ask, event.data);
+        answer.hello = event.data ?? {};
+        this.#greet = false;
+        this.#learnDelivery(ask, answer.hello);
+        this.#cursor ??= answer.hello.cursor ?? null;
         continue; // its id is no progress: what was missed comes after it
       }
       if (block.id) cursor = block.id;
       if (event?.type === "reset") {
         cursor = event.data?.cursor || cursor;
-        this.#scheduleReset();
+        this.#reset.ask();
         if (this.#role === "leader") this.#post("reset", { cursor });
       } else if (event) {
         events.push(event);
@@ -730,76 +658,23 @@ class RealtimeClient {
     }
   }
 
-  #greeted(ask, hello = {}) {
-    this.#greet = false;
-    this.#learnDelivery(ask, hello);
-    this.#cursor ??= hello.cursor ?? null;
-    this.#noteBuild(hello.build);
-    return hello;
-  }
-
-  #noteBuild(build) {
-    if (!build || build === this.#build) return;
-    const first = this.#build === null;
-    this.#build = build;
-    if (!first) this.#guard(() => this.#host.onBuild(build), "build");
-  }
-
   #deliver(events) {
     let fresh = 0;
-    for (const event of sortBatch(events)) {
-      if (event.id && !this.#seen.add(event.id)) continue;
+    for (const event of events) {
+      if (event.id && this.#seen.has(event.id)) continue;
+      this.#seen.add(event.id);
       fresh += 1;
-      const now = this.#env.now();
-      if (hasVersion(event)) this.#tracker.see(event.conversation_id, event.version, now);
-      const age = this.#clock.age(event.at, now);
-      const catchUp = age > CATCH_UP_AGE;
-      this.#guard(() => this.#host.onEvent({ ...event, age, catchUp }), event.id);
+      this.#heard.add(`${event.conversation_id} ${event.version}`);
+      const age = this.#clock.age(event.at, this.#env.now());
+      const detail = { ...event, age, catchUp: age > CATCH_UP_AGE };
+      guard(() => this.#host.onEvent(detail), event.id);
+      document.dispatchEvent(new CustomEvent("realtime:event", { detail }));
+      if (REFRESHED_BY.has(event.type)) this.#refresh.ask();
     }
-    if (fresh) this.#armHoles();
     return fresh;
   }
 
-  /** A host's mistake over one event must not cost the next one. Only the id is logged, never text. */
-  #guard(run, id, failed = () => {}) {
-    const report = () => {
-      console.error("realtime_events: a handler failed at", id);
-      failed();
-    };
-    try {
-      Promise.resolve(run()).catch(report);
-    } catch {
-      report();
-    }
-  }
-
-  #scheduleReset(failures = 0) {
-    this.#tracker.forget();
-    this.#resetDue = true;
-    if (this.#alarms.has("reset")) return;
-    const { random } = this.#env;
-    const wait = failures ? backoffDelay(failures, random) : random() * RESET_JITTER;
-    const refetch = async () => {
-      await this.#host.onReset();
-      this.#resetDue = false;
-    };
-    this.#alarms.set("reset", wait, () => {
-      this.#guard(refetch, "reset", () => this.#session && this.#scheduleReset(failures + 1));
-    });
-  }
-
-  // --- holes --------------------------------------------------------------------------------
-
-  #armHoles() {
-    const at = this.#session && this.#tracker.nextHoleAt();
-    if (at === null) return this.#alarms.clear("holes");
-    this.#alarms.set("holes", Math.max(0, at - this.#env.now()), () => {
-      for (const id of this.#tracker.takeHoles(this.#env.now())) {
-        this.#guard(() => this.#host.onHole(id), id);
-      }
-      this.#armHoles();
-    });
-  }
+  // --- the safety net -----------------------------------------------------------------------
 
   #scheduleCheck() {
     this.#alarms.set("check", CHECK_EVERY + this.#env.random() * CHECK_JITTER, () => {
@@ -808,31 +683,260 @@ class RealtimeClient {
     });
   }
 
+  /** Compares what the server has with what the page shows; what stays behind is told. */
   async #check() {
     this.#checkSoon = false;
     const session = this.#session;
     try {
-      const versions = await this.#host.fetchVersions?.();
-      if (!versions || session !== this.#session) return;
-      this.#tracker.compare(versions, this.#env.now());
-      this.#armHoles();
+      const shown = this.#shown();
+      const versions = shown.size && await this.#host.fetchVersions?.([...shown.keys()].slice(0, COMPARED));
+      if (!versions || session !== this.#session || !this.#behind(versions).length) return;
+      this.#alarms.set("behind", IN_FLIGHT, () => {
+        for (const id of this.#behind(versions)) {
+          guard(() => this.#host.onBehind(id), id);
+          this.#refresh.ask();
+        }
+      });
     } catch {
       // The next minute asks again.
     }
   }
+
+  /** Conversation id → version, as the page has read them. */
+  #shown() {
+    const shown = this.#host.shownVersions?.() ?? {};
+    const pairs = shown instanceof Map ? [...shown] : Object.entries(shown);
+    return new Map(pairs.map(([id, version]) => [String(id), version]));
+  }
+
+  /** Of which conversations the page lacks something, after what it read and the events on that. */
+  #behind(versions) {
+    const shown = this.#shown();
+    const heard = (id, version) => this.#heard.has(`${id} ${version}`);
+    return Object.entries(versions).filter(([id, newest]) => {
+      let version = shown.get(id) ?? (heard(id, newest) ? newest : 0);
+      while (heard(id, version + 1)) version += 1;
+      return version < newest;
+    }).map(([id]) => id);
+  }
 }
+
+// --- what the page tells, and what its modules ask ------------------------------------------------
+
+/** What realtime_events/head.html says: `{url, user, cursor, csrf}`; null without it or a login. */
+export function pageData() {
+  return JSON.parse(document.getElementById("realtime-events")?.textContent || "null");
+}
+
+/** The JSON that one of the server's routes answers.
+ *
+ * Rejects with an Error that has `status` (0: no answer), `code` and a `message` for people. */
+export async function request(method, path, body) {
+  const token = document.querySelector('meta[name="csrf-token"]')?.content ?? pageData()?.csrf ?? "";
+  const headers = { Accept: "application/json", "Content-Type": "application/json", "X-CSRFToken": token };
+  const signal = AbortSignal.timeout(REQUEST_LIMIT);
+  const options = { method, headers, signal, body: body && JSON.stringify(body), cache: "no-store" };
+  const response = await fetch(path, options).catch(() => null);
+  if (response && isLogin(response, path)) leave();
+  const answer = await response?.json().catch(() => null);
+  if (response?.ok && answer) return answer;
+  const status = !response || response.ok ? 0 : response.status;
+  const { message = "O servidor não respondeu como esperado.", ...more } = answer?.error ?? {};
+  throw Object.assign(new Error(message), { status, code: "unavailable", ...more });
+}
+
+const isLogin = (response, asked) => response.status === 401
+  || (response.redirected && new URL(response.url).pathname !== new URL(asked, location.href).pathname);
+
+let leaving = false;
+
+/** The session is over: the host knows where one logs in, and leads there whoever asks for the page. */
+function leave() {
+  if (leaving) return;
+  leaving = true;
+  const again = Date.now() - Number(remember("sessionStorage", RELOAD_KEY)) < RELOAD_SPACING;
+  if (again) console.error("realtime_events: a login is asked for even after the page was loaded anew");
+  else location.reload();
+  remember("sessionStorage", RELOAD_KEY, Date.now());
+}
+
+const warned = new Set();
+
+/** For whoever writes the page: each kind of mistake once. */
+export function warnOnce(kind, text) {
+  if (!warned.has(kind)) console.warn(text);
+  warned.add(kind);
+}
+
+/** What the mark on a row or bubble says (its `live_json`), or null.
+ *
+ * `needed`: the fields that the caller cannot do without. */
+export function liveOf(element, ...needed) {
+  const { live, conversationId } = element.dataset;
+  const mark = conversationId === undefined ? "data-message-id" : "data-conversation-id";
+  const tell = (problem) => warnOnce(`${mark} ${problem}`, `realtime_events: [${mark}] ${problem}; write `
+    + "{{ entity|live }} in the template, or give the page's script realtime_events.live_data(entity) "
+    + "and let it Object.assign(element.dataset, data)");
+  let known = null;
+  try {
+    known = JSON.parse(live);
+  } catch {
+    tell(live === undefined ? "has no data-live" : "has an unreadable data-live");
+  }
+  for (const field of known ? needed : []) if (known[field] == null) tell(`has no ${field} in its data-live`);
+  return known;
+}
+
+function shownVersions() {
+  const rows = [...document.querySelectorAll("[data-conversation-id]")];
+  const read = rows.map((row) => [row.dataset.conversationId, liveOf(row, "version")?.version]);
+  return new Map(read.filter(([, version]) => version != null));
+}
+
+// --- the page is read again -----------------------------------------------------------------------
+
+/** Tells the page to read again what it shows, and does that itself for its regions. */
+async function refreshPage() {
+  const { waits, handled } = announce("realtime:refresh");
+  const hasRegion = document.querySelector("[data-live-region]") !== null;
+  if (hasRegion && !handled) waits.push(refreshRegions());
+  if (!waits.length && !handled) {
+    warnOnce("refresh", "realtime_events: nothing here shows what is new; mark what the server renders with "
+      + "data-live-region and an id, or document.addEventListener('realtime:refresh', "
+      + "(event) => event.detail.waitUntil(promise of having read it again))");
+  }
+  await Promise.all(waits);
+}
+
+/** Makes every region of this page what the server says it is now. */
+async function refreshRegions() {
+  const address = location.href;
+  const response = await fetch(address, { cache: "no-store", signal: AbortSignal.timeout(REQUEST_LIMIT) });
+  if (isLogin(response, address)) return leave();
+  if (!response.ok) throw new Error(`status ${response.status}`);
+  const page = new DOMParser().parseFromString(await response.text(), "text/html");
+  if (location.href !== address) return refreshRegions(); // another conversation was opened meanwhile
+  const pairs = [...document.querySelectorAll("[data-live-region]")]
+    .map((region) => [region, page.getElementById(region.id)]);
+  if (pairs.some(([region]) => !region.id)) warnOnce("region", "realtime_events: [data-live-region] needs an id");
+  if (!pairs.some(([, fresh]) => fresh)) throw new Error("no region in the answer");
+  const settle = keepPlace(pairs.map(([region]) => region));
+  for (const [region, fresh] of pairs) if (fresh) morphChildren(region, fresh);
+  settle();
+}
+
+/** Where the page is scrolled and typed in; returns what puts that back after a change. */
+function keepPlace(regions) {
+  const focused = document.activeElement;
+  const selection = [focused.selectionStart, focused.selectionEnd, focused.selectionDirection];
+  const threads = [...document.querySelectorAll("[data-live-thread]")];
+  const boxes = new Set();
+  for (let box of [...regions, ...threads]) for (; box; box = box.parentElement) boxes.add(box);
+  const ended = [...boxes].filter((box) => {
+    const hasThread = threads.some((thread) => box.contains(thread) || thread.contains(box));
+    const left = box.scrollHeight - box.clientHeight - box.scrollTop;
+    return left < AT_END && (box.scrollTop > 0 || hasThread);
+  });
+  return () => {
+    for (const box of ended) box.scrollTop = box.scrollHeight;
+    if (document.activeElement === focused || !focused.isConnected) return;
+    focused.focus({ preventScroll: true });
+    if (selection[0] != null) focused.setSelectionRange(...selection);
+  };
+}
+
+/** By what a node is the same as before, wherever it stands now. */
+const keyOf = (node) => node.nodeType === Node.ELEMENT_NODE
+  && (node.getAttribute("id") || node.dataset.messageId || node.dataset.conversationId || node.getAttribute("name"));
+
+/** What a script has put there itself: neither replaced nor removed. */
+const isKept = (node) => node.dataset?.liveKept !== undefined;
+
+/** Whether a node can become the other. A custom element draws itself: it stays, or is another one. */
+function isAlike(node, fresh) {
+  if (node.nodeName !== fresh.nodeName || keyOf(node) !== keyOf(fresh)) return false;
+  if (!node.localName?.includes("-")) return true;
+  return [...fresh.attributes].every(({ name, value }) => node.getAttribute(name) === value);
+}
+
+/** Changes only what differs, so that what is typed, selected, scrolled or drawn there stays. */
+function morph(node, fresh) {
+  if (node.nodeType !== Node.ELEMENT_NODE) {
+    if (node.data !== fresh.data) node.data = fresh.data;
+  } else if (!node.localName.includes("-") && !node.isContentEditable) {
+    for (const { name, value } of fresh.attributes) {
+      if (node.getAttribute(name) !== value) node.setAttribute(name, value);
+    }
+    for (const { name } of [...node.attributes]) {
+      if (!fresh.hasAttribute(name) && name !== "open") node.removeAttribute(name); // open: by the person
+    }
+    morphChildren(node, fresh);
+  }
+  return node;
+}
+
+function morphChildren(node, fresh) {
+  const old = [...node.childNodes].filter((child) => !isKept(child));
+  const next = [...fresh.childNodes].map((child) => {
+    const found = old.findIndex((one) => isAlike(one, child));
+    return found < 0 ? document.importNode(child, true) : morph(old.splice(found, 1)[0], child);
+  });
+  for (const gone of old) gone.remove();
+  let place = node.firstChild;
+  for (const child of next) {
+    while (place && isKept(place)) place = place.nextSibling;
+    if (child === place) place = place.nextSibling;
+    else node.insertBefore(child, place);
+  }
+}
+
+// --- start ----------------------------------------------------------------------------------------
 
 /** Start receiving.
  *
  * options: `url`; `userId` (names lock and channel); `cursor` the page was rendered with;
  * `onEvent(event)`, the parsed data plus `age` (ms when delivered, by the server's clock) and
- * `catchUp` (older than 15 s when delivered);
+ * `catchUp` (older than 15 s when delivered): each once, but perhaps late or out of order;
  * `onReset()`, read everything again (repeated when it throws or rejects);
- * `onHole(conversationId)`, read that one again, then `noteVersion`; `fetchVersions()`, a promise of
- * `{conversationId: version}`; `onState("connected" | "connecting" | "offline")`;
- * `onBuild(build)`, the server was renewed; `onLogin()`, the session is over (called once).
- * Note every version the page renders: a conversation the server lists and nobody noted counts as
- * missed. `env` replaces fetch, clock, random, locks or channel in tests. */
+ * `onState("connected" | "connecting" | "offline")`; `onLogin()`, the session is over (called once);
+ * `shownVersions()`, a Map or object of conversation id → the version that the page has read;
+ * `fetchVersions(ids)`, a promise of `{id: version}` as the server has them, perhaps of more than
+ * those asked for; `onBehind(id)`, read that conversation again (told every minute until it is);
+ * `onRefresh()`, read again what is shown, in place of all these (repeated when it throws or rejects).
+ * `env` replaces fetch, clock, random, locks or channel in tests.
+ *
+ * DOM events on `document` tell the same: `realtime:event` (`detail` is the event), `realtime:state`
+ * (`detail.state`), `realtime:reset` (`detail.waitUntil(promise)`: told again when it rejects). */
 export function startRealtime(options) {
   return new RealtimeClient(options);
 }
+
+/** Starts for a page with realtime_events/head.html; that page does so by itself.
+ *
+ * `realtime:refresh` on `document` tells a page with a script of its own to read again what it shows
+ * (`detail.waitUntil(promise)`: told again when it rejects). Regions are then fetched and replaced,
+ * unless a listener calls `preventDefault()`. `options`: startRealtime's, before what is done here. */
+export function startPage(options = {}) {
+  const { url, user: userId, cursor } = pageData();
+  document.body.dataset.cursor ??= cursor;
+  const fetchVersions = async (ids) => {
+    const query = new URLSearchParams(ids.map((id) => ["id", id]));
+    return (await request("GET", `${url}/versions?${query}`)).versions;
+  };
+  const own = { url: `${url}/events`, userId, cursor, shownVersions, fetchVersions, onRefresh: refreshPage };
+  return startRealtime({ ...own, ...options });
+}
+
+let started = false;
+
+function startByItself() {
+  const element = document.getElementById("realtime-events");
+  if (started || !element || "manual" in element.dataset || !pageData()) return;
+  started = true;
+  startPage();
+}
+
+// Not before every module of the page listens: the first event may come at once.
+if (document.readyState === "complete") startByItself();
+document.addEventListener("DOMContentLoaded", startByItself);
+window.addEventListener("load", startByItself);

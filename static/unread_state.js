@@ -1,33 +1,30 @@
 /* Browser half of unread_state: what has not been read yet, in title, icon, list and notifications;
  * when an open conversation counts as read; and which conversation is open.
  *
- * The host shows things; this module decides. It is given every event (onEvent), every conversation
- * the page reads (learn), and what the open thread shows (layout before it is drawn, rendered after).
- * It asks the host to show a conversation (onSelect) and to draw again (onChange). See startUnread.
+ * A page that includes unread_state/head.html starts by itself: HostPage feeds UnreadState from the
+ * marks in it, and `<unread-badge>` draws itself. An application with much script of its own calls
+ * startUnread instead, and tells by itself what it shows (learn, onEvent, select, rendered).
  *
  * Three numbers of a conversation only ever grow: incoming counted, incoming read, and how often
  * the mark "unread" was set or taken away. So two states of it merge by the maximum of each, and
  * events that come twice, late or out of order change nothing.
  */
 
+import { Alarms, liveOf, pageData, request, warnOnce } from "./realtime_events.js";
+
 // Milliseconds where nothing else is said. What the server decides comes in `settings`.
 const RETRY_BASE = 2_000; // a read that failed is tried again while its conditions hold
 const RETRY_CAP = 60_000;
-const ANSWER_GRACE = 10_000; // an answer reads on the server: its event is awaited this long
-const CHECK_GRACE = 5_000; // what differs may only be an event on its way
-const CHECK_SOON = 2_000; // after a wake the missed events come first
-const CHECK_REPAIRS = 20; // conversations read again after one check
 const DIGEST_QUIET = 1_200; // events of a catch-up come in batches: one line for all of them
-const OLDER_PAGES = 20; // read to find the first unread or the kept place
-const SCROLL_QUIET = 200;
-const SCROLL_KEPT = 50; // conversations a tab remembers the place of
 const TONE_SPACING = 1_000; // five messages at once are one sound
+const REDRAW_WAIT = 300; // a page that hears of a message draws it within this
+const CLOSED_WITHIN = 5_000; // the next page of a tab, so soon: somebody followed a link
 const ICON_SIZE = 64;
-const COVERED = "(max-width: 760px)"; // thread over list: the same width as in the host's layout.css
+const MAX_SHOWN = 999; // more digits than this do not fit into a row
+const COVERED = "(max-width: 760px)"; // thread over list: the same width as in chat/'s layout.css
 
 const defaultSettings = {
   title_counts: "conversations",
-  check_seconds: 60,
   quiet_after_seconds: 15,
   refocus_ms: 2_500,
   near_bottom_px: 120,
@@ -59,15 +56,7 @@ export function digestText(messages, conversations) {
 
 const counts = (message) => message.direction === "in" && message.counts_unread !== false;
 
-/** Where the first of the `n` newest counting messages stands: newest by arrival, first by position.
- * `complete` is false while not all of them are among `messages`. */
-export function firstUnread(messages, n) {
-  const newest = messages.filter(counts).sort((a, b) => b.arrival - a.arrival).slice(0, n);
-  const first = newest.reduce((a, b) => (a && a.position < b.position ? a : b), null);
-  return { messageId: first?.id ?? null, position: first?.position ?? "", complete: newest.length >= n };
-}
-
-/** The message that arrived last, of those the server has: reading up to it reads what is shown. */
+/** The message that arrived last, of those the server has. */
 export function lastArrived(messages) {
   return messages.reduce((last, message) => {
     if (!Number.isInteger(message.arrival)) return last;
@@ -75,79 +64,114 @@ export function lastArrived(messages) {
   }, null);
 }
 
-/** What every view draws from: per conversation the growing numbers, and one sum of them. */
+/** Those of a conversation's messages that count and have not been read, in order of arrival.
+ * `numbers`: {counted, read}. A message says how many had been counted when it came; those that do
+ * not say so are taken for the newest. */
+export function unreadAmong(messages, numbers) {
+  const all = messages.filter(counts).sort((a, b) => a.arrival - b.arrival);
+  const rank = (message, n) => message.counted_at_arrival ?? numbers.counted - (all.length - 1 - n);
+  return all.filter((message, n) => rank(message, n) > numbers.read);
+}
+
+/** Of these unread messages those that came late: they stand above an older one. `messages`: all, in
+ * the order in which they are shown. */
+export function lateAmong(messages, unread) {
+  const since = unread[0]?.arrival;
+  const isOlder = ({ arrival, direction }) => (Number.isInteger(arrival) ? arrival < since : direction !== "out");
+  const above = new Set(messages.slice(0, Math.max(0, messages.findLastIndex(isOlder))));
+  return unread.filter((message) => above.has(message));
+}
+
+/** Up to which message an open thread was offered to somebody's eyes: {id, left, isNews}, where
+ * `left` counts the unread ones that arrived after it, and `isNews` is whether it reads anything.
+ *
+ * At its end everything is read that follows the older messages. What came late stands above some
+ * of them, where nothing at the end shows it: it is read once it has been on screen, and before
+ * that nothing that arrived after it.
+ *
+ * `messages`: all that are shown, in that order; `numbers`: {counted, read}; `seen`: ids of what
+ * has been on screen; `atEnd`: the end of the thread is. */
+export function readUpTo(messages, numbers, { seen, atEnd }) {
+  const unread = unreadAmong(messages, numbers);
+  const late = new Set(lateAmong(messages, unread));
+  const barred = unread.find((message) => (late.has(message) ? !seen.has(message.id) : !atEnd));
+  const last = lastArrived(messages.filter(({ arrival }) => !(arrival >= barred?.arrival)));
+  if (!last) return { id: null, left: unread.length, isNews: false };
+  const left = unread.filter(({ arrival }) => arrival > last.arrival).length;
+  // With nothing unread among them there may be a mark, or messages that this page does not have.
+  return { id: last.id, left, isNews: unread.length ? left < unread.length : atEnd };
+}
+
+const BLANK = { counted: 0, read: 0, flips: 0, silent: false, version: 0, reading: null };
+
+/** What every view draws from: per conversation the growing numbers, and one sum of them. Ids may be
+ * numbers or texts: 7 and "7" are one conversation. */
 export class UnreadMap {
-  #entries = new Map(); // id → {counted, read, flips, silent, version, reading}
+  #entries = new Map(); // id → as BLANK; replaced, never changed
   #moved = new Set(); // ids that were merged into another conversation
   #totals = null;
 
   /** Takes in what some answer or event says of a conversation; true when that changed something.
-   * `news`: {incoming_counted, incoming_read, mark_flips} and, for silence, `silent` or `muted` and
-   * `archived` with `conversation_version` or `version`; whatever is absent says nothing. */
+   * `news`: {incoming_counted, incoming_read, mark_flips, silent, version}; what is absent says
+   * nothing. */
   merge(id, news) {
-    if (this.#moved.has(id)) return false; // late news of what no longer exists
-    const known = this.#entries.get(id);
-    const next = { ...(known ?? blank()) };
-    next.counted = Math.max(next.counted, news.incoming_counted ?? 0);
-    next.read = Math.max(next.read, news.incoming_read ?? 0);
-    next.flips = Math.max(next.flips, news.mark_flips ?? 0);
-    const silent = news.silent ?? (news.muted === undefined ? undefined : Boolean(news.muted || news.archived));
-    const version = news.conversation_version ?? news.version ?? 0;
-    if (silent !== undefined && version >= next.version) Object.assign(next, { silent, version });
-    return this.#put(id, next, known);
-  }
-
-  /** The server's numbers instead of ours: repairs an entry that merging cannot. */
-  replace(id, news) {
-    const known = this.#entries.get(id);
-    this.#entries.delete(id);
-    this.merge(id, news);
-    const entry = this.#entries.get(id);
-    if (entry && known) entry.reading = known.reading;
-    this.#totals = null;
+    if (this.#moved.has(String(id))) return false; // late news of what no longer exists
+    const known = this.#get(id);
+    const next = {
+      counted: Math.max(known.counted, news.incoming_counted ?? 0),
+      read: Math.max(known.read, news.incoming_read ?? 0),
+      flips: Math.max(known.flips, news.mark_flips ?? 0),
+    };
+    const { silent, version = 0 } = news;
+    if (silent !== undefined && version >= known.version) Object.assign(next, { silent, version });
+    return this.#put(id, next);
   }
 
   remove(id) {
     this.#totals = null;
-    return this.#entries.delete(id);
+    this.#entries.delete(String(id));
   }
 
-  /** `loser` was merged into `winner`, whose numbers come with its own events. */
-  move(loser, winner) {
-    if (loser === winner) return;
-    this.#moved.add(loser);
+  /** `loser` was merged into another conversation, whose numbers come with its own events. */
+  move(loser) {
+    this.#moved.add(String(loser));
     this.remove(loser);
   }
 
-  /** A read is under way: everything counted so far shows as read until `endRead`. */
-  beginRead(id) {
-    const entry = this.#entries.get(id) ?? blank();
-    const reading = { read: entry.counted, flips: entry.flips + (entry.flips % 2) };
-    this.#put(id, { ...entry, reading }, this.#entries.get(id));
+  /** As it is now, for `settle`. */
+  snapshot() {
+    return new Map(this.#entries);
+  }
+
+  /** `listed` is all that is unread and loud on the server. What it lacks, and what has not changed
+   * since the snapshot `before`, is read or gone, though no event will tell so any more. */
+  settle(before, listed) {
+    for (const [id, entry] of before) {
+      const isDoubtful = this.isUnread(id) && !entry.silent && !entry.reading && this.#get(id) === entry;
+      if (isDoubtful && !(id in listed)) this.remove(id);
+    }
+  }
+
+  /** A read is under way: until `endRead` all but `left` of what was counted shows as read. */
+  beginRead(id, left = 0) {
+    const { counted: all, flips } = this.#get(id);
+    this.#put(id, { reading: { read: all - left, flips: flips + (flips % 2) } });
   }
 
   /** Its end: what the server has said until now holds. A read that failed is taken back by that. */
   endRead(id) {
-    const entry = this.#entries.get(id);
-    return Boolean(entry?.reading) && this.#put(id, { ...entry, reading: null }, entry);
+    if (this.isReading(id)) this.#put(id, { reading: null });
   }
 
-  /** The server has done all that the read under way is about. */
-  isConfirmed(id) {
-    const { read, flips, reading } = this.#entries.get(id) ?? blank();
-    return Boolean(reading) && read >= reading.read && flips >= reading.flips;
+  isReading(id) {
+    return this.#get(id).reading !== null;
   }
 
   /** {count, marked}: what the badge says. Marked without a number is a badge without a number. */
   badge(id) {
-    const entry = this.#entries.get(id);
-    if (!entry) return { count: 0, marked: false };
-    const { read, flips } = seen(entry);
-    return { count: Math.max(0, entry.counted - read), marked: flips % 2 === 1 };
-  }
-
-  isSilent(id) {
-    return this.#entries.get(id)?.silent ?? false;
+    const { counted: all, read, flips, reading } = this.#get(id);
+    const count = Math.max(0, all - Math.max(read, reading?.read ?? 0));
+    return { count, marked: Math.max(flips, reading?.flips ?? 0) % 2 === 1 };
   }
 
   isUnread(id) {
@@ -155,58 +179,37 @@ export class UnreadMap {
     return count > 0 || marked;
   }
 
+  isSilent(id) {
+    return this.#get(id).silent;
+  }
+
   /** {counted, read, flips} as the server told them, without what is under way; null when unknown. */
   numbers(id) {
-    const entry = this.#entries.get(id);
-    return entry ? { counted: entry.counted, read: entry.read, flips: entry.flips } : null;
+    const entry = this.#get(id);
+    return entry === BLANK ? null : { counted: entry.counted, read: entry.read, flips: entry.flips };
   }
 
-  /** Nothing is under way any more: the page was away, and the answers with it. */
-  endReads() {
-    for (const id of this.#entries.keys()) this.endRead(id);
-  }
-
-  isReading(id) {
-    return Boolean(this.#entries.get(id)?.reading);
-  }
-
-  /** {conversations, messages} over those neither muted nor archived; one marked by hand is one. */
+  /** {conversations, messages} over those that are not silent; one marked by hand is one. */
   totals() {
     if (this.#totals) return this.#totals;
-    const totals = { conversations: 0, messages: 0 };
-    for (const [id, entry] of this.#entries) {
-      if (entry.silent || !this.isUnread(id)) continue;
-      totals.conversations += 1;
-      totals.messages += Math.max(1, this.badge(id).count);
-    }
-    this.#totals = totals;
-    return totals;
+    const loud = [...this.#entries.keys()].filter((id) => this.isUnread(id) && !this.isSilent(id));
+    const messages = loud.reduce((sum, id) => sum + Math.max(1, this.badge(id).count), 0);
+    this.#totals = { conversations: loud.length, messages };
+    return this.#totals;
   }
 
-  /** Ids on whose being unread (and not silent) the map and a snapshot of the server disagree. */
-  differences({ by_conversation: snapshot, limit_reached: cut = false }) {
-    const found = [];
-    for (const [id, entry] of this.#entries) {
-      if (entry.reading) continue;
-      const here = !entry.silent && (entry.counted > entry.read || entry.flips % 2 === 1);
-      const there = id in snapshot;
-      if (here !== there && !(cut && !there)) found.push(id);
-    }
-    return found;
+  #get(id) {
+    return this.#entries.get(String(id)) ?? BLANK;
   }
 
-  #put(id, next, known) {
-    if (known && Object.keys(next).every((key) => next[key] === known[key])) return false;
-    this.#entries.set(id, next);
+  #put(id, change) {
+    const known = this.#get(id);
+    const next = { ...known, ...change };
+    if (known !== BLANK && Object.keys(next).every((key) => next[key] === known[key])) return false;
+    this.#entries.set(String(id), next);
     this.#totals = null;
     return true;
   }
-}
-
-const blank = () => ({ counted: 0, read: 0, flips: 0, silent: false, version: 0, reading: null });
-
-function seen({ read, flips, reading }) {
-  return { read: Math.max(read, reading?.read ?? 0), flips: Math.max(flips, reading?.flips ?? 0) };
 }
 
 // --- what the browser offers, or not ------------------------------------------------------------
@@ -229,117 +232,74 @@ const browserEnvironment = () => ({
 /** Two short notes, made here: no file to fetch, and nothing that plays on. */
 function playTone() {
   const context = new AudioContext();
-  const gain = context.createGain();
-  gain.connect(context.destination);
-  gain.gain.setValueAtTime(0.0001, context.currentTime);
-  gain.gain.exponentialRampToValueAtTime(0.18, context.currentTime + 0.02);
-  gain.gain.exponentialRampToValueAtTime(0.0001, context.currentTime + 0.38);
-  const notes = [[880, 0], [1174.7, 0.12]].map(([frequency, after]) => {
-    const note = context.createOscillator();
-    note.type = "sine";
-    note.frequency.value = frequency;
-    note.connect(gain);
-    note.start(context.currentTime + after);
-    note.stop(context.currentTime + 0.4);
-    return note;
-  });
-  notes.at(-1).onended = () => context.close();
+  const [note, gain, start] = [context.createOscillator(), context.createGain(), context.currentTime];
+  note.frequency.setValueAtTime(880, start);
+  note.frequency.setValueAtTime(1174.7, start + 0.12);
+  gain.gain.setValueAtTime(0.18, start);
+  gain.gain.exponentialRampToValueAtTime(0.0001, start + 0.4);
+  note.connect(gain).connect(context.destination);
+  note.onended = () => context.close();
+  note.start(start);
+  note.stop(start + 0.4);
   context.resume().catch(() => {});
 }
 
-/** Storage that may be forbidden or full: then it remembers nothing, and nothing breaks. */
-class Memory {
-  #open;
-  #prefix;
-  #closed = false;
+const prefixOf = (userId) => `unread_state:${userId}:`;
 
-  constructor(open, prefix) {
-    this.#open = open;
-    this.#prefix = prefix;
-  }
-
-  get(key) {
-    return this.#try((storage) => storage.getItem(this.#prefix + key)) ?? null;
-  }
-
-  set(key, value) {
-    if (this.#closed) return;
-    this.#try((storage) => storage.setItem(this.#prefix + key, value));
-  }
-
-  remove(key) {
-    this.#try((storage) => storage.removeItem(this.#prefix + key));
-  }
-
-  /** Forgets this user, for good: what the page still does while it goes is not kept. */
-  clear() {
-    this.#closed = true;
-    this.#try((storage) => {
-      const keys = Array.from({ length: storage.length }, (_, n) => storage.key(n));
-      for (const key of keys) if (key.startsWith(this.#prefix)) storage.removeItem(key);
-    });
-  }
-
-  #try(run) {
+/** What a tab or a browser remembers for this user. Storage may be forbidden or full: then it
+ * remembers nothing, and nothing breaks. */
+function memory(open, userId) {
+  const prefix = prefixOf(userId);
+  let closed = false;
+  const attempt = (run) => {
     try {
-      return run(this.#open());
+      return run(open());
     } catch {
       return null;
     }
-  }
-}
-
-class Alarms {
-  #env;
-  #timers = new Map();
-
-  constructor(env) {
-    this.#env = env;
-  }
-
-  set(name, ms, run) {
-    this.clear(name);
-    this.#timers.set(name, this.#env.setTimeout(() => {
-      this.#timers.delete(name);
-      run();
-    }, ms));
-  }
-
-  has(name) {
-    return this.#timers.has(name);
-  }
-
-  clear(name) {
-    this.#env.clearTimeout(this.#timers.get(name));
-    this.#timers.delete(name);
-  }
-
-  clearAll() {
-    for (const name of [...this.#timers.keys()]) this.clear(name);
-  }
+  };
+  const set = (storage, name, value) => (value === null ? storage.removeItem(name) : storage.setItem(name, value));
+  return {
+    get: (key) => attempt((storage) => storage.getItem(prefix + key)),
+    /** null takes it away. */
+    set: (key, value) => closed || attempt((storage) => set(storage, prefix + key, value)),
+    /** Forgets this user, for good: what the page still does while it goes is not kept. */
+    clear() {
+      closed = true;
+      const own = attempt((storage) => Object.keys(storage).filter((key) => key.startsWith(prefix)));
+      for (const key of own ?? []) attempt((storage) => storage.removeItem(key));
+    },
+  };
 }
 
 // --- title, icon, app badge -----------------------------------------------------------------------
+
+const withoutNumber = (title) => title.replace(/^\(\d+\+?\) /, "");
 
 class TabFace {
   #name;
   #env;
   #link = document.querySelector('link[rel~="icon"]');
   #plain; // {href, type} of the host's own icon
-  #drawing = null; // promise of the host's icon as an image
+  #title = document.title;
   #icon = "plain";
   #appBadge = null;
 
   constructor(name, env) {
     this.#name = name;
     this.#env = env;
-    this.#plain = { href: this.#link?.href, type: this.#link?.type };
-    if (this.#link) this.#link.dataset.favicon = "plain";
+    if (!this.#link) { // then browsers look there
+      this.#link = Object.assign(document.createElement("link"), { rel: "icon", href: "/favicon.ico" });
+      document.head.append(this.#link);
+    }
+    this.#plain = { href: this.#link.href, type: this.#link.type };
+    this.#link.dataset.favicon = "plain";
   }
 
   show(n, { more, offline }) {
-    const title = titleText(this.#name, n, more);
-    if (document.title !== title) document.title = title;
+    if (document.title !== this.#title) this.#name = withoutNumber(document.title); // the host gave another
+    this.#title = titleText(this.#name, n, more);
+    if (document.title !== this.#title) document.title = this.#title;
     this.#showIcon(iconName(n, offline));
     if (n === this.#appBadge || !this.#env.badgeApp) return;
     this.#appBadge = n;
@@ -347,70 +307,47 @@ class TabFace {
   }
 
   async #showIcon(name) {
-    if (!this.#link || name === this.#icon) return;
+    if (name === this.#icon) return;
     this.#icon = name;
     this.#link.dataset.favicon = name;
-    const source = name === "plain" ? this.#plain : { href: await this.#draw(name), type: "image/png" };
-    if (name !== this.#icon || !source.href) return; // another one was asked for meanwhile
-    this.#link.type = source.type;
-    this.#link.href = source.href;
-  }
-
-  async #draw(name) {
-    this.#drawing ??= loadImage(this.#plain.href);
-    const image = await this.#drawing;
-    const canvas = document.createElement("canvas");
-    canvas.width = canvas.height = ICON_SIZE;
-    const pen = canvas.getContext("2d");
-    if (!pen) return null;
-    if (image) {
-      pen.filter = name === "offline" ? "grayscale(1)" : "none";
-      pen.drawImage(image, 0, 0, ICON_SIZE, ICON_SIZE);
-      pen.filter = "none";
-    }
-    drawMark(pen, { offline: "!", mark: "•" }[name] ?? name, name === "offline" ? "#f2b01e" : "#e02f2f");
-    return canvas.toDataURL("image/png");
+    const source = name === "plain" ? this.#plain : { href: await drawIcon(this.#plain.href, name), type: "image/png" };
+    if (name === this.#icon) Object.assign(this.#link, source); // else another one was asked for meanwhile
   }
 }
 
-function loadImage(href) {
-  return new Promise((resolve) => {
-    const image = new Image(ICON_SIZE, ICON_SIZE);
-    image.onload = () => resolve(image);
-    image.onerror = () => resolve(null);
-    image.src = href;
-  });
-}
-
-/** A tab draws the icon at 16 px: the number takes two thirds of it, in a ring that parts it. */
-function drawMark(pen, text, colour) {
+/** The host's icon with a number or sign on it. A tab shows it at 16 px: the mark takes two thirds. */
+async function drawIcon(href, name) {
+  const canvas = Object.assign(document.createElement("canvas"), { width: ICON_SIZE, height: ICON_SIZE });
+  const pen = canvas.getContext("2d");
+  const image = Object.assign(new Image(ICON_SIZE, ICON_SIZE), { src: href });
+  await image.decode().then(() => pen.drawImage(image, 0, 0, ICON_SIZE, ICON_SIZE), () => {});
+  const text = { offline: "!", mark: "•" }[name] ?? name;
   const radius = ICON_SIZE * 0.34;
   const width = text.length > 1 ? radius * 2.5 : radius * 2;
   const [left, top] = [ICON_SIZE - width, ICON_SIZE - radius * 2];
-  pen.beginPath();
   pen.roundRect(left, top, width, radius * 2, radius);
-  pen.lineWidth = 5;
-  pen.strokeStyle = "#fff";
+  Object.assign(pen, { lineWidth: 5, strokeStyle: "#fff", fillStyle: name === "offline" ? "#f2b01e" : "#e02f2f" });
   pen.stroke();
-  pen.fillStyle = colour;
   pen.fill();
-  pen.fillStyle = "#fff";
-  pen.font = `bold ${ICON_SIZE * 0.56}px Arial, sans-serif`;
-  pen.textAlign = "center";
-  pen.textBaseline = "middle";
+  const font = `bold ${ICON_SIZE * 0.56}px Arial, sans-serif`;
+  Object.assign(pen, { fillStyle: "#fff", font, textAlign: "center", textBaseline: "middle" });
   pen.fillText(text, left + width / 2, top + radius + 2);
+  return canvas.toDataURL("image/png");
 }
 
 // --- which conversation is open -----------------------------------------------------------------
 
+/** What address, tab and browser remember. `ownsAddress`: false where the host's addresses tell it. */
 class Selection {
   #tab;
   #browser;
+  #ownsAddress;
   #covered = matchMedia(COVERED);
 
-  constructor(tab, browser) {
+  constructor(tab, browser, ownsAddress) {
     this.#tab = tab;
     this.#browser = browser;
+    this.#ownsAddress = ownsAddress;
   }
 
   get inAddress() {
@@ -428,51 +365,45 @@ class Selection {
 
   /** The screen goes from one conversation to another (null: the list). */
   go(from, to, how) {
-    this.#remember(to);
-    if (how === "back" || (from === to && this.inAddress === to)) return; // the browser is there already
+    this.#tab.set("selected", to ?? "");
+    if (to !== null) this.#browser.set("selected", to);
+    if (how === "back") return; // the browser is there already
     const covered = this.#covered.matches;
     if (how === "click" && !(covered && from !== null)) {
-      this.#write("pushState", to, { aboveList: from === null });
+      this.#write("pushState", to, from === null);
     } else if (how !== "click" && to !== null && covered && !this.#isAboveList) {
-      this.#write("replaceState", null, {}); // a link, or a kept one, has no list below it yet
-      this.#write("pushState", to, { aboveList: true });
+      this.#write("replaceState", null); // a link, or a kept one, has no list below it yet
+      this.#write("pushState", to, true);
     } else {
-      this.#write("replaceState", to, { aboveList: to !== null && this.#isAboveList });
+      this.#write("replaceState", to);
     }
   }
 
-  /** The same conversation has another id now, or none: no step of the history. */
+  /** A conversation has another id now, or is no more: no step of the history. */
   replace(from, to) {
-    if (this.#browser.get("selected") === from) {
-      if (to === null) this.#browser.remove("selected");
-      else this.#browser.set("selected", to);
-    }
-    this.#remember(to);
-    this.#write("replaceState", to, { aboveList: to !== null && this.#isAboveList });
+    if (this.#browser.get("selected") === from) this.#browser.set("selected", to);
+    if (this.#tab.get("selected") === from) this.#tab.set("selected", to ?? "");
+    if (this.inAddress === from) this.#write("replaceState", to);
   }
 
   /** On a phone closing is going back to the list, when that lies below. True when that will be. */
   leave() {
-    if (!this.#covered.matches || !this.#isAboveList) return false;
-    history.back();
-    return true;
+    const isBelow = this.#ownsAddress && this.#covered.matches && this.#isAboveList;
+    if (isBelow) history.back();
+    return isBelow;
   }
 
   get #isAboveList() {
     return history.state?.aboveList === true;
   }
 
-  #remember(id) {
-    this.#tab.set("selected", id ?? "");
-    if (id !== null) this.#browser.set("selected", id);
-  }
-
-  #write(how, id, state) {
+  #write(how, id, aboveList = id !== null && this.#isAboveList) {
+    if (!this.#ownsAddress) return;
     const url = new URL(location.href);
     if (id === null) url.searchParams.delete("c");
     else url.searchParams.set("c", id);
     try {
-      history[how](state, "", url);
+      history[how]({ aboveList }, "", url);
     } catch {
       // Safari allows a hundred steps in half a minute: then the address stays behind for once.
     }
@@ -483,33 +414,28 @@ class Selection {
 
 /** Whether any tab of this browser and user has focus, and whether this one is to notify. */
 class Presence {
-  #locks;
-  #prefix;
+  notifies = false;
   #env;
+  #prefix;
   #session = null;
   #leave = null; // releases the shared lock of a tab with focus
-  notifies = false;
 
-  constructor(env, prefix) {
+  constructor(env, userId) {
     this.#env = env;
-    this.#locks = env.locks;
-    this.#prefix = prefix;
+    this.#prefix = prefixOf(userId);
   }
 
   begin() {
     this.#session = new AbortController();
     const { signal } = this.#session;
-    if (!this.#locks) {
-      this.notifies = true; // each tab: the tag makes one notification of theirs
-      return;
-    }
-    const hold = () => !signal.aborted && new Promise((release) => {
-      this.notifies = true;
-      signal.addEventListener("abort", release);
-    });
-    this.#locks.request(`${this.#prefix}notifier`, { signal }, hold).catch(() => {
-      if (!signal.aborted) this.notifies = true; // locks are forbidden here: as if there were none
-    });
+    const hold = () => {
+      this.notifies = !signal.aborted;
+      return this.notifies && new Promise((release) => { signal.addEventListener("abort", release); });
+    };
+    // Where there are no locks each tab does: the tag makes one notification of theirs.
+    if (!this.#env.locks) hold();
+    else this.#env.locks.request(`${this.#prefix}notifier`, { signal }, hold).catch(hold);
+    this.setFocus(this.#env.hasFocus());
   }
 
   end() {
@@ -519,20 +445,17 @@ class Presence {
   }
 
   setFocus(focused) {
-    if (!this.#locks || focused === (this.#leave !== null)) return;
-    if (!focused) {
-      this.#leave();
-      this.#leave = null;
-      return;
-    }
+    if (!this.#env.locks || focused === (this.#leave !== null)) return;
+    this.#leave?.();
+    this.#leave = null;
+    if (!focused) return;
     const gone = new Promise((release) => { this.#leave = release; });
-    this.#locks.request(`${this.#prefix}focused`, { mode: "shared" }, () => gone).catch(() => {});
+    this.#env.locks.request(`${this.#prefix}focused`, { mode: "shared" }, () => gone).catch(() => {});
   }
 
   async anyFocus() {
     if (this.#env.hasFocus()) return true;
-    if (!this.#locks) return false;
-    const { held = [] } = await this.#locks.query();
+    const { held = [] } = (await this.#env.locks?.query()) ?? {};
     return held.some(({ name }) => name === `${this.#prefix}focused`);
   }
 }
@@ -540,9 +463,9 @@ class Presence {
 class Notifications {
   #env;
   #browser;
-  #open = new Map(); // conversation id → Notification
-  #lastTone = -Infinity;
   #onClick;
+  #shown = new Map(); // conversation id → Notification
+  #lastTone = -Infinity;
   #impossible = false; // found out by trying: Android's Chrome throws
 
   constructor(env, browser, onClick) {
@@ -551,7 +474,6 @@ class Notifications {
     this.#onClick = onClick;
   }
 
-  /** "default" | "granted" | "denied" | "unsupported" */
   get permission() {
     return this.#impossible ? "unsupported" : (this.#env.Notification?.permission ?? "unsupported");
   }
@@ -561,30 +483,25 @@ class Notifications {
     const ring = sound && this.#mayRing(eventId);
     const tone = ring && this.#env.canPlay();
     if (notifications && this.permission === "granted") {
-      this.#show(id, { title, body, icon, silent: !ring || tone });
+      this.#show(id, title, { body, icon, tag: id, renotify: true, silent: !ring || tone });
     }
     if (tone) this.#env.playTone();
   }
 
-  close(id) {
-    this.#open.get(id)?.close();
-    this.#open.delete(id);
-  }
-
   closeAll(when = () => true) {
-    for (const id of [...this.#open.keys()]) if (when(id)) this.close(id);
+    for (const [id, shown] of [...this.#shown]) if (when(id) && this.#shown.delete(id)) shown.close();
   }
 
-  #show(id, { title, body, icon, silent }) {
+  #show(id, title, options) {
     try {
-      const shown = new this.#env.Notification(title, { body, icon, tag: id, renotify: true, silent });
+      const shown = new this.#env.Notification(title, options);
       shown.onclick = () => {
         window.focus();
-        this.close(id);
+        this.closeAll((each) => each === id);
         this.#onClick(id);
       };
-      shown.onclose = () => { if (this.#open.get(id) === shown) this.#open.delete(id); };
-      this.#open.set(id, shown);
+      shown.onclose = () => { if (this.#shown.get(id) === shown) this.#shown.delete(id); };
+      this.#shown.set(id, shown);
     } catch {
       this.#impossible = true;
     }
@@ -603,15 +520,25 @@ class Notifications {
 // --- all together ---------------------------------------------------------------------------------
 
 const hostDefaults = {
-  resolve: (id) => id,
-  onChange() {},
-  onSelect() {},
-  onDigest() {},
-  loadOlder() {},
-  preview: () => ({ title: "", body: "" }),
-  placeOf: () => null,
-  refreshConversation: async () => null,
+  title: null, ownsAddress: true, request, resolve: (id) => id, thread: () => null, touches: () => true,
+  onChange() {}, onSelect() {}, onAsk: null, onUnknown() {}, onDigest() {}, preview: () => ({ title: "" }),
 };
+
+/** The conversation that is open in this tab, and all that ends with it. */
+const opened = (id, more = {}) => ({
+  id,
+  gesture: false, // the person has touched it since it was opened
+  flips: null, // a mark set after that is not cleared by looking on; null: not known yet
+  messages: [], // what the thread shows,
+  ready: false, // that this can be read at all,
+  drawn: true, // and that it holds all that was told so far
+  seen: new Set(), // ids of late messages that have been on screen
+  busy: false, // a read is under way
+  failures: 0,
+  retryAt: 0,
+  lastRead: null, // so that a read that changed nothing is not repeated
+  ...more,
+});
 
 class UnreadState {
   #host;
@@ -626,159 +553,151 @@ class UnreadState {
   #presence;
   #notifications;
   #listeners = new AbortController();
+  #open = opened(null);
   #limitReached = false;
-  #loads = 0; // that failed
-  #connection = "connecting";
-  #checkAnyway = false;
-
-  #open = null; // the conversation open in this tab, and all that ends with it:
-  #opening = null; // {how, n, kept, pages, known}: where to place it is not decided yet
-  #gesture = false; // the person has touched it since it was opened
-  #flipsAtOpen = null; // a mark set after that is not cleared by looking on; null: not known yet
-  #drawn = true; // what is shown holds all that was told so far
-  #shown = null; // {messages, newest, hasOlder}: what the thread shows
-  #search = { pages: 0, known: -1 }; // for a message that is unread and not among those shown
-  #divider = null; // {messageId, position, count, growing}
-
+  #loads = 0; // that failed in a row
+  #isOffline = false;
+  #startedAt;
   #hadFocus;
   #focusedAt = -Infinity;
-  #failures = 0;
-  #retryAt = 0;
-  #underWay = false; // a read of the open conversation, or of the one before it
-  #lastRead = null; // what was read up to, so that a read that changed nothing is not repeated
-  #digest = new Map(); // conversation id → ids of messages missed
+  #told = new Map(); // conversation id → how many were counted at what was told of last
+  #missed = new Map(); // conversation id → ids of messages
 
   constructor(options) {
+    const { userId, settings } = options;
     this.#host = { ...hostDefaults, ...options };
     this.#env = { ...browserEnvironment(), ...options.env };
-    this.#config = { ...defaultSettings, ...options.settings };
+    this.#config = { ...defaultSettings, ...settings };
     this.#alarms = new Alarms(this.#env);
+    this.#startedAt = this.#env.now();
     this.#hadFocus = this.#env.hasFocus();
-    const prefix = `unread_state:${options.userId}:`;
-    this.#tab = new Memory(this.#env.tabStorage, prefix);
-    this.#browser = new Memory(this.#env.browserStorage, prefix);
-    this.#selection = new Selection(this.#tab, this.#browser);
-    this.#presence = new Presence(this.#env, prefix);
-    this.#notifications = new Notifications(this.#env, this.#browser, (id) => this.select(id));
-    this.#face = new TabFace(options.title ?? document.title, this.#env);
-    this.settings = this.#settings();
-    this.#takeSnapshot(options.initial ?? {});
+    this.#tab = memory(this.#env.tabStorage, userId);
+    this.#browser = memory(this.#env.browserStorage, userId);
+    this.#selection = new Selection(this.#tab, this.#browser, this.#host.ownsAddress);
+    this.#presence = new Presence(this.#env, userId);
+    this.#notifications = new Notifications(this.#env, this.#browser, (id) => this.#ask(id, "click"));
+    this.#face = new TabFace(this.#host.title ?? withoutNumber(document.title), this.#env);
     this.#listen();
-    this.#begin();
-    this.show();
+    this.#presence.begin();
   }
 
   // --- what the page tells ------------------------------------------------------------------------
 
-  /** One event of the stream, after the host has applied it. */
+  /** One event of the stream. */
   onEvent(event) {
-    const data = event.data ?? {};
-    if (event.type === "unread.changed") this.#merge(data.conversation_id, data);
-    if (data.merged_into) this.merged(event.conversation_id, data.merged_into);
+    const { type, conversation_id: id, data = {} } = event;
+    if (type === "unread.changed") this.#merge([[id, data]]);
+    if (data.merged_into) this.merged(id, data.merged_into);
     else if (data.conversation) this.learn(data.conversation);
-    if (event.type === "message.created" && counts(data.message)) this.#arrived(event);
+    if (type === "message.created" && counts(data.message)) this.#arrived(this.#host.resolve(id), event);
   }
 
-  /** A conversation that the page has read, in whatever answer. */
-  learn(conversation) {
-    this.#merge(conversation.id, conversation);
+  /** Conversations that the page has read, in whatever answer. */
+  learn(...conversations) {
+    this.#merge(conversations.map((each) => [each.id, each]));
   }
 
   merged(loser, winner) {
     if (!loser || loser === winner) return;
-    this.#map.move(loser, winner);
-    this.#notifications.close(loser);
-    const place = this.#places().get(loser);
-    this.#keepPlace(loser, null);
-    if (place) this.#keepPlace(winner, place);
-    if (this.#open === loser) {
-      this.#open = winner;
-      this.#flipsAtOpen = this.#map.numbers(winner)?.flips ?? null;
-      this.#shown = null;
-      this.#selection.replace(loser, winner);
-    }
+    this.#map.move(loser);
+    this.#selection.replace(loser, winner);
+    const { id, gesture } = this.#open;
+    if (id === loser) this.#open = opened(winner, { gesture, flips: this.#flips(winner) });
     this.#changed();
   }
 
   /** There is no such conversation (any more): out of address and memory. */
   removed(id) {
     this.#map.remove(id);
-    this.#notifications.close(id);
-    this.#keepPlace(id, null);
-    if (this.#open === id) {
-      this.#leave();
-      this.#selection.replace(id, null);
-    }
+    this.#selection.replace(id, null);
+    if (this.#open.id === id) this.#open = opened(null);
     this.#changed();
   }
 
   /** "connected" | "connecting" | "offline", as the host learns it. */
   connection(state) {
-    const woke = state === "connected" && this.#connection !== "connected";
-    this.#connection = state;
-    if (woke) this.check();
+    this.#isOffline = state === "offline";
     this.#changed();
   }
 
-  /** Reads what is unread, for a page that began without knowing. Again until there is an answer. */
-  async load() {
+  /** Reads what is unread, for a page that does not know it, or no longer. Again until there is an
+   * answer. `chosen`: a conversation that may not exist, see `onUnknown`. */
+  async load(chosen = null) {
+    const before = this.#map.snapshot();
+    const path = chosen === null ? "/unread" : `/unread?c=${encodeURIComponent(chosen)}`;
     try {
-      this.#takeSnapshot(await this.#host.request("GET", "/unread"));
+      const { by_conversation: listed, limit_reached: cut, selected } = await this.#host.request("GET", path);
+      this.#limitReached = cut;
+      this.#merge([...Object.entries(listed), ...(selected ? [[selected.id, selected]] : [])]);
+      // What was there already is no news.
+      for (const [id, { counted: n }] of this.#map.snapshot()) if (!this.#told.has(id)) this.#told.set(id, n);
+      if (!cut) this.#map.settle(before, listed);
+      if (selected === null) {
+        this.removed(chosen);
+        this.#host.onUnknown(chosen);
+      }
+      this.#loads = 0;
       this.#changed();
     } catch {
-      const backoff = Math.min(RETRY_CAP, RETRY_BASE * 2 ** this.#loads);
       this.#loads += 1;
-      this.#alarms.set("load", backoff * (0.5 + this.#env.random() / 2), () => this.load());
+      this.#alarms.set("load", this.#backoff(this.#loads), () => this.load(chosen));
     }
   }
 
-  /** What is known may be old: compare with the server soon. One tab a browser does so, or each
-   * one (`always`), where events were lost that no other tab will bring. */
-  check({ always = false } = {}) {
-    this.#checkAnyway ||= always;
-    this.#alarms.set("check", CHECK_SOON, () => {
-      this.#check(this.#checkAnyway);
-      this.#checkAnyway = false;
-    });
+  #merge(news) {
+    if (news.filter(([id, each]) => this.#map.merge(id, each)).length) this.#changed();
   }
 
   // --- what the views draw ------------------------------------------------------------------------
 
-  badge(id) {
-    return this.#map.badge(id);
-  }
+  badge = (id) => this.#map.badge(id);
+  isUnread = (id) => this.#map.isUnread(id);
+  isSilent = (id) => this.#map.isSilent(id);
+  /** {counted, read, flips} as the server told them last; null when unknown. */
+  numbers = (id) => this.#map.numbers(id);
+  totals = () => this.#map.totals();
 
-  isUnread(id) {
-    return this.#map.isUnread(id);
-  }
-
-  totals() {
-    return this.#map.totals();
-  }
-
-  /** Draws title, icon and app badge. Call it where the list is drawn: so they never disagree. */
+  /** Draws badges, title, icon and app badge, all at once: so they never disagree. */
   show() {
+    for (const badge of badges) badge.draw();
     const n = this.totals()[this.#config.title_counts];
     const more = this.#limitReached && n >= this.#config.totals_limit;
-    this.#face.show(n, { more, offline: this.#connection === "offline" });
+    this.#face.show(n, { more, offline: this.#isOffline });
+  }
+
+  #changed() {
+    this.#notifications.closeAll((id) => !this.isUnread(id) || this.isSilent(id));
+    this.#open.drawn = this.#open.id === null; // what has just come is not among what is shown
+    this.#host.onChange();
+    this.#consider();
   }
 
   // --- which conversation is open -----------------------------------------------------------------
 
   get selected() {
-    return this.#open;
+    return this.#open.id;
   }
 
   /** Opens what the address, this tab or this browser remembers. Nothing is read by that. */
   restore() {
     const first = this.#selection.first();
-    if (first) this.#select(first.id, first.how);
+    if (first) this.#ask(first.id, first.how);
   }
 
-  /** The person chose this conversation; null closes the open one. */
-  select(id) {
-    if (id === null && this.#selection.leave()) return; // the history brings us there
-    this.#select(id === null ? null : this.#host.resolve(id), "click");
+  /** This conversation is open now, by a click or as `how` says (see `onSelect`); null: none is. */
+  select(id, how = "click") {
+    if (id === null && how === "click" && this.#selection.leave()) return; // the history brings us there
+    const to = id === null ? null : this.#host.resolve(String(id));
+    const [onPurpose, flips] = [how === "click" || how === "back", this.#flips(to)];
+    if (to === null || to !== this.#open.id) {
+      this.#selection.go(this.#open.id, to, how);
+      this.#open = opened(to, { gesture: onPurpose, flips });
+      if (onPurpose) this.#focusedAt = -Infinity; // no doubt about the focus then
+    } else if (how === "click") {
+      Object.assign(this.#open, { gesture: true, flips });
+    }
+    this.#host.onSelect(to, how);
+    this.#changed();
   }
 
   /** Logged out: nothing of this user stays in this browser. */
@@ -788,216 +707,129 @@ class UnreadState {
     this.#notifications.closeAll();
   }
 
-  #select(id, how) {
-    if (id === this.#open && id !== null) {
-      if (how === "click") this.#approve();
-      this.#host.onSelect(id, how);
-      this.#changed();
-      return;
-    }
-    this.#savePlace();
-    this.#selection.go(this.#open, id, how);
-    this.#leave();
-    this.#open = id;
-    if (id !== null) {
-      this.#opening = { how, n: null, kept: null, pages: 0, known: -1 };
-      this.#gesture = how === "click" || how === "back";
-      if (this.#gesture) this.#focusedAt = -Infinity; // it was opened on purpose: no doubt about focus
-      this.#flipsAtOpen = this.#map.numbers(id)?.flips ?? null;
-    }
-    this.#host.onSelect(id, how);
-    this.#changed();
+  /** Asked for by the address, the history or a notification, not by the page. */
+  #ask(id, how) {
+    const resolved = id === null ? null : this.#host.resolve(id);
+    if (this.#host.onAsk) this.#host.onAsk(resolved, how);
+    else this.select(resolved, how);
   }
 
-  /** What the person does to the open conversation on purpose: it may be read, marked or not. */
-  #approve() {
-    this.#gesture = true;
-    this.#flipsAtOpen = this.#map.numbers(this.#open)?.flips ?? null;
+  #flips(id) {
+    return this.numbers(id)?.flips ?? null;
   }
 
-  #leave() {
-    this.#open = null;
-    this.#opening = null;
-    this.#shown = null;
-    this.#divider = null;
-    this.#failures = 0;
-    this.#retryAt = 0;
-    this.#lastRead = null;
-    this.#search = { pages: 0, known: -1 };
-    this.#alarms.clear("read");
-  }
+  // --- the open thread: what is read of it --------------------------------------------------------
 
-  // --- the open thread ----------------------------------------------------------------------------
-
-  /** Before the open thread is drawn. `messages`: all it has; `newest`: its newest page is among
-   * them; `hasOlder`: more can be loaded. → {divider: {messageId, count} | null, place}: where to
-   * scroll to, once an opening: {messageId, offset} (pixels below the view's top), {messageId,
-   * divider: true}, {end: true}, else null. */
-  layout(id, messages, { newest, hasOlder }) {
-    if (id !== this.#open) return { divider: null, place: null };
-    this.#shown = { messages, newest, hasOlder };
-    const place = this.#opening && newest ? this.#place(messages, hasOlder) : null;
-    const { messageId, count } = this.#divider ?? {};
-    return { divider: messageId ? { messageId, count } : null, place };
-  }
-
-  /** After it was drawn. */
-  rendered() {
-    this.#drawn = true;
+  /** The open thread was drawn. `messages`: what it shows, in that order, as the server's JSON;
+   * `ready`: false while its newest messages are not among them, or where to stand is not decided. */
+  rendered(id, messages, { ready = true } = {}) {
+    if (id !== this.#open.id) return;
+    Object.assign(this.#open, { messages, ready, drawn: true });
+    if (ready) this.#open.flips ??= this.#flips(id);
     this.#consider();
   }
 
-  /** An answer was sent from here: it reads what is shown. Returns the id to send as `read_up_to`. */
+  /** Ids of unread messages that came late and have not been on screen yet, from the top: nothing
+   * that came after them is read before that, so the thread has to point there. */
+  unseen() {
+    const { id, messages, seen } = this.#open;
+    const late = new Set(lateAmong(messages, unreadAmong(messages, this.numbers(id) ?? BLANK)));
+    return messages.filter((each) => late.has(each) && !seen.has(each.id)).map((each) => each.id);
+  }
+
+  /** An answer is sent from here, which reads what is shown: the id to send as `read_up_to`. */
   answered() {
-    const id = this.#open;
-    this.#divider = null;
-    this.#approve();
-    const upTo = lastArrived(this.#shown?.messages ?? []);
-    if (upTo && this.#map.isUnread(id) && !this.#map.isReading(id)) {
-      this.#map.beginRead(id); // the answer's own event confirms it; without one it comes back
-      this.#alarms.set(`answer ${id}`, ANSWER_GRACE, () => {
-        if (this.#map.endRead(id)) this.#changed();
-      });
-    }
+    const { id, messages, seen } = this.#open;
+    Object.assign(this.#open, { gesture: true, flips: this.#flips(id) });
     this.#changed();
-    return upTo?.id ?? null;
-  }
-
-  #place(messages, hasOlder) {
-    const opening = this.#opening;
-    opening.n ??= this.#map.badge(this.#open).count;
-    if (opening.known < 0 && ["restored", "link", "back"].includes(opening.how)) {
-      opening.kept = this.#places().get(this.#open) ?? null;
-    }
-    const first = opening.n > 0 ? firstUnread(messages, opening.n) : null;
-    const keptHere = opening.kept && messages.some(({ id }) => id === opening.kept[0]);
-    const missing = (opening.kept && !keptHere) || (first && !first.complete);
-    if (messages.length !== opening.known) {
-      opening.known = messages.length;
-      opening.pages += 1;
-    }
-    if (missing && hasOlder && opening.pages <= OLDER_PAGES) {
-      this.#host.loadOlder(this.#open);
-      return null;
-    }
-    this.#opening = null;
-    this.#flipsAtOpen ??= this.#map.numbers(this.#open)?.flips ?? null;
-    if (first?.messageId) this.#divider = { ...first, count: opening.n, growing: false };
-    if (opening.touched) return null; // the person has begun to scroll meanwhile
-    if (keptHere) return { messageId: opening.kept[0], offset: opening.kept[1] };
-    return first?.messageId ? { messageId: first.messageId, divider: true } : { end: true };
-  }
-
-  /** A message came into the open thread while nobody looked: the divider shows where that began. */
-  #grow(message) {
-    if (this.#opening || this.#env.hasFocus()) return;
-    if (this.#divider?.growing) {
-      this.#divider.count += 1;
-      if (message.position < this.#divider.position) {
-        Object.assign(this.#divider, { messageId: message.id, position: message.position });
-      }
-    } else if (!this.#divider) {
-      const { id: messageId, position } = message;
-      this.#divider = { messageId, position, count: 1, growing: true };
-    }
-  }
-
-  // --- reading ------------------------------------------------------------------------------------
-
-  /** Reads the open conversation when all conditions hold, or looks again when they may. */
-  #consider() {
-    this.#alarms.clear("read");
-    const id = this.#open;
-    if (!this.#drawn || this.#underWay || id === null) return; // asked again when it is drawn
-    if (this.#opening || !this.#gesture || !this.#shown?.newest) return;
-    if (!this.#map.isUnread(id) || this.#map.isReading(id) || this.#isHeld(id)) return;
-    if (!this.#env.hasFocus() || !this.#isAtEnd()) return;
-    const last = lastArrived(this.#shown.messages);
-    const upTo = last && `${last.id} ${this.#map.numbers(id).flips}`;
-    if (!last) return;
-    if (this.#lastRead === upTo) return this.#searchAbove(id);
-    const wait = Math.max(this.#focusedAt + this.#config.refocus_ms, this.#retryAt) - this.#env.now();
-    if (wait > 0) this.#alarms.set("read", wait, () => this.#consider());
-    else this.#read(id, last.id, upTo);
-  }
-
-  /** All that is shown was read and something still is not: it came late and stands further up,
-   * where it was sent. Showing it makes it readable; otherwise it would stay unread for ever. */
-  #searchAbove(id) {
-    const { messages, hasOlder } = this.#shown;
-    if (!hasOlder || this.#search.known === messages.length || this.#search.pages >= OLDER_PAGES) return;
-    this.#search = { pages: this.#search.pages + 1, known: messages.length };
-    this.#host.loadOlder(id);
-  }
-
-  /** Marked unread while it was open: it stays so until it is opened again or answered. */
-  #isHeld(id) {
-    if (this.#flipsAtOpen === null) return false;
-    return this.#map.badge(id).marked && this.#map.numbers(id).flips > this.#flipsAtOpen;
-  }
-
-  #isAtEnd() {
-    const { scrollHeight, clientHeight, scrollTop } = this.#host.thread;
-    return clientHeight > 0 && scrollHeight - clientHeight - scrollTop <= this.#config.near_bottom_px;
-  }
-
-  async #read(id, messageId, upTo) {
-    this.#underWay = true;
-    try {
-      await this.#post(id, "read", { up_to: messageId });
-      if (this.#open === id) [this.#lastRead, this.#failures] = [upTo, 0];
-    } catch (error) {
-      if (this.#open === id) this.#readFailed(error, upTo);
-    }
-    this.#underWay = false;
-    this.#consider();
-  }
-
-  #readFailed(error, upTo) {
-    this.#failures += 1;
-    const backoff = Math.min(RETRY_CAP, RETRY_BASE * 2 ** (this.#failures - 1));
-    this.#retryAt = this.#env.now() + backoff * (0.5 + this.#env.random() / 2);
-    // Refused for good: the next message that arrives makes it another question.
-    if (error.status === 404 || error.status === 422) this.#lastRead = upTo;
+    return readUpTo(messages, this.numbers(id) ?? BLANK, { seen, atEnd: true }).id;
   }
 
   /** A read by hand, from a menu: up to this message. Rejects when the server did not do it. */
-  markRead(id, messageId) {
-    return this.#post(id, "read", { up_to: messageId });
+  async markRead(id, messageId) {
+    this.#merge([[id, await this.#post(id, "read", { up_to: messageId })]]);
   }
 
   /** "Marcar como não lida". Rejects when the server did not do it. */
   async markUnread(id) {
-    this.#merge(id, await this.#host.request("POST", `/api/conversations/${encodeURIComponent(id)}/unread`, {}));
+    this.#merge([[id, await this.#post(id, "unread", {})]]);
   }
 
-  async #post(id, verb, body) {
-    this.#alarms.clear(`answer ${id}`);
-    this.#map.beginRead(id);
+  #post(id, verb, body) {
+    return this.#host.request("POST", `/api/conversations/${encodeURIComponent(id)}/${verb}`, body);
+  }
+
+  /** Reads the open conversation as far as its conditions hold, or looks again when they may. */
+  #consider() {
+    this.#alarms.clear("read");
+    const open = this.#open;
+    if (!open.gesture || !open.ready || !open.drawn || open.busy || !this.#env.hasFocus()) return;
+    if (!this.isUnread(open.id)) return;
+    const numbers = this.numbers(open.id);
+    // Marked unread while it was open: it stays so until it is opened again or answered.
+    if (open.flips !== null && numbers.flips > open.flips && numbers.flips % 2 === 1) return;
+    const wait = Math.max(this.#focusedAt + this.#config.refocus_ms, open.retryAt) - this.#env.now();
+    if (wait > 0) return this.#alarms.set("read", wait, () => this.#consider());
+    const upTo = readUpTo(open.messages, numbers, { seen: open.seen, atEnd: this.#look(open) });
+    const reading = `${upTo.id} ${numbers.flips}`;
+    if (upTo.isNews && open.lastRead !== reading) this.#read(open, upTo, reading);
+  }
+
+  /** Notes which late messages are on screen; whether the end of the thread is. */
+  #look({ messages, seen }) {
+    const thread = this.#host.thread();
+    const boxOf = (id) => thread?.querySelector(`[data-message-id="${CSS.escape(id)}"]`)?.getBoundingClientRect();
+    let [top, bottom] = [0, window.innerHeight];
+    for (let node = thread; node && node !== document.documentElement; node = node.parentElement) {
+      if (getComputedStyle(node).overflowY === "visible") continue;
+      const box = node.getBoundingClientRect();
+      [top, bottom] = [Math.max(top, box.top), Math.min(bottom, box.bottom)];
+    }
+    for (const id of this.unseen()) {
+      const box = boxOf(id);
+      const visible = box ? Math.min(box.bottom, bottom) - Math.max(box.top, top) : 0;
+      if (visible > 0 && visible >= Math.min(box.height, bottom - top) / 2) seen.add(id);
+    }
+    const last = messages.length && boxOf(messages.at(-1).id);
+    return Boolean(last?.height) && last.bottom > top && last.bottom <= bottom + this.#config.near_bottom_px;
+  }
+
+  async #read(open, { id, left }, reading) {
+    open.busy = true;
+    this.#map.beginRead(open.id, left);
     this.#changed();
     try {
-      const path = `/api/conversations/${encodeURIComponent(id)}/${verb}`;
-      const answer = await this.#host.request("POST", path, body);
-      this.#map.merge(answer.conversation_id ?? id, answer);
-    } finally {
-      this.#map.endRead(id); // the answer's numbers say it exactly; without an answer it is taken back
-      this.#changed();
+      const answer = await this.#post(open.id, "read", { up_to: id });
+      this.#map.merge(answer.conversation_id ?? open.id, answer);
+      Object.assign(open, { lastRead: reading, failures: 0 });
+    } catch ({ status }) {
+      open.failures += 1;
+      open.retryAt = this.#env.now() + this.#backoff(open.failures);
+      // Refused for good: the next message that arrives makes it another question.
+      if (status === 404 || status === 422) open.lastRead = reading;
     }
+    open.busy = false;
+    this.#map.endRead(open.id); // the answer's numbers say it exactly; without one it is taken back
+    this.#changed();
   }
 
-  // --- notifications ------------------------------------------------------------------------------
+  #backoff(failures) {
+    return Math.min(RETRY_CAP, RETRY_BASE * 2 ** (failures - 1)) * (0.5 + this.#env.random() / 2);
+  }
+
+  // --- who is told of what came -------------------------------------------------------------------
 
   /** "default" (may be asked), "granted", "denied" or "unsupported". */
   get permission() {
     return this.#notifications.permission;
   }
 
-  /** Whether the banner that asks should stand. */
+  /** Whether the page should offer to notify. */
   get asks() {
     return this.permission === "default" && this.settings.notifications && this.#browser.get("asked") === null;
   }
 
-  /** The banner was closed: not again in this browser. */
+  /** The offer was closed: not again in this browser. */
   dismissAsk() {
     this.#browser.set("asked", "no");
     this.#changed();
@@ -1009,102 +841,47 @@ class UnreadState {
     this.#changed();
   }
 
-  #settings() {
-    const set = (name, value) => {
+  /** {sound, notifications}: what this browser's user wants; can be set, too. */
+  settings = Object.defineProperties({}, { sound: this.#setting("sound"), notifications: this.#setting("notifications") });
+
+  #setting(name) {
+    const get = () => this.#browser.get(name) !== "off";
+    const set = (value) => {
       this.#browser.set(name, value ? "on" : "off");
       if (name === "notifications" && !value) this.#notifications.closeAll();
       this.#changed();
     };
-    const browser = this.#browser;
-    return {
-      get sound() { return browser.get("sound") !== "off"; },
-      set sound(value) { set("sound", value); },
-      get notifications() { return browser.get("notifications") !== "off"; },
-      set notifications(value) { set("notifications", value); },
-    };
+    return { get, set };
   }
 
-  #arrived(event) {
-    const id = this.#host.resolve(event.conversation_id);
-    const { message } = event.data;
-    if (id === this.#open) this.#grow(message);
+  /** A message that counts has come: told once, unless the page began with it. */
+  #arrived(id, event) {
+    const { message, conversation } = event.data;
+    const n = message.counted_at_arrival ?? conversation?.incoming_counted;
+    if (n <= this.#told.get(id)) return;
+    this.#told.set(id, n);
+    if (event.age > this.#env.now() - this.#startedAt || this.isSilent(id)) return;
     const quiet = this.#config.quiet_after_seconds * 1_000;
     const late = event.age === undefined ? event.catchUp : event.age > quiet;
-    if (this.#map.isSilent(id)) return;
     if (late) this.#miss(id, message.id);
     else this.#announce(id, event);
   }
 
   async #announce(id, event) {
     if (!this.#presence.notifies || (await this.#presence.anyFocus())) return;
-    if (!this.#map.isUnread(id) || this.#map.isSilent(id)) return; // read elsewhere meanwhile
+    if (!this.isUnread(id) || this.isSilent(id)) return; // read elsewhere meanwhile
     this.#notifications.tell(id, event.id, this.#host.preview(event), this.settings);
   }
 
   #miss(id, messageId) {
-    if (id === this.#open && this.#gesture && this.#env.hasFocus()) return; // it is on the screen
-    if (!this.#digest.has(id)) this.#digest.set(id, new Set());
-    this.#digest.get(id).add(messageId);
+    if (id === this.#open.id && this.#open.gesture && this.#env.hasFocus()) return; // it is on the screen
+    this.#missed.set(id, (this.#missed.get(id) ?? new Set()).add(messageId));
     this.#alarms.set("digest", DIGEST_QUIET, () => {
-      const unread = [...this.#digest].filter(([missed]) => this.#map.isUnread(missed));
-      this.#digest.clear();
+      const unread = [...this.#missed].filter(([missed]) => this.isUnread(missed));
+      this.#missed.clear();
       const messages = unread.reduce((sum, [, ids]) => sum + ids.size, 0);
       if (messages) this.#host.onDigest(digestText(messages, unread.length));
     });
-  }
-
-  // --- self-check ---------------------------------------------------------------------------------
-
-  #scheduleCheck() {
-    this.#alarms.set("minute", this.#config.check_seconds * 1_000 * (1 + this.#env.random() / 4), () => {
-      this.#scheduleCheck();
-      this.#check();
-    });
-  }
-
-  async #check(always = false) {
-    if (this.#connection !== "connected" || !(always || this.#presence.notifies)) return;
-    const suspects = await this.#compare();
-    if (!suspects.length) return;
-    const before = new Map(suspects.map((id) => [id, JSON.stringify(this.#map.numbers(id))]));
-    this.#alarms.set("grace", CHECK_GRACE, async () => {
-      const still = (await this.#compare()).filter((id) => before.get(id) === JSON.stringify(this.#map.numbers(id)));
-      if (still.length) this.#repair(still);
-    });
-  }
-
-  /** Takes the server's numbers in; ids on which it and this page still disagree. */
-  async #compare() {
-    try {
-      const snapshot = await this.#host.request("GET", "/unread");
-      this.#takeSnapshot(snapshot);
-      this.#changed();
-      return this.#map.differences(snapshot);
-    } catch {
-      return []; // the next minute asks again
-    }
-  }
-
-  /** A defect somewhere: mend the page, and say so where somebody may find out why. */
-  async #repair(ids) {
-    console.warn("unread_state: page and server disagreed on", ids.slice(0, CHECK_REPAIRS));
-    const { conversations, messages } = this.totals();
-    this.#host.request("GET", `/unread?page=${conversations},${messages}`).catch(() => {});
-    for (const id of ids.slice(0, CHECK_REPAIRS)) {
-      try {
-        const conversation = await this.#host.refreshConversation(id);
-        if (conversation === null) this.#map.remove(id);
-        else if (conversation) this.#map.replace(id, conversation);
-      } catch {
-        // The next check finds it again.
-      }
-    }
-    this.#changed();
-  }
-
-  #takeSnapshot({ by_conversation: known = {}, limit_reached: cut = false }) {
-    this.#limitReached = cut;
-    for (const [id, numbers] of Object.entries(known)) this.#map.merge(id, numbers);
   }
 
   // --- life of the page ---------------------------------------------------------------------------
@@ -1112,40 +889,33 @@ class UnreadState {
   #listen() {
     const { signal } = this.#listeners;
     const on = (target, types, run) => {
-      for (const type of types) target.addEventListener(type, run, { signal, passive: true });
+      for (const type of types) target.addEventListener(type, run, { signal, passive: true, capture: true });
     };
-    on(window, ["focus", "blur"], () => this.#focusChanged());
-    on(document, ["visibilitychange"], () => this.#focusChanged());
-    on(window, ["popstate"], () => this.#select(this.#fromHistory(), "back"));
+    on(window, ["focus", "blur", "visibilitychange"], () => this.#focusChanged());
+    on(window, ["scroll", "resize"], () => this.#consider());
+    on(window, ["popstate"], () => { if (this.#host.ownsAddress) this.#ask(this.#selection.inAddress, "back"); });
     on(window, ["pagehide"], () => this.#end());
-    on(window, ["pageshow"], (event) => {
-      if (!event.persisted) return;
-      this.#map.endReads();
-      this.#begin();
-      this.#changed();
+    on(window, ["pageshow"], ({ persisted }) => persisted && this.#resume());
+    on(window, ["pointerdown", "keydown", "wheel", "touchmove"], ({ target }) => {
+      if (this.#open.gesture || !this.#host.touches(target)) return;
+      this.#open.gesture = true;
+      this.#consider();
     });
-    on(this.#host.thread, ["scroll"], () => this.#scrolled());
-    on(this.#host.pane ?? this.#host.thread, ["pointerdown", "keydown", "wheel", "touchmove"], (event) => this.#touched(event));
     navigator.permissions?.query({ name: "notifications" })
       .then((status) => { status.onchange = () => this.#changed(); }, () => {});
   }
 
-  #fromHistory() {
-    const id = this.#selection.inAddress;
-    return id === null ? null : this.#host.resolve(id);
-  }
-
-  #begin() {
+  #resume() {
+    this.#alarms.isOpen = true;
+    for (const id of this.#map.snapshot().keys()) this.#map.endRead(id); // no answer comes any more
     this.#presence.begin();
-    this.#presence.setFocus(this.#env.hasFocus());
-    this.#scheduleCheck();
+    this.#changed();
   }
 
   #end() {
-    this.#savePlace();
     this.#notifications.closeAll();
     this.#presence.end();
-    this.#alarms.clearAll();
+    this.#alarms.close();
   }
 
   close() {
@@ -1156,83 +926,301 @@ class UnreadState {
   #focusChanged() {
     const focused = this.#env.hasFocus();
     this.#presence.setFocus(focused);
-    if (focused) {
-      if (!this.#hadFocus) this.#focusedAt = this.#env.now();
-      if (this.#divider) this.#divider.growing = false;
-    } else if (this.#divider && this.#open !== null && !this.#map.isUnread(this.#open)) {
-      this.#divider = null;
-      this.#host.onChange();
-    }
+    if (focused && !this.#hadFocus) this.#focusedAt = this.#env.now();
     this.#hadFocus = focused;
     this.#consider();
   }
+}
 
-  #touched(event) {
-    const scrolls = event.type === "wheel" || event.type === "touchmove";
-    if (this.#opening && scrolls) this.#opening.touched = true;
-    if (this.#gesture || this.#open === null) return;
-    this.#gesture = true;
-    this.#consider();
+// --- what a page without wiring needs -------------------------------------------------------------
+
+let running = null; // the page's UnreadState, which the badges draw from
+const badges = new Set();
+
+/** Sets an attribute; null takes it away. Nothing is written that changes nothing. */
+function setAttribute(node, name, value) {
+  if (value === null) node.removeAttribute(name);
+  else if (node.getAttribute(name) !== value) node.setAttribute(name, value);
+}
+
+/** `<unread-badge>`: what is unread of the conversation in whose row it stands, or of the one that its
+ * attribute `conversation` names. While something is, it has `data-unread-count`; 0: marked by hand. */
+export class UnreadBadge extends HTMLElement {
+  static observedAttributes = ["conversation"];
+
+  connectedCallback() {
+    badges.add(this);
+    this.draw();
   }
 
-  #scrolled() {
-    if (this.#open === null) return;
-    this.#consider();
-    this.#alarms.set("place", SCROLL_QUIET, () => this.#savePlace());
+  disconnectedCallback() {
+    badges.delete(this);
   }
 
-  // The place of each conversation: [message at the top of the view, its offset], newest last.
-  #places() {
-    try {
-      return new Map(JSON.parse(this.#tab.get("places") ?? "[]"));
-    } catch {
-      return new Map(); // not ours
+  attributeChangedCallback() {
+    if (this.isConnected) this.draw();
+  }
+
+  draw() {
+    const row = this.closest("[data-conversation-id]");
+    const id = this.getAttribute("conversation") ?? row?.dataset.conversationId;
+    const { count, marked } = running?.badge(id) ?? { count: 0, marked: false };
+    const shown = count > 0 || marked;
+    const label = count > 0 ? unreadLabel(count) : "Marcada como não lida";
+    const text = count > MAX_SHOWN ? `${MAX_SHOWN}+` : count > 0 ? String(count) : "";
+    if (this.textContent !== text) this.textContent = text;
+    setAttribute(this, "role", "img");
+    setAttribute(this, "aria-label", shown ? label : null);
+    setAttribute(this, "data-unread-count", shown ? String(count) : null);
+    setAttribute(this, "hidden", shown ? null : "");
+    this.classList.toggle("silent", Boolean(running?.isSilent(id)));
+  }
+}
+
+customElements.define("unread-badge", UnreadBadge);
+
+const rowOf = (id) => document.querySelector(`[data-conversation-id="${CSS.escape(id)}"]`);
+const threadMark = () => document.querySelector("[data-live-thread]");
+
+/** A line over the page, until it is closed or another one comes. */
+function notice(text, { label = null, run, onClose } = {}) {
+  const line = document.createElement("div");
+  const button = (words, act) => {
+    const node = document.createElement("button");
+    node.type = "button";
+    node.textContent = words;
+    node.addEventListener("click", () => {
+      line.remove();
+      act?.();
+    });
+    line.append(node);
+  };
+  line.className = "unread-notice";
+  line.role = "status";
+  line.dataset.liveKept = ""; // a region that is fetched again leaves it alone
+  line.append(text);
+  if (label) button(label, run);
+  button("Fechar", onClose);
+  for (const old of document.querySelectorAll(".unread-notice")) old.remove();
+  document.body.append(line);
+}
+
+/** Feeds an UnreadState from the marks of a page, and does for that page what it asks of a host. */
+class HostPage {
+  #unread;
+  #tab;
+  #parsed = new WeakMap(); // row or bubble → {text, live}: its data-live, parsed once
+  #shownId = null; // what `data-live-thread` said last
+  #clicked = null; // id of the row that was clicked last
+  #asked = null; // what the page is to open: {id, how, byRow: its row is to be clicked}
+  #clicking = false; // by us
+  #offered = false; // to notify
+
+  constructor({ user: userId }, { settings }) {
+    this.#tab = memory(() => window.sessionStorage, userId);
+    this.#unread = startUnread({
+      userId,
+      settings,
+      ownsAddress: !threadMark()?.dataset.liveThread, // a page that comes open has an address for that
+      thread: threadMark,
+      touches: (node) => Boolean(node.closest?.("[data-live-thread], [data-live-composer]")),
+      onChange: () => this.#changed(),
+      onAsk: (id, how) => this.#ask(id, how),
+      onUnknown: (id) => this.#unknown(id),
+      onDigest: (text) => notice(text),
+      preview: previewOf,
+    });
+    document.addEventListener("realtime:event", ({ detail }) => this.#unread.onEvent(detail));
+    document.addEventListener("realtime:state", ({ detail }) => this.#unread.connection(detail.state));
+    document.addEventListener("realtime:reset", () => this.#unread.load());
+    document.addEventListener("click", (event) => this.#noteClick(event), { capture: true });
+    document.addEventListener("submit", (event) => this.#answering(event.target), { capture: true });
+    window.addEventListener("pagehide", () => {
+      if (this.#shownId) this.#tab.set("left", String(Date.now()));
+    });
+  }
+
+  /** When all scripts of the page have run, so that it hears what is asked of it. */
+  begin() {
+    const watched = ["data-live", "data-conversation-id", "data-message-id", "data-live-thread"];
+    const observer = new MutationObserver(() => this.#look());
+    observer.observe(document.body, { subtree: true, childList: true, attributes: true, attributeFilter: watched });
+    const clicked = this.#tab.get("clicked"); // in the page before this one
+    this.#clicked = clicked;
+    this.#tab.set("clicked", null);
+    this.#look();
+    const [navigation] = performance.getEntriesByType("navigation");
+    const closed = Date.now() - Number(this.#tab.get("left")) < CLOSED_WITHIN && navigation?.type !== "reload";
+    if (this.#shownId === null && closed) this.#tab.set("selected", "");
+    this.#tab.set("left", null);
+    if (this.#shownId === null) this.#unread.restore();
+    if (this.#asked === null) this.#unread.load();
+  }
+
+  /** What the marks say now. */
+  #look() {
+    const rows = [...document.querySelectorAll("[data-conversation-id]")];
+    const read = rows.map((row) => this.#read(row, "UnreadConversationMixin", "incoming_counted"));
+    this.#unread.learn(...read.filter((each) => each?.isNew).map(({ live }) => live));
+    this.#follow();
+    if (this.#asked?.byRow) this.#clickRow();
+    for (const badge of badges) badge.draw();
+  }
+
+  /** The open thread, as the page shows it now. */
+  #follow() {
+    const thread = threadMark();
+    const id = thread?.dataset.liveThread || null;
+    if (id !== this.#shownId) {
+      const how = id !== null && this.#asked?.id === id ? this.#asked.how : "link";
+      this.#shownId = id;
+      this.#asked = null;
+      this.#tab.set("asked", null);
+      this.#unread.select(id, id === null || id === this.#clicked ? "click" : how);
     }
+    if (id === null) return;
+    const bubbles = [...thread.querySelectorAll("[data-message-id]")];
+    const tops = new Map(bubbles.map((each) => [each, each.getBoundingClientRect().top]));
+    const read = bubbles.sort((a, b) => tops.get(a) - tops.get(b))
+      .map((each) => this.#read(each, "UnreadMessageMixin", "arrival", "direction"));
+    this.#unread.rendered(id, read.filter(Boolean).map(({ live }) => live));
   }
 
-  #savePlace() {
-    if (this.#open === null || this.#opening || !this.#shown?.newest) return;
-    if (this.#host.thread.clientHeight === 0) return; // not on the screen: it has no place
-    this.#keepPlace(this.#open, this.#isAtEnd() ? null : this.#host.placeOf());
-  }
-
-  #keepPlace(id, place) {
-    const places = this.#places();
-    if (!places.delete(id) && !place) return;
-    if (place) places.set(id, place);
-    this.#tab.set("places", JSON.stringify([...places].slice(-SCROLL_KEPT)));
-  }
-
-  #merge(id, news) {
-    if (!this.#map.merge(id, news)) return;
-    if (this.#alarms.has(`answer ${id}`) && this.#map.isConfirmed(id)) {
-      this.#alarms.clear(`answer ${id}`);
-      this.#map.endRead(id);
+  /** {live, isNew} of a row or bubble; null without a mark that can be read. */
+  #read(node, mixin, ...needed) {
+    const known = this.#parsed.get(node);
+    const text = node.dataset.live;
+    if (known && known.text === text) return { live: known.live, isNew: false };
+    const live = liveOf(node);
+    if (!live) return null;
+    const missing = needed.find((field) => live[field] === undefined); // null: from before the modules
+    if (missing) {
+      warnOnce(`${mixin} ${missing}`, `unread_state: a data-live has no ${missing}; give the model `
+        + `unread_state.${mixin}, and let its live_json() add to what super().live_json() gives`);
     }
-    this.#changed();
+    live.id = node.dataset.messageId ?? node.dataset.conversationId;
+    this.#parsed.set(node, { text, live });
+    return { live, isNew: true };
   }
 
   #changed() {
-    this.#notifications.closeAll((id) => !this.#map.isUnread(id) || this.#map.isSilent(id));
-    this.#drawn = this.#open === null; // what has just come is not among what is shown
-    this.#host.onChange();
-    this.#consider();
+    this.#unread.show();
+    setTimeout(() => this.#follow(), REDRAW_WAIT);
+  }
+
+  #noteClick({ target }) {
+    const row = target.closest?.("[data-conversation-id]");
+    if (!row || this.#clicking) return;
+    const id = row.dataset.conversationId;
+    this.#clicked = id;
+    this.#asked = null;
+    this.#tab.set("clicked", id); // for the page that it may lead to
+    if (id === this.#shownId) this.#unread.select(id);
+    if (!this.#unread.asks || this.#offered) return;
+    this.#offered = true;
+    notice("Quer ser avisado de mensagens novas?", {
+      label: "Ativar notificações",
+      run: () => this.#unread.askPermission(),
+      onClose: () => this.#unread.dismissAsk(),
+    });
+  }
+
+  /** Gives the server, with an answer, up to where its author has read. */
+  #answering(form) {
+    if (!form.matches("[data-live-composer]") && !form.querySelector("[data-live-composer]")) return;
+    form.querySelector("input[name=read_up_to]")?.remove();
+    this.#tab.set("clicked", this.#shownId);
+    const upTo = this.#unread.answered();
+    if (upTo === null) return;
+    const field = document.createElement("input");
+    Object.assign(field, { type: "hidden", name: "read_up_to", value: upTo });
+    field.dataset.liveKept = "";
+    form.append(field);
+  }
+
+  /** Asks the page to show a conversation (null: none), and does it by a click where it does not. */
+  #ask(id, how) {
+    if (id === this.#shownId) return this.#unread.select(id, how);
+    this.#asked = { id, how, byRow: false };
+    if (id !== null) this.#unread.load(id);
+    const event = new CustomEvent("unread:select", { detail: { id }, cancelable: true });
+    if (!document.dispatchEvent(event)) return;
+    if (id === null) {
+      this.#unread.select(null, "back");
+      location.reload(); // to the address without a conversation
+    } else {
+      this.#asked.byRow = true;
+      this.#clickRow();
+    }
+  }
+
+  #clickRow() {
+    const { id } = this.#asked;
+    const row = rowOf(id);
+    if (!row) return;
+    this.#asked.byRow = false;
+    if (this.#tab.get("asked") === id) { // a row that leads to a page which says nothing of it: not for ever
+      warnOnce("thread", `unread_state: nothing has data-live-thread="${id}" after its row was clicked; `
+        + "the thread must name the conversation that is open");
+      return;
+    }
+    this.#tab.set("asked", id);
+    this.#clicking = true;
+    (row.matches("a[href]") ? row : row.querySelector("a[href]") ?? row).click();
+    this.#clicking = false;
+  }
+
+  #unknown(id) {
+    if (this.#asked?.id === id) this.#asked = null;
+    const event = new CustomEvent("unread:unknown", { detail: { id }, cancelable: true });
+    if (document.dispatchEvent(event)) notice("Esta conversa não existe, ou não existe mais.");
   }
 }
+
+/** What a notification says, where no script of the page's own does. */
+function previewOf({ conversation_id: id, data: { conversation, message } }) {
+  const [line = ""] = (rowOf(id)?.innerText ?? "").trim().split("\n");
+  return { title: conversation?.name || line || "Conversa", body: message.text || "Mensagem nova" };
+}
+
+// --- start ------------------------------------------------------------------------------------------
 
 /** Start counting, reading and remembering.
  *
  * options: `userId` (names keys and locks); `title`, the page's name without a number; `settings`,
- * as the server rendered them; `initial`, the body of GET /unread where the page has it (else call
- * `load()` as soon as that delays nothing); `thread`, the element that scrolls, and `pane`, the one
- * in which a gesture counts; `request(method, path, body)`, a promise of the answer that rejects
- * with `status`; `resolve(id)`, following merges; `onChange()`, draw again, then `show()`;
+ * as the server rendered them; `thread()`, the element in which the bubbles of the open conversation
+ * are (`data-message-id`); `touches(node)`, whether a gesture on that node concerns the open
+ * conversation; `request(method, path, body)`, a promise of the answer that rejects with `status`;
+ * `resolve(id)`, following merges; `onChange()`, draw again, then `show()` and `rendered(…)`;
  * `onSelect(id | null, how)`, show that conversation: "click", "back", "link" or "restored";
- * `onDigest(text)`, the quiet line after a catch-up; `preview(event)` → {title, body, icon};
- * `loadOlder(id)`, one more page of the open thread; `placeOf()` → [message id at the top of the
- * view, its offset in px]; `refreshConversation(id)`, a promise of that conversation, null when it
- * is gone, undefined without an answer. `env` replaces what the browser offers.
+ * `onAsk(id | null, how)`, in its place for what does not come from the page: it calls `select` when
+ * it has shown it; `ownsAddress`, false where the host's own addresses say what is open;
+ * `onUnknown(id)`, `load(id)` found that there is no such conversation; `onDigest(text)`, the quiet
+ * line after a catch-up; `preview(event)` → {title, body, icon}. `env` replaces what the browser
+ * offers. Call `load()` as soon as that delays nothing.
  */
 export function startUnread(options) {
-  return new UnreadState(options);
+  running = new UnreadState(options);
+  running.show();
+  return running;
 }
+
+/** What runs in this page, for a script of its own: `pageUnread().settings.sound = false`. */
+export const pageUnread = () => running;
+
+function startByItself() {
+  const given = document.getElementById("unread-state");
+  const page = pageData();
+  if (!given || "manual" in given.dataset || !page) return;
+  const host = new HostPage(page, JSON.parse(given.textContent));
+  let begun = false;
+  const begin = () => {
+    if (!begun) host.begin();
+    begun = true;
+  };
+  if (document.readyState === "complete") begin();
+  document.addEventListener("DOMContentLoaded", begin);
+  window.addEventListener("load", begin);
+}
+
+startByItself();

@@ -11,6 +11,7 @@ import pytest
 import requests
 
 from local.processes.parts import Part, without_proxies
+from tests.chromium import chromium  # noqa: F401 - a fixture for every folder
 from tests.helpers import SETTINGS, LiveServer, Simulator, Store, add_attendant
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from google.cloud import ndb
 import message_status
 import realtime_events
 import unread_state
-from local.processes import ROOT
+from local.processes.parts import ROOT
 
 _PAGE = """<!doctype html>
 <html lang="pt-BR"><head><meta charset="utf-8"><title>Atendimento</title>

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import random
@@ -12,45 +13,48 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, render_template_string
 from google.api_core.exceptions import Aborted
 from google.cloud import ndb
 from hypothesis import given
 from hypothesis import strategies as st
 
 import realtime_events as rt
+from local.processes.parts import ROOT
+from tests.event_host import EventHost, Gate, last_cursor, numbers, parse, pollers
 from tests.helpers import Store, wait_until
 
-HEX = st.text("0123456789abcdef", min_size=12, max_size=12)
+HOUR = 3_600_000
 
 
-def parse(text: str) -> list[dict[str, Any]]:
-    """The events of an SSE text, each with the cursor after it."""
-    events = []
-    for block in text.split("\n\n"):
-        lines = [line for line in block.split("\n") if line and not line.startswith(":")]
-        fields = dict(line.split(": ", 1) for line in lines)
-        if "data" in fields:
-            event = json.loads(fields["data"])
-            assert event["type"] == fields["event"]
-            events.append(event | {"cursor": fields.get("id")})
-    return events
-
-
-def last_cursor(text: str) -> str:
-    return [line[4:] for line in text.split("\n") if line.startswith("id: ")][-1]
+def name_of(ms: int, rng: random.Random) -> str:
+    """A record's name."""
+    return f"{ms:013d}-0000-{rng.getrandbits(48):012x}"
 
 
 # --- pure -------------------------------------------------------------------------------------
 
 
-@given(st.integers(0, 2**45), st.dictionaries(st.tuples(st.integers(1, 60_000), HEX),
-       st.integers(1, 500), max_size=200))  # fmt: skip
+@given(st.integers(0, 2**42), st.lists(st.integers(-5000, 80_000), max_size=600), st.randoms())
 def test_a_cursor_reads_back_what_it_was_written_from(
-    watermark: int, delivered: dict[tuple[int, str], int]
+    watermark: int, offsets: list[int], rng: random.Random
 ) -> None:
-    cursor = rt.Cursor(watermark, {(watermark + ms, t): n for (ms, t), n in delivered.items()})
+    names = [name_of(max(0, watermark + offset), rng) for offset in offsets]
+    cursor = rt.Cursor.of(watermark, names)
     assert rt.Cursor.decode(cursor.encode()) == cursor
+    assert cursor.unseen(names) == []
+    assert len(cursor.encode()) <= 3000
+
+
+@given(st.lists(st.integers(1, 9999), max_size=400), st.integers(0, 400), st.randoms())
+def test_a_cursor_that_grows_is_the_cursor_of_all_its_records(
+    offsets: list[int], first: int, rng: random.Random
+) -> None:
+    names = [name_of(1_700_000_000_000 + offset, rng) for offset in offsets]
+    grown = rt.Cursor.of(1_700_000_000_000, names[:first])
+    for name in names[first:]:
+        grown.add([name])
+    assert grown == rt.Cursor.of(1_700_000_000_000, names)
 
 
 @given(st.one_of(st.text(), st.binary().map(lambda raw: raw.decode("latin-1"))))
@@ -59,37 +63,40 @@ def test_an_unreadable_cursor_is_expired_and_nothing_else(text: str) -> None:
         rt.Cursor.decode(text)
 
 
-@pytest.mark.parametrize("text", ["", "x", "AQ", "1", "ç", "A" * 4000, "AgAAAAAAAAAA"])
+@pytest.mark.parametrize("text", ["", "x", "AQ", "1", "ç", "A" * 4000, "AwAAAAAAAAAA", "AgAAAAAA"])
 def test_a_text_that_is_no_cursor_is_refused(text: str) -> None:
     with pytest.raises(rt.CursorExpired):
         rt.Cursor.decode(text)
 
 
-def test_a_cursor_of_thousands_of_events_stays_within_three_kilobytes() -> None:
+@given(st.binary(max_size=60).map(lambda raw: b"\x03" + raw), st.lists(st.integers(0, 2**41)))
+def test_a_forged_cursor_is_read_or_refused(raw: bytes, stamps: list[int]) -> None:
+    text = base64.urlsafe_b64encode(raw).decode().rstrip("=")
+    rng = random.Random(1)
+    with contextlib.suppress(rt.CursorExpired):
+        rt.Cursor.decode(text).unseen([name_of(ms, rng) for ms in stamps])
+
+
+def test_a_cursor_of_thousands_of_records_stays_within_three_kilobytes() -> None:
     rng = random.Random(4)
-    names = [f"{1_700_000_000_000 + n:013d}-{rng.getrandbits(48):012x}-0000" for n in range(9000)]
-    cursor = rt.Cursor.decode(rt.Cursor.of(1_699_999_999_999, names).encode())
-    assert len(cursor.encode() if cursor.delivered else rt.Cursor.of(0, names).encode()) <= 3000
+    start = 1_700_000_000_000
+    names = [name_of(start + 1 + n, rng) for n in range(9000)]
+    cursor = rt.Cursor.decode(rt.Cursor.of(start, names).encode())
+    assert len(cursor.encode()) <= 3000
     assert cursor.unseen(names) == []
-    late = f"{1_700_000_004_000:013d}-{0:012x}-0000"
+    late = name_of(start + 4000, rng)
     again = cursor.unseen([*names, late])
     assert late in again
-    assert len(again) < 100, "one late event re-delivers its own slice only"
-
-
-def test_a_cursor_knows_a_transaction_only_as_far_as_it_was_delivered() -> None:
-    names = [f"{2000:013d}-{'ab' * 6}-{n:04d}" for n in range(4)]
-    cursor = rt.Cursor.decode(rt.Cursor.of(1000, [names[0], names[1], names[3]]).encode())
-    assert cursor.unseen(names) == names[2:]
+    assert len(again) < 100, "one late record re-delivers its own slot only"
 
 
 def test_a_block_is_readable_by_any_sse_client() -> None:
     block = rt.format_event(
-        "message.created", '{"text":"olá\\nvocê"}', cursor="C", event_id="E", at=1_700_000_000_123,
+        "message.created", '{"text":"olá\\nvocê"}', event_id="E", at=1_700_000_000_123,
         conversation_id="c1", version=7,
     )  # fmt: skip
     head, data, *rest = block.decode().split("\ndata: ")
-    assert head == "id: C\nevent: message.created"
+    assert head == "event: message.created"
     assert rest == []
     assert data.endswith("}\n\n")
     assert data.count("\n") == 2
@@ -97,14 +104,6 @@ def test_a_block_is_readable_by_any_sse_client() -> None:
         "id": "E", "type": "message.created", "conversation_id": "c1", "version": 7,
         "at": "2023-11-14T22:13:20.123Z", "data": {"text": "olá\nvocê"},
     }  # fmt: skip
-
-
-@pytest.mark.parametrize("count", [0, 1, 2, 25, 26, 999, 5000])
-def test_a_batch_carries_few_cursors_and_always_one_on_its_last_event(count: int) -> None:
-    places = rt._id_places(count)
-    assert len(places) <= 26
-    assert (count - 1 in places) == (count > 0)
-    assert count > 25 or places == set(range(count))
 
 
 def test_the_public_names_are_these() -> None:
@@ -116,113 +115,83 @@ def test_the_public_names_are_these() -> None:
     assert own | {"DEFAULTS"} == set(rt.__all__)
 
 
+def start_with(**settings: Any) -> None:
+    app = Flask("host")
+    app.config.update({f"REALTIME_EVENTS_{name}": value for name, value in settings.items()})
+    rt.init_app(app, current_user_id=lambda: None, ndb_context=contextlib.nullcontext)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
         ("DELIVERY", "polling"), ("OVERLAP_SECONDS", "0"), ("HOLD_SECONDS", "soon"),
         ("CAPACITY", "-1"), ("POLL_SECONDS", "5"), ("RETENTION_HOURS", "nan"),
+        ("RETENTION_HOURS", "1"), ("REPLAY_SECONDS", "80"),
     ],
 )  # fmt: skip
 def test_a_bad_setting_stops_the_start_and_is_named(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
-    monkeypatch.setenv("REALTIME_EVENTS_OVERLAP_SECONDS", "10")
     monkeypatch.setenv(f"REALTIME_EVENTS_{name}", value)
     with pytest.raises(ValueError, match=f"REALTIME_EVENTS_{name}"):
-        rt.init_app(
-            Flask("bad"), current_user_id=lambda: None, ndb_context=contextlib.nullcontext,
-            is_cron=lambda: False,
-        )  # fmt: skip
+        start_with()
+    monkeypatch.delenv(f"REALTIME_EVENTS_{name}")
+    with pytest.raises(ValueError, match=f"REALTIME_EVENTS_{name}"):
+        start_with(**{name: value})
 
 
-@pytest.mark.parametrize(
-    ("environ", "setting", "expected"),
-    [("standard", "auto", "hold"), ("flex", "auto", "stream"), ("standard", "stream", "stream")],
-)
-@pytest.mark.store
-def test_automatic_delivery_holds_on_app_engine_standard_only(
-    chat: Chat, monkeypatch: pytest.MonkeyPatch, environ: str, setting: str, expected: str
-) -> None:
-    monkeypatch.setenv("GAE_ENV", environ)
-    app = chat.make_app(DELIVERY=setting, STREAM_SECONDS=1)
-    [hello, *_] = parse(chat.ask(app=app, delivery=""))
-    assert hello["data"]["delivery"] == expected
+def test_a_host_that_gives_no_client_is_told_so() -> None:
+    with pytest.raises(TypeError, match=r"ndb\.Client"):
+        rt.init_app(Flask("host"), current_user_id=lambda: None)
 
 
 # --- on a store -------------------------------------------------------------------------------
 
 
-class Chat:
-    """A host of the module: an app, someone logged in, and changes that publish events."""
-
-    def __init__(self, store: Store) -> None:
-        self.store = store
-        self.user: str | None = "ana"
-        self.cron = False
-        self.hubs: list[Any] = []
-        self.app = self.make_app()
-
-    def make_app(self, **settings: Any) -> Flask:
-        app = Flask("host")
-        app.config.update({f"REALTIME_EVENTS_{name}": value for name, value in settings.items()})
-        rt.init_app(
-            app, current_user_id=lambda: self.user, ndb_context=self.store.context,
-            is_cron=lambda: self.cron, build="b1",
-        )  # fmt: skip
-        self.hubs.append(app.extensions["realtime_events"])
-        return app
-
-    def ask(self, after: str = "", *, app: Flask | None = None, **query: str) -> str:
-        query = {"delivery": "hold", "after": after} | query
-        response = (app or self.app).test_client().get("/realtime/events", query_string=query)
-        assert response.status_code == 200, response.get_data(as_text=True)
-        assert response.mimetype == "text/event-stream"
-        return response.get_data(as_text=True)
-
-    def publish(self, *numbers: int, conversation_id: str = "c1") -> None:
-        def change() -> None:
-            for number in numbers:
-                rt.publish("message.created", {"n": number}, conversation_id=conversation_id)
-
-        with self.store.context():
-            rt.transaction(change)
-
-    def numbers(self, text: str) -> list[int]:
-        return [event["data"]["n"] for event in parse(text) if event["type"] == "message.created"]
-
-
-def stored(chat: Chat) -> list[rt.Event]:
-    with chat.store.context():
-        return [event for one in rt.RealtimeEvent.query().fetch() for event in one.events()]
-
-
 @pytest.fixture
-def chat(store: Store) -> Iterator[Chat]:
-    chat = Chat(store)
-    yield chat
-    for hub in chat.hubs:
-        hub.close()
-    for hub in chat.hubs:
-        wait_until(lambda hub=hub: hub._thread is None, what="the poller's end")
+def host(store: Store) -> Iterator[EventHost]:
+    host = EventHost(store)
+    yield host
+    host.close()
+
+
+def stored(host: EventHost) -> list[dict[str, Any]]:
+    with host.store.context():
+        records = rt.RealtimeEvent.query().order(rt.RealtimeEvent._key).fetch()
+    return parse("".join(block.decode() for each in records for block in each.blocks))
 
 
 @pytest.mark.store
-def test_an_event_commits_with_its_change_or_not_at_all(chat: Chat) -> None:
-    cursor = last_cursor(chat.ask())
+@pytest.mark.parametrize(
+    ("environ", "setting", "expected"),
+    [("standard", "auto", "hold"), ("flex", "auto", "stream"), ("standard", "stream", "stream")],
+)
+def test_automatic_delivery_holds_on_app_engine_standard_only(
+    host: EventHost, monkeypatch: pytest.MonkeyPatch, environ: str, setting: str, expected: str
+) -> None:
+    monkeypatch.setenv("GAE_ENV", environ)
+    app = host.make_app(DELIVERY=setting, STREAM_SECONDS=1)
+    [hello, *_] = parse(host.ask(app=app, delivery=""))
+    assert hello["data"]["delivery"] == expected
+
+
+@pytest.mark.store
+def test_an_event_commits_with_its_change_or_not_at_all(host: EventHost) -> None:
+    cursor = last_cursor(host.ask())
 
     def refused() -> None:
         rt.publish("message.created", {"n": 1}, conversation_id="c1")
         raise LookupError
 
-    with chat.store.context(), pytest.raises(LookupError):
+    with host.store.context(), pytest.raises(LookupError):
         rt.transaction(refused)
-    chat.publish(2)
-    assert chat.numbers(chat.ask(cursor)) == [2]
+    host.publish(2)
+    assert numbers(host.ask(cursor)) == [2]
 
 
 @pytest.mark.store
-def test_publishing_outside_a_transaction_is_refused(chat: Chat) -> None:
-    with chat.store.context(), pytest.raises(RuntimeError, match="transaction"):
+def test_publishing_outside_a_transaction_is_refused(host: EventHost) -> None:
+    with host.store.context(), pytest.raises(RuntimeError, match="transaction"):
         rt.publish("message.created", {}, conversation_id=None)
 
 
@@ -232,69 +201,70 @@ def test_publishing_outside_a_transaction_is_refused(chat: Chat) -> None:
     [
         ("message\nid: x", {}, "type"), ("Message", {}, "type"),
         ("message.created", {"text": "é" * 200_001}, "data"),
+        ("message.created", {"seconds": float("nan")}, "Out of range"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_published_is_refused_by_field(
-    chat: Chat, type: str, data: dict[str, Any], field: str
+    host: EventHost, type: str, data: dict[str, Any], field: str
 ) -> None:
-    with chat.store.context(), pytest.raises(ValueError, match=f"^{field}: "):
+    with host.store.context(), pytest.raises(ValueError, match=f"^{field}"):
         rt.transaction(lambda: rt.publish(type, data, conversation_id=None))
 
 
 @pytest.mark.store
-def test_a_plain_ndb_transaction_publishes_too(chat: Chat) -> None:
-    cursor = last_cursor(chat.ask())
-    with chat.store.context():
+def test_a_plain_ndb_transaction_publishes_too(host: EventHost) -> None:
+    cursor = last_cursor(host.ask())
+    with host.store.context():
         ndb.transaction(lambda: rt.publish("message.created", {"n": 5}, conversation_id="c1"))
-    assert chat.numbers(chat.ask(cursor)) == [5]
+    assert numbers(host.ask(cursor)) == [5]
 
 
 @pytest.mark.store
 def test_events_are_stamped_last_and_again_on_each_retry(
-    chat: Chat, monkeypatch: pytest.MonkeyPatch
+    host: EventHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = iter(range(1_700_000_000_000, 1_800_000_000_000, 1000))
     attempts = []
-    monkeypatch.setattr(rt, "_now_ms", lambda: next(clock))
-    write = rt._write
+    monkeypatch.setattr(rt, "now_ms", lambda: next(clock))
+    put_multi = ndb.put_multi
 
-    def conflict_once(pending: list[Any]) -> None:
-        write(pending)
-        attempts.append(len(pending))
+    def conflict_once(entities: Any) -> Any:
+        attempts.append(len(entities[0].blocks))
         if len(attempts) == 1:
-            raise Aborted("a conflict on commit")
+            raise Aborted("a conflict")
+        return put_multi(entities)
 
-    monkeypatch.setattr(rt, "_write", conflict_once)
-    chat.publish(1, 2)
+    monkeypatch.setattr(rt.ndb, "put_multi", conflict_once)
+    host.publish(1, 2)
     assert attempts == [2, 2]
-    assert {event.at for event in stored(chat)} == {1_700_000_001_000}
-    assert [json.loads(event.data)["n"] for event in stored(chat)] == [1, 2]
+    assert {event["at"] for event in stored(host)} == {rt.iso(1_700_000_001_000)}
+    assert [event["data"]["n"] for event in stored(host)] == [1, 2]
 
 
 @pytest.mark.store
-def test_a_transaction_of_very_many_or_large_events_is_told_whole_and_in_order(chat: Chat) -> None:
-    cursor, got = last_cursor(chat.ask()), []
-    text = "x" * 150_000
+def test_a_transaction_of_very_many_or_large_events_is_told_whole_and_in_order(
+    host: EventHost,
+) -> None:
+    cursor = last_cursor(host.ask())
+    text = "漢" * 50_000  # 150 kB
 
     def change() -> None:
         for n in range(450):
             data = {"n": n, "text": text} if n < 12 else {"n": n}
             rt.publish("message.created", data, conversation_id="c1")
 
-    with chat.store.context():
+    with host.store.context():
         rt.transaction(change)
-        assert len(rt.RealtimeEvent.query().fetch(keys_only=True)) > 3
-    app = chat.make_app(PAGE_SIZE=100)  # another process, which reads the store page by page
-    while len(got) < 450:
-        answer = chat.ask(cursor, app=app)
-        cursor = last_cursor(answer)
-        got += chat.numbers(answer)
-    assert got == list(range(450))
+        records = rt.RealtimeEvent.query().fetch()
+    assert len(records) > 3
+    assert max(sum(map(len, each.blocks)) for each in records) < 900_000, "Datastore takes 1 MiB"
+    for app in (host.app, host.make_app(elsewhere=True)):
+        assert numbers(host.ask(cursor, app=app)) == list(range(450))
 
 
 @pytest.mark.store
-def test_events_of_a_slow_commit_are_published_again(
-    chat: Chat, monkeypatch: pytest.MonkeyPatch
+def test_events_of_a_slow_commit_are_told_once_more(
+    host: EventHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, late = time.monotonic, [0.0]
     monkeypatch.setattr(rt.time, "monotonic", lambda: real() + late[0])
@@ -306,93 +276,90 @@ def test_events_of_a_slow_commit_are_published_again(
         return result
 
     monkeypatch.setattr(rt.ndb, "transaction", slow)
-    chat.publish(1)
-    assert [event.data for event in stored(chat)] == ['{"n":1}', '{"n":1}']
+    host.publish(1)
+    assert [event["data"]["n"] for event in stored(host)] == [1, 1]
 
 
 @pytest.mark.store
-def test_inner_transactions_join_and_their_events_keep_their_order(chat: Chat) -> None:
-    cursor = last_cursor(chat.ask())
+def test_inner_transactions_join_and_tell_one_record_in_order(host: EventHost) -> None:
+    cursor = last_cursor(host.ask())
 
-    @rt.transactional()
     def inner(number: int) -> int:
-        rt.publish("message.created", {"n": number}, conversation_id="c1")
-        return number
+        def tell() -> int:
+            rt.publish("message.created", {"n": number}, conversation_id="c1")
+            return number
 
-    with chat.store.context():
+        return rt.transaction(tell)
+
+    with host.store.context():
         assert rt.transaction(lambda: [inner(1), inner(2), inner(3)]) == [1, 2, 3]
-    assert chat.numbers(chat.ask(cursor)) == [1, 2, 3]
+        assert len(rt.RealtimeEvent.query().fetch(keys_only=True)) == 1
+        ndb.transaction(lambda: inner(4))  # the host's own
+    assert numbers(host.ask(cursor)) == [1, 2, 3, 4]
 
 
 @pytest.mark.store
-def test_resuming_from_any_event_gives_exactly_those_after_it(chat: Chat) -> None:
-    cursor = last_cursor(chat.ask())
-    chat.publish(1)
-    chat.publish(2, 3, 4)
-    chat.publish(5)
-    # In two processes: this one's ring, and one that has to read the store.
-    for app in (chat.app, chat.make_app()):
-        events: list[dict[str, Any]] = []
-        while len(events) < 5:  # the poller may still be taking over the newest commit
-            events += parse(chat.ask(events[-1]["cursor"] if events else cursor, app=app))
-        assert [event["data"]["n"] for event in events] == [1, 2, 3, 4, 5]
-        for place, event in enumerate(events[:-1]):
-            rest = chat.numbers(chat.ask(event["cursor"], app=app))
-            assert rest == [1, 2, 3, 4, 5][place + 1 :]
+def test_resuming_from_any_cursor_gives_exactly_what_came_after_it(host: EventHost) -> None:
+    elsewhere = host.make_app(elsewhere=True)
+    cursors = [last_cursor(host.ask())]
+    told = [[1], [2, 3, 4], [5], [6, 7]]
+    for each in told:
+        host.publish(*each)
+        cursors.append(last_cursor(host.ask(cursors[-1])))
+    for app in (host.app, elsewhere):
+        for place, cursor in enumerate(cursors):
+            rest = numbers(host.ask(cursor, app=app, hello="1"))
+            assert rest == [number for each in told[place:] for number in each]
 
 
 @pytest.mark.store
-def test_last_event_id_wins_over_after(chat: Chat) -> None:
-    start = last_cursor(chat.ask())
-    chat.publish(1)
-    first = last_cursor(chat.ask(start))
-    chat.publish(2)
-    response = chat.app.test_client().get(
-        f"/realtime/events?delivery=hold&after={start}", headers={"Last-Event-ID": first}
-    )
-    assert chat.numbers(response.get_data(as_text=True)) == [2]
+def test_last_event_id_wins_over_after(host: EventHost) -> None:
+    start = last_cursor(host.ask())
+    host.publish(1)
+    first = last_cursor(host.ask(start))
+    host.publish(2)
+    assert numbers(host.ask(start, headers={"Last-Event-ID": first})) == [2]
 
 
 @pytest.mark.store
-def test_without_a_cursor_only_what_comes_from_now_on_is_told(chat: Chat) -> None:
-    chat.publish(1)
-    text = chat.ask()
-    [hello] = parse(text)
+def test_without_a_cursor_only_what_comes_from_now_on_is_told(host: EventHost) -> None:
+    host.publish(1)
+    [hello] = parse(host.ask())
     assert hello["type"] == "hello"
     assert hello["data"] == {"delivery": "hold", "build": "b1", "cursor": hello["cursor"]}
-    chat.publish(2)
-    assert chat.numbers(chat.ask(hello["cursor"])) == [2]
+    host.publish(2)
+    assert numbers(host.ask(hello["cursor"])) == [2]
 
 
 @pytest.mark.store
-def test_hello_and_what_was_missed_are_answered_at_once(chat: Chat) -> None:
-    cursor = last_cursor(chat.ask())
-    assert [event["type"] for event in parse(chat.ask(cursor, hello="1"))] == ["hello"]
-    chat.publish(1)
-    events = parse(chat.ask(cursor, hello="1"))
+def test_hello_and_what_was_missed_are_answered_at_once(host: EventHost) -> None:
+    cursor = last_cursor(host.ask())
+    assert [event["type"] for event in parse(host.ask(cursor, hello="1"))] == ["hello"]
+    host.publish(1)
+    events = parse(host.ask(cursor, hello="1"))
     assert [event["type"] for event in events] == ["hello", "message.created"]
     assert events[0]["cursor"] == cursor, "a connection cut after hello must lose nothing"
 
 
 @pytest.mark.store
-def test_a_held_response_waits_and_ends_at_the_first_batch(chat: Chat) -> None:
-    cursor = last_cursor(chat.ask())
+def test_a_held_response_waits_and_ends_at_the_first_batch(host: EventHost) -> None:
+    cursor = last_cursor(host.ask())
     answers: list[str] = []
-    thread = threading.Thread(target=lambda: answers.append(chat.ask(cursor)))
+    thread = threading.Thread(target=lambda: answers.append(host.ask(cursor)))
     thread.start()
-    wait_until(lambda: chat.hubs[0].streams, what="a held stream")
+    wait_until(host.streams, what="a held stream")
     assert answers == []
-    chat.publish(1)
+    host.publish(1)
     thread.join(10)
-    assert chat.numbers(answers[0]) == [1]
-    assert not chat.hubs[0].streams
+    assert numbers(answers[0]) == [1]
+    assert not host.streams()
 
 
 @pytest.mark.store
-def test_a_held_response_without_events_ends_with_a_newer_cursor(chat: Chat) -> None:
-    app = chat.make_app(HOLD_SECONDS=1)
-    cursor = last_cursor(chat.ask(app=app))
-    text = chat.ask(cursor, app=app)
+def test_a_held_response_without_events_ends_with_a_newer_cursor(host: EventHost) -> None:
+    app = host.make_app(HOLD_SECONDS=1)
+    cursor = last_cursor(host.ask(app=app))
+    text = host.ask(cursor, app=app)
     assert parse(text) == []
     renewed = rt.Cursor.decode(last_cursor(text))
     assert renewed.watermark > rt.Cursor.decode(cursor).watermark
@@ -400,190 +367,182 @@ def test_a_held_response_without_events_ends_with_a_newer_cursor(chat: Chat) -> 
 
 
 @pytest.mark.store
-def test_a_stream_beats_and_goes_on_after_a_batch(chat: Chat) -> None:
-    app = chat.make_app(HEARTBEAT_SECONDS=0.1, STREAM_SECONDS=30)
-    response = app.test_client().get("/realtime/events?delivery=stream")
+def test_a_stream_beats_and_goes_on_after_a_batch(host: EventHost) -> None:
+    app = host.make_app(HEARTBEAT_SECONDS=0.1, STREAM_SECONDS=30)
+    response = host.get(app=app, delivery="stream")
     chunks = iter(response.response)
     assert b"event: hello" in next(chunks)
     assert next(chunks).endswith(b"\n: hb\n\n")
-    chat.publish(1)
-    chat.publish(2)
+    host.publish(1)
+    host.publish(2)
     text = b""
-    while text.count(b"message.created") < 4:  # event line and data
+    while len(numbers(text.decode())) < 2:
         text += next(chunks)
-    assert chat.numbers(text.decode()) == [1, 2]
+    assert numbers(text.decode()) == [1, 2]
     response.close()
-    assert not chat.hubs[-1].streams
+    assert not host.streams(app)
 
 
 @pytest.mark.store
-def test_a_poller_that_cannot_read_does_not_look_alive(
-    chat: Chat, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    app = chat.make_app(HEARTBEAT_SECONDS=0.1, STALE_SECONDS=0.4, POLL_SECONDS=0.1)
-    chunks = iter(app.test_client().get("/realtime/events?delivery=stream").response)
-    next(chunks)
-    monkeypatch.setattr(rt, "_names_after", lambda *_: (_ for _ in ()).throw(OSError("down")))
-    for _ in chunks:  # ends by itself: no heartbeat, so that the client looks elsewhere
-        pass
-    response = app.test_client().get("/realtime/events?delivery=stream")
-    assert response.status_code == 503
-    assert response.headers["Retry-After"]
-
-
-@pytest.mark.store
-def test_a_new_request_of_the_same_client_ends_the_older_one_of_that_user(chat: Chat) -> None:
-    app = chat.make_app()
-    first = app.test_client().get("/realtime/events?delivery=stream&client=tab")
+def test_a_new_request_of_the_same_client_ends_the_older_one_of_that_user(host: EventHost) -> None:
+    first = host.get(delivery="stream", client="tab")
     chunks = iter(first.response)
     next(chunks)
-    chat.user = "bruno"
-    other = app.test_client().get("/realtime/events?delivery=stream&client=tab")
+    host.user = "bruno"
+    other = host.get(delivery="stream", client="tab")
     next(iter(other.response))
-    assert len(chat.hubs[-1].streams) == 2
-    chat.user = "ana"
-    second = app.test_client().get("/realtime/events?delivery=stream&client=tab")
+    assert host.streams() == 2
+    host.user = "ana"
+    second = host.get(delivery="stream", client="tab")
     next(iter(second.response))
     assert list(chunks) == []
-    assert len(chat.hubs[-1].streams) == 2
+    assert host.streams() == 2
     second.close()
     other.close()
 
 
 @pytest.mark.store
-def test_over_the_capacity_a_stream_is_answered_at_once_and_asked_to_come_again(chat: Chat) -> None:
-    app = chat.make_app(CAPACITY=1)
-    cursor = last_cursor(chat.ask(app=app))
-    full = app.test_client().get("/realtime/events?delivery=stream")
+def test_over_the_capacity_a_stream_is_answered_at_once_and_asked_to_come_again(
+    host: EventHost,
+) -> None:
+    app = host.make_app(CAPACITY=1)
+    cursor = last_cursor(host.ask(app=app))
+    full = host.get(app=app, delivery="stream")
     next(iter(full.response))
-    text = chat.ask(cursor, app=app, delivery="stream")
-    assert parse(text) == []
-    assert 1000 <= int(text.split("retry: ")[1].split("\n")[0]) <= 3000
-    chat.publish(1)
-    wait_until(lambda: chat.numbers(chat.ask(cursor, app=app, delivery="stream")) == [1])
+    for delivery in ("stream", "hold"):
+        text = host.ask(cursor, app=app, delivery=delivery)
+        assert parse(text) == []
+        assert 1000 <= int(text.split("retry: ")[1].split("\n")[0]) <= 3000
+    host.publish(1)
+    assert numbers(host.ask(cursor, app=app, delivery="stream")) == [1]
     full.close()
+    assert not host.streams(app)
 
 
 @pytest.mark.store
-def test_a_response_that_is_never_read_gives_its_place_back(chat: Chat) -> None:
-    response = chat.app.test_client().get("/realtime/events?delivery=stream", buffered=False)
+@pytest.mark.parametrize("delivery", ["stream", "hold"])
+def test_a_worker_without_threads_answers_at_once(host: EventHost, delivery: str) -> None:
+    cursor = last_cursor(host.ask(delivery=delivery, threads=False))
+    text = host.ask(cursor, delivery=delivery, threads=False)
+    assert parse(text) == []
+    assert int(text.split("retry: ")[1].split("\n")[0]) >= 1000
+    host.publish(1)
+    assert numbers(host.ask(cursor, delivery=delivery, threads=False)) == [1]
+
+
+@pytest.mark.store
+def test_a_response_that_is_never_read_gives_its_place_back(host: EventHost) -> None:
+    response = host.get(delivery="stream")
+    assert host.streams() == 1
     response.close()
-    assert not chat.hubs[0].streams
+    assert not host.streams()
 
 
 @pytest.mark.store
 @pytest.mark.parametrize("after", ["%00", "garbage", "A" * 3000])
-def test_an_unreadable_cursor_is_answered_by_reset(chat: Chat, after: str) -> None:
-    chat.publish(1)
-    [reset] = parse(chat.ask(after))
+def test_an_unreadable_cursor_is_answered_by_reset(host: EventHost, after: str) -> None:
+    host.publish(1)
+    [reset] = parse(host.ask(after))
     assert reset["type"] == "reset"
-    chat.publish(2)
-    assert chat.numbers(chat.ask(reset["data"]["cursor"])) == [2]
+    host.publish(2)
+    assert numbers(host.ask(reset["data"]["cursor"])) == [2]
 
 
 @pytest.mark.store
-def test_a_cursor_past_the_retention_is_answered_by_reset_and_one_within_is_not(chat: Chat) -> None:
-    hour = 3_600_000
-    now = time.time_ns() // 1_000_000
-    [reset] = parse(chat.ask(rt.Cursor(now - 25 * hour).encode()))
-    assert reset["type"] == "reset"
-    chat.publish(1)
-    assert chat.numbers(chat.ask(rt.Cursor(now - 23 * hour).encode())) == [1]
+def test_a_cursor_that_is_too_old_or_of_the_future_is_answered_by_reset(host: EventHost) -> None:
+    now = rt.now_ms()
+    for watermark in (0, now - 125_000, now + HOUR):
+        [hello, *_] = parse(host.ask(rt.Cursor(watermark).encode()))
+        assert hello["type"] == "reset"
+        assert rt.Cursor.decode(hello["data"]["cursor"]).watermark < now
+    host.publish(1)
+    assert numbers(host.ask(rt.Cursor(now - 100_000).encode())) == [1]
 
 
 @pytest.mark.store
-def test_a_sleeper_is_given_everything_page_by_page(chat: Chat) -> None:
-    before = rt.Cursor(time.time_ns() // 1_000_000 - 7_200_000).encode()
-    for n in range(0, 60, 3):
-        chat.publish(n, n + 1, n + 2)
-    app = chat.make_app(PAGE_SIZE=10)
-    cursor, got = before, []
-    while len(got) < 60:
-        text = chat.ask(cursor, app=app)
-        cursor = last_cursor(text)
-        got += chat.numbers(text)
-    assert got == list(range(60))
-
-
-@pytest.mark.store
-def test_a_conversations_versions_ascend_although_clocks_disagree(
-    chat: Chat, monkeypatch: pytest.MonkeyPatch
+def test_reset_comes_with_hello_where_it_was_asked_for_and_is_not_undone_by_it(
+    host: EventHost,
 ) -> None:
-    cursor = last_cursor(chat.ask())
-    for hub in chat.hubs:
-        monkeypatch.setattr(hub, "offer", lambda _events: None)
-    now = time.time_ns() // 1_000_000
-    for version, stamp in ((1, now + 40), (2, now + 20), (3, now)):
-        monkeypatch.setattr(rt, "_now_ms", lambda stamp=stamp: stamp)
-        with chat.store.context():
-            rt.transaction(
-                lambda version=version: rt.publish(
-                    "message.created", {"n": version}, conversation_id="c1", version=version
-                )
-            )
-    monkeypatch.undo()
-    app = chat.make_app()
-    assert chat.numbers(chat.ask(cursor, app=app)) == [1, 2, 3]
+    reset, hello = parse(host.ask("garbage", hello="1"))
+    assert [reset["type"], hello["type"]] == ["reset", "hello"]
+    assert reset["data"]["cursor"] == hello["data"]["cursor"] == hello["cursor"]
 
 
 @pytest.mark.store
-def test_without_a_login_the_answer_is_401(chat: Chat) -> None:
-    chat.user = None
-    response = chat.app.test_client().get("/realtime/events")
-    assert response.status_code == 401
-    assert response.json["error"]["code"] == "login_required"
-    assert chat.hubs[0]._thread is None, "a stranger must not make the store work"
+def test_a_sleeper_of_more_records_than_are_kept_is_reset_and_never_told_a_part(
+    host: EventHost,
+) -> None:
+    before = last_cursor(host.ask())
+    apps = [host.make_app(RING_SIZE=10, elsewhere=elsewhere) for elsewhere in (False, True)]
+    host.ask(app=apps[0])
+    for n in range(15):
+        host.publish(n)
+    for app in apps:
+        assert [event["type"] for event in parse(host.ask(before, app=app))] == ["reset"]
 
 
 @pytest.mark.store
-def test_an_unknown_delivery_is_refused_by_field(chat: Chat) -> None:
-    response = chat.app.test_client().get("/realtime/events?delivery=push")
+def test_a_stream_that_more_overtook_than_are_kept_goes_on_from_its_cursor(host: EventHost) -> None:
+    app = host.make_app(RING_SIZE=10)
+    response = host.get(app=app, delivery="stream")
+    chunks = iter(response.response)
+    cursor = last_cursor(next(chunks).decode())
+    for n in range(25):  # while this client's connection is slow
+        host.publish(n)
+    assert list(chunks) == []
+    assert [event["type"] for event in parse(host.ask(cursor, app=app))] == ["reset"]
+
+
+@pytest.mark.store
+@pytest.mark.parametrize("nobody", [None, False, ""])
+def test_without_a_login_the_answer_is_401(host: EventHost, nobody: Any) -> None:
+    host.user = nobody
+    before = pollers()
+    for path in ("events", "versions?id=1"):
+        response = host.app.test_client().get(f"/realtime/{path}")
+        assert response.status_code == 401
+        assert response.json["error"]["code"] == "login_required"
+    assert pollers() == before, "a stranger must not make the store work"
+
+
+@pytest.mark.store
+def test_a_user_whose_id_is_zero_is_somebody(host: EventHost) -> None:
+    host.user = 0
+    assert parse(host.ask())[0]["type"] == "hello"
+
+
+@pytest.mark.store
+def test_an_unknown_delivery_is_refused_by_field(host: EventHost) -> None:
+    response = host.get(delivery="push")
     assert response.status_code == 400
     assert response.json["error"]["field"] == "delivery"
 
 
 @pytest.mark.store
-def test_a_store_that_is_down_is_answered_503(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
-    app = chat.make_app(RPC_SECONDS=0.3)
-    monkeypatch.setattr(rt, "_names_after", lambda *_: (_ for _ in ()).throw(OSError("down")))
-    response = app.test_client().get("/realtime/events")
-    assert response.status_code == 503
-
-
-def counting(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    reads: list[float] = []
-    names_after = rt._names_after
-
-    def counted(*args: Any) -> dict[str, str]:
-        reads.append(time.monotonic())
-        return names_after(*args)
-
-    monkeypatch.setattr(rt, "_names_after", counted)
-    return reads
+def test_nothing_reads_the_store_while_nobody_listens(host: EventHost) -> None:
+    gate = Gate(host.store.context)
+    before = pollers()
+    app = host.make_app(LINGER_SECONDS=0, context=gate)
+    host.publish(1)
+    assert gate.reads == 0
+    started = time.monotonic()
+    assert parse(host.ask(app=app))[0]["type"] == "hello"
+    assert time.monotonic() - started < 3, "hello waits for no lingering"
+    wait_until(lambda: pollers() == before, what="the poller's end")
+    count = gate.reads
+    host.publish(2)
+    assert gate.reads == count > 0
 
 
 @pytest.mark.store
-def test_nothing_reads_the_store_while_nobody_listens(
-    chat: Chat, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    reads = counting(monkeypatch)
-    app = chat.make_app(LINGER_SECONDS=0)
-    chat.publish(1)
-    assert reads == []
-    chat.ask(app=app)
-    wait_until(lambda: chat.hubs[-1]._thread is None, what="the poller's end")
-    count = len(reads)
-    chat.publish(2)
-    assert len(reads) == count > 0
-
-
-@pytest.mark.store
-def test_idle_reads_do_not_grow_with_listeners(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
-    app = chat.make_app(CAPACITY=50)
-    responses = [app.test_client().get("/realtime/events?delivery=stream") for _ in range(30)]
+def test_idle_reads_do_not_grow_with_listeners(host: EventHost) -> None:
+    gate = Gate(host.store.context)
+    app = host.make_app(CAPACITY=50, context=gate)
+    responses = [host.get(app=app, delivery="stream") for _ in range(30)]
     for response in responses:
         next(iter(response.response))
-    reads = counting(monkeypatch)
+    reads: list[float] = []
+    gate.before = lambda: reads.append(time.monotonic())
     wait_until(lambda: len(reads) >= 4)
     assert reads[3] - reads[0] >= 2 * 0.3, "more than one reader polls"
     for response in responses:
@@ -591,91 +550,239 @@ def test_idle_reads_do_not_grow_with_listeners(chat: Chat, monkeypatch: pytest.M
 
 
 @pytest.mark.store
-def test_a_commit_of_this_process_needs_no_read_and_does_not_wait_for_the_poll(chat: Chat) -> None:
-    app = chat.make_app(POLL_SECONDS=4)
-    cursor = last_cursor(chat.ask(app=app))
+def test_a_commit_of_this_process_needs_no_read_and_does_not_wait_for_the_poll(
+    host: EventHost,
+) -> None:
+    gate = Gate(host.store.context)
+    app = host.make_app(POLL_SECONDS=4, context=gate)
+    response = host.get(app=app, delivery="stream")
+    chunks = iter(response.response)
+    next(chunks)
+    count = gate.reads
     started = time.monotonic()
-    chat.publish(1)
-    assert chat.numbers(chat.ask(cursor, app=app)) == [1]
+    host.publish(1)
+    assert numbers(next(chunks).decode()) == [1]
     assert time.monotonic() - started < 3
+    assert gate.reads == count
+    response.close()
 
 
 @pytest.mark.store
-def test_two_processes_hand_a_client_over_without_loss_or_repetition(chat: Chat) -> None:
-    apps = [chat.make_app(), chat.make_app()]
-    cursor, got = last_cursor(chat.ask(app=apps[0])), []
-    hubs = [app.extensions["realtime_events"] for app in apps]
-    offers = [hub.offer for hub in hubs]
+def test_a_commit_to_another_log_is_not_handed_over(host: EventHost) -> None:
+    other = Store(host.store.host, f"{host.store.project}-b")
+    elsewhere = host.make_app(context=other.context)
+    cursor = last_cursor(host.ask(app=elsewhere))
+    host.publish(1)
+    with other.context():
+        rt.transaction(lambda: rt.publish("message.created", {"n": 2}, conversation_id="c"))
+    assert numbers(host.ask(cursor, app=elsewhere)) == [2]
+
+
+@pytest.mark.store
+def test_two_processes_hand_a_client_over_without_loss_or_repetition(host: EventHost) -> None:
+    apps = [host.make_app(), host.make_app(elsewhere=True)]
+    cursor, got = last_cursor(host.ask(app=apps[0])), []
     for number in range(20):
-        for place, hub in enumerate(hubs):  # only the committing process hears of it at once
-            hub.offer = offers[place] if place == number % 2 else lambda _events: None
-        chat.publish(number)
-        text = chat.ask(cursor, app=apps[number % 2 if number % 3 else (number + 1) % 2])
+        host.publish(number)
+        text = host.ask(cursor, app=apps[number % 2 if number % 3 else (number + 1) % 2])
         cursor = last_cursor(text)
-        got += chat.numbers(text)
+        got += numbers(text)
     assert got == list(range(20))
 
 
 @pytest.mark.store
-def test_clean_up_deletes_what_is_past_the_retention_and_no_more(chat: Chat) -> None:
-    now = int(datetime.now(UTC).timestamp() * 1000)
-    with chat.store.context():
+def test_clean_up_deletes_what_is_past_the_retention_and_no_more(host: EventHost) -> None:
+    rng = random.Random(1)
+    with host.store.context():
         for hours in (1, 23, 25, 26, 50):
-            name = f"{now - hours * 3_600_000:013d}-{hours:012x}-0000-1"
-            rt.RealtimeEvent(key=ndb.Key(rt.RealtimeEvent, name), heads="[]").put()
-    client = chat.app.test_client()
+            rt.RealtimeEvent(id=name_of(rt.now_ms() - hours * HOUR, rng)).put()
+    client = host.app.test_client()
     assert client.get("/realtime/cleanup").status_code == 403
-    chat.cron = True
+    host.cron = True
+    host.user = None
     assert client.get("/realtime/cleanup").json == {"deleted": 3, "more": False}
-    with chat.store.context():
+    with host.store.context():
         assert len(rt.RealtimeEvent.query().fetch(keys_only=True)) == 2
         assert rt.delete_expired(0.5, 5, batch=1) == (2, False)
 
 
 @pytest.mark.store
-def test_events_carry_the_time_for_a_ttl_policy(chat: Chat) -> None:
-    chat.publish(1)
-    with chat.store.context():
+@pytest.mark.parametrize(
+    ("environ", "header", "status"),
+    [("standard", "true", 200), ("standard", "", 403), ("", "true", 403)],
+)
+def test_the_scheduler_is_known_by_app_engines_header_and_only_there(
+    store: Store, monkeypatch: pytest.MonkeyPatch, environ: str, header: str, status: int
+) -> None:
+    monkeypatch.setenv("GAE_ENV", environ)
+    app = Flask("host")
+    rt.init_app(app, store.client, current_user_id=lambda: "ana")
+    headers = {"X-Appengine-Cron": header}
+    answer = app.test_client().get("/realtime/cleanup", headers=headers)
+    assert answer.status_code == status
+
+
+@pytest.mark.store
+def test_events_carry_the_time_for_a_ttl_policy(host: EventHost) -> None:
+    host.publish(1)
+    with host.store.context():
         [event] = rt.RealtimeEvent.query().fetch()
     age = event.expires_at - datetime.now(UTC).replace(tzinfo=None)
     assert 23.9 * 3600 < age.total_seconds() < 24.1 * 3600
 
 
 @pytest.mark.store
-def test_a_version_grows_by_one_a_transaction(store: Store) -> None:
-    class Thing(rt.VersionedMixin):
-        pass
-
-    with store.context():
-        thing = Thing(id="a")
-        assert [thing.bump_version(), thing.bump_version()] == [1, 2]
-        thing.put()
-        assert Thing.get_by_id("a").version == 2
+def test_records_of_another_form_are_passed_over(host: EventHost) -> None:
+    with host.store.context():
+        name = f"{rt.now_ms():013d}-0123456789ab-0000-1"  # of an earlier version
+        rt.RealtimeEvent(id=name).put()
+    cursor = last_cursor(host.ask())
+    host.publish(1)
+    assert numbers(host.ask(cursor)) == [1]
 
 
 @pytest.mark.store
-def test_the_cursor_of_a_page_tells_of_everything_after_it(chat: Chat) -> None:
-    chat.publish(1)
-    with chat.app.app_context(), chat.store.context():
-        cursor = rt.current_cursor()
-    chat.publish(2)
-    assert chat.numbers(chat.ask(cursor)) == [2]
+def test_the_cursor_of_now_tells_of_everything_after_it(host: EventHost) -> None:
+    for listened in (False, True):
+        host.publish(1)
+        with host.app.app_context(), host.store.context():
+            cursor = rt.current_cursor()
+        host.publish(2)
+        assert numbers(host.ask(cursor)) == [2], "with a poller" if listened else "without"
 
 
 @pytest.mark.store
-def test_writers_in_many_threads_lose_nothing(chat: Chat) -> None:
-    cursor = last_cursor(chat.ask())
+def test_writers_in_many_threads_lose_nothing(host: EventHost) -> None:
+    cursor = last_cursor(host.ask())
     writers: list[Callable[[], None]] = [
-        lambda n=n: [chat.publish(n * 10 + i) for i in range(5)] for n in range(8)
+        lambda n=n: [host.publish(n * 10 + i) for i in range(5)] for n in range(8)
     ]
     threads = [threading.Thread(target=writer) for writer in writers]
     for thread in threads:
         thread.start()
     got: list[int] = []
-    while len(got) < 40:
-        text = chat.ask(cursor)
+    while len(set(got)) < 40:
+        text = host.ask(cursor)
         cursor = last_cursor(text)
-        got += chat.numbers(text)
+        got += numbers(text)
     for thread in threads:
         thread.join()
-    assert sorted(got) == sorted(n * 10 + i for n in range(8) for i in range(5))
+    assert len(got) < 60, "only commits of the same millisecond may come twice"
+
+
+# --- pages ------------------------------------------------------------------------------------
+
+HEAD = '{% include "realtime_events/head.html" %}'
+
+
+def page_of(html: str) -> dict[str, Any]:
+    """What the include gave the page."""
+    found: dict[str, Any] = json.loads(html.split('id="realtime-events">')[1].split("</script>")[0])
+    return found
+
+
+def with_page(host: EventHost, view: Callable[[], object] = lambda: None, **more: Any) -> Flask:
+    """An app whose page `/` is rendered after `view` has read its data."""
+    app = host.make_app(**more)
+    app.template_folder = str(ROOT / "templates")
+
+    @app.get("/")
+    def page() -> str:
+        view()
+        return render_template_string(HEAD)
+
+    return app
+
+
+@pytest.mark.store
+def test_a_page_gets_what_its_script_needs_and_a_strangers_nothing(host: EventHost) -> None:
+    host.user = 7
+    client = with_page(host).test_client()
+    html = client.get("/").get_data(as_text=True)
+    page = page_of(html)
+    assert list(page) == ["csrf", "cursor", "url", "user"]
+    assert (page["url"], page["user"]) == ("/realtime", "7")
+    assert 'src="/static/realtime_events.js"' in html
+    host.user = None
+    assert client.get("/").get_data(as_text=True).strip() == ""
+
+
+@pytest.mark.store
+@pytest.mark.parametrize("listened", [False, True])
+def test_a_page_rendered_after_its_data_were_read_misses_nothing(
+    host: EventHost, listened: bool
+) -> None:
+    app = with_page(host, lambda: host.publish(1))  # committed between reading and rendering
+    host.publish(0)
+    if listened:
+        host.ask(app=app)
+    cursor = page_of(app.test_client().get("/").get_data(as_text=True))["cursor"]
+    assert 1 in numbers(host.ask(cursor, app=app))
+
+
+@pytest.mark.store
+def test_a_pages_cursor_is_older_than_what_the_hosts_own_hooks_read(host: EventHost) -> None:
+    def setup(app: Flask) -> None:
+        app.before_request(lambda: host.publish(1))  # registered before the module's
+
+    app = with_page(host, setup=setup)
+    with app.test_request_context():
+        host.ask()
+    host_cursor = page_of(app.test_client().get("/").get_data(as_text=True))["cursor"]
+    assert 1 in numbers(host.ask(host_cursor))
+
+
+def with_change(app: Flask) -> Any:
+    """A client of an app with a guarded route that changes something."""
+    blueprint = rt.guarded_blueprint(app, "some.changes")
+    blueprint.post("/change")(lambda: {"context": ndb.get_context() is not None})
+    app.register_blueprint(blueprint)
+    return app.test_client()
+
+
+@pytest.mark.store
+def test_a_change_needs_the_token_of_this_users_page(host: EventHost) -> None:
+    client = with_change(with_page(host))
+    token = page_of(client.get("/").get_data(as_text=True))["csrf"]
+    for headers in ({}, {"X-CSRFToken": "wrong"}, {"X-CSRFToken": "ç"}):
+        answer = client.post("/change", headers=headers)
+        assert answer.status_code == 403
+        assert answer.json["error"]["code"] == "bad_csrf_token"
+    assert client.post("/change", headers={"X-CSRFToken": token}).json == {"context": True}
+    host.user = "bruno"
+    assert client.post("/change", headers={"X-CSRFToken": token}).status_code == 403
+    host.user = None
+    assert client.post("/change", headers={"X-CSRFToken": token}).status_code == 401
+
+
+@pytest.mark.store
+def test_with_flask_wtf_its_token_is_the_pages(host: EventHost) -> None:
+    from flask_wtf import CSRFProtect
+
+    client = with_change(with_page(host, setup=CSRFProtect))
+    assert client.post("/change").status_code == 400
+    token = page_of(client.get("/").get_data(as_text=True))["csrf"]
+    assert client.post("/change", headers={"X-CSRFToken": token}).json == {"context": True}
+
+
+@pytest.mark.store
+def test_a_host_without_a_secret_key_is_told_so(host: EventHost) -> None:
+    app = with_page(host)
+    app.secret_key = None
+    app.testing = True
+    with pytest.raises(RuntimeError, match="secret_key"):
+        app.test_client().get("/")
+
+
+@pytest.mark.store
+def test_an_open_ndb_context_of_the_hosts_is_used_and_kept(host: EventHost) -> None:
+    gate = Gate(host.store.context)
+    client = with_change(host.make_app(context=gate))
+    client.application.config["WTF_CSRF_ENABLED"] = False
+    host.cron = True
+    with host.store.context() as opened:
+        assert client.get("/realtime/cleanup").status_code == 200
+        assert ndb.get_context() is opened
+    assert gate.requests == 0
+    assert client.get("/realtime/cleanup").status_code == 200
+    assert gate.requests == 1

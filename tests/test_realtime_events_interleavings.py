@@ -1,175 +1,244 @@
-"""Thousands of interleavings of writers, pollers and readers, on a fake log and a fake clock.
-
-The real cursor, poller and reader run; only the store and the time are ours, so that commits
-become visible out of stamp order exactly as the seed says.
+"""Interleavings of writers, processes and readers: by thousands on the cursor alone, with a
+scheduler and a clock of our own, and by tens on the store, on which some commits are late.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
 import random
+import threading
 from collections import Counter
-from types import SimpleNamespace
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
+from flask import Flask
 
 import realtime_events as rt
+from tests.delaying_store import DelayingStore
+from tests.event_host import EventHost, Gate, last_cursor, numbers
+from tests.helpers import Store, wait_until
 
 OVERLAP_MS = 10_000
 
 
-class FakeLog:
-    """An event log whose commits become visible when the scheduler says."""
+class Log:
+    """A log whose commits become visible when the scheduler says, out of stamp order."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, rng: random.Random) -> None:
+        self.rng = rng
         self.now = 1_700_000_000_000
-        self.visible: dict[str, Any] = {}
-        self.hidden: list[tuple[int, list[Any]]] = []
-        monkeypatch.setattr(rt, "_now_ms", lambda: self.now)
-        monkeypatch.setattr(rt, "_names_after", self.names_after)
-        monkeypatch.setattr(rt, "_load", lambda names, _: [self.visible[n] for n in names])
+        self.commits: list[tuple[int, str]] = []  # when it becomes visible, name
 
-    def names_after(self, ms: int, _timeout: float = 0, limit: int | None = None) -> dict[str, str]:
-        return dict.fromkeys(sorted(n for n in self.visible if int(n[:13]) > ms)[:limit], "")
+    def write(self, delay_ms: int) -> str:
+        """A record stamped now, visible after `delay_ms`."""
+        name = f"{self.now:013d}-0000-{self.rng.getrandbits(48):012x}"
+        self.commits.append((self.now + delay_ms, name))
+        return name
 
-    def write(self, rng: random.Random, delay_ms: int, count: int = 1) -> list[str]:
-        """A transaction stamped now, visible after `delay_ms`."""
-        transaction_id = f"{rng.getrandbits(48):012x}"
-        names = [f"{self.now:013d}-{transaction_id}-{n:04d}" for n in range(count)]
-        events = [rt.Event(name, "message.created", None, None, self.now, "{}") for name in names]
-        self.hidden.append((self.now + delay_ms, events))
-        return names
-
-    def advance(self, ms: int) -> list[list[Any]]:
-        """Moves the clock; returns the transactions that have become visible."""
-        self.now += ms
-        due = [events for at, events in self.hidden if at <= self.now]
-        self.hidden = [(at, events) for at, events in self.hidden if at > self.now]
-        for events in due:
-            self.visible |= {event.name: event for event in events}
-        return due
+    def visible(self, after: int) -> list[str]:
+        """What a query shows now."""
+        return sorted(n for at, n in self.commits if at <= self.now and int(n[:13]) > after)
 
 
-def make_hub(log: FakeLog, **changes: Any) -> Any:
-    settings = {name: value for name, (value, *_) in rt.DEFAULTS.items()} | changes
-    hub = rt._Hub(settings, contextlib.nullcontext)
-    hub._watermark = hub._floor = log.now - OVERLAP_MS
-    hub.catch_up_with = lambda _cursor: hub._poll(read=True)  # type: ignore[method-assign]
-    hub._poll(read=True)
-    return hub
+class Process:
+    """What a process does with the cursor: it reads before it answers, and its watermark follows
+    the clock.
+    """
 
+    def __init__(self, log: Log) -> None:
+        self.log = log
+        self.watermark = log.now - OVERLAP_MS
+        self.known: dict[str, None] = {}  # in the order in which they came
 
-def parse(blocks: list[bytes]) -> list[tuple[str, str]]:
-    """(event id, cursor after it or "") of each block."""
-    parsed = []
-    for block in blocks:
-        lines = dict(line.split(": ", 1) for line in block.decode().split("\n") if line)
-        if "data" in lines:
-            parsed.append((json.loads(lines["data"])["id"], lines.get("id", "")))
-        else:  # renews the cursor
-            parsed[-1] = (parsed[-1][0], lines["id"])
-    return parsed
+    def read(self) -> None:
+        """One poll."""
+        self.known |= dict.fromkeys(self.log.visible(self.watermark))
+        self.watermark = max(self.watermark, self.log.now - OVERLAP_MS)
 
-
-class Client:
-    """Holds nothing but the cursor text, as a browser does."""
-
-    def __init__(self, cursor: str) -> None:
-        self.cursor = cursor
-        self.got: list[str] = []
-
-    def ask(self, hub: Any, cut: int | None = None) -> int:
-        """One request; with `cut` the connection breaks after so many events."""
-        reader = rt._Reader(hub, rt.Cursor.decode(self.cursor))
-        events = parse(reader.read())
-        while not events and reader.position is None:
-            events = parse(reader.read())
-        taken = events if cut is None else events[:cut]
-        for name, cursor in taken:
-            self.got.append(name)
-            self.cursor = cursor or self.cursor
-        if not events:
-            self.cursor = reader.cursor() or self.cursor
-        return len(taken)
-
-
-def naive_ask(log: FakeLog, newest: int, got: list[str]) -> int:
-    """The plain "newer than" cursor that most implementations use."""
-    names = list(log.names_after(newest))
-    got += names
-    return int(names[-1][:13]) if names else newest
+    def answer(self, text: str) -> tuple[list[str], str]:
+        """What this client lacks, and its next cursor."""
+        self.read()
+        told = rt.Cursor.decode(text).unseen(self.known)
+        return told, rt.Cursor.of(self.watermark, self.known).encode()
 
 
 @pytest.mark.parametrize("block", range(20))
-def test_no_interleaving_loses_an_event_that_a_plain_newer_than_cursor_loses(
-    monkeypatch: pytest.MonkeyPatch, block: int
-) -> None:
+def test_no_interleaving_loses_what_a_plain_newer_than_cursor_loses(block: int) -> None:
     naive_lost = 0
     for seed in range(block * 50, block * 50 + 50):
         rng = random.Random(seed)
-        log = FakeLog(monkeypatch)
-        hubs = [make_hub(log), make_hub(log, RING_SIZE=rng.choice([10, 2000]), PAGE_SIZE=10)]
-        client = Client(rt.Cursor.of(log.now - OVERLAP_MS, []).encode())
+        log = Log(rng)
+        processes = [Process(log), Process(log)]
+        cursor = rt.Cursor.of(log.now - OVERLAP_MS, []).encode()
+        got: list[str] = []
         written: list[str] = []
-        naive_got: list[str] = []
+        naive: set[str] = set()
         newest = log.now
-        cut_ever = False
         for _ in range(60):
             step = rng.random()
             if step < 0.45:
                 delay = rng.choice([0, 0, 5, 300, 4000, int(OVERLAP_MS * 0.9)])
-                written += log.write(rng, delay, rng.choice([1, 1, 2, 3, 12]))
-            elif step < 0.75:
-                hub = rng.choice(hubs)
-                cut = rng.choice([None, None, None, 1, 3])
-                cut_ever |= cut is not None
-                client.ask(hub, cut)
-                newest = naive_ask(log, newest, naive_got)
-            elif step < 0.85:
-                rng.choice(hubs)._poll(read=True)
-            for events in log.advance(rng.choice([0, 1, 40, 300, 1500])):
-                home = rng.choice(hubs)
-                # Handed over by the committing process, without a read.
-                home._inbox.append([SimpleNamespace(events=lambda events=events: events)])
-                if rng.random() < 0.5:
-                    home._poll(read=False)
-        log.advance(OVERLAP_MS)
-        while client.ask(hubs[0]):
-            newest = naive_ask(log, newest, naive_got)
-        newest = naive_ask(log, newest, naive_got)
-
-        assert set(client.got) == set(written), f"seed {seed}"
-        if not cut_ever:
-            assert Counter(client.got) == Counter(written), f"seed {seed}: delivered twice"
-        naive_lost += len(set(written) - set(naive_got))
-    assert naive_lost > 0, "the commits were not delayed enough to prove anything"
+                written += [log.write(delay) for _ in range(rng.choice([1, 1, 2, 5]))]
+            elif step < 0.8:
+                told, cursor = rng.choice(processes).answer(cursor)
+                got += told
+                naive |= set(log.visible(newest))
+                newest = max([newest, *(int(name[:13]) for name in naive)])
+            else:
+                rng.choice(processes).read()
+            log.now += rng.choice([0, 1, 40, 300, 1500])
+        log.now += OVERLAP_MS
+        told, cursor = processes[0].answer(cursor)
+        got += told
+        naive |= set(log.visible(newest))
+        assert set(got) == set(written), f"seed {seed}"
+        # What came twice shares its millisecond with something that came later.
+        slots = Counter(name[:13] for name in written)
+        twice = [name for name, times in Counter(got).items() if times > 1]
+        assert all(slots[name[:13]] > 1 for name in twice), f"seed {seed}"
+        assert processes[1].answer(cursor)[0] == [], "nothing new, and told again"
+        naive_lost += len(set(written) - naive)
+    assert naive_lost > 0, "the commits were not late enough to prove anything"
 
 
 @pytest.mark.parametrize("block", range(4))
-def test_a_burst_too_big_for_the_cursor_is_delivered_again_rather_than_skipped(
-    monkeypatch: pytest.MonkeyPatch, block: int
-) -> None:
+def test_a_burst_too_big_for_the_cursor_is_told_again_rather_than_skipped(block: int) -> None:
     again = 0
-    for seed in range(block * 3, block * 3 + 3):
+    for seed in range(block * 6, block * 6 + 6):
         rng = random.Random(1000 + seed)
-        log = FakeLog(monkeypatch)
-        hubs = [make_hub(log), make_hub(log, RING_SIZE=100)]
-        client = Client(rt.Cursor.of(log.now - OVERLAP_MS, []).encode())
+        log = Log(rng)
+        processes = [Process(log), Process(log)]
+        cursor = rt.Cursor.of(log.now - OVERLAP_MS, []).encode()
+        got: list[str] = []
         written: list[str] = []
-        for _ in range(400):
-            written += log.write(rng, rng.choice([0, 10, 900, 4000]))
-            log.advance(rng.choice([0, 1, 9]))
+        for _ in range(450):
+            written.append(log.write(rng.choice([0, 10, 900, 4000])))
+            log.now += rng.choice([0, 1, 9])
             if rng.random() < 0.1:
-                client.ask(rng.choice(hubs))
-            assert len(client.cursor) <= 3000
-        log.advance(5000)
-        while client.ask(hubs[0]):
-            log.advance(500)
-        assert set(client.got) == set(written), f"seed {seed}"
-        again += len(client.got) - len(written)
-        # Nothing new: the same digests, so nothing is delivered again and nobody spins.
-        assert client.ask(hubs[0]) == 0
-        assert client.ask(hubs[1]) == 0
+                told, cursor = rng.choice(processes).answer(cursor)
+                got += told
+            assert len(cursor) <= 3000
+        log.now += 5000
+        told, cursor = processes[0].answer(cursor)
+        got += told
+        assert set(got) == set(written), f"seed {seed}"
+        again += len(got) - len(written)
+        assert processes[0].answer(cursor)[0] == []
+        assert processes[1].answer(cursor)[0] == [], "nobody spins"
     assert again > 0, "the cursor never overflowed"
+
+
+# --- on a store -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def host(store: Store) -> Iterator[EventHost]:
+    host = EventHost(store)
+    yield host
+    host.close()
+
+
+def gated(host: EventHost) -> tuple[Flask, Gate]:
+    """A process whose reads a test can hold up, and which has read once."""
+    gate = Gate(host.store.context)
+    app = host.make_app(context=gate, POLL_SECONDS=0.05)
+    host.ask(app=app)
+    return app, gate
+
+
+class Held:
+    """Holds up the next call of it until `let_go`."""
+
+    def __init__(self) -> None:
+        self.reached = threading.Event()
+        self._free = threading.Event()
+
+    def __call__(self) -> None:
+        self.reached.set()
+        self._free.wait(30)
+
+    def let_go(self) -> None:
+        """Now, and from now on."""
+        self._free.set()
+
+
+@pytest.mark.store
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_commit_handed_over_while_a_read_is_under_way_comes_once(
+    host: EventHost, moment: str
+) -> None:
+    app, gate = gated(host)
+    response = host.get(app=app, delivery="stream")
+    chunks = iter(response.response)
+    got = next(chunks).decode()
+    for number in range(10):
+        held = Held()
+        setattr(gate, moment, held)
+        assert held.reached.wait(10)
+        host.publish(number)  # the read under way has seen it, or has not
+        setattr(gate, moment, lambda: None)
+        held.let_go()
+        if number % 2:  # a read that shows what was handed over has ended
+            count = gate.reads
+            wait_until(lambda count=count: gate.reads > count + 1)
+        while number not in numbers(got):
+            got += next(chunks).decode()
+        # The cursor told with it is worth the same in any process.
+        assert numbers(host.ask(last_cursor(got), app=app, hello="1")) == []
+    assert numbers(got) == list(range(10))
+    elsewhere = host.make_app(elsewhere=True)
+    assert numbers(host.ask(last_cursor(got), app=elsewhere, hello="1")) == []
+    response.close()
+
+
+@pytest.mark.store
+def test_an_answer_waits_for_a_read_that_began_after_the_request(host: EventHost) -> None:
+    gate = Gate(host.store.context)
+    app = host.make_app(context=gate, elsewhere=True)
+    cursor = last_cursor(host.ask(app=app))
+    held = Held()
+    gate.after = held
+    assert held.reached.wait(10)  # this read has listed the log already
+    host.publish(1)
+    answers: list[str] = []
+    thread = threading.Thread(target=lambda: answers.append(host.ask(cursor, app=app, hello="1")))
+    thread.start()
+    gate.after = lambda: None
+    held.let_go()
+    thread.join(10)
+    assert numbers(answers[0]) == [1]
+
+
+@pytest.mark.store
+@pytest.mark.parametrize("seed", range(20))
+def test_late_commits_of_two_processes_reach_every_client(
+    host: EventHost, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    rng = random.Random(seed)
+    delays = [rng.choice([0.0, 0.0, 0.02, 0.1, 0.3]) for _ in range(50)]
+    late = DelayingStore(host.store.host, b"RealtimeEvent", delays)
+    monkeypatch.setenv("DATASTORE_EMULATOR_HOST", late.host_port)
+    writers = EventHost(Store(late.host_port, host.store.project))
+    apps = [writers.app, host.make_app(elsewhere=True, POLL_SECONDS=0.05)]
+    cursors = [last_cursor(host.ask(app=app)) for app in apps]
+    got: list[list[int]] = [[], []]
+
+    def write(first: int) -> None:
+        for number in range(first, first + 4):
+            writers.publish(number)
+
+    threads = [threading.Thread(target=write, args=(n * 4,)) for n in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        while any(len(set(each)) < 12 for each in got):
+            for client in (0, 1):
+                text = host.ask(cursors[client], app=rng.choice(apps), hello="1")
+                cursors[client] = last_cursor(text)
+                got[client] += numbers(text)
+    finally:
+        for thread in threads:
+            thread.join()
+        writers.close()
+        late.stop()
+    assert late.delayed or not any(delays[:12])
+    assert all(set(each) == set(range(12)) for each in got)

@@ -1,15 +1,23 @@
-"""The rules of module 2 against a plain model, whatever the order; and what it refuses."""
+"""Module 2: its rules whatever the order, and all of it in a small foreign host on a real store."""
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
+import json
+import random
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import pytest
-from flask import Flask
+from flask import Flask, render_template
+from flask.testing import FlaskClient
 from google.cloud import ndb
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -22,52 +30,58 @@ from hypothesis.stateful import (
     rule,
 )
 
+import realtime_events as rt
 import unread_state as us
+from tests import live_host
+from tests.helpers import Store
+from tests.live_host import Conversa, Mensagem
 
 
-class Plain(SimpleNamespace):
-    """A conversation without a store."""
+class Chat(us.UnreadConversationMixin):
+    """A conversation that is never stored."""
 
-    marked_unread = us.UnreadConversationMixin.marked_unread
-    is_silent = False
+    muted = ndb.BooleanProperty()
+
+    @property
+    def is_silent(self) -> bool:
+        return bool(self.muted)
 
 
-def conversation(**changes: Any) -> Any:
-    numbers = dict.fromkeys(
-        ("unread_count", "incoming_counted", "incoming_read", "mark_flips"), 0
-    ) | {"merge_floor": 0, "merge_arrival": 0, "arrivals": 0, "unread_numbers": None}
-    return Plain(**numbers | {"is_unread": False} | changes)
+class Note(us.UnreadMessageMixin):
+    """A message that is never stored."""
 
 
 def arrive(chat: Any, *, counts: bool = True) -> Any:
-    chat.arrivals += 1
-    message = SimpleNamespace(arrival=chat.arrivals, counted_at_arrival=None)
-    us.count_incoming(chat, message, counts=counts)
+    message = Note()
+    rt.place(chat, message, outgoing=False, counts=counts)
     return message
 
 
-def answer(chat: Any, *, by_attendant: bool = True, read_up_to: Any = None) -> Any:
-    chat.arrivals += 1
-    message = SimpleNamespace(arrival=chat.arrivals, counted_at_arrival=None)
-    us.count_outgoing(chat, message, by_attendant=by_attendant, read_up_to=read_up_to)
+def answer(chat: Any, **facts: Any) -> Any:
+    message = Note()
+    rt.place(chat, message, outgoing=True, **facts)
     return message
 
 
 def read(chat: Any, message: Any) -> bool:
-    return us._read(chat, us._mark(chat, message))
+    """Whether it changed anything."""
+    before = chat.to_dict()
+    us._read(chat, us._implied(chat, message))
+    return bool(chat.to_dict() != before)
 
 
-def mark(chat: Any) -> None:
-    if not chat.marked_unread:
-        chat.mark_flips += 1
-        us.refresh(chat)
+def put(chat: Any, stored: Any) -> Any:
+    """What a `put()` of `chat` leaves where `stored` is."""
+    chat._grow(stored)
+    chat._derive()
+    return chat
 
 
 # --- one conversation -------------------------------------------------------------------------
 
 
 def test_a_message_that_arrives_while_a_reading_is_under_way_stays_unread() -> None:
-    chat = conversation()
+    chat = Chat()
     seen = [arrive(chat) for _ in range(3)][-1]
     arrive(chat)
     assert read(chat, seen)
@@ -75,7 +89,7 @@ def test_a_message_that_arrives_while_a_reading_is_under_way_stays_unread() -> N
 
 
 def test_reading_twice_changes_nothing() -> None:
-    chat = conversation()
+    chat = Chat()
     seen = arrive(chat)
     assert read(chat, seen) is True
     assert read(chat, seen) is False
@@ -83,7 +97,7 @@ def test_reading_twice_changes_nothing() -> None:
 
 
 def test_reading_up_to_an_older_message_takes_nothing_back() -> None:
-    chat = conversation()
+    chat = Chat()
     first, second = arrive(chat), arrive(chat)
     read(chat, second)
     assert read(chat, first) is False
@@ -91,63 +105,76 @@ def test_reading_up_to_an_older_message_takes_nothing_back() -> None:
 
 
 def test_what_is_nothing_to_read_counts_nothing_and_can_be_read_up_to() -> None:
-    chat = conversation()
-    arrive(chat)
+    chat = Chat()
+    assert arrive(chat).counts_unread is True
     notice = arrive(chat, counts=False)
+    assert notice.counts_unread is False
     assert chat.unread_count == 1
     read(chat, notice)
     assert chat.unread_count == 0
 
 
-def test_an_attendants_answer_reads_all_that_came_before_it() -> None:
-    chat = conversation()
+def test_a_persons_answer_reads_all_that_came_before_it() -> None:
+    chat = Chat()
     arrive(chat)
-    mark(chat)
-    answer(chat)
+    us._mark(chat)
+    reply = answer(chat, by_person=True)
     assert (chat.unread_count, chat.marked_unread, chat.is_unread) == (0, False, False)
+    assert reply.counts_unread is False
 
 
-def test_an_answer_reads_no_further_than_its_author_saw() -> None:
-    chat = conversation()
-    seen = arrive(chat)
+@pytest.mark.parametrize("facts", [{"by_person": False}, {"by_person": True, "attempt_of": "7"}])
+def test_neither_an_automatic_reply_nor_trying_again_reads(facts: dict[str, Any]) -> None:
+    chat = Chat()
     arrive(chat)
-    answer(chat, read_up_to=seen)
-    assert chat.unread_count == 1
-
-
-def test_an_automatic_reply_reads_nothing() -> None:
-    chat = conversation()
-    arrive(chat)
-    mark(chat)
-    reply = answer(chat, by_attendant=False)
+    us._mark(chat)
+    reply = answer(chat, **facts)
     assert (chat.unread_count, chat.marked_unread) == (1, True)
     read(chat, reply)
     assert chat.unread_count == 0
 
 
-def test_reading_takes_the_mark_away_even_when_nothing_is_unread() -> None:
-    chat = conversation()
+@pytest.mark.parametrize("muted", [False, True])
+def test_reading_takes_the_mark_away_even_when_nothing_is_unread(muted: bool) -> None:
+    chat = Chat(muted=muted)
     seen = arrive(chat)
     read(chat, seen)
-    mark(chat)
-    assert (chat.unread_count, chat.is_unread, chat.unread_numbers) == (0, True, "1:1:1")
+    us._mark(chat)
+    assert (chat.unread_count, chat.is_unread) == (0, True)
+    assert chat.unread_numbers == (None if muted else "1:1:1")
     assert read(chat, seen) is True
     assert (chat.marked_unread, chat.is_unread) == (False, False)
 
 
+def test_reading_a_marked_one_up_to_an_older_message_takes_only_the_mark() -> None:
+    chat = Chat()
+    first, second = arrive(chat), arrive(chat)
+    read(chat, second)
+    us._mark(chat)
+    assert read(chat, first) is True
+    assert (chat.unread_count, chat.marked_unread) == (0, False)
+
+
+def test_marking_twice_is_marking_once() -> None:
+    chat = Chat()
+    us._mark(chat)
+    us._mark(chat)
+    assert (chat.marked_unread, chat.mark_flips) == (True, 1)
+
+
 def test_a_message_from_before_the_module_reads_nothing() -> None:
-    chat = conversation()
+    chat = Chat()
     arrive(chat)
-    assert read(chat, SimpleNamespace(arrival=None, counted_at_arrival=None)) is False
+    assert read(chat, Note()) is False
     assert chat.unread_count == 1
 
 
 def test_a_silent_conversation_keeps_its_badge_and_leaves_the_totals() -> None:
-    chat = conversation(is_silent=True)
+    chat = Chat(muted=True)
     arrive(chat)
     assert (chat.unread_count, chat.is_unread, chat.unread_numbers) == (1, True, None)
-    chat.is_silent = False
-    us.refresh(chat)
+    chat.muted = False
+    chat._derive()
     assert chat.unread_numbers == "1:0:0"
 
 
@@ -161,11 +188,12 @@ def merged(one: Any, other: Any) -> Any:
 
 
 def test_a_merge_adds_up_and_empties_the_one_that_goes() -> None:
-    one, other = conversation(), conversation()
+    one, other = Chat(), Chat()
     read(one, arrive(one))
+    read(other, arrive(other))
     for _ in range(2):
         arrive(one), arrive(other)
-    mark(other)
+    us._mark(other)
     merged(one, other)
     assert (one.unread_count, one.marked_unread) == (4, True)
     assert (other.unread_count, other.is_unread, other.unread_numbers) == (0, False, None)
@@ -173,7 +201,7 @@ def test_a_merge_adds_up_and_empties_the_one_that_goes() -> None:
 
 @pytest.mark.parametrize("side", [0, 1])
 def test_after_a_merge_reading_any_older_message_leaves_nothing_stuck(side: int) -> None:
-    one, other = conversation(), conversation()
+    one, other = Chat(), Chat()
     for chat in (one, other, other):
         last = [arrive(one), arrive(chat)][1]
     seen = (arrive(one), last)[side]
@@ -185,6 +213,18 @@ def test_after_a_merge_reading_any_older_message_leaves_nothing_stuck(side: int)
     assert one.unread_count == 0
 
 
+def test_what_was_read_before_a_merge_and_put_after_it_brings_nothing_back() -> None:
+    one, other = Chat(), Chat()
+    seen = [arrive(one), arrive(other)][1]
+    before = Chat(**one.to_dict()), Chat(**other.to_dict())
+    merged(one, other)
+    late_one, late_other = put(before[0], one), put(before[1], other)
+    assert late_one.to_dict() == one.to_dict()
+    assert (late_other.unread_count, late_other.unread_numbers) == (0, None)
+    read(late_one, seen)
+    assert late_one.unread_count == 0
+
+
 # --- any order --------------------------------------------------------------------------------
 
 
@@ -192,7 +232,7 @@ def test_after_a_merge_reading_any_older_message_leaves_nothing_stuck(side: int)
 def test_whatever_order_readings_are_applied_in_the_furthest_wins(
     order: list[int], data: st.DataObject
 ) -> None:
-    chat = conversation()
+    chat = Chat()
     messages = [arrive(chat, counts=data.draw(st.booleans())) for _ in range(5)]
     wanted = data.draw(st.sets(st.integers(0, 4), min_size=1))
     for place in order:
@@ -204,53 +244,53 @@ def test_whatever_order_readings_are_applied_in_the_furthest_wins(
 
 @dataclass
 class Stored:
-    """What two processes share: conversations, each with a revision."""
+    """What two processes share: a conversation with a revision."""
 
-    chats: dict[str, dict[str, Any]] = field(default_factory=dict)
-    revisions: dict[str, int] = field(default_factory=dict)
+    chat: Any = field(default_factory=Chat)
+    revision: int = 0
 
-    def load(self, name: str) -> tuple[Any, int]:
-        return conversation(**self.chats.get(name, {})), self.revisions.get(name, 0)
+    def load(self) -> tuple[Any, int]:
+        return Chat(**self.chat.to_dict()), self.revision
 
-    def commit(self, name: str, chat: Any, revision: int) -> bool:
-        if self.revisions.get(name, 0) != revision:
+    def commit(self, chat: Any, revision: int) -> bool:
+        if self.revision != revision:
             return False
-        self.chats[name], self.revisions[name] = dict(vars(chat)), revision + 1
+        self.chat, self.revision = chat, revision + 1
         return True
 
 
 class TwoProcesses(RuleBasedStateMachine):
-    """Transactions begin, overlap, are overtaken and run again, in the order that is drawn.
-
-    The model knows sets of message numbers and nothing of counters.
+    """Transactions begin, overlap, are overtaken and run again, in the order that is drawn; and
+    the host puts what it has read long before. The model knows sets of message numbers and nothing
+    of counters.
     """
 
     begun = Bundle("begun")
-    messages = Bundle("messages")
+    kept = Bundle("kept")
 
     def __init__(self) -> None:
         super().__init__()
         self.store = Stored()
         self.unread: set[int] = set()  # the model: numbers of counted messages not read
         self.marked = False
-        self.arrived: list[tuple[Any, bool]] = []
+        self.arrived: list[Any] = []
 
     def begin(self, change: Any, model: Any) -> Any:
-        return {"change": change, "model": model, "loaded": self.store.load("a")}
+        return {"change": change, "model": model, "loaded": self.store.load()}
 
     @rule(target=begun, counts=st.booleans())
     def a_message_comes(self, counts: bool) -> Any:
         def model(message: Any) -> None:
             if counts:
                 self.unread.add(message.arrival)
-            self.arrived.append((message, counts))
+            self.arrived.append(message)
 
         return self.begin(lambda chat: arrive(chat, counts=counts), model)
 
     @precondition(lambda self: self.arrived)
     @rule(target=begun, place=st.integers(0, 10**6))
-    def an_attendant_reads(self, place: int) -> Any:
-        message, _ = self.arrived[place % len(self.arrived)]
+    def somebody_reads(self, place: int) -> Any:
+        message = self.arrived[place % len(self.arrived)]
 
         def model(_result: Any) -> None:
             self.unread -= {n for n in self.unread if n <= message.arrival}
@@ -259,54 +299,60 @@ class TwoProcesses(RuleBasedStateMachine):
         return self.begin(lambda chat: read(chat, message), model)
 
     @rule(target=begun)
-    def an_attendant_marks(self) -> Any:
+    def somebody_marks(self) -> Any:
         def model(_result: Any) -> None:
             self.marked = True
 
-        return self.begin(mark, model)
+        return self.begin(us._mark, model)
 
-    @rule(target=begun, by_attendant=st.booleans())
-    def somebody_answers(self, by_attendant: bool) -> Any:
+    @rule(target=begun, by_person=st.booleans())
+    def somebody_answers(self, by_person: bool) -> Any:
         def model(message: Any) -> None:
-            if by_attendant:
+            if by_person:
                 self.unread.clear()
                 self.marked = False
-            self.arrived.append((message, False))
+            self.arrived.append(message)
 
-        return self.begin(lambda chat: answer(chat, by_attendant=by_attendant), model)
+        return self.begin(lambda chat: answer(chat, by_person=by_person), model)
 
     @rule(transaction=consumes(begun))
     def it_commits(self, transaction: Any) -> None:
         """Overtaken ones run again on what is there now, as a transaction does."""
         chat, revision = transaction["loaded"]
         result = transaction["change"](chat)
-        if not self.store.commit("a", chat, revision):
-            chat, revision = self.store.load("a")
+        if not self.store.commit(chat, revision):
+            chat, revision = self.store.load()
             result = transaction["change"](chat)
-            assert self.store.commit("a", chat, revision)
+            assert self.store.commit(chat, revision)
         transaction["model"](result)
+
+    @rule(target=kept)
+    def the_host_reads_it_for_later(self) -> Any:
+        return self.store.load()[0]
+
+    @rule(old=consumes(kept))
+    def the_host_puts_what_it_has_read_before(self, old: Any) -> None:
+        assert self.store.commit(put(old, self.store.chat), self.store.revision)
 
     @invariant()
     def the_counters_say_what_the_model_says(self) -> None:
-        chat, _ = self.store.load("a")
+        chat = self.store.chat
         assert chat.unread_count == len(self.unread)
         assert 0 <= chat.incoming_read <= chat.incoming_counted
         assert chat.marked_unread is self.marked
         assert chat.is_unread is (bool(self.unread) or self.marked)
-        weights = us._add_up([numbers] if (numbers := us._numbers_of(chat)) else [])
-        assert weights.conversations == int(chat.is_unread)
-        assert weights.messages == max(len(self.unread), int(self.marked))
+        assert (chat.unread_numbers is not None) is chat.is_unread
 
 
 TestTwoProcesses = TwoProcesses.TestCase
-TestTwoProcesses.settings = settings(max_examples=300, stateful_step_count=30, deadline=None)
+TestTwoProcesses.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
 
 
 def test_every_interleaving_of_three_transactions_ends_the_same() -> None:
     """Two arrivals and a reading of the first message, each overtaking the others."""
     ends = set()
     for order in itertools.permutations(("comes", "comes", "reads")):
-        chat = conversation()
+        chat = Chat()
         seen = arrive(chat)
         for step in order:
             arrive(chat) if step == "comes" else read(chat, seen)
@@ -314,29 +360,612 @@ def test_every_interleaving_of_three_transactions_ends_the_same() -> None:
     assert ends == {(2, 3, 1)}
 
 
-# --- totals -----------------------------------------------------------------------------------
-
-
 def test_totals_count_chats_and_messages_and_a_mark_as_one() -> None:
-    assert us._add_up([(5, 3, 0), (7, 7, 1), (4, 3, 1)]) == us.Totals(3, 4)
+    assert us._add_up([(5, 3, 0), (7, 7, 1), (4, 4, 2), (4, 3, 1)]) == us.Totals(3, 4)
+
+
+# --- in a host --------------------------------------------------------------------------------
+
+
+@dataclass
+class Host:
+    """The foreign chat with one customer's conversation, and an attendant's browser."""
+
+    app: Flask
+    store: Store
+    browser: FlaskClient
+    token: str = ""
+    key: Any = None
+
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """An app context and an ndb context, as in one of the host's views."""
+        with self.app.app_context(), self.store.context():
+            yield
+
+    @property
+    def id(self) -> str:
+        return str(self.key.id())
+
+    def receive(self, corpo: str = "olá", *, key: Any = None, **facts: Any) -> Any:
+        with self.inside():
+            message = Mensagem(conversa=key or self.key, corpo=corpo)
+            rt.receive(message, **facts)
+            return message
+
+    def answer(self, **facts: Any) -> Any:
+        with self.inside():
+            message = Mensagem(conversa=self.key, corpo="já vai", nossa=True)
+            assert rt.add_message(message, outgoing=True, **facts)
+            return message
+
+    def chat(self) -> Any:
+        with self.inside():
+            return self.key.get()
+
+    def unread(self) -> int:
+        return int(self.chat().unread_count)
+
+    def another(self) -> Any:
+        with self.inside():
+            return Conversa(cliente="João").put()
+
+    def get(self, path: str = "/unread") -> Any:
+        return self.browser.get(path).get_json()
+
+    def post(self, path: str, body: Any = None) -> Any:
+        headers = {"X-CSRFToken": self.token}
+        return self.browser.post(f"/api/conversations/{path}", json=body or {}, headers=headers)
+
+    def read(self, up_to: Any) -> Any:
+        return self.post(f"{self.id}/read", {"up_to": up_to})
+
+    def mark(self) -> Any:
+        return self.post(f"{self.id}/unread")
+
+    def events(self) -> list[dict[str, Any]]:
+        """All that was published, in order."""
+        with self.inside():
+            records = rt.RealtimeEvent.query().order(rt.RealtimeEvent._key).fetch()
+        blocks = [block.decode() for record in records for block in record.blocks]
+        return [json.loads(block.split("data: ", 1)[1]) for block in blocks]
+
+    def told(self) -> list[dict[str, Any]]:
+        return [each for each in self.events() if each["type"] == "unread.changed"]
+
+
+def start(store: Store, **config: Any) -> Host:
+    app = live_host.create_app({"TESTING": True, **config}, store.client)
+    host = Host(app, store, app.test_client())
+    host.browser.post("/login", data={"usuario": "ana"})
+    page = host.browser.get("/").get_data(as_text=True)
+    given = page.split('id="realtime-events">')[1].split("</script>")[0]
+    host.token = json.loads(given)["csrf"]
+    with host.inside():
+        host.key = Conversa(cliente="Maria", telefone="5511").put()
+    return host
+
+
+@pytest.fixture
+def host(store: Store) -> Host:
+    return start(store)
+
+
+def test_messages_are_counted_once_however_often_they_come(host: Host) -> None:
+    for _ in range(2):
+        with host.inside():
+            rt.receive(Mensagem(id=70, conversa=host.key, corpo="olá"))
+    host.receive("👍", counts=False)
+    assert host.unread() == 1
+    assert [event["data"]["unread_count"] for event in host.told()] == [1]
+    assert host.get() | {"cursor": ""} == {
+        "conversations": 1, "messages": 1, "limit_reached": False, "cursor": "",
+        "by_conversation": {
+            host.id: {
+                "unread_count": 1, "marked_unread": False,
+                "incoming_counted": 1, "incoming_read": 0, "mark_flips": 0,
+            },
+        },
+    }  # fmt: skip
+
+
+def test_what_the_page_needs_is_told_with_the_message_and_after_a_reload(host: Host) -> None:
+    counted, notice = host.receive(), host.receive(counts=False)
+    reply = host.answer(by_person=False)
+    told = [e["data"] for e in host.events() if e["type"] == "message.created"]
+    assert [each["message"]["counts_unread"] for each in told] == [True, False, False]
+    assert [each["conversation"]["unread_count"] for each in told] == [1, 1, 1]
+    with host.inside():
+        stored = [each.key.get().live_json() for each in (counted, notice, reply)]
+        assert [each["counts_unread"] for each in stored] == [True, False, False]
+        assert host.key.get().live_json() == {
+            "id": host.id, "name": "Maria", "version": 3, "unread_count": 1,
+            "marked_unread": False, "incoming_counted": 1, "incoming_read": 0, "mark_flips": 0,
+            "silent": False,
+        }  # fmt: skip
+
+
+@pytest.mark.parametrize("form", [int, str])
+def test_reading_is_exact_and_repeating_it_writes_nothing(
+    host: Host, form: Callable[[Any], Any]
+) -> None:
+    first, second, third = (form(host.receive().key.id()) for _ in range(3))
+    response = host.read(second)
+    assert response.status_code == 200
+    assert response.get_json() == host.told()[-1]["data"]
+    assert host.unread() == 1
+    version, events = host.chat().version, len(host.events())
+    for up_to in (second, first):
+        assert host.read(up_to).get_json()["unread_count"] == 1
+    assert (host.chat().version, len(host.events())) == (version, events)
+    host.read(third)
+    assert (host.unread(), host.get()["messages"]) == (0, 0)
+
+
+def test_every_reading_and_marking_has_a_version_of_its_own(host: Host) -> None:
+    message = host.receive()
+    host.read(str(message.key.id()))
+    host.mark()
+    host.mark()
+    host.read(message.key.id())
+    assert [event["version"] for event in host.told()] == [1, 2, 3, 4]
+    assert host.chat().version == 4
+    assert [event["data"] for event in host.told()][2] == {
+        "conversation_id": host.id, "unread_count": 0, "marked_unread": True,
+        "incoming_counted": 1, "incoming_read": 1, "mark_flips": 1, "silent": False, "version": 3,
+    }  # fmt: skip
+
+
+def test_a_mark_by_hand_counts_one(host: Host) -> None:
+    assert host.mark().get_json()["marked_unread"] is True
+    answer = host.get()
+    assert (answer["conversations"], answer["messages"]) == (1, 1)
+
+
+def test_no_get_reads_anything(host: Host) -> None:
+    host.receive()
+    before = host.chat().to_dict()
+    for path in ("/", f"/?c={host.id}", "/unread", f"/unread?c={host.id}",
+                 f"/realtime/versions?id={host.id}"):  # fmt: skip
+        assert host.browser.get(path).status_code == 200
+    assert host.browser.get(f"/api/conversations/{host.id}/read").status_code == 405
+    assert host.chat().to_dict() == before
+
+
+# --- answering --------------------------------------------------------------------------------
+
+FORMS: dict[str, Callable[[Any], Any]] = {
+    "entity": lambda message: message,
+    "key": lambda message: message.key,
+    "number": lambda message: message.key.id(),
+    "text": lambda message: str(message.key.id()),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_an_answer_reads_no_further_than_its_author_saw(host: Host, form: str) -> None:
+    seen = host.receive()
+    host.receive()
+    host.mark()
+    host.answer(read_up_to=FORMS[form](seen))
+    assert (host.unread(), host.chat().marked_unread) == (1, False)
+    assert host.told()[-1]["version"] == host.chat().version
+
+
+def test_an_answer_reads_all_that_has_come_and_an_automatic_one_nothing(host: Host) -> None:
+    host.receive()
+    told = len(host.told())
+    host.answer(by_person=False)
+    assert (host.unread(), len(host.told())) == (1, told)
+    host.answer(by_person=True)
+    assert (host.unread(), len(host.told())) == (0, told + 1)
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [999, "nada", "", "__x__", "x" * 2000, "\0", "\ud800", True, 1.5, [1], {"id": 1}, "elsewhere"],
+)
+def test_an_answer_is_stored_whatever_the_page_says_of_its_reading(
+    host: Host, strange: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    elsewhere = host.receive(key=host.another())
+    host.receive()
+    reply = host.answer(read_up_to=elsewhere.key.id() if strange == "elsewhere" else strange)
+    with host.inside():
+        assert reply.key.get().counted_at_arrival == 1
+    assert host.unread() == 1
+    assert f"read_up_to is not in {host.id}" in caplog.text
+
+
+def test_a_thread_without_an_app_context_can_answer(host: Host) -> None:
+    seen = host.receive()
+
+    def work() -> None:
+        with host.store.context():
+            message = Mensagem(conversa=host.key, corpo="já vai", nossa=True)
+            rt.add_message(message, outgoing=True, read_up_to=seen.key.id())
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join(30)
+    assert host.unread() == 0
+
+
+# --- the host's own put() ---------------------------------------------------------------------
+
+READERS: dict[str, Callable[[Any], Any]] = {
+    "by key": lambda key: key.get(),
+    "by query": lambda key: Conversa.query(Conversa._key == key).get(),
+}
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("in_transaction", [False, True])
+def test_what_the_host_read_before_and_puts_later_takes_nothing_back(
+    host: Host, reader: str, in_transaction: bool
+) -> None:
+    with host.inside():
+        empty = READERS[reader](host.key)
+    message = host.receive()
+    with host.inside():
+        unread = READERS[reader](host.key)
+    host.read(message.key.id())
+    host.mark()
+    for old, name in ((empty, "Maria José"), (unread, "Zé")):
+        with host.inside():
+            old.cliente = name
+            ndb.transaction(old.put) if in_transaction else old.put()
+        now = host.chat()
+        assert now.cliente == name, "what is the host's is stored"
+        assert (now.incoming_counted, now.incoming_read, now.mark_flips) == (1, 1, 1)
+        assert (now.unread_count, now.is_unread, now.unread_numbers) == (0, True, "1:1:1")
+        assert (now.version, now.arrivals) == (3, 1)
+
+
+def test_a_put_around_a_receive_in_the_same_view_takes_nothing_back(host: Host) -> None:
+    with host.inside():
+        chat = host.key.get()
+        rt.receive(Mensagem(conversa=host.key, corpo="olá"))
+        chat.resumo = "olá"
+        chat.put()
+    assert (host.unread(), host.chat().version, host.chat().resumo) == (1, 1, "olá")
+
+    def together() -> None:
+        chat = host.key.get()
+        rt.receive(Mensagem(conversa=host.key, corpo="e aí"))
+        chat.resumo = "e aí"
+        chat.put()
+
+    with host.inside():
+        ndb.transaction(together)
+    assert (host.unread(), host.chat().version, host.chat().resumo) == (2, 2, "e aí")
+
+
+def test_a_message_keeps_its_place_when_the_host_makes_and_puts_it_anew(host: Host) -> None:
+    with host.inside():
+        rt.receive(Mensagem(id=70, conversa=host.key, corpo="👍"), counts=False)
+        Mensagem(id=70, conversa=host.key, corpo="👍👍").put()
+    with host.inside():
+        stored = ndb.Key(Mensagem, 70).get()
+    assert (stored.corpo, stored.counts_unread) == ("👍👍", False)
+    assert (stored.arrival, stored.counted_at_arrival) == (1, 0)
+
+
+def test_conversations_and_messages_from_before_the_modules_work(host: Host) -> None:
+    with host.inside(), mock.patch.dict(ndb.Model._kind_map):
+
+        class ConversaBefore(ndb.Model):
+            cliente = ndb.StringProperty()
+
+            @classmethod
+            def _get_kind(cls) -> str:
+                return "Conversa"
+
+        class MensagemBefore(ndb.Model):
+            conversa = ndb.KeyProperty(kind="Conversa")
+            corpo = ndb.TextProperty()
+
+            @classmethod
+            def _get_kind(cls) -> str:
+                return "Mensagem"
+
+        host.key = ConversaBefore(cliente="Antiga").put()
+        old = MensagemBefore(conversa=host.key, corpo="de antes").put()
+    with host.inside():
+        assert host.key.get().live_json()["unread_count"] == 0
+        assert old.get().live_json()["counts_unread"] is False
+    assert host.get()["conversations"] == 0
+    assert host.read(old.id()).get_json()["version"] == 0, "there is nothing to read"
+    message = host.receive()
+    assert host.unread() == 1
+    host.read(old.id())
+    assert host.unread() == 1
+    host.read(message.key.id())
+    assert (host.unread(), host.mark().get_json()["marked_unread"]) == (0, True)
+
+
+# --- muted, archived --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def silenced(host: Host, monkeypatch: pytest.MonkeyPatch) -> Host:
+    """A host that says by `is_silent` what is muted, and has muted the conversation."""
+    quiet = property(lambda self: self.cliente == "em silêncio")
+    monkeypatch.setattr(Conversa, "is_silent", quiet)
+    host.receive()
+    with host.inside():
+        rt.update(host.key, cliente="em silêncio")
+    return host
+
+
+def test_muting_is_told_and_leaves_the_totals(silenced: Host) -> None:
+    told = silenced.told()[-1]
+    assert (told["data"]["silent"], told["version"]) == (True, silenced.chat().version)
+    assert (silenced.unread(), silenced.get()["conversations"]) == (1, 0)
+    silenced.receive()
+    assert (silenced.unread(), silenced.get()["conversations"]) == (2, 0)
+    with silenced.inside():
+        rt.update(silenced.key, cliente="Maria")
+    assert silenced.told()[-1]["data"]["silent"] is False
+    assert silenced.get()["messages"] == 2
+
+
+def test_what_is_muted_is_read_and_marked_like_the_rest(silenced: Host) -> None:
+    silenced.receive()
+    silenced.mark()
+    assert silenced.told()[-1]["data"]["marked_unread"] is True
+    with silenced.inside():
+        oldest = Mensagem.query(Mensagem.conversa == silenced.key).fetch()
+    first = min(oldest, key=lambda each: each.arrival)
+    silenced.read(first.key.id())
+    told = silenced.told()[-1]["data"]
+    assert (told["unread_count"], told["marked_unread"]) == (1, False)
+
+
+def test_a_batch_tells_a_conversation_once_before_or_after_it_is_put(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Conversa, "is_silent", property(lambda self: self.resumo == "quieto"))
+
+    def batch() -> None:
+        chat = host.key.get()
+        messages = [Mensagem(conversa=chat.key, corpo=corpo) for corpo in "ab"]
+        for message in messages:
+            rt.place(chat, message, outgoing=False)
+        chat.bump_version()
+        us.publish_changed(chat)
+        ndb.put_multi([chat, *messages])
+        us.publish_changed(chat)
+
+    def quiet() -> None:
+        chat = host.key.get()
+        chat.resumo = "quieto"
+        chat.bump_version()
+        us.publish_changed(chat)
+        chat.put()
+
+    with host.inside():
+        rt.transaction(batch)
+        rt.transaction(quiet)
+    told = [(each["version"], each["data"]["silent"]) for each in host.told()]
+    assert told == [(1, False), (2, True)]
+    assert host.told()[0]["data"]["unread_count"] == 2
+
+
+def test_a_change_of_something_else_tells_no_numbers(host: Host) -> None:
+    host.receive()
+    told = len(host.told())
+    with host.inside():
+        rt.update(host.key, cliente="Maria José")
+    assert host.events()[-1]["type"] == "conversation.updated"
+    assert len(host.told()) == told
+
+
+# --- views ------------------------------------------------------------------------------------
+
+
+def test_a_host_that_finds_its_own_way_is_asked_by_text(host: Host) -> None:
+    asked: list[Any] = []
+
+    def find(model: Any, id_: Any) -> Any:
+        asked.append(id_)
+        return rt.find(model, id_)
+
+    host.app.extensions["unread_state"] = dataclasses.replace(
+        host.app.extensions["unread_state"],
+        find_conversation=lambda id_: find(Conversa, id_),
+        find_message=lambda _chat, id_: find(Mensagem, id_),
+    )
+    message = host.receive()
+    with host.inside():
+        us.read(host.key.id(), message.key.id())
+        us.mark_unread(host.key.id())
+    host.answer(read_up_to=message)
+    host.get(f"/unread?c={host.id}")
+    assert set(asked) == {host.id, str(message.key.id())}
+    assert (host.unread(), host.chat().marked_unread) == (0, False)
+
+
+def test_the_selected_conversation_is_asked_for_by_id(host: Host) -> None:
+    assert "selected" not in host.get()
+    assert host.get(f"/unread?c={host.id}")["selected"]["name"] == "Maria"
+
+
+@pytest.mark.parametrize("strange", ["999", "nada", "", "__x__", "x" * 2000, "%00", "%ff", "-1"])
+def test_there_is_no_such_conversation(host: Host, strange: str) -> None:
+    answer = host.browser.get(f"/unread?c={strange}")
+    assert answer.status_code == 200
+    assert answer.get_json()["selected"] is None
+    if strange:
+        for path, body in (("read", {"up_to": 1}), ("unread", None)):
+            problem = host.post(f"{strange}/{path}", body)
+            assert problem.status_code == 404
+            assert problem.get_json()["error"]["code"] == "not_found"
+
+
+@pytest.mark.parametrize(
+    "up_to", [None, 999, "nada", "", "__x__", "x" * 2000, "\0", True, 1.5, [], {}, "elsewhere"]
+)
+def test_a_refused_reading_names_the_field_and_changes_nothing(host: Host, up_to: Any) -> None:
+    elsewhere = host.receive(key=host.another())
+    if not isinstance(up_to, str | int):
+        with host.inside():  # nothing else than text and numbers is an id, whatever its text
+            Mensagem(id=str(up_to), conversa=host.key, counted_at_arrival=1).put()
+    host.receive()
+    answer = host.read(elsewhere.key.id() if up_to == "elsewhere" else up_to)
+    assert answer.status_code == 422
+    assert answer.get_json()["error"]["field"] == "up_to"
+    assert host.unread() == 1
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b"7", b"{", b"[" * 100_000, b"\xff"])
+def test_a_body_that_is_no_object_is_refused(host: Host, body: bytes) -> None:
+    answer = host.browser.post(
+        f"/api/conversations/{host.id}/read",
+        data=body,
+        content_type="application/json",
+        headers={"X-CSRFToken": host.token},
+    )
+    assert (answer.status_code, answer.get_json()["error"]["field"]) == (422, "up_to")
+
+
+@pytest.mark.parametrize("token", [None, "", "x", "ç"])
+def test_a_change_needs_this_pages_token(host: Host, token: str | None) -> None:
+    message = host.receive()
+    headers = {} if token is None else {"X-CSRFToken": token}
+    for path, body in (("read", {"up_to": message.key.id()}), ("unread", {})):
+        url = f"/api/conversations/{host.id}/{path}"
+        answer = host.browser.post(url, json=body, headers=headers)
+        assert answer.status_code == 403
+        assert answer.get_json()["error"]["code"] == "bad_csrf_token"
+    assert (host.unread(), host.chat().marked_unread) == (1, False)
+    assert host.read(message.key.id()).status_code == 200
+    assert host.mark().status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/unread"), ("POST", "/api/conversations/1/read"),
+     ("POST", "/api/conversations/1/unread")],
+)  # fmt: skip
+def test_strangers_are_told_nothing(host: Host, method: str, path: str) -> None:
+    headers = {"X-CSRFToken": host.token}
+    response = host.app.test_client().open(path, method=method, headers=headers)
+    assert response.status_code == 401
+    assert response.get_json()["error"]["code"] == "login_required"
+
+
+def test_the_include_gives_settings_to_who_is_logged_in_and_nothing_else(host: Host) -> None:
+    page = host.browser.get("/").get_data(as_text=True)
+    given = json.loads(page.split('id="unread-state">')[1].split("</script>")[0])
+    assert given["settings"]["title_counts"] == "conversations"
+    assert given["settings"]["near_bottom_px"] == 120
+    assert 'src="/static/unread_state.js"' in page
+    with host.app.test_request_context():
+        assert render_template("unread_state/head.html").strip() == ""
+
+
+def test_totals_stop_at_their_limit_and_say_so(store: Store) -> None:
+    host = start(store, UNREAD_STATE_TOTALS_LIMIT=100)
+    with host.inside():
+        ndb.put_multi([Conversa(incoming_counted=2) for _ in range(99)])
+        ndb.put_multi([Conversa(incoming_counted=2, incoming_read=2) for _ in range(50)])
+        assert us.totals() == us.Totals(99, 198)
+    assert host.get()["limit_reached"] is False
+    with host.inside():
+        ndb.put_multi([Conversa(incoming_counted=2) for _ in range(2)])
+    answer = host.get()
+    assert (answer["conversations"], answer["limit_reached"]) == (100, True)
+
+
+# --- the customer's ticks ---------------------------------------------------------------------
+
+
+def with_receipts(host: Host, send: Callable[[Any, Any], None]) -> None:
+    known = host.app.extensions["unread_state"]
+    host.app.extensions["unread_state"] = dataclasses.replace(known, send_receipt=send)
+
+
+def test_a_reading_is_told_to_the_customer_once_and_no_mark_is(host: Host) -> None:
+    told: list[Any] = []
+    with_receipts(host, lambda chat, message: told.append((chat.incoming_read, message.corpo)))
+    messages = [host.receive(corpo) for corpo in "ab"]
+    for message in (messages[0], messages[1], messages[1], messages[0]):
+        host.read(message.key.id())
+    host.mark()
+    host.read(messages[1].key.id())
+    assert told == [(1, "a"), (2, "b")]
+
+
+def test_a_receipt_that_fails_costs_no_reading(host: Host) -> None:
+    with_receipts(host, mock.Mock(side_effect=RuntimeError("no receipts today")))
+    message = host.receive()
+    assert host.read(message.key.id()).status_code == 200
+    assert host.unread() == 0
+
+
+def test_read_receipts_can_be_switched_off(store: Store) -> None:
+    host = start(store, UNREAD_STATE_READ_RECEIPTS="false")
+    send = mock.Mock()
+    with_receipts(host, send)
+    host.read(host.receive().key.id())
+    assert host.unread() == 0
+    send.assert_not_called()
+
+
+# --- several at once --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_many_at_once_never_drift(host: Host, seed: int) -> None:
+    """Arrivals, readings, marks, answers and the host's own puts, all at once."""
+    first = host.receive()
+    with host.inside():
+        old = [host.key.get() for _ in range(3)]
+        copies = [Conversa(key=each.key, **each.to_dict(exclude=["atualizada"])) for each in old]
+
+    def puts(chat: Any, corpo: str) -> None:
+        with host.inside():
+            chat.resumo = corpo
+            chat.put()
+
+    jobs: list[Callable[[], Any]] = [lambda n=n: host.receive(str(n)) for n in range(8)]
+    jobs += [lambda: host.answer(by_person=False), lambda: host.answer(read_up_to=first)]
+    jobs += [lambda: host.read(first.key.id())] * 2 + [host.mark]
+    jobs += [lambda each=each: puts(each, "velha") for each in copies]
+    random.Random(seed).shuffle(jobs)
+    barrier = threading.Barrier(len(jobs))
+
+    def run(job: Callable[[], Any]) -> Any:
+        barrier.wait(30)
+        return job()
+
+    with ThreadPoolExecutor(len(jobs)) as pool:
+        results = list(pool.map(run, jobs))
+    assert {each.status_code for each in results if hasattr(each, "status_code")} == {200}
+    chat = host.chat()
+    assert (chat.incoming_counted, chat.incoming_read, chat.arrivals) == (9, 1, 11)
+    assert (chat.unread_count, host.get()["messages"]) == (8, 8)
+    with host.inside():
+        messages = Mensagem.query(Mensagem.conversa == host.key).fetch()
+    counted = sorted(m.counted_at_arrival for m in messages if not m.nossa)
+    assert counted == list(range(1, 10)), "each message has its own place in the count"
+    assert sorted(m.arrival for m in messages) == list(range(1, 12))
+    versions = [event["version"] for event in host.events() if event["type"] == "unread.changed"]
+    assert len(versions) == len(set(versions))
+    assert max(event["version"] for event in host.events()) == chat.version
+    host.read(max(messages, key=lambda each: each.arrival).key.id())
+    assert (host.unread(), host.chat().is_unread) == (0, False)
 
 
 # --- start ------------------------------------------------------------------------------------
 
 
-def start(**config: Any) -> Flask:
+@pytest.fixture
+def app() -> Flask:
+    """An app with the ground floor alone; nothing of it reaches a store."""
     app = Flask(__name__)
-    app.config.update(config)
-    us.init_app(
-        app,
-        current_user_id=lambda: None,
-        conversation_model=us.UnreadConversationMixin,
-        find_conversation=lambda _id: None,
-        find_message=lambda _chat, _id: None,
-        transaction=lambda callback: callback(),
-        publish=lambda *_args, **_kw: None,
-        current_cursor=lambda: "",
-    )
+    rt.init_app(app, ndb_context=mock.MagicMock(), current_user_id=lambda: None)
     return app
 
 
@@ -346,32 +975,44 @@ def start(**config: Any) -> Flask:
         ("UNREAD_STATE_TITLE_COUNTS", "chats"),
         ("UNREAD_STATE_READ_RECEIPTS", "perhaps"),
         ("UNREAD_STATE_TOTALS_LIMIT", 99),
-        ("UNREAD_STATE_CHECK_SECONDS", "often"),
+        ("UNREAD_STATE_QUIET_AFTER_SECONDS", "often"),
         ("UNREAD_STATE_REFOCUS_MS", 10001),
     ],
 )
-def test_a_setting_that_cannot_work_stops_the_start(key: str, value: Any) -> None:
+def test_a_setting_that_cannot_work_stops_the_start(app: Flask, key: str, value: Any) -> None:
+    app.config[key] = value
     with pytest.raises(ValueError, match=f"{key}={value!r}"):
-        start(**{key: value})
+        us.init_app(app, Conversa, Mensagem)
 
 
-def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("UNREAD_STATE_CHECK_SECONDS", "10")
-    assert start().extensions["unread_state"].settings["CHECK_SECONDS"] == 10
+def test_settings_come_from_the_environment(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UNREAD_STATE_TOTALS_LIMIT", "200")
+    us.init_app(app, Conversa, Mensagem)
+    assert app.extensions["unread_state"].settings["TOTALS_LIMIT"] == 200
 
 
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [
-        ("GET", "/unread"),
-        ("POST", "/api/conversations/x/read"),
-        ("POST", "/api/conversations/x/unread"),
-    ],
-)
-def test_strangers_are_told_nothing(method: str, path: str) -> None:
-    response = start().test_client().open(path, method=method)
-    assert response.status_code == 401
-    assert response.get_json()["error"]["code"] == "login_required"
+def test_a_model_that_cannot_work_stops_the_start_and_is_told_why(app: Flask) -> None:
+    with mock.patch.dict(ndb.Model._kind_map):
+
+        class Bare(ndb.Model):
+            pass
+
+        class Taken(us.UnreadConversationMixin):
+            unread_count = ndb.TextProperty()
+
+        with pytest.raises(TypeError, match=r"Bare\(unread_state\.UnreadConversationMixin\)"):
+            us.init_app(app, Bare, Mensagem)
+        with pytest.raises(TypeError, match=r"Bare\(unread_state\.UnreadMessageMixin\)"):
+            us.init_app(app, Conversa, Bare)
+        with pytest.raises(TypeError, match=r"Taken\.unread_count"):
+            us.init_app(app, Taken, Mensagem)
+
+
+def test_without_the_start_every_verb_says_so(app: Flask) -> None:
+    with app.app_context():
+        for verb in (us.totals, lambda: us.read(1, 1), lambda: us.mark_unread(1)):
+            with pytest.raises(RuntimeError, match=r"unread_state\.init_app"):
+                verb()
 
 
 def test_the_public_surface_is_what_all_names() -> None:
@@ -385,8 +1026,8 @@ def test_the_public_surface_is_what_all_names() -> None:
     assert public == set(us.__all__)
 
 
-def test_the_module_knows_neither_the_host_nor_the_other_modules() -> None:
+def test_the_module_stands_on_the_ground_floor_alone() -> None:
     source = Path(us.__file__).read_text(encoding="utf-8")
-    for name in ("chat", "realtime_events", "message_status", "local"):
+    for name in ("chat", "message_status", "local"):
         assert f"import {name}" not in source
         assert f"from {name}" not in source

@@ -1,15 +1,12 @@
-"""Entities as the JSON of the API and of the events."""
+"""Entities as the JSON of the API and of the events: what `models` adds to the modules' fields."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import message_status
 from chat.conversation import phones
 from realtime_events import iso
-
-if TYPE_CHECKING:
-    from chat.conversation.models import Conversation, Message
 
 #: Free-form messages are allowed this long after the customer's last one.
 WINDOW_MS = 24 * 3600 * 1000
@@ -17,7 +14,7 @@ _NAMELESS = "Cliente"
 REVOKED = "🚫 Mensagem apagada"
 
 
-def display_name(conversation: Conversation) -> str:
+def display_name(conversation: Any) -> str:
     """What the conversation is called: profile name, else number, else user name."""
     if conversation.name:
         return str(conversation.name)
@@ -28,9 +25,7 @@ def display_name(conversation: Conversation) -> str:
     return f"@{conversation.username}" if conversation.username else _NAMELESS
 
 
-def conversation_fields(
-    conversation: Conversation, last_message: Message | None = None
-) -> dict[str, Any]:
+def conversation_fields(conversation: Any, last_message: Any = None) -> dict[str, Any]:
     """What the contract has of a conversation beside the modules' fields.
 
     Args:
@@ -63,7 +58,7 @@ def conversation_fields(
     }
 
 
-def message_fields(message: Message) -> dict[str, Any]:
+def message_fields(message: Any) -> dict[str, Any]:
     """What the contract has of a message beside the modules' fields."""
     data: dict[str, Any] = {
         "author": {"kind": message.author_kind, "name": message.author_name},

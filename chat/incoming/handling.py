@@ -209,7 +209,7 @@ def _store_together(
         ndb.delete_multi([ndb.Key(WaitingChanges, name) for name in entities if waiting[name]])
         for message in new:
             if message.outgoing and message.wamid in entities:
-                entities[message.wamid]._remember(message.wamid)  # for its delivery statuses
+                message_status.accepted(message.wamid, message.wamid)  # for its delivery statuses
         _apply_changes(people, changes, entities, received_ms)
         people.save()
         people.tell_numbers()

@@ -1,7 +1,7 @@
 """From an attendant's message to WhatsApp: queued with the message, sent in order, once.
 
 The transaction that stores a message puts it into its conversation's outbox. Whoever holds the
-outbox's lease sends its messages one after the other. `attempt_started_at` is committed before the
+outbox's lease sends its messages one after the other. `started_at` is committed before the
 Graph API is called: a message without it was certainly not sent, and one that has it when its
 holder is gone may have been. The first is sent again, the second never is.
 """
@@ -281,8 +281,8 @@ def _claim(conversation_id: str, holder: str) -> tuple[Message, Conversation] | 
             and not message_status.wamid_of(message)
         )
         # One that an attendant has sent anew must not follow it by itself.
-        if message is not None and waits and not message.retried_as:
-            if message.attempt_started_at is None:
+        if message is not None and waits and not message_status.fact(message, "retried_as"):
+            if message_status.fact(message, "started_at") is None:
                 message_status.started(message, now)
                 outbox.holder, outbox.lease_until = holder, now + LEASE_MS
                 outbox.due_at = outbox.lease_until
@@ -326,7 +326,7 @@ def _postpone(conversation_id: str, message_id: str, holder: str) -> None:
     if outbox is None:
         return
     message = datastore.get(Message, message_id)
-    if message is not None and message.retried_as:
+    if message is not None and message_status.fact(message, "retried_as"):
         # Given up as perhaps sent, and an attendant has sent it anew: this one stays unsent.
         _settle(conversation_id, message_id, UnreachableError())
         return

@@ -12,6 +12,7 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from google.cloud import ndb
 
+import message_status
 import realtime_events
 from chat.conversation import quotes
 from chat.conversation.models import OUTGOING, Conversation, Message
@@ -147,7 +148,7 @@ def send(conversation_id: str) -> ResponseReturnValue:
         raise _not_found() from error
     except DifferentMessageError as error:
         raise _taken() from error
-    if new or message.attempt_started_at is None:
+    if new or message_status.fact(message, "started_at") is None:
         # Also for a repeat: the first answer, and with it this call, may have been lost.
         sender.start(owner_id)
     return jsonify({**message.live_json(), "conversation_id": owner_id}), 201 if new else 200

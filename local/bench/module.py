@@ -96,7 +96,8 @@ def _condition(app: Flask) -> Callable[[dict[str, Any]], None]:
         yield b": hello\n\n"
         while True:
             with changed:
-                changed.wait_for(lambda: len(blocks) > position, 10)
+                while len(blocks) == position and changed.wait(10):
+                    pass
                 new = blocks[position:]
             position += len(new)
             yield b"".join(new) + f"id: {next(numbers)}\n: hb\n\n".encode()

@@ -239,9 +239,9 @@ def show_module(host: str, options: argparse.Namespace) -> None:
     """The event log alone."""
     burst = 80 if options.quick else 400
     say(
-        f"MODULE: realtime_events in a mini app, published over HTTP, stored first; and beside it a\n"
+        f"MODULE: realtime_events in a mini app, published over HTTP, stored first; beside it a\n"
         f"bare condition without a store. Times in ms, p50/p95/p99 of {options.rounds}, to 'all'\n"
-        f"listeners and to the 'last'. burst: {burst} events at once, {module.SENDERS} senders."
+        f"listeners, to the 'last'. burst: {burst} events at once, from {module.SENDERS}."
     )
     pause = 0.05 if options.quick else 0.2
     measured = module.module(

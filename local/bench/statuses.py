@@ -112,7 +112,7 @@ def _sent_messages(prefix: str, count: int) -> list[str]:
             )  # fmt: skip
             message_status.started(message, now)
             wamid = f"wamid.{message.id}"
-            message.delivery = {**message.delivery, "wamid": wamid, "accepted_at": now}
+            message.status_facts = {**message.status_facts, "wamid": wamid, "accepted_at": now}
             messages.append(message)
             links.append(message_status.WamidLink(id=wamid, message_id=message.id))
         datastore.put_many([conversation, *messages])

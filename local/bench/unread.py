@@ -95,7 +95,6 @@ def _times(work: Callable[[], None], rounds: int) -> list[float]:
 
 def _fill(conversations: int, unread_ones: int) -> None:
     """Conversations as the chat stores them; the unread ones spread over all."""
-    import unread_state
     from chat.conversation.models import Conversation, new_id
     from chat.platform import datastore
 
@@ -122,7 +121,6 @@ def _fill(conversations: int, unread_ones: int) -> None:
             conversation.incoming_counted = 3
             is_unread = number % every == 0 and number // every < unread_ones
             conversation.incoming_read = 0 if is_unread else 3
-            unread_state.refresh(conversation)
             entities.append(conversation)
         datastore.put_many(entities)
 

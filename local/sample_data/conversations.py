@@ -18,7 +18,6 @@ from typing import Any
 import requests
 from google.cloud import ndb
 
-import unread_state
 from chat.conversation import thread
 from chat.conversation.models import Conversation
 from chat.incoming import parsing
@@ -90,7 +89,7 @@ class _Written:
                 if name == message.status:
                     break
             self.entities.append(WamidLink(id=facts["wamid"], message_id=message_id))
-        message.delivery = facts
+        message.status_facts = facts
 
 
 def _conversation(sample: texts.Sample, now_ms: int, seed: random.Random) -> list[ndb.Model]:
@@ -115,7 +114,6 @@ def _conversation(sample: texts.Sample, now_ms: int, seed: random.Random) -> lis
     conversation.version = written.count
     if sample.ended_minutes_ago > _READ_AFTER_MINUTES:
         conversation.incoming_read = conversation.incoming_counted
-        unread_state.refresh(conversation)
     return written.entities
 
 

@@ -23,6 +23,7 @@ import { askIn } from "./parts/confirm_dialog.js";
 import { setAttribute, setHidden, setText } from "./parts/dom.js";
 import { displayName, previewText, windowState } from "./parts/format.js";
 import { MessageMenu } from "./thread/message_menu.js";
+import { ThreadPlacing } from "./thread/thread_placing.js";
 import { ThreadHeader } from "./thread/thread_header.js";
 import { threadDays } from "./thread/thread_items.js";
 import { ThreadView } from "./thread/thread_view.js";
@@ -45,6 +46,7 @@ const touch = matchMedia("(pointer: coarse)");
 /** What the server rendered for unread_state.js. */
 const given = JSON.parse(document.querySelector("#unread-state")?.textContent ?? "{}");
 
+const versionsRead = new Map(); // conversation id -> the version up to which all of it was read
 let shownId = null; // the conversation on screen, to notice when the state moved on to another
 let emptyNotice = null; // why the conversation asked for is not shown
 let frame = null; // the drawing that is due
@@ -56,7 +58,10 @@ const goToLogin = () => {
 const state = new PageState({
   onChange: schedule,
   onConversation: (conversation) => unread.learn(conversation),
-  onMerge: (loser, winner) => unread.merged(loser, winner),
+  onMerge: (loser, winner) => {
+    unread.merged(loser, winner);
+    placing.merged(loser, winner);
+  },
   onRemove: forgetConversation,
 });
 const api = new Api({
@@ -66,24 +71,34 @@ const api = new Api({
 const loader = new Loader({
   state,
   api,
-  noteVersion: (id, version) => realtime.noteVersion(id, version),
+  noteVersion: (id, version) => versionsRead.set(id, Math.max(version, versionsRead.get(id) ?? 0)),
   onChange: schedule,
 });
 const unread = startUnread({
   userId,
   title: "Atendimento",
   settings: given.settings,
-  thread: pane.querySelector(".thread-scroll"),
-  pane,
+  thread: () => pane.querySelector(".thread-scroll"),
+  touches: (node) => pane.contains(node),
   request: (method, path, body) => api.call(method, path, body),
   resolve: (id) => state.resolve(id),
   onChange: schedule,
-  onSelect: show,
+  onSelect: (id, how) => {
+    placing.opened(id, how);
+    show(id, how);
+  },
   onDigest: (text) => digestLine.show(text),
   preview: previewOf,
-  loadOlder: (id) => loader.loadOlder(id),
+});
+const placing = new ThreadPlacing({
+  storage,
+  userId,
+  unread,
+  scroller: pane.querySelector(".thread-scroll"),
+  isAtEnd: () => threadView.isAtEnd(),
   placeOf: () => threadView.place(),
-  refreshConversation: (id) => loader.refreshConversation(id),
+  loadOlder: (id) => loader.loadOlder(id),
+  onChange: schedule,
 });
 const drafts = new Drafts(storage, userId);
 const sender = new Sender({ state, api, storage, userId, userName });
@@ -95,7 +110,7 @@ const ticks = startMessageStatus({
   confirm: (text) => askIn(document.querySelector(".confirm-dialog"), `${text} Enviar de novo?`),
   newId: randomId,
   preview: (id) => previewText(state.thread(state.selectedId).find(id) ?? {}),
-  details: document.querySelector(".message-details"),
+  pane: document.querySelector(".details-pane"),
 });
 const messageMenu = new MessageMenu(pane.querySelector(".thread-content"), {
   onDetails: (id) => ticks.openDetails(id),
@@ -155,12 +170,10 @@ const realtime = startRealtime({
   userId,
   cursor,
   onEvent: receive,
-  onReset: () => {
-    unread.check({ always: true });
-    return Promise.all([loader.refreshAll(), ticks.refresh()]);
-  },
-  onHole: (id) => loader.refreshConversation(id),
-  fetchVersions: () => api.versions(),
+  onReset: () => Promise.all([loader.refreshAll(), ticks.refresh(), unread.load()]),
+  shownVersions: () => versionsRead,
+  fetchVersions: () => api.versions(), // of the newest on the server, also those missed whole
+  onBehind: (id) => loader.refreshConversation(id),
   onState: (connection) => {
     banner.show(connection);
     unread.connection(connection);
@@ -176,7 +189,9 @@ function receive(event) {
   unread.onEvent(event);
   ticks.onEvent(event);
   const message = event.data?.message;
-  const isNew = event.type === "message.created" && message?.direction === "in" && !event.catchUp;
+  const arrived = event.type === "message.created" && message?.direction === "in";
+  if (arrived && message.counts_unread) placing.arrived(state.resolve(event.conversation_id), message);
+  const isNew = arrived && !event.catchUp;
   if (isNew && state.resolve(event.conversation_id) === state.selectedId) {
     setText(liveRegion, `${displayName(state.conversation(state.selectedId))}: ${previewText(message)}`);
   }
@@ -215,6 +230,7 @@ async function show(id, how) {
 /** There is no such conversation, or not any more. */
 function forgetConversation(id) {
   unread.removed(id);
+  placing.removed(id);
   if (state.selectedId !== id) return;
   emptyNotice = "Esta conversa não existe, ou não existe mais.";
   state.select(null);
@@ -247,6 +263,7 @@ function showList() {
 
 function send(text) {
   sender.send(state.selectedId, text, { readUpTo: unread.answered() });
+  placing.answered();
   render();
   threadView.jumpToEnd();
 }
@@ -351,7 +368,7 @@ function renderConversation(conversation, now) {
   composer.render({ conversationId: id, draft: drafts.get(id), window: windowState(conversation, now) });
   const loadState = loader.threadState(id);
   const hasOlder = thread.next !== null;
-  const { divider, place } = unread.layout(id, thread.messages, {
+  const { divider, place, settled } = placing.layout(id, thread.messages, {
     newest: thread.loaded && !thread.stale,
     hasOlder: hasOlder && loadState !== "older-error",
   });
@@ -364,7 +381,7 @@ function renderConversation(conversation, now) {
     loaded: thread.loaded,
     place,
   });
-  unread.rendered();
+  unread.rendered(id, thread.messages, { ready: settled && thread.loaded && !thread.stale });
   messageMenu.setTabStop();
 }
 
@@ -399,6 +416,7 @@ document.addEventListener("keydown", (event) => {
     conversationMenu.markUnread(state.selectedId);
   }
   if (event.key !== "Escape" || event.isComposing || event.defaultPrevented) return;
+  if (ticks.closeDetails()) return;
   if (state.selectedId === null || document.querySelector(":popover-open, dialog:modal")) return;
   closeConversation();
 });
@@ -410,7 +428,10 @@ updateAvatar(userAvatar, { id: userId, name: userName });
 document.querySelector(".rail-user").append(userAvatar);
 
 logOutTogether(document.querySelector("#user-menu form"), {
-  onLeave: () => unread.forget(),
+  onLeave: () => {
+    unread.forget();
+    placing.forget();
+  },
   onLoggedOut: goToLogin,
 });
 

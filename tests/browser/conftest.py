@@ -1,50 +1,24 @@
-"""Fixtures of the browser tests: one Chromium for all, a new context for each attendant."""
+"""Fixtures of the browser tests: a new browser context for each attendant."""
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
 from tests.browser.cuttable_proxy import CuttableProxy
+from tests.chromium import ACTION_MS, FLAGS, chromium_environ, chromium_on_this_machine
 from tests.helpers import Simulator, Store, add_attendant, wait_until
-
-NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
-FLAGS = ["--no-sandbox", "--disable-quic", "--disable-background-networking"]
-ACTION_MS = 15_000  # two cores that also run the servers: patience, not speed
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "tests/browser/" in item.nodeid:
             item.add_marker(pytest.mark.browser)
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    """The Chromium that CHROMIUM names (dev.py sets it), or one on PATH, or Playwright's own."""
-    path = _chromium_on_this_machine()
-    with sync_playwright() as playwright:
-        environ: dict[str, str | float | bool] = {**_environ()}
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS, env=environ)
-        yield browser
-        browser.close()
-
-
-def _chromium_on_this_machine() -> str | None:
-    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
-
-
-def _environ() -> dict[str, str]:
-    # Debian's launcher is a shell script that calls grep: it must work with a bare PATH too.
-    folders = os.pathsep.join([os.environ.get("PATH", ""), "/usr/bin", "/bin"])
-    return {**os.environ, "PATH": folders}
 
 
 class Attendant:
@@ -143,10 +117,10 @@ def at_a_computer(
     def log_in(username: str, url: str, *, script: str = "") -> Attendant:
         add_attendant(store, username, password=username)
         folder = tmp_path / f"browser-{username}"
-        program = _chromium_on_this_machine() or chromium.browser_type.executable_path
+        program = chromium_on_this_machine() or chromium.browser_type.executable_path
         args = [program, "--headless", *FLAGS, "--no-first-run", "--lang=pt-BR"]
         args += ["--remote-debugging-port=0", f"--user-data-dir={folder}", "about:blank"]
-        processes.append(subprocess.Popen(args, env=_environ(), stderr=subprocess.DEVNULL))
+        processes.append(subprocess.Popen(args, env=chromium_environ(), stderr=subprocess.DEVNULL))
         port_file = folder / "DevToolsActivePort"
         wait_until(lambda: port_file.exists() and port_file.read_text().count("\n"), 20)
         address = f"http://127.0.0.1:{port_file.read_text().splitlines()[0]}"

@@ -7,7 +7,6 @@ import { ICONS, el, icon, reconcile, setAttribute, setHidden, setText } from "..
 import { displayName, isSeen, listTime } from "../parts/format.js";
 import { onLongPress } from "../parts/long_press.js";
 import { plainText } from "../parts/rich_text.js";
-import { createBadge } from "../parts/unread_marks.js";
 
 /** The next page is fetched when this little is left below the view. */
 const NEAR_END_PX = 600;
@@ -89,9 +88,8 @@ export class ListView {
     for (const name of ["name", "author", "text"]) parts[name].dir = "auto";
     parts.preview = el("span", "row-preview", parts.ticks, parts.draftMark, parts.author, parts.text);
     const muted = icon(ICONS.muted, "icon row-muted");
-    const badge = createBadge();
     const top = el("span", "row-line", parts.name, parts.time);
-    const marks = el("span", "row-marks", muted, badge.node);
+    const marks = el("span", "row-marks", muted, document.createElement("unread-badge"));
     const bottom = el("span", "row-line", parts.preview, marks);
     const button = el("button", "row", parts.avatar, el("span", "row-body", top, bottom));
     button.type = "button";
@@ -101,7 +99,7 @@ export class ListView {
     menu.setAttribute("aria-haspopup", "menu");
     const node = el("li", "row-item", button, menu);
     node.dataset.conversationId = id;
-    const row = { node, button, menu, muted, badge, ...parts };
+    const row = { node, button, menu, muted, ...parts };
     this.#rows.set(id, row);
     return row;
   }
@@ -211,7 +209,6 @@ function updateRow(row, { conversation, last, draft, unread, now, selected }) {
   const own = !showDraft && last?.direction === "out";
   updateTicks(row.ticks, own ? statusOf(last) : null, last?.error);
   const silent = Boolean(conversation.muted || conversation.archived);
-  row.badge.update(unread, silent);
   row.muted.classList.toggle("shown", Boolean(conversation.muted));
   setAttribute(row.menu, "aria-label", `Opções da conversa com ${name}`);
   row.node.classList.toggle("unread", unread.count > 0 || unread.marked);

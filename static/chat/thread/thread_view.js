@@ -1,7 +1,7 @@
 /** The open thread: days and bubbles, keyed, and where it is scrolled to. */
 
 import { el, reconcile, setAttribute, setHidden, setText } from "../parts/dom.js";
-import { createDivider } from "../parts/unread_marks.js";
+import { createDivider } from "./divider.js";
 import { createBubble } from "./bubble.js";
 import { createNotice } from "./notice.js";
 
@@ -74,6 +74,7 @@ export class ThreadView {
 
   /** The topmost message in view and how far below the view's top it begins: [id, px], or null. */
   place() {
+    if (this.#scroller.clientHeight === 0) return null;
     const first = this.#anchor((node) => node.dataset.messageId !== undefined);
     if (!first) return null;
     const top = this.#scroller.getBoundingClientRect().top;
@@ -196,6 +197,11 @@ export class ThreadView {
   #scrollToEnd() {
     const end = this.#scroller.scrollHeight - this.#scroller.clientHeight;
     if (Math.abs(this.#scroller.scrollTop - end) >= 1) this.#scroller.scrollTop = end;
+  }
+
+  /** Whether the view is at the end of the thread; false where it is not on the screen. */
+  isAtEnd() {
+    return this.#scroller.clientHeight > 0 && this.#isNearEnd();
   }
 
   #isNearEnd() {

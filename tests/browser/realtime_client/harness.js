@@ -88,7 +88,7 @@ const random = () => {
 
 /** Starts a client whose host notes everything in `window.got`. */
 function begin(options = {}) {
-  window.got = { events: [], late: [], resets: 0, holes: [], states: [], logins: 0, builds: [] };
+  window.got = { events: [], late: [], resets: 0, behind: [], refreshes: 0, states: [], logins: 0 };
   const { got } = window;
   window.client = realtime.startRealtime({
     url: "/realtime/events",
@@ -96,10 +96,10 @@ function begin(options = {}) {
     cursor: "0",
     onEvent: ({ id, catchUp }) => { got.events.push(id); if (catchUp) got.late.push(id); },
     onReset: () => { got.resets += 1; },
-    onHole: (id) => { got.holes.push(id); },
+    onBehind: (id) => { got.behind.push(id); },
+    onRefresh: () => { got.refreshes += 1; },
     onState: (state) => { got.states.push(state); },
     onLogin: () => { got.logins += 1; },
-    onBuild: (build) => { got.builds.push(build); },
     ...options,
   });
   return got;
@@ -114,6 +114,40 @@ function beginScripted(answers, options = {}) {
   return { clock, calls, got, state: () => document.documentElement.dataset.connection };
 }
 
+/**
+ * A page with realtime_events/head.html whose body is `html`, on a fake clock, its stream always open:
+ * `push(text)` sends. `web({url, method, headers, body, n})` answers what else the page asks for.
+ */
+async function beginPage(html, web = () => new Response("", { status: 404 }), options = {}) {
+  show(html);
+  const data = document.createElement("script");
+  Object.assign(data, { type: "application/json", id: "realtime-events" });
+  data.textContent = JSON.stringify({ url: "/realtime", user: "ana", cursor: "0", csrf: "of-the-page" });
+  document.head.append(data);
+  const asked = [];
+  window.fetch = async (url, { method = "GET", headers = {}, body } = {}) => {
+    const { pathname, search } = new URL(url, location.href);
+    asked.push({ url: pathname + search, method, headers, body, n: asked.length + 1 });
+    return await web(asked.at(-1));
+  };
+  const clock = new FakeClock();
+  let stream;
+  const fetch = async (_, { signal }) => (stream = open(signal, hello("stream")));
+  const env = { ...clock.env, fetch, random: () => 0.5, locks: undefined, BroadcastChannel: undefined };
+  window.client = realtime.startPage({ ...options, env });
+  await clock.advance(0);
+  return { clock, asked, push: (text) => stream.push(text), break_: () => stream.break_() };
+}
+
+const parse = (html) => new DOMParser().parseFromString(html, "text/html");
+/** Shows `html` in the page's body. */
+const show = (html) => document.body.replaceChildren(...parse(html).body.childNodes);
+/** The server's answer of a whole page. */
+const page = (html) => new Response(`<!doctype html><body>${html}`, { headers: { "Content-Type": "text/html" } });
+const json = (data, status = 200) => new Response(JSON.stringify(data), { status });
+const node = (selector) => document.querySelector(selector);
+
 Object.assign(window, {
-  realtime, FakeClock, settle, answer, open, silent, event, hello, random, begin, beginScripted, ready: true,
+  realtime, FakeClock, settle, answer, open, silent, event, hello, random, begin, beginScripted,
+  beginPage, page, json, node, ready: true,
 });

@@ -101,14 +101,23 @@ def status(code: int, type: str = "text/html", body: str = "<p>no</p>", **header
     return step
 
 
+def document(body: str, head: str = "") -> Step:
+    """A page that the host rendered."""
+    start = '<!doctype html><html lang="pt-BR"><meta charset="utf-8"><title>host</title>'
+    icon = '<link rel="icon" href="data:,">'
+    return status(200, "text/html; charset=utf-8", f"{start}{icon}{head}<body>{body}")
+
+
 @dataclass
 class ScriptedServer:
     """Answers the n-th request for events with the n-th step of its script, the last one for ever.
 
-    Without a script it serves its own little log: the cursor is the number of events had.
+    Without a script it serves its own little log: the cursor is the number of events had. `pages`
+    are the host's: path → what answers it, each of its steps once and the last one for ever.
     """
 
     script: list[Step] = field(default_factory=list)
+    pages: dict[str, list[Step]] = field(default_factory=dict)
     buffered: bool = False  # as a front end that sends a response when it has ended
     events: list[str] = field(default_factory=list)
     requests: list[dict[str, str]] = field(default_factory=list)
@@ -155,6 +164,10 @@ class ScriptedServer:
         try:
             if path == "/realtime/events":
                 self._events(Answer(self, handler))
+                return
+            if path in self.pages:
+                steps = self.pages[path]
+                (steps.pop(0) if len(steps) > 1 else steps[0])(Answer(self, handler))
                 return
             known = path in FILES or path in ("/", "/login")
             body = FILES[path].read_bytes() if path in FILES else PAGE.encode()

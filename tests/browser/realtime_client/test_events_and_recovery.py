@@ -107,65 +107,159 @@ def test_a_reset_adopts_its_cursor_and_refetches_after_a_jitter_until_that_succe
     assert (early, then, later) == (0, 1, 2)
 
 
-def test_a_hole_that_stays_is_told_once_and_one_that_closes_is_not(run: Run) -> None:
-    early, holes = run(
-        """let stream;
-        const { clock, got } = beginScripted(
-          async ({ signal }) => (stream ??= open(signal, hello("stream"))));
-        const version = (id, conversation_id, version) =>
-          stream.push(event(id, { conversation_id, version }));
-        await clock.advance(0);
-        client.noteVersion("late", 4);
-        client.noteVersion("lost", 4);
-        version("e1", "late", 6);
-        version("e2", "lost", 6);
-        await clock.advance(1_000);
-        version("e3", "late", 5);
-        await clock.advance(499);
-        const early = [...got.holes];
-        await clock.advance(5_000);
+# --- versions: the one safety net -------------------------------------------------------------
+
+#: A page that shows `shown` and asks a server that has `versions`; `minute()` passes one.
+NET = """
+  let shown = { a: 4 };
+  let versions = { a: 4 };
+  let asked = [];
+  let stream;
+  const { clock, got } = beginScripted(
+    async ({ signal }) => (stream = open(signal, hello("stream"))),
+    { env: { random: () => 0 }, shownVersions: () => shown,
+      fetchVersions: async (ids) => { asked.push(ids); return versions; } });
+  const tell = (id, conversation_id, version) => {
+    stream.push(event(id, { conversation_id, version }));
+  };
+  const pass = async (ms) => {
+    for (let left = ms; left > 0; left -= 10_000) {
+      await clock.advance(Math.min(left, 10_000));
+      stream.push(": hb\\n\\n");
+    }
+    await settle();
+  };
+"""
+
+
+def test_a_conversation_that_stays_behind_the_servers_version_is_told_once_a_check(
+    run: Run,
+) -> None:
+    told = run(
+        f"""{NET}
+        const told = [];
+        const note = async (ms) => {{ await pass(ms); told.push([...got.behind, got.refreshes]); }};
+        shown = new Map([["a", 4], ["b", 2]]);
+        versions = {{ a: 5, b: 2, c: undefined }};
+        await note(60_000);
+        await note(4_999);
+        await note(31);
+        shown.set("a", 5);
+        await note(120_000);
+        shown.set("a", 4);
+        await note(65_100);
         client.close();
-        return [early, got.holes];"""
+        return [asked[0], ...told];"""
     )
-    assert early == []
-    assert holes == ["lost"]
+    assert told == [["a", "b"], [0], [0], ["a", 1], ["a", 1], ["a", "a", 2]]
 
 
-def test_the_versions_are_compared_every_minute_while_visible(run: Run) -> None:
-    checks, holes = run(
-        """let checks = 0;
-        let hidden = false;
-        Object.defineProperty(document, "hidden", { get: () => hidden, configurable: true });
+def test_an_event_in_flight_or_what_the_page_read_meanwhile_is_no_alarm(run: Run) -> None:
+    asked, behind = run(
+        f"""{NET}
+        shown = {{ early: 1, flying: 1, read: 1, quiet: 1, 12: 3 }};
+        tell("e0", "early", 2);
+        tell("e1", 12, 4);
+        versions = {{ early: 2, flying: 3, read: 7, quiet: 1, 12: 4 }};
+        await pass(60_000);
+        tell("e3", "flying", 3);
+        tell("e2", "flying", 2);
+        shown.read = 7;
+        await pass(10_000);
+        client.close();
+        return [asked.length, got.behind];"""
+    )
+    assert (asked, behind) == (1, [])
+
+
+def test_an_event_that_is_missing_between_others_is_noticed(run: Run) -> None:
+    behind = run(
+        f"""{NET}
+        tell("e6", "a", 6);
+        tell("e7", "a", 7);
+        versions = {{ a: 7 }};
+        await pass(66_000);
+        client.close();
+        return got.behind;"""
+    )
+    assert behind == ["a"]
+
+
+def test_a_conversation_the_page_knows_nothing_of_is_behind_unless_an_event_told_of_it(
+    run: Run,
+) -> None:
+    behind = run(
+        f"""{NET}
+        tell("e1", "told", 9);
+        versions = {{ a: 4, told: 9, missed: 1 }};
+        await pass(66_000);
+        client.close();
+        return got.behind;"""
+    )
+    assert behind == ["missed"]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["undefined", "null", "Promise.reject(new Error('503'))", "(() => { throw new Error() })()"],
+)
+def test_versions_that_cannot_be_had_are_asked_for_again(run: Run, answer: str) -> None:
+    behind, events, failed = run(
+        f"""const reports = [];
+        addEventListener("unhandledrejection", () => reports.push("rejection"));
+        let fails = true;
         let stream;
-        const { clock, got } = beginScripted(
-          async ({ signal }) => (stream = open(signal, hello("stream"))),
-          { fetchVersions: async () => { checks += 1; return { a: 5, b: 2 }; } });
-        client.noteVersion("a", 4);
-        client.noteVersion("b", 2);
+        const {{ clock, got }} = beginScripted(
+          async ({{ signal }}) => (stream = open(signal, hello("stream"))),
+          {{ env: {{ random: () => 0 }}, shownVersions: () => ({{ a: 1 }}),
+            fetchVersions: () => fails ? {answer} : {{ a: 2 }} }});
+        const minute = async () => {{
+          for (let n = 0; n < 6; n += 1) {{
+            await clock.advance(11_000);
+            stream.push(": hb\\n\\n");
+          }}
+        }};
+        await minute();
+        fails = false;
+        await minute();
+        stream.push(event("e1"));
+        await settle();
+        client.close();
+        return [got.behind, got.events, reports];"""
+    )
+    assert (behind, events, failed) == (["a"], ["e1"], [])
+
+
+def test_versions_are_compared_every_minute_while_visible_and_never_of_an_empty_page(
+    run: Run,
+) -> None:
+    checks = run(
+        f"""{NET}
+        let hidden = false;
+        Object.defineProperty(document, "hidden", {{ get: () => hidden, configurable: true }});
         const seen = [];
-        const minute = async () => {
-          for (let n = 0; n < 8; n += 1) { await clock.advance(10_000); stream.push(": hb\\n\\n"); }
-          seen.push(checks);
-        };
+        const minute = async () => {{ await pass(65_000); seen.push(asked.length); }};
         await minute();
         hidden = true;
         await minute();
+        hidden = false;
+        shown = {{}};
+        await minute();
         client.close();
-        return [seen, got.holes];"""
+        return seen;"""
     )
-    assert checks == [1, 1]
-    assert holes == ["a"]
+    assert checks == [1, 1, 1]
 
 
-def test_a_new_build_is_told_once_and_the_first_is_not(run: Run) -> None:
-    builds = run(
-        """const { clock, got } = beginScripted(async ({ n }) => n <= 4
-          ? answer(hello("stream", { build: n <= 2 ? "1" : "2" })) : silent());
-        await clock.advance(30_000);
+def test_no_more_conversations_are_asked_for_than_the_server_compares(run: Run) -> None:
+    asked = run(
+        f"""{NET}
+        shown = new Map(Array.from({{ length: 70 }}, (_, n) => [n, 1]));
+        await pass(60_000);
         client.close();
-        return got.builds;"""
+        return asked;"""
     )
-    assert builds == ["2"]
+    assert asked == [[str(n) for n in range(50)]]
 
 
 # --- state, recovery, end ---------------------------------------------------------------------
@@ -235,7 +329,8 @@ def test_recovery_connects_at_once_from_the_cursor_and_compares_versions(
         const {{ clock, calls }} = beginScripted(async ({{ signal }}) => {{
           signals.push(signal);
           return open(signal, hello("stream") + event("e" + signals.length));
-        }}, {{ fetchVersions: async () => {{ checks += 1; return {{}}; }} }});
+        }}, {{ shownVersions: () => ({{ a: 1 }}),
+          fetchVersions: async () => {{ checks += 1; return {{}}; }} }});
         await clock.advance(3_000);
         {RECOVER[how]};
         await clock.advance(0);
@@ -309,19 +404,21 @@ def test_close_leaves_no_timer_listener_or_request(run: Run) -> None:
 
 
 def test_nothing_is_armed_after_the_end(run: Run) -> None:
-    timers = run(
+    timers, refreshes = run(
         """let stream;
-        const { clock } = beginScripted(
-          async ({ signal }) => (stream = open(signal, hello("stream"))));
+        let fail;
+        const { clock, got } = beginScripted(
+          async ({ signal }) => (stream = open(signal, hello("stream"))),
+          { onRefresh: () => new Promise((_, reject) => { fail = reject; got.refreshes += 1; }) });
         await clock.advance(0);
-        client.noteVersion("a", 1);
-        stream.push(event("e1", { conversation_id: "a", version: 3 }));
-        await clock.advance(0);
+        stream.push(event("e1"));
+        await clock.advance(30);
         client.close();
-        client.noteVersion("b", 1);
-        return clock.timers.size;"""
+        fail();
+        await clock.advance(60_000);
+        return [clock.timers.size, got.refreshes];"""
     )
-    assert timers == 0
+    assert (timers, refreshes) == (0, 1)
 
 
 def test_a_reset_that_waited_while_the_page_was_put_away_is_not_forgotten(run: Run) -> None:
@@ -340,3 +437,164 @@ def test_a_reset_that_waited_while_the_page_was_put_away_is_not_forgotten(run: R
         return [away, got.resets];"""
     )
     assert (away, back) == (0, 1)
+
+
+# --- reading the page again -------------------------------------------------------------------
+
+
+def test_events_that_come_together_are_one_refresh_and_status_or_unread_events_are_none(
+    run: Run,
+) -> None:
+    seen = run(
+        """let stream;
+        const { clock, got } = beginScripted(
+          async ({ signal }) => (stream = open(signal, hello("stream"))));
+        await clock.advance(0);
+        const seen = [];
+        const tell = async (...types) => {
+          for (const type of types) stream.push(event(`e${Math.random()}`, { type }));
+          await clock.advance(29);
+          const early = got.refreshes;
+          await clock.advance(1);
+          seen.push([early, got.refreshes]);
+        };
+        await tell("message.created", "message.updated", "conversation.updated", "message.created");
+        await tell("message.status_changed", "unread.changed", "other");
+        for (const type of ["message.created", "message.updated", "conversation.updated"]) {
+          await tell(type);
+        }
+        client.close();
+        return seen;"""
+    )
+    assert seen == [[0, 1], [1, 1], [1, 2], [2, 3], [3, 4]]
+
+
+def test_a_refresh_is_never_two_at_once_and_rests_as_long_as_it_took(run: Run) -> None:
+    seen = run(
+        """let stream;
+        let finish;
+        const { clock, got } = beginScripted(
+          async ({ signal }) => (stream = open(signal, hello("stream"))),
+          { onRefresh: () => new Promise((resolve) => { finish = resolve; got.refreshes += 1; }) });
+        await clock.advance(0);
+        const seen = [];
+        const pass = async (ms) => { await clock.advance(ms); seen.push(got.refreshes); };
+        stream.push(event("e1"));
+        await pass(30);
+        stream.push(event("e2"));
+        stream.push(event("e3"));
+        await pass(700);
+        finish();
+        await pass(699);
+        await pass(1);
+        finish();
+        await pass(10_000);
+        client.close();
+        return seen;"""
+    )
+    assert seen == [1, 1, 1, 2, 2]
+
+
+def test_a_refresh_that_fails_is_repeated_with_back_off_and_at_once_when_the_server_is_back(
+    run: Run,
+) -> None:
+    times, back = run(
+        """let stream;
+        const times = [];
+        let works = false;
+        const { clock } = beginScripted(
+          async ({ signal }) => (stream = open(signal, hello("stream"))),
+          { env: { random: () => 1 }, onRefresh: () => {
+            times.push(clock.time - start);
+            if (!works) throw new Error("503");
+          } });
+        const start = clock.time;
+        await clock.advance(0);
+        stream.push(event("e1"));
+        await clock.advance(8_000);
+        stream.push(event("e2"));
+        await clock.advance(1_000);
+        stream.break_();
+        works = true;
+        await clock.advance(30_000);
+        client.close();
+        return [times, times.length];"""
+    )
+    assert times[:4] == [30, 1_030, 3_030, 7_030]
+    assert times[4:] == [10_030], "one second after the cut, on the connection's return"
+
+
+def test_a_refresh_that_never_ends_is_not_the_last(run: Run) -> None:
+    refreshes = run(
+        """let stream;
+        const { clock, got } = beginScripted(
+          async ({ signal }) => (stream = open(signal, hello("stream"))),
+          { onRefresh: () => { got.refreshes += 1; return silent(); } });
+        await clock.advance(0);
+        stream.push(event("e1"));
+        await clock.advance(70_000);
+        client.close();
+        return got.refreshes;"""
+    )
+    assert refreshes == 2
+
+
+def test_a_page_put_away_before_it_was_read_again_is_read_when_it_is_shown_again(run: Run) -> None:
+    away, back = run(
+        """let stream;
+        const { clock, got } = beginScripted(
+          async ({ signal }) => (stream = open(signal, hello("stream"))));
+        await clock.advance(0);
+        stream.push(event("e1"));
+        await clock.advance(10);
+        const shown = { persisted: true };
+        window.dispatchEvent(new PageTransitionEvent("pagehide", shown));
+        await clock.advance(60_000);
+        const away = got.refreshes;
+        window.dispatchEvent(new PageTransitionEvent("pageshow", shown));
+        await clock.advance(60_000);
+        client.close();
+        return [away, got.refreshes];"""
+    )
+    assert (away, back) == (0, 1)
+
+
+# --- DOM events -------------------------------------------------------------------------------
+
+
+def test_the_document_is_told_of_each_event_once_and_of_the_state(run: Run) -> None:
+    events, states = run(
+        """const events = [];
+        const states = [];
+        document.addEventListener("realtime:event", ({ detail }) => {
+          events.push([detail.id, detail.type, detail.catchUp]);
+          throw new Error("a listener's mistake");
+        });
+        document.addEventListener("realtime:state", ({ detail }) => states.push(detail.state));
+        addEventListener("error", (event) => event.preventDefault());
+        const text = event("e1") + event("e2", { type: "unread.changed" }) + event("e1");
+        const { clock } = beginScripted(
+          async ({ n }) => n > 1 ? silent() : answer(hello("hold") + text));
+        await clock.advance(0);
+        client.close();
+        return [events, states];"""
+    )
+    assert events == [["e1", "message.created", False], ["e2", "unread.changed", False]]
+    assert states == ["connecting", "connected"]
+
+
+def test_a_listener_prolongs_a_reset_until_it_succeeds(run: Run) -> None:
+    told, resets = run(
+        """let told = 0;
+        document.addEventListener("realtime:reset", ({ detail }) => {
+          told += 1;
+          detail.waitUntil(told < 3 ? Promise.reject(new Error("503")) : Promise.resolve());
+        });
+        const { clock, got } = beginScripted(async ({ n, signal }) => n > 1
+          ? open(signal, hello("stream"))
+          : answer('event: reset\\ndata: {"type": "reset", "data": {"cursor": "c"}}\\n\\n'));
+        await clock.advance(60_000);
+        client.close();
+        return [told, got.resets];"""
+    )
+    assert (told, resets) == (3, 3)

@@ -147,29 +147,32 @@ def test_a_hold_answer_is_followed_by_the_next_request_at_once(run: Run) -> None
     assert states == ["connecting", "connected"]
 
 
-def test_a_stream_that_is_buffered_falls_back_to_hold_and_the_next_page_knows(run: Run) -> None:
-    before, first, second, next_day = run(
-        """const buffering = async ({ params }) =>
-          params.delivery === "hold" && params.hello ? answer(hello("hold")) : silent();
-        const deliveries = ({ calls }) => calls.map(({ params }) => params.delivery);
-        const one = beginScripted(buffering);
-        await one.clock.advance(2_999);
-        const before = deliveries(one);
-        await one.clock.advance(1);
-        client.close();
-        const two = beginScripted(buffering, { env: { now: () => one.clock.time } });
-        await two.clock.advance(0);
-        client.close();
-        const later = new FakeClock().time + 25 * 3_600_000;
-        const three = beginScripted(buffering, { env: { now: () => later } });
-        await settle();
-        client.close();
-        return [before, deliveries(one), deliveries(two), deliveries(three)];"""
+def test_a_stream_that_is_buffered_falls_back_to_hold_and_the_next_page_knows_when_it_is_proved(
+    run: Run,
+) -> None:
+    early, first, second, third, hour_later = run(
+        """const clock = new FakeClock();
+        const buffering = async ({ params }) => {
+          if (params.delivery !== "hold") return silent();
+          if (params.hello) return answer(hello("hold"));
+          await new Promise((resolve) => clock.env.setTimeout(resolve, 20_000));
+          return answer(": hb\\n\\n");
+        };
+        const page = async (ms) => {
+          const { calls } = beginScripted(buffering, { env: clock.env });
+          await clock.advance(ms);
+          client.close();
+          return calls.map(({ params }) => params.delivery ?? "any");
+        };
+        const pages = [await page(2_999), await page(6_000), await page(80_000), await page(0)];
+        await clock.advance(3_600_000);
+        return [...pages, await page(0)];"""
     )
-    assert before == [None]
-    assert first == [None, "hold", "hold"]
-    assert second == ["hold", "hold"]
-    assert next_day == [None]
+    assert early == ["any"]
+    assert first == ["any", "hold", "any", "hold", "hold"]
+    assert second == [*first, "hold", "hold", "any", "hold", "hold"], "two trials are no proof yet"
+    assert third == ["hold", "hold"]
+    assert hour_later == ["any"]
 
 
 def test_a_server_that_is_only_slow_is_not_remembered_as_buffered(run: Run) -> None:
@@ -181,6 +184,49 @@ def test_a_server_that_is_only_slow_is_not_remembered_as_buffered(run: Run) -> N
         return calls.map(({ params }) => params.delivery);"""
     )
     assert deliveries == [None, "hold", None]
+
+
+def test_a_busy_machine_is_not_remembered_as_buffered_and_streams_again_when_it_is_idle(
+    run: Run,
+) -> None:
+    """Streams say hello too late for minutes, and so do held answers."""
+    remembered, busy, idle = run(
+        """const clock = new FakeClock();
+        const slowly = (ms) => new Promise((resolve) => clock.env.setTimeout(resolve, ms));
+        let isBusy = true;
+        const { calls } = beginScripted(async ({ params, signal }) => {
+          if (params.delivery === "hold") {
+            await slowly(params.hello ? (isBusy ? 1_500 : 100) : 20_000);
+            return answer(params.hello ? hello("hold") : ": hb\\n\\n");
+          }
+          await slowly(isBusy ? 3_500 : 100);
+          return open(signal, hello("stream"));
+        }, { env: clock.env });
+        await clock.advance(600_000);
+        const remembered = { ...localStorage };
+        const busy = calls.length;
+        isBusy = false;
+        await clock.advance(120_000);
+        client.close();
+        return [remembered, busy, calls.at(-1).params.delivery ?? "any"];"""
+    )
+    assert "realtime_events.hold_until" not in remembered
+    assert busy <= 60, "it may hold meanwhile, and asks no more than that takes"
+    assert idle in ("any", "stream")
+
+
+def test_a_server_that_starts_slowly_streams_at_once_when_it_can(run: Run) -> None:
+    times = run(
+        """const { clock, calls } = beginScripted(async ({ n, params, signal }) => {
+          if (params.delivery === "hold") return answer(hello("hold"));
+          return n === 1 ? silent() : open(signal, hello("stream"));
+        });
+        const start = clock.time;
+        await clock.advance(10_000);
+        client.close();
+        return calls.map(({ at, params }) => [at - start, params.delivery ?? "any"]);"""
+    )
+    assert times == [[0, "any"], [3_000, "hold"], [3_000, "any"]]
 
 
 def test_one_silent_stream_after_good_ones_is_no_buffering(run: Run) -> None:

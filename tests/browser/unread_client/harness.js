@@ -1,6 +1,7 @@
 // What the tests of unread_state.js need inside the page: its module, a host that notes, a thread to
 // scroll, a server that is a function, and a clock to advance (the one of the stream's tests).
 import "/tests/browser/realtime_client/harness.js";
+import * as placingModule from "/static/chat/thread/thread_placing.js";
 import * as unreadModule from "/static/unread_state.js";
 
 const thread = document.querySelector("#thread");
@@ -13,12 +14,16 @@ const incoming = (arrival, more = {}) => ({
   id: `m${arrival}`, direction: "in", arrival, position: String(arrival).padStart(6, "0"), counts_unread: true, ...more,
 });
 const outgoing = (arrival, more = {}) => ({ ...incoming(arrival), direction: "out", ...more });
+/** Incoming ones, `from` to `to`, each counted. */
+const many = (from, to) => Array.from({ length: to - from + 1 }, (_, n) =>
+  incoming(from + n, { counted_at_arrival: from + n }));
 
 let eventNumber = 0;
 let drawn = null; // what draw() was given last
+let placing = null;
 const created = (id, message, conversation, more = {}) => ({
   id: `e${++eventNumber}`, type: "message.created", conversation_id: id, age: 0, catchUp: false,
-  data: { message, conversation: { id, version: 1, muted: false, archived: false, ...conversation } }, ...more,
+  data: { message, conversation: { id, version: 1, silent: false, ...conversation } }, ...more,
 });
 const changed = (id, news) => ({ type: "unread.changed", conversation_id: id, data: { conversation_id: id, ...news } });
 
@@ -38,18 +43,17 @@ class FakeNotification {
   }
 }
 
-/** Starts one; `window.got` notes what it asks of the host, `window.world` is what it finds. */
-function begin(options = {}) {
+/** Starts one; `window.got` notes what it asks of the host, `window.world` is what it finds. `known`:
+ * {id: numbers} that the page has read. */
+function begin({ known = {}, focused = true, ...options } = {}) {
   const clock = new FakeClock();
-  drawn = null;
+  drawn = placing = null;
+  content.replaceChildren();
   FakeNotification.made = [];
   FakeNotification.permission = "granted";
-  const world = {
-    clock, focused: true, tones: 0, older: [], badges: [],
-    server: () => ({}), conversations: {},
-  };
+  const world = { clock, focused, tones: 0, older: [], badges: [], server: () => ({}) };
   window.world = world;
-  window.got = { requests: [], selects: [], digests: [], changes: 0, refreshed: [] };
+  window.got = { requests: [], selects: [], digests: [], unknown: [], changes: 0 };
   const { got } = window;
   const env = {
     ...clock.env, random: () => 0.5, hasFocus: () => world.focused, locks: undefined, Notification: FakeNotification,
@@ -57,8 +61,9 @@ function begin(options = {}) {
     ...options.env,
   };
   window.unread = unreadModule.startUnread({
-    userId: "ana", title: "Atendimento", thread, pane: document.querySelector("#pane"),
-    settings: { title_counts: "conversations", check_seconds: 60, quiet_after_seconds: 15, refocus_ms: 2500, near_bottom_px: 120 },
+    userId: "ana", title: "Atendimento", thread: () => thread,
+    touches: (node) => document.querySelector("#pane").contains(node),
+    settings: { title_counts: "conversations", quiet_after_seconds: 15, refocus_ms: 2500, near_bottom_px: 120 },
     request: async (method, path, body) => {
       got.requests.push([method, path, body]);
       return await world.server(method, path, body);
@@ -66,40 +71,72 @@ function begin(options = {}) {
     resolve: (id) => world.merges?.[id] ?? id,
     onChange: () => {
       got.changes += 1;
-      queueMicrotask(() => { if (drawn && drawn.id === unread.selected) draw(drawn.messages, drawn.options); });
+      queueMicrotask(() => { if (drawn && drawn.id === window.unread.selected) draw(drawn.messages, drawn.options); });
     },
-    onSelect: (id, how) => { got.selects.push([id, how]); },
+    onSelect: (id, how) => { got.selects.push([id, how]); placing?.opened(id, how); },
+    onUnknown: (id) => { got.unknown.push(id); },
     onDigest: (text) => { got.digests.push(text); },
     preview: (event) => ({ title: event.conversation_id, body: event.data.message.text ?? "texto" }),
-    loadOlder: (id) => { world.older.push(id); },
-    refreshConversation: async (id) => { got.refreshed.push(id); return world.conversations[id] ?? null; },
     ...options, env,
   });
+  for (const [id, each] of Object.entries(known)) window.unread.learn({ id, version: 0, silent: false, ...each });
   return window.unread;
 }
 
-/** Draws the open thread as a host does: 100 px a message, then where it is to be scrolled. Drawn
- * again whenever the module asks: `messages`, or what that function returns, is what it has then. */
-function draw(messages, options = {}) {
-  const { newest = true, hasOlder = false, height = 100 } = options;
-  drawn = { id: unread.selected, messages, options };
-  const shown = typeof messages === "function" ? messages() : messages;
-  const laid = unread.layout(unread.selected, shown, { newest, hasOlder });
-  content.style.height = `${shown.length * height}px`;
-  if (laid.place?.end) thread.scrollTop = thread.scrollHeight;
-  unread.rendered();
-  return laid;
+/** The placing of the thread, as chat/ has it; then draw() gives what it says. */
+function beginPlacing(options = {}) {
+  placing = window.placing = new placingModule.ThreadPlacing({
+    storage: sessionStorage, userId: "ana", unread: window.unread, scroller: thread,
+    isAtEnd: () => thread.scrollHeight - thread.clientHeight - thread.scrollTop < 120,
+    placeOf: () => null,
+    loadOlder: (id) => { window.world.older.push(id); },
+    hasFocus: () => window.world.focused,
+    ...options,
+  });
+  return placing;
 }
 
+/** Draws the open thread as a host does, `height` px a message; where it was just opened at its end, or
+ * at `top`. Drawn again whenever the module asks: `messages`, or what that function returns, is what
+ * it has then. */
+function draw(messages, options = {}) {
+  const { ready = true, newest = true, hasOlder = false, height = 100, top = Infinity } = options;
+  const id = window.unread.selected;
+  const isNew = drawn?.id !== id;
+  drawn = { id, messages, options };
+  const shown = typeof messages === "function" ? messages() : messages;
+  const laid = placing?.layout(id, shown, { newest, hasOlder });
+  content.replaceChildren(...shown.map((message) => {
+    const bubble = document.createElement("div");
+    bubble.dataset.messageId = message.id;
+    bubble.style.height = `${height}px`;
+    return bubble;
+  }));
+  if (isNew || laid?.place?.end) thread.scrollTop = Math.min(top, thread.scrollHeight);
+  window.unread.rendered(id, shown, { ready: laid ? laid.settled && newest : ready });
+  return laid && { divider: laid.divider, place: laid.place };
+}
+
+/** As somebody scrolls, and the browser tells it. */
+const scroll = (top) => {
+  thread.scrollTop = top;
+  thread.dispatchEvent(new Event("scroll"));
+};
 const focus = (focused) => {
-  world.focused = focused;
+  window.world.focused = focused;
   window.dispatchEvent(new Event(focused ? "focus" : "blur"));
 };
 const touch = (type = "pointerdown") => thread.dispatchEvent(new Event(type, { bubbles: true }));
-const reads = () => got.requests.filter(([, path]) => path.endsWith("/read")).map(([, path, body]) => [path.split("/")[3], body.up_to]);
+const reads = () => window.got.requests.filter(([, path]) => path.endsWith("/read"))
+  .map(([, path, body]) => [path.split("/")[3], body.up_to]);
 const icon = () => document.querySelector("link[rel=icon]").dataset.favicon;
+/** What the rule says of these messages: [id, left, isNews]. */
+const rule = (messages, counted, read, { seen = [], atEnd = true } = {}) => {
+  const { id, left, isNews } = unreadModule.readUpTo(messages, { counted, read }, { seen: new Set(seen), atEnd });
+  return [id, left, isNews];
+};
 
 Object.assign(window, {
-  ...unreadModule, UnreadMap: unreadModule.UnreadMap, FakeNotification,
-  numbers, incoming, outgoing, created, changed, begin, draw, focus, touch, reads, icon, threadNode: thread, unreadReady: true,
+  ...unreadModule, ...placingModule, FakeNotification, numbers, incoming, outgoing, many, created, changed, begin,
+  beginPlacing, draw, scroll, focus, touch, reads, icon, rule, threadNode: thread, unreadReady: true,
 });

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
+from playwright.sync_api import Page
 
 from tests.browser.unread_client.conftest import Run
 
@@ -29,7 +30,7 @@ def test_events_in_any_order_and_repeated_give_the_same_numbers(run: Run) -> Non
         numbers = dict(
             zip(("incoming_counted", "incoming_read", "mark_flips"), now, strict=True),
         )
-        told.append([id_, numbers | {"silent": id_ in silent, "conversation_version": version}])
+        told.append([id_, numbers | {"silent": id_ in silent, "version": version}])
     unread = [i for i, (all_, read, flips) in state.items() if all_ > read or flips % 2]
     loud = [i for i in unread if i not in silent]
     expected = {
@@ -115,9 +116,13 @@ def test_words_know_one_from_many(run: Run) -> None:
 def test_title_icon_and_app_badge_follow_the_map_and_write_nothing_twice(run: Run) -> None:
     seen = run(
         """
-        begin({ initial: { by_conversation: { a: numbers(2, 0), b: numbers(1, 0) } } });
+        begin({ known: { a: numbers(2, 0), b: numbers(1, 0) } });
+        unread.show();
         const seen = [[document.title, icon()]];
-        await new Promise((done) => setTimeout(done, 100));  // the icon is drawn from an image
+        const link = document.querySelector("link[rel=icon]");
+        const drawn = async (before) => { while (link.href === before) await settle(); };
+        const plain = link.href;
+        await drawn(plain);
         let writes = 0;
         new MutationObserver((records) => { writes += records.length; })
           .observe(document.head, { subtree: true, childList: true, attributes: true });
@@ -126,19 +131,21 @@ def test_title_icon_and_app_badge_follow_the_map_and_write_nothing_twice(run: Ru
         unread.show();
         await settle();
         seen.push(writes);
-        unread.onEvent(changed("b", { ...numbers(1, 1), silent: false, conversation_version: 2 }));
+        let before = link.href;
+        unread.onEvent(changed("b", { ...numbers(1, 1), silent: false, version: 2 }));
         unread.show();
         seen.push([document.title, icon()]);
+        await drawn(before);
+        before = link.href;
         unread.connection("offline");
         unread.show();
-        await new Promise((done) => setTimeout(done, 100));
-        const link = document.querySelector("link[rel=icon]");
+        await drawn(before);
         seen.push([document.title, icon(), link.type, link.href.slice(0, 15)]);
-        unread.onEvent(changed("a", { ...numbers(2, 2), silent: false, conversation_version: 2 }));
+        unread.onEvent(changed("a", { ...numbers(2, 2), silent: false, version: 2 }));
         unread.connection("connected");
         unread.show();
         await settle();
-        seen.push([document.title, icon(), link.type, new URL(link.href).pathname]);
+        seen.push([document.title, icon(), link.type, link.href === plain]);
         return [...seen, world.badges];
         """
     )
@@ -147,8 +154,8 @@ def test_title_icon_and_app_badge_follow_the_map_and_write_nothing_twice(run: Ru
         0,
         ["(1) Atendimento", "1"],
         ["(1) Atendimento", "offline", "image/png", "data:image/png;"],
-        ["Atendimento", "plain", "image/svg+xml", "/static/chat/favicon.svg"],
-        [2, 1, 0],
+        ["Atendimento", "plain", "image/svg+xml", True],
+        [0, 2, 1, 0],
     ]
 
 
@@ -157,49 +164,237 @@ def test_messages_may_be_counted_and_a_cut_count_says_so(run: Run) -> None:
         """
         const by_conversation = { a: numbers(7, 0), b: numbers(0, 0, 1) };
         const settings = { title_counts: "messages", totals_limit: 8 };
-        begin({ initial: { by_conversation }, settings });
-        const titles = [document.title];
-        begin({ initial: { by_conversation, limit_reached: true }, settings });
-        return [...titles, document.title];
+        const titles = [];
+        for (const limit_reached of [false, true]) {
+          begin({ settings });
+          world.server = () => ({ by_conversation, limit_reached });
+          await unread.load();
+          unread.show();
+          titles.push(document.title);
+        }
+        return titles;
         """
     )
     assert titles == ["(8) Atendimento", "(8+) Atendimento"]
 
 
-def test_a_difference_from_the_server_is_mended_and_told_once(run: Run) -> None:
-    got = run(
+def test_a_number_and_a_text_are_one_conversation(run: Run) -> None:
+    """Integer keys are numbers in a host's own JSON, texts in events and in the DOM."""
+    seen = run(
         """
-        begin({ initial: { by_conversation: { stuck: numbers(2, 0), fine: numbers(1, 0) } } });
-        unread.connection("connected");
-        await world.clock.advance(3000);
-        got.requests.length = 0;
-        const snapshot = { by_conversation: { fine: numbers(1, 0), missed: numbers(4, 1) } };
-        world.server = (_, path) => (path === "/unread" ? snapshot : {});
-        world.conversations.stuck = { id: "stuck", version: 9, muted: false, ...numbers(2, 2) };
-        const warned = [];
-        console.warn = (...words) => warned.push(words.join(" "));
-        await world.clock.advance(76_000);
-        const paths = got.requests.map(([, path]) => path);
-        return { paths, warned, refreshed: got.refreshed, totals: unread.totals() };
+        begin();
+        unread.learn({ id: 7, ...numbers(2, 0) });
+        unread.onEvent(created("7", incoming(3), numbers(3, 0)));
+        const seen = [unread.totals(), unread.badge(7), unread.badge("7")];
+        unread.select(7);
+        draw([incoming(3)]);
+        seen.push(unread.selected, unread.unseen());
+        unread.removed("7");
+        return [...seen, unread.totals(), unread.selected];
         """
     )
-    assert got["paths"] == ["/unread", "/unread", "/unread?page=3,6"]
-    assert got["refreshed"] == ["stuck"]
-    assert got["warned"] == ["unread_state: page and server disagreed on stuck"]
-    assert got["totals"] == {"conversations": 2, "messages": 4}
+    badge = {"count": 3, "marked": False}
+    nothing = {"conversations": 0, "messages": 0}
+    assert seen == [{"conversations": 1, "messages": 3}, badge, badge, "7", [], nothing, None]
 
 
-def test_an_event_on_its_way_is_no_difference(run: Run) -> None:
-    got = run(
+def test_silence_goes_by_the_newer_version(run: Run) -> None:
+    assert run(
         """
-        begin({ initial: { by_conversation: { c: numbers(2, 0) } } });
-        unread.connection("connected");
-        world.server = () => ({ by_conversation: {} });
-        await world.clock.advance(2500);
-        const asked = got.requests.length;
-        unread.onEvent(changed("c", { ...numbers(2, 2), silent: false, conversation_version: 3 }));
-        await world.clock.advance(20_000);
-        return [asked, got.refreshed, got.requests.filter(([, path]) => path.includes("page="))];
+        const map = new UnreadMap();
+        map.merge("c", { ...numbers(1, 0), silent: true, version: 5 });
+        const seen = [map.totals().conversations];
+        map.merge("c", { ...numbers(1, 0), silent: false, version: 4 });  // told late
+        map.merge("c", numbers(2, 0));  // says nothing of it
+        seen.push(map.totals().conversations, map.badge("c").count);
+        map.merge("c", { silent: false, version: 6 });
+        return [...seen, map.totals().conversations];
+        """
+    ) == [0, 0, 2, 1]
+
+
+def test_what_the_server_lists_no_longer_goes_unless_it_has_changed_meanwhile(run: Run) -> None:
+    seen = run(
+        """
+        const ids = ["read", "both", "came", "muted", "other"];
+        begin({ known: Object.fromEntries(ids.slice(0, 4).map((id) => [id, numbers(2, 0)])) });
+        unread.learn({ id: "muted", silent: true, version: 1 });
+        let answer;
+        world.server = () => new Promise((resolve) => { answer = resolve; });
+        const loading = unread.load();
+        unread.onEvent(created("came", incoming(3), numbers(3, 0)));
+        const by_conversation = { both: numbers(2, 0), other: numbers(1, 0) };
+        answer({ by_conversation, limit_reached: false });
+        await loading;
+        return ids.map((id) => unread.badge(id).count);
         """
     )
-    assert got == [1, [], []]
+    assert seen == [0, 2, 3, 2, 1]
+
+
+def test_a_list_that_was_cut_takes_nothing_away(run: Run) -> None:
+    assert (
+        run(
+            """
+            begin({ known: { beyond: numbers(2, 0) } });
+            world.server = () => ({ by_conversation: {}, limit_reached: true });
+            await unread.load();
+            return unread.badge("beyond").count;
+            """
+        )
+        == 2
+    )
+
+
+def test_what_is_unread_is_asked_for_until_there_is_an_answer(run: Run) -> None:
+    seen = run(
+        """
+        begin();
+        world.server = () => { throw Object.assign(new Error("away"), { status: 503 }); };
+        await unread.load();
+        await world.clock.advance(60_000);
+        const failed = got.requests.length;
+        world.server = () => ({ by_conversation: { c: numbers(1, 0) }, limit_reached: false });
+        await world.clock.advance(60_000);
+        const done = got.requests.length;
+        await world.clock.advance(600_000);
+        return [failed, got.requests.length - done, unread.totals().messages];
+        """
+    )
+    assert 3 <= seen[0] <= 7
+    assert seen[1:] == [0, 1]
+
+
+def test_a_title_that_the_host_changes_is_numbered_too(run: Run) -> None:
+    titles = run(
+        """
+        document.title = "(4) Maria";  // as a page is restored with the number it had
+        begin({ title: null });
+        unread.learn({ id: "a", ...numbers(1, 0) });
+        unread.show();
+        const titles = [document.title];
+        document.title = "João";
+        unread.show();
+        return [...titles, document.title];
+        """
+    )
+    assert titles == ["(1) Maria", "(1) João"]
+
+
+def test_a_page_without_an_icon_gets_one(run: Run) -> None:
+    seen = run(
+        """
+        document.querySelector("link[rel=icon]").remove();
+        begin({ known: { a: numbers(1, 0) } });
+        unread.show();
+        const link = document.querySelector("link[rel=icon]");
+        while (!link.href.startsWith("data:")) await settle();
+        const seen = [link.dataset.favicon, link.type];
+        unread.learn({ id: "a", ...numbers(1, 1) });
+        unread.show();
+        await settle();
+        return [...seen, new URL(link.href).pathname];
+        """
+    )
+    assert seen == ["1", "image/png", "/favicon.ico"]
+
+
+BADGES = """
+  document.querySelector("#pane").insertAdjacentElement("afterend", document.createElement("ul"));
+  const list = document.querySelector("ul");
+  const row = (id) => {
+    const node = document.createElement("li");
+    node.dataset.conversationId = id;
+    node.append(document.createElement("unread-badge"));
+    list.append(node);
+    return node.firstChild;
+  };
+  const says = (badge) => [badge.textContent, badge.getAttribute("aria-label"),
+    badge.dataset.unreadCount ?? null, badge.hidden, badge.className];
+"""
+
+
+def test_a_badge_draws_itself(run: Run) -> None:
+    seen = run(
+        BADGES
+        + """
+        const early = row("a");  // before there is anything to draw from
+        const [a, b, c, d] = [numbers(2, 0), numbers(1500, 0), numbers(0, 0, 1), numbers(1, 0)];
+        begin({ known: { a, b, c, d, e: {} } });
+        unread.learn({ id: "d", silent: true, version: 1 });
+        unread.show();
+        const apart = document.createElement("unread-badge");
+        apart.setAttribute("conversation", "a");
+        document.body.append(apart);
+        const rows = ["b", "c", "d", "e", "unknown"].map(row);
+        const seen = [early, ...rows, apart].map(says);
+        unread.learn({ id: "a", ...numbers(2, 2) });
+        unread.show();
+        apart.setAttribute("conversation", "d");
+        return [...seen, says(early), says(apart)];
+        """
+    )
+    two = ["2", "2 mensagens não lidas", "2", False, ""]
+    none = ["", None, None, True, ""]
+    loudless = ["1", "1 mensagem não lida", "1", False, "silent"]
+    assert seen == [
+        two,
+        ["999+", "1500 mensagens não lidas", "1500", False, ""],
+        ["", "Marcada como não lida", "0", False, ""],
+        loudless,
+        none,
+        none,
+        two,
+        none,
+        loudless,
+    ]
+
+
+def test_a_badge_is_moved_removed_and_written_only_when_it_changes(run: Run) -> None:
+    seen = run(
+        BADGES
+        + """
+        begin({ known: { a: numbers(2, 0), b: numbers(1, 0) } });
+        const badge = row("a");
+        const other = row("b");
+        let writes = 0;
+        const observer = new MutationObserver((records) => { writes += records.length; });
+        observer.observe(badge, { childList: true, attributes: true, subtree: true });
+        unread.show();
+        unread.learn({ id: "b", ...numbers(1, 1) });
+        unread.show();
+        await settle();
+        const seen = [writes, other.hidden];
+        other.parentElement.append(badge);  // into another row
+        seen.push(badge.hidden);
+        badge.remove();
+        unread.learn({ id: "b", ...numbers(5, 1) });
+        unread.show();
+        return [...seen, badge.hidden, other.textContent];
+        """
+    )
+    assert seen == [0, True, True, True, "4"]
+
+
+def test_a_badge_has_the_colours_of_its_host(page: Page) -> None:
+    colours = page.evaluate(
+        """async () => {
+          const sheet = document.createElement("link");
+          Object.assign(sheet, { rel: "stylesheet", href: "/static/unread_state.css" });
+          const loaded = new Promise((done) => { sheet.onload = done; });
+          document.head.append(sheet);
+          await loaded;
+          begin({ known: { a: numbers(2, 0) } });
+          const badge = document.createElement("unread-badge");
+          badge.setAttribute("conversation", "a");
+          document.body.append(badge);
+          const style = getComputedStyle(badge);
+          const seen = [style.backgroundColor, style.display];
+          document.body.style.setProperty("--unread-badge", "rgb(1, 2, 3)");
+          seen.push(style.backgroundColor);
+          unread.learn({ id: "a", ...numbers(2, 2) });
+          unread.show();
+          return [...seen, style.display];
+        }"""
+    )
+    assert colours == ["rgb(29, 122, 69)", "inline-block", "rgb(1, 2, 3)", "none"]

@@ -1,4 +1,4 @@
-"""When an open conversation counts as read, and where its divider stands."""
+"""When an open conversation counts as read."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from tests.browser.unread_client.conftest import Run
 
 OPEN = """
-  begin({ initial: { by_conversation: { c: numbers(3, 0) } } });
+  begin({ known: { c: numbers(3, 0) } });
   const messages = [incoming(1), incoming(2), incoming(3)];
   world.server = () => ({ conversation_id: "c", ...numbers(3, 3) });
 """
@@ -17,8 +17,9 @@ OPEN = """
     "but",
     [
         "world.focused = false;",
-        "opened.newest = false;",
-        "opened.height = 900;",  # the end is far below the view
+        "opened.ready = false;",
+        "opened.height = 300; opened.top = 0;",  # the end is far below the view
+        "opened.height = 100; content.style.marginTop = '-2000px';",  # all of it is above the view
         "unread.select(null);",
         "threadNode.style.display = 'none';",
     ],
@@ -33,7 +34,8 @@ def test_a_conversation_is_read_only_when_all_conditions_hold(run: Run, but: str
       return reads();
     """
     assert run(OPEN + body % but) == []
-    assert run(OPEN + "threadNode.style.display = '';" + body % "") == [["c", "m3"]]
+    back = "threadNode.style.display = ''; content.style.marginTop = '';"
+    assert run(OPEN + back + body % "") == [["c", "m3"]]
 
 
 @pytest.mark.parametrize("gesture", ["pointerdown", "keydown", "wheel", "touchmove"])
@@ -80,19 +82,6 @@ def test_who_only_passes_by_the_window_has_not_read(run: Run) -> None:
     assert seen == [0, 0, [["c", "m3"]]]
 
 
-def test_reading_is_up_to_what_arrived_last_wherever_it_stands(run: Run) -> None:
-    assert run(
-        OPEN
-        + """
-        unread.select("c");
-        const unsent = { id: "local", direction: "out", position: "~" };
-        draw([incoming(9, { position: "000000" }), incoming(1), outgoing(4), unsent]);
-        await settle();
-        return reads();
-        """
-    ) == [["c", "m9"]]
-
-
 def test_a_read_that_fails_is_taken_back_and_tried_again_ever_later(run: Run) -> None:
     seen = run(
         OPEN
@@ -124,7 +113,7 @@ def test_a_read_that_fails_is_taken_back_and_tried_again_ever_later(run: Run) ->
     assert (left, more) == (0, 0)
 
 
-def test_a_message_that_comes_while_one_looks_is_read_once_and_loads_nothing(run: Run) -> None:
+def test_a_message_that_comes_while_one_looks_is_read_once(run: Run) -> None:
     """The page learns the numbers before it has drawn the message they count."""
     seen = run(
         OPEN
@@ -135,7 +124,7 @@ def test_a_message_that_comes_while_one_looks_is_read_once_and_loads_nothing(run
           return { conversation_id: "c", ...numbers(all.length, upTo) };
         };
         unread.select("c");
-        draw(() => all, { hasOlder: true, height: 10 });
+        draw(() => all, { height: 10 });
         await settle();
         for (const arrival of [4, 5, 6]) {
           all = [...all, incoming(arrival)];
@@ -143,10 +132,10 @@ def test_a_message_that_comes_while_one_looks_is_read_once_and_loads_nothing(run
           unread.onEvent(created("c", all.at(-1), numbers(arrival, arrival - 1)));
           for (let times = 0; times < 4; times += 1) await settle();
         }
-        return [reads(), world.older, unread.badge("c").count];
+        return [reads(), unread.badge("c").count];
         """
     )
-    assert seen == [[["c", f"m{n}"] for n in (3, 4, 5, 6)], [], 0]
+    assert seen == [[["c", f"m{n}"] for n in (3, 4, 5, 6)], 0]
 
 
 def test_one_read_at_a_time_and_none_that_would_change_nothing(run: Run) -> None:
@@ -156,8 +145,7 @@ def test_one_read_at_a_time_and_none_that_would_change_nothing(run: Run) -> None
         let answer;
         world.server = () => new Promise((resolve) => { answer = resolve; });
         unread.select("c");
-        draw(messages);
-        unread.rendered(); unread.rendered();
+        draw(messages); draw(messages); draw(messages);
         await settle();
         const seen = [reads().length];
         unread.onEvent(created("c", incoming(4), numbers(4, 0)));
@@ -169,7 +157,7 @@ def test_one_read_at_a_time_and_none_that_would_change_nothing(run: Run) -> None
         await settle();
         answer({ conversation_id: "c", ...numbers(4, 4) });
         await settle();
-        unread.rendered();
+        draw([...messages, incoming(4)]);
         return [...seen, reads(), unread.badge("c").count];
         """
     )
@@ -189,21 +177,23 @@ def test_a_mark_set_while_open_stays_until_opened_again_or_answered(run: Run) ->
         draw(messages);
         await settle();
         await unread.markUnread("c");
-        touch(); unread.rendered();
+        touch(); draw(messages);
         await world.clock.advance(60_000);
         const seen = [unread.badge("c"), reads().length];
         unread.select("c");
         draw(messages);
         await settle();
         seen.push(unread.badge("c"), reads().length);
+        flips = 3;
         unread.onEvent(changed("c", numbers(3, 3, 3)));  // a colleague marks it
         await world.clock.advance(60_000);
-        seen.push(unread.badge("c").marked, unread.answered(), unread.badge("c").marked);
-        return seen;
+        seen.push(unread.badge("c").marked, unread.answered());
+        await settle();
+        return [...seen, unread.badge("c").marked, reads().length];
         """
     )
     marked, none = {"count": 0, "marked": True}, {"count": 0, "marked": False}
-    assert seen == [marked, 1, none, 2, True, "m3", False]
+    assert seen == [marked, 1, none, 2, True, "m3", False, 3]
 
 
 def test_an_answer_that_never_goes_out_reads_nothing(run: Run) -> None:
@@ -211,123 +201,238 @@ def test_an_answer_that_never_goes_out_reads_nothing(run: Run) -> None:
         OPEN
         + """
         unread.select("c");
-        world.focused = false;
-        draw(messages);
+        draw(messages, { height: 300, top: 0 });
         const seen = [unread.answered(), unread.badge("c").count];
         await world.clock.advance(11_000);
         return [...seen, unread.badge("c").count, reads()];
         """
     )
-    assert seen == ["m3", 0, 3, []]
+    assert seen == ["m3", 3, 3, []]
 
 
-def test_what_came_late_and_stands_far_above_is_found_and_read(run: Run) -> None:
-    seen = run(
-        """
-        begin({ initial: { by_conversation: { c: numbers(9, 8) } } });
-        const late = incoming(9, { position: "000001" });
-        const newest = [incoming(7), incoming(8)];
-        world.server = (_, path, { up_to }) =>
-          ({ conversation_id: "c", ...numbers(9, up_to === "m9" ? 9 : 8) });
-        unread.select("c");
-        draw(newest, { hasOlder: true });
-        await settle();
-        for (let n = 0; n < 5; n += 1) unread.rendered();
-        const seen = [reads(), unread.badge("c").count, [...world.older]];
-        draw([incoming(6), ...newest], { hasOlder: true });
-        draw([late, incoming(6), ...newest], { hasOlder: true });
-        await settle();
-        return [...seen, reads().at(-1), unread.badge("c").count, world.older.length];
-        """
-    )
-    assert seen == [[["c", "m8"]], 1, ["c"], ["c", "m9"], 0, 2]
+# --- the rule: up to where a thread was offered to somebody's eyes --------------------------------
+
+LATE = "incoming(26, { counted_at_arrival: 26 })"  # after 25 others, and dated before most of them
 
 
 @pytest.mark.parametrize(
-    ("messages", "n", "found"),
+    ("case", "messages", "numbers", "seen", "at_end", "expected"),
     [
-        ("[incoming(1), incoming(2), incoming(3)]", 2, ["m2", True]),
-        ("[incoming(1), outgoing(2), incoming(3)]", 2, ["m1", True]),
-        ("[incoming(5, { position: '000000' }), incoming(1), incoming(2)]", 2, ["m5", True]),
-        ("[incoming(1), incoming(2, { counts_unread: false })]", 1, ["m1", True]),
-        ("[incoming(7)]", 3, ["m7", False]),
-        ("[outgoing(1)]", 1, [None, False]),
+        ("an empty thread", "[]", [0, 0], [], True, [None, 0, False]),
+        ("all is read already", "many(1, 3)", [3, 3], [], False, ["m3", 0, False]),
+        ("all is new", "many(1, 3)", [3, 0], [], True, ["m3", 0, True]),
+        ("the end is not on screen", "many(1, 3)", [3, 0], [], False, [None, 3, False]),
+        ("new ones below old ones", "many(1, 30)", [30, 25], [], True, ["m30", 0, True]),
+        ("only a mark by hand", "many(1, 3)", [3, 3], [], True, ["m3", 0, True]),
+        (
+            "one came late, above older ones",
+            f"[...many(1, 1), {LATE}, ...many(2, 25)]",
+            [26, 25],
+            [],
+            True,
+            ["m25", 1, False],
+        ),
+        (
+            "it has been on screen",
+            f"[...many(1, 1), {LATE}, ...many(2, 25)]",
+            [26, 25],
+            ["m26"],
+            False,
+            ["m26", 0, True],
+        ),
+        (
+            "what comes after it waits for it",
+            f"[...many(1, 1), {LATE}, ...many(2, 25), ...many(27, 28)]",
+            [28, 25],
+            [],
+            True,
+            ["m25", 3, False],
+        ),
+        (
+            "and is read with it at the end",
+            f"[...many(1, 1), {LATE}, ...many(2, 25), ...many(27, 28)]",
+            [28, 25],
+            ["m26"],
+            True,
+            ["m28", 0, True],
+        ),
+        (
+            "but not above the end",
+            f"[...many(1, 1), {LATE}, ...many(2, 25), ...many(27, 28)]",
+            [28, 25],
+            ["m26"],
+            False,
+            ["m26", 2, True],
+        ),
+        (
+            "what came before it is read without it",
+            f"[...many(1, 1), {LATE}, ...many(2, 25)]",
+            [26, 23],
+            [],
+            True,
+            ["m25", 1, True],
+        ),
+        (
+            "one of two late ones has been on screen",
+            "[incoming(5), incoming(4), incoming(1), incoming(2), incoming(3)]",
+            [5, 3],
+            ["m4"],
+            True,
+            ["m4", 1, True],
+        ),
+        (
+            "two came in each other's order",
+            "[incoming(1), incoming(3), incoming(2)]",
+            [3, 1],
+            [],
+            True,
+            ["m3", 0, True],
+        ),
+        (
+            "an automatic reply stands between them",
+            "[incoming(1), incoming(3), outgoing(2)]",
+            [2, 0],
+            [],
+            True,
+            ["m3", 0, True],
+        ),
+        (
+            "it came above our own older answers",
+            "[incoming(1), incoming(4), outgoing(2), outgoing(3)]",
+            [2, 1],
+            [],
+            True,
+            ["m3", 1, False],
+        ),
+        (
+            "ours that is not sent yet is not older",
+            "[incoming(1), incoming(2), { id: 'local', direction: 'out' }]",
+            [2, 1],
+            [],
+            True,
+            ["m2", 0, True],
+        ),
+        (
+            "messages from before the module are older",
+            "[incoming(1), { id: 'old', direction: null, arrival: null }]",
+            [1, 0],
+            [],
+            True,
+            [None, 1, False],
+        ),
+        (
+            "a reaction is nothing to read",
+            "[incoming(3, { counts_unread: false }), incoming(1), incoming(2)]",
+            [2, 1],
+            [],
+            True,
+            ["m3", 0, True],
+        ),
+        (
+            "those that do not say their number are the newest",
+            "[incoming(3), incoming(1), incoming(2)]",
+            [50, 49],
+            [],
+            True,
+            ["m2", 1, False],
+        ),
+        (
+            "what is unread is not here, the rest is",
+            "many(11, 60)",
+            [61, 60],
+            [],
+            True,
+            ["m60", 0, True],
+        ),
     ],
 )
-def test_the_divider_stands_before_the_topmost_of_the_newest(
-    run: Run, messages: str, n: int, found: list[object]
+def test_the_rule(
+    run: Run,
+    case: str,
+    messages: str,
+    numbers: list[int],
+    seen: list[str],
+    at_end: bool,
+    expected: list[object],
 ) -> None:
-    got = run(f"return firstUnread({messages}, {n})")
-    assert [got["messageId"], got["complete"]] == found
+    given = [*numbers, {"seen": seen, "atEnd": at_end}]
+    assert run(f"return rule({messages}, ...arg);", given) == expected, case
 
 
-def test_opening_loads_back_to_the_first_unread_and_freezes_the_number(run: Run) -> None:
+def test_what_came_late_is_read_when_it_has_been_on_screen(run: Run) -> None:
+    """25 short read messages, open and at the end; one comes that was sent before the second."""
     seen = run(
         """
-        begin({ initial: { by_conversation: { c: numbers(60, 0) } } });
-        const all = Array.from({ length: 61 }, (_, n) => incoming(n + 1));
-        const page = (from, to) => all.slice(from - 1, to);
-        const open = () => draw(page(51, 60), { hasOlder: true });
+        begin({ known: { c: numbers(25, 25) } });
+        const late = incoming(26, { counted_at_arrival: 26 });
+        const all = [...many(1, 1), late, ...many(2, 25)];
+        world.server = (_, path, { up_to }) => ({ ...numbers(26, Number(up_to.slice(1))) });
         unread.select("c");
-        const seen = [open(), open()];
-        seen.push(reads().length);
-        unread.onEvent(created("c", incoming(61), numbers(61, 0)));
-        seen.push(draw(page(1, 61)), draw(page(1, 61)), world.older.length > 0);
-        return seen;
-        """
-    )
-    pending = {"divider": None, "place": None}
-    divider = {"messageId": "m2", "count": 60}
-    assert seen[:3] == [pending, pending, 0]
-    assert seen[3] == {"divider": divider, "place": {"messageId": "m2", "divider": True}}
-    assert seen[4] == {"divider": divider, "place": None}
-    assert seen[5] is True
-
-
-def test_older_pages_for_the_divider_have_a_bound(run: Run) -> None:
-    laid, asked = run(
-        """
-        begin({ initial: { by_conversation: { c: numbers(9999, 0) } } });
-        unread.select("c");
-        let laid;
-        for (let n = 1; n < 60; n += 1) {
-          const messages = Array.from({ length: n }, (_, each) => incoming(9000 - each));
-          laid = draw(messages, { hasOlder: true });
-          if (laid.place) break;
-        }
-        return [laid, world.older.length];
-        """
-    )
-    assert laid["divider"]["count"] == 9999
-    assert asked == 20
-
-
-def test_the_divider_grows_while_nobody_looks_and_goes_when_it_has_served(run: Run) -> None:
-    seen = run(
-        """
-        begin({});
-        const messages = [outgoing(1)];
-        const arrive = (n) => {
-          messages.push(incoming(n));
-          unread.onEvent(created("c", incoming(n), numbers(n - 1, 0)));
-          return draw(messages).divider;
-        };
-        const all = () => numbers(messages.length - 1, messages.length - 1);
-        world.server = () => ({ conversation_id: "c", ...all() });
-        unread.select("c");
-        draw(messages);
-        const seen = [];
-        focus(false);
-        seen.push(arrive(2)?.count, arrive(3));
+        draw(many(1, 25));
+        unread.onEvent(created("c", late, numbers(26, 25)));
+        draw(all);
+        focus(false); focus(true);
+        await world.clock.advance(60_000);
+        const seen = [reads(), unread.badge("c").count, unread.unseen()];
+        world.focused = false;  // on screen, but before nobody
+        scroll(0);
+        await settle();
+        seen.push(unread.unseen());
+        scroll(900);
         focus(true);
-        seen.push(arrive(4)?.count);
-        await world.clock.advance(3000);
-        seen.push(unread.badge("c").count, draw(messages).divider?.count);
-        focus(false);
-        seen.push(draw(messages).divider, arrive(5));
-        unread.answered();
-        return [...seen, draw(messages).divider];
+        await world.clock.advance(60_000);
+        seen.push(reads());
+        scroll(160);  // 40 px of 100 are to be seen
+        await settle();
+        seen.push(reads());
+        scroll(140);
+        await settle();
+        return [...seen, reads(), unread.badge("c").count, unread.unseen()];
         """
     )
-    first, second = {"messageId": "m2", "count": 2}, {"messageId": "m5", "count": 1}
-    assert seen == [1, first, 2, 0, 2, None, second, None]
+    assert seen == [[], 1, ["m26"], ["m26"], [], [], [["c", "m26"]], 0, []]
+
+
+def test_who_passes_by_the_window_has_not_seen_it_either(run: Run) -> None:
+    seen = run(
+        """
+        begin({ known: { c: numbers(26, 25) } });
+        const late = incoming(26, { counted_at_arrival: 26 });
+        const all = [late, ...many(1, 25)];
+        unread.select("c");
+        focus(false);
+        draw(all, { top: 0 });
+        focus(true);
+        await world.clock.advance(1000);
+        scroll(2000);
+        focus(false);
+        focus(true);
+        await world.clock.advance(60_000);
+        const seen = [reads(), unread.unseen()];
+        scroll(0);
+        await settle();
+        return [...seen, reads()];
+        """
+    )
+    assert seen == [[], ["m26"], [["c", "m26"]]]
+
+
+def test_a_partial_reading_shows_at_once_what_it_leaves(run: Run) -> None:
+    seen = run(
+        """
+        begin({ known: { c: numbers(26, 20) } });
+        const late = incoming(26, { counted_at_arrival: 26 });
+        let answer;
+        world.server = () => new Promise((resolve) => { answer = resolve; });
+        unread.select("c");
+        draw([late, ...many(1, 25)]);
+        await settle();
+        const seen = [reads(), unread.badge("c").count];
+        answer(numbers(26, 25));
+        await settle();
+        seen.push(unread.badge("c").count, reads().length, unread.answered());
+        unread.select(null);
+        return [...seen, unread.unseen()];
+        """
+    )
+    assert seen == [[["c", "m25"]], 1, 1, 1, "m25", []]

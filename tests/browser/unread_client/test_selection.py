@@ -1,4 +1,4 @@
-"""Which conversation is open: address, this tab, this browser; and the places in the threads."""
+"""Which conversation is open: address, this tab, this browser."""
 
 from __future__ import annotations
 
@@ -97,39 +97,6 @@ def test_what_was_merged_or_is_gone_leaves_address_and_memory(run: Run) -> None:
     assert seen == [["?c=new", "new", "new", "new"], ["", "", None, None], 0]
 
 
-def test_the_place_is_a_message_and_survives_a_reload_but_not_the_end(run: Run) -> None:
-    seen = run(
-        """
-        const messages = Array.from({ length: 30 }, (_, n) => incoming(n + 1));
-        const at = { place: ["m7", -20] };
-        const options = { placeOf: () => at.place };
-        begin(options);
-        unread.select("c");
-        draw(messages);
-        threadNode.scrollTop = 620;
-        threadNode.dispatchEvent(new Event("scroll"));
-        await world.clock.advance(300);
-        unread.close();
-        const again = (shown, more) => {
-          begin(options);
-          unread.restore();
-          const laid = draw(shown, more);
-          return laid.place;
-        };
-        const seen = [again(messages.slice(10), { hasOlder: true }), world.older];
-        seen.push(draw(messages).place);
-        unread.close();
-        seen.push(again(messages));
-        threadNode.scrollTop = 100_000;
-        await world.clock.advance(300);
-        unread.close();
-        return [...seen, again(messages), again(messages.slice(0, 3))];
-        """
-    )
-    place, end = {"messageId": "m7", "offset": -20}, {"end": True}
-    assert seen == [None, ["c"], place, place, end, end]
-
-
 def test_logging_out_forgets_this_user_and_no_other(run: Run) -> None:
     left = run(
         """
@@ -161,3 +128,46 @@ def test_forbidden_storage_breaks_nothing(run: Run) -> None:
         return [location.search, unread.totals()];
         """
     ) == ["?c=c", {"conversations": 1, "messages": 1}]
+
+
+def test_what_does_not_exist_leaves_address_and_memory_though_it_was_never_open(run: Run) -> None:
+    seen = run(
+        """
+        history.replaceState(null, "", "?c=nobody");
+        localStorage.setItem("unread_state:ana:selected", "nobody");
+        const asked = [];
+        begin({ onAsk: (id, how) => { asked.push([id, how]); } });
+        unread.restore();
+        const found = { id: "b", ...numbers(2, 0) };
+        world.server = (_, path) => {
+          const selected = path.endsWith("?c=nobody") ? null : found;
+          return { by_conversation: {}, limit_reached: false, selected };
+        };
+        await unread.load("nobody");
+        const seen = [asked, got.unknown, location.search, unread.selected,
+                      localStorage.getItem("unread_state:ana:selected")];
+        await unread.load("b");
+        return [...seen, got.unknown.length, unread.badge("b").count];
+        """
+    )
+    assert seen == [[["nobody", "link"]], ["nobody"], "", None, None, 1, 2]
+
+
+def test_a_host_with_addresses_of_its_own_keeps_them(run: Run, page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    seen = run(
+        """
+        history.replaceState("theirs", "", "?page=4");
+        const asked = [];
+        begin({ ownsAddress: false, onAsk: (id) => { asked.push(id); } });
+        const length = history.length;
+        unread.select("a", "restored");
+        unread.select("b");
+        const seen = [location.search, history.state, history.length - length];
+        window.dispatchEvent(new PopStateEvent("popstate"));  // a step to #somewhere
+        unread.select(null);
+        const kept = sessionStorage.getItem("unread_state:ana:selected");
+        return [...seen, asked, unread.selected, kept];
+        """
+    )
+    assert seen == ["?page=4", "theirs", 0, [], None, ""]
