@@ -1,5 +1,6 @@
 /** The chat's views in the chat's own page, drawn from given JSON: no server, no stream. */
 
+import { startUnread } from "/static/unread_state.js";
 import { ListFilters } from "/static/chat/list/list_filters.js";
 import { ListView } from "/static/chat/list/list_view.js";
 import { displayName } from "/static/chat/parts/format.js";
@@ -15,6 +16,19 @@ window.told = [];
 const tell = (...words) => window.told.push(words);
 let shown = null;
 
+/** Only what the badges draw from. */
+const unread = startUnread({
+  userId: "ana",
+  title: "Atendimento",
+  thread: () => null,
+  touches: () => false,
+  request: async () => ({}),
+  resolve: (id) => id,
+  onChange: () => {},
+  onSelect: () => {},
+  onDigest: () => {},
+  preview: () => ({}),
+});
 const menuOf = (id) => ({ at, from }) => openMenu({
   label: "Opções",
   items: ["Marcar como lida", "Silenciar"].map((label) => ({ label, run: () => tell("menu", id, label) })),
@@ -51,13 +65,16 @@ window.draw = (given) => {
   shown = given;
   const { conversations, selected = null, messages = [], drafts = {}, divider = null } = given;
   const now = new Date(given.now);
+  for (const { id, muted, unread_count: counted = 0, version } of conversations) {
+    unread.learn({ id, muted, version, incoming_counted: counted, incoming_read: 0 });
+  }
   filters.update();
   const rows = conversations.map((conversation) => ({ conversation, last: conversation.last_message }));
   list.render({
     rows: filters.apply(rows, selected).map((row) => ({
       ...row,
       draft: drafts[row.conversation.id],
-      unread: { count: row.conversation.unread_count ?? 0, marked: false },
+      unread: unread.badge(row.conversation.id),
     })),
     selectedId: selected,
     state: "idle",

@@ -71,10 +71,7 @@ def _page() -> str:
         url_for=lambda _endpoint, filename: f"/static/{filename}",
         csrf_token=lambda: "",
         unread_state_page=lambda: None,
-        realtime_events_page=lambda: None,
-        message_status_page=lambda: None,
     )
-    templates.filters["ticks"] = lambda _name: ""  # of a panel that stays closed here
     html = templates.get_template("chat/chat.html").render(
         cursor="", user_id="ana", user_name="Ana"
     )

@@ -121,7 +121,7 @@ EDGE = (
 )
 EDGED = [
     *(".in .bubble", ".out .bubble", ".failed .bubble", ".notice-text", ".day-chip", ".quote"),
-    *(".referral", ".reactions", ".problem", ".composer-box", ".unread-badge", ".avatar"),
+    *(".referral", ".reactions", ".problem", ".composer-box", "unread-badge", ".avatar"),
 ]
 COLOURS = "(node) => { const s = getComputedStyle(node); return [s.color, s.backgroundColor]; }"
 
