@@ -133,7 +133,7 @@ def test_a_rows_menu_stays_after_the_finger_leaves(screen: DrawnScreen, finger: 
     ("id_", "offered"),
     [
         ("m1", ["Copiar"]),
-        ("m2", ["Copiar", "Dados da mensagem"]),
+        ("m2", ["Dados da mensagem", "Copiar"]),
         ("m3", ["Copiar"]),
         ("m4", ["Dados da mensagem"]),
     ],
@@ -325,4 +325,4 @@ def test_a_mouse_and_the_keyboard_open_menus_as_before(screen: DrawnScreen, fing
     assert screen.told == [["select", "c1"], ["select", "c9"]]
     screen.draw(*THREAD)
     bubble(screen, "m2").click(button="right")
-    assert items(screen) == ["Copiar", "Dados da mensagem"]
+    assert items(screen) == ["Dados da mensagem", "Copiar"]

@@ -82,7 +82,8 @@ export function previewText(message) {
 
 // By the shape of an emoji, not by a list: what came after this browser is one too. Signs that are
 // text unless U+FE0F says otherwise (©, ↔, digits) need it, hearts and hands of old do not.
-const PICTURE = "(?:(?!\\p{Regional_Indicator})\\p{Emoji_Presentation}|(?=[\\u2600-\\u27BF\\u{1F000}-\\u{1FAFF}])\\p{Extended_Pictographic}"
+const PICTURE = "(?:(?!\\p{Regional_Indicator})\\p{Emoji_Presentation}"
+  + "|(?=[\\u2600-\\u27BF\\u{1F000}-\\u{1FAFF}])\\p{Extended_Pictographic}"
   + "|\\p{Extended_Pictographic}(?=\\uFE0F))(?:\\uFE0F|\\p{Emoji_Modifier})?";
 const JOINED = "(?:\\u200D(?:\\p{Extended_Pictographic}|\\p{Emoji_Modifier_Base})(?:\\uFE0F|\\p{Emoji_Modifier})?)*";
 const TAGS = "(?:[\\u{E0020}-\\u{E007E}]+\\u{E007F})?"; // the flags of England, Scotland, Wales

@@ -3,7 +3,8 @@
  * links, but whole: no marker of theirs formats anything). Pure, but for `linkNode`.
  */
 
-const SCHEME = /(?:https?:\/\/|www\.)[^\s<>"\u200b-\u200f\u2060\ufeff]{1,2000}/iuy; // bounded, as trimming is quadratic
+// Bounded, as trimming is quadratic.
+const SCHEME = /(?:https?:\/\/|www\.)[^\s<>"\u200b-\u200f\u2060\ufeff]{1,2000}/iuy;
 const REST = /[/?#][^\s<>"\u200b-\u200f\u2060\ufeff]{0,2000}/uy;
 const HOST = /(?:[\p{L}\p{N}](?:[\p{L}\p{N}-]{0,61}[\p{L}\p{N}])?\.){1,8}\p{L}{2,24}(?::\d{2,5})?/uy;
 const EMAIL = /[\p{L}\p{N}][\p{L}\p{N}._%+-]{0,63}@(?:[\p{L}\p{N}-]{1,63}\.){1,8}\p{L}{2,24}/uy;
@@ -16,7 +17,7 @@ const words = (text) => new Set(text.split(" "));
 /** Endings that make a link of a bare name. No endings of files, and no words that follow a full
  * stop without its space ("obrigado.me liga", "oi.vc vem"). */
 const PLAIN = words(
-  "com net org edu gov mil info biz app dev shop store online site blog art tech cloud digital link page web xyz"
+  "com net org edu gov mil info biz app dev shop store online site blog art tech cloud digital link page xyz"
   + " club live news world agency studio design academy games click wiki travel tours coffee health clinic solutions"
   + " services systems network company homes photography tv io ai cc gg fm ly co br pt uy cl mx us uk fr ch jp cn kr"
   + " au nl ie nz za ru",

@@ -112,7 +112,7 @@ function updateBubble(node, parts, { message, startsRun, author, speaker }, cust
   setAttribute(parts.body, "data-meta", edited ? `Editada ${time}` : time);
 
   // What the menu offers, for message_menu.js.
-  const offers = [hasContent && "copy", own && !isLocal(message) && "details"].filter(Boolean);
+  const offers = [own && !isLocal(message) && "details", hasContent && "copy"].filter(Boolean);
   setAttribute(parts.chevron, "data-offers", offers.join(" "));
   setHidden(parts.chevron, offers.length === 0);
 

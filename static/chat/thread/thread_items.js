@@ -8,7 +8,7 @@ const NOTICES = new Set(["system", "request_welcome"]);
 const BUSINESS_APP = "Celular da empresa";
 const SOMEBODY = "Participante"; // of a group, without a name that could be seen
 
-export const isNotice = (message) => NOTICES.has(message.type);
+const isNotice = (message) => NOTICES.has(message.type);
 
 /** Who wrote it, as one word that groups a run of bubbles. */
 function writer(message) {
