@@ -59,7 +59,8 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     app.extensions["chat_settings"] = settings
     whatsapp = WhatsAppClient(settings)
-    app.extensions["chat_sender"] = Sender(settings, whatsapp)
+    sender = app.extensions["chat_sender"] = Sender(settings, whatsapp)
+    sender.init_app(app)
 
     errors.init_app(app)
     # Before the CSRF check: who has no login is told that, not that a token is missing.

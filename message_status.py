@@ -170,11 +170,8 @@ _EXPLANATIONS = {
 
 
 def explain(code: str, title: str = "") -> str:
-    """What to tell the attendant about an error, and what to do, in Brazilian Portuguese.
-
-    Args:
-        code: Meta's code as text, or one of ours.
-        title: Meta's own words, for codes without an explanation.
+    """What to tell the attendant, in Brazilian Portuguese, about an error of Meta's code as text or
+    of one of ours; `title`: Meta's own words, for what has no explanation.
     """
     unknown = f"{title} (erro {code})" if title else f"O WhatsApp recusou a mensagem (erro {code})."
     return _EXPLANATIONS.get(code, unknown)
@@ -278,18 +275,8 @@ class StatusReport:
     late: list[dict[str, Any]] = dataclasses.field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class _Callback:
-    name: str
-    wamid: str | None
-    opaque: str | None  # biz_opaque_callback_data: our message's id
-    at: int  # the status's own time
-    error: dict[str, Any] | None
-    raw: dict[str, Any]
-
-
-def _read(item: Any, received: int) -> _Callback | BadStatus:
-    """A callback as WhatsApp sent it. Only a status and one of the two ids are needed."""
+def _read(item: Any, received: int) -> Any:
+    """A callback as WhatsApp sent it, or BadStatus. Needed are only a status and one of the ids."""
     if not isinstance(item, dict):
         return BadStatus("statuses", "not an object", item)
     wamid = _usable_name(item.get("id"))
@@ -299,12 +286,10 @@ def _read(item: Any, received: int) -> _Callback | BadStatus:
         return BadStatus("id", "missing or not a usable text", item)
     if not isinstance(name, str) or not name:
         return BadStatus("status", "missing or not a usable text", item)
-    at, reason = _time(item.get("timestamp"), received), None
-    if name == FAILED:
-        errors = item.get("errors")
-        first = errors[0] if isinstance(errors, list) and errors else None
-        reason = _error(first, source="callback", at=at)
-    return _Callback(name, wamid, opaque, at, reason, item)
+    at, errors = _time(item.get("timestamp"), received), item.get("errors")
+    first = errors[0] if isinstance(errors, list) and errors else None
+    reason = _error(first, source="callback", at=at) if name == FAILED else None
+    return SimpleNamespace(name=name, wamid=wamid, opaque=opaque, at=at, error=reason, raw=item)
 
 
 def _error(
@@ -350,30 +335,26 @@ def _error_of(message: Any) -> dict[str, Any] | None:
     found: dict[str, Any] | None = fact(message, "error")
     lost_at = (fact(message, "started_at") or now_ms()) + _LOST_MS
     known = found is not None and found["code"] == UNCONFIRMED
-    if known or not _is_open(message) or lost_at > now_ms():
-        return found
-    return _error({}, code=UNCONFIRMED, at=lost_at)
+    lost = _is_open(message) and not known and lost_at < now_ms()
+    return _error({}, code=UNCONFIRMED, at=lost_at) if lost else found
 
 
 def _error_json(message: Any) -> dict[str, Any] | None:
-    found = _error_of(message)
-    if not found:
+    if not (found := _error_of(message)):
         return None
-    code, title = found["code"], found.get("title", "")
-    waits = message.status == SENDING and code == UNREACHABLE
-    words = {"message": _WAITS if waits else explain(code, title)}
-    if details := found.get("details") or title:
-        words["details"] = details
-    return {"code": code, **words, "source": found["source"], "at": iso(found["at"])}
+    waits = message.status == SENDING and found["code"] == UNREACHABLE
+    text = _WAITS if waits else explain(found["code"], found.get("title", ""))
+    details = found.get("details") or found.get("title")
+    more = {"details": details} if details else {}
+    return {"code": found["code"], "message": text, **more,
+            "source": found["source"], "at": iso(found["at"])}  # fmt: skip
 
 
 def status_json(message: Any) -> dict[str, Any]:
     """The fields that a message's JSON has from this module."""
-    names = ("attempt_of", "retried_as", "retried_at")
-    more = {"error": _error_json(message), **{name: fact(message, name) for name in names}}
-    if more["retried_at"]:
-        more["retried_at"] = iso(more["retried_at"])
-    return {"status": message.status, **{name: value for name, value in more.items() if value}}
+    known = {name: fact(message, name) for name in ("attempt_of", "retried_as")}
+    known |= {"error": _error_json(message), "retried_at": iso(fact(message, "retried_at"))}
+    return {"status": message.status, **{name: value for name, value in known.items() if value}}
 
 
 def _times_json(message: Any) -> dict[str, str | None]:
@@ -408,18 +389,14 @@ def _state(message: Any) -> dict[str, Any]:
 
 
 def _tell(message: Any, before: dict[str, Any]) -> None:
-    """Publishes a message's whole status if that changed. The conversation, which everything goes
-    through, is not touched.
-    """
+    """Publishes a message's whole status if that changed; does not touch the conversation."""
     if _state(message) == before:
         return
-    known = {"status": message.status, "statuses": _times_json(message)}
-    data = {"message_id": id_of(message), "client_id": id_of(message), **known}
-    key = message.conversation_key
-    realtime_events.publish(
-        "message.status_changed", {**data, "error": _error_json(message)},
-        conversation_id=id_of(key) if key else None,
-    )  # fmt: skip
+    id_, key = id_of(message), message.conversation_key
+    told = {"message_id": id_, "client_id": id_, "status": message.status}
+    told |= {"statuses": _times_json(message), "error": _error_json(message)}
+    where = id_of(key) if key else None
+    realtime_events.publish("message.status_changed", told, conversation_id=where)
 
 
 def _update(message: Any, **facts: Any) -> None:
@@ -753,8 +730,12 @@ def _copy(old: Any, client_id: str) -> Any:
 # --- callbacks --------------------------------------------------------------------------------
 
 
-def _objects(value: Any) -> list[dict[str, Any]]:
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+def _walk(found: Any, *path: str) -> list[Any]:
+    """What a webhook call has at the end of a path of lists and objects, whatever else is in it."""
+    for name in path:
+        values = [each.get(name) for each in found if isinstance(each, dict)]
+        found = [each for v in values for each in (v if isinstance(v, list) else [v])]
+    return [each for each in found if each is not None]
 
 
 def record_statuses(
@@ -775,16 +756,11 @@ def record_statuses(
         there is no deadline: the webhook is to fail, and the same call comes again.
     """
     report, received = StatusReport(), now_ms() if received_ms is None else received_ms
-    if items is None:
-        items = []
-    elif isinstance(items, dict) and "entry" in items:
-        values = (change.get("value") for entry in _objects(items["entry"])
-                  for change in _objects(entry.get("changes")))  # fmt: skip
-        lists = (value.get("statuses") for value in _objects(list(values)))
-        items = [each for found in lists if isinstance(found, list) for each in found]
+    if isinstance(items, dict) and "entry" in items:
+        items = _walk([items], "entry", "changes", "value", "statuses")
     elif isinstance(items, str | bytes | dict) or not isinstance(items, Iterable):
-        items = [items]
-    groups: dict[str, list[_Callback]] = {}
+        items = [] if items is None else [items]
+    groups: dict[str, list[Any]] = {}
     for item in items:
         callback = _read(item, received)
         if isinstance(callback, BadStatus):
@@ -807,7 +783,7 @@ def record_statuses(
     return report
 
 
-def _record(chunk: list[list[_Callback]], report: StatusReport, *, may_be_late: bool) -> None:
+def _record(chunk: list[list[Any]], report: StatusReport, *, may_be_late: bool) -> None:
     """Records some messages' callbacks; one by one where together they fail."""
     callbacks = [each for group in chunk for each in group]
     try:
@@ -830,12 +806,12 @@ def _record(chunk: list[list[_Callback]], report: StatusReport, *, may_be_late: 
         report.bad += done.bad
 
 
-def _record_together(callbacks: list[_Callback]) -> StatusReport:
+def _record_together(callbacks: list[Any]) -> StatusReport:
     """In a transaction: at most three lookups and one write, however many messages."""
     done = StatusReport()
     messages = _ours(each.opaque for each in callbacks)
 
-    def by_opaque(callback: _Callback) -> Any:
+    def by_opaque(callback: Any) -> Any:
         message = messages.get(callback.opaque or "")
         # Other programs on the same number have ids too, for instance a message 12 of their own.
         known = message and wamid_of(message)
@@ -874,7 +850,7 @@ def _record_together(callbacks: list[_Callback]) -> StatusReport:
     return done
 
 
-def _park(link: WamidLink, callback: _Callback) -> bool:
+def _park(link: WamidLink, callback: Any) -> bool:
     """Keeps what a callback tells for the message of its wamid; False when it is known."""
     known = link.parked or {"status": SENDING, "error": None, "times": {}}
     made = _advance(known, callback.name, callback.at, callback.error)
@@ -982,7 +958,7 @@ def _retry_view(message_id: str) -> Any:
     return jsonify(message.live_json()), 201 if new else 200
 
 
-def cleanup() -> Any:
+def _cleanup_view() -> Any:
     deleted, more = delete_expired(_host().settings["CLEANUP_SECONDS"])
     return jsonify(deleted=deleted, more=more)
 
@@ -1027,7 +1003,7 @@ def init_app(
     blueprint.get("/api/messages/awaiting")(_awaiting_view)
     blueprint.get("/api/messages/<message_id>/status")(_status_view)
     blueprint.post("/api/messages/<message_id>/retry")(_retry_view)
-    blueprint.get("/message-status/cleanup")(cleanup)
+    blueprint.get("/message-status/cleanup", endpoint="cleanup")(_cleanup_view)
     app.register_blueprint(blueprint)
     page = {"retry": bool(send or resend)}
     app.context_processor(lambda: {"message_status_page": page})

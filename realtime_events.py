@@ -33,7 +33,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -41,7 +41,17 @@ from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
-from flask import Blueprint, Config, Flask, Response, current_app, g, jsonify, request
+from flask import (
+    Blueprint,
+    Config,
+    Flask,
+    Response,
+    current_app,
+    g,
+    jsonify,
+    make_response,
+    request,
+)
 from google.api_core.exceptions import Aborted, ServiceUnavailable
 from google.cloud import ndb
 from itsdangerous import URLSafeSerializer
@@ -49,8 +59,8 @@ from markupsafe import Markup
 
 __all__ = [
     "DEFAULTS", "Cursor", "CursorExpired", "LiveConversation", "LiveMessage", "RealtimeEvent",
-    "add_message", "check_model", "current_cursor", "delete_expired", "error", "find",
-    "format_event", "guarded_blueprint", "id_of", "init_app", "iso", "json_body", "live",
+    "add_message", "at_shutdown", "check_model", "current_cursor", "delete_expired", "error",
+    "find", "format_event", "guarded_blueprint", "id_of", "init_app", "iso", "json_body", "live",
     "live_data", "now_ms", "place", "publish", "read_settings", "receive", "tell", "told",
     "transaction", "update", "use_models",
 ]  # fmt: skip
@@ -84,7 +94,8 @@ _DATA_BYTES = 400_000  # of one event; a Datastore entity holds 1 MiB
 _RECORD_EVENTS = 200
 _LOOKUP = 500  # Datastore looks up 1,000 keys at most
 _SPARE_THREADS = 20  # at most so many, and a quarter, stay free of streams
-_VERSIONS = 50  # conversations compared in one request
+_BREATH_SECONDS = 0.02  # between two batches of a burst: each wakes every listener's thread
+_VERSIONS = 50  # conversations compared in one request; static/realtime_events.js: COMPARED
 _NAME_BYTES = 1_400  # Datastore takes key names up to 1,500
 _TYPE = re.compile(r"[a-z_]+(\.[a-z_]+)?")
 _log = logging.getLogger(__name__)
@@ -100,6 +111,12 @@ class CursorExpired(ValueError):
 
 def _stamp(name: str) -> int:
     return int(name[:13])
+
+
+def _mix(digests: dict[int, int], more: Iterable[tuple[int, int]]) -> dict[int, int]:
+    for slot, digest in more:
+        digests[slot] = digests.get(slot, 0) ^ digest
+    return digests
 
 
 @dataclass
@@ -125,29 +142,19 @@ class Cursor:
 
     def add(self, names: Iterable[str]) -> None:
         """Notes that these records, each above the watermark, are delivered, too."""
-        for slot, digest in self._digests(names).items():
-            self.digests[slot] = self.digests.get(slot, 0) ^ digest
+        _mix(self.digests, ((self._slot(name), int(name[-12:], 16)) for name in names))
         while len(self.digests) > _SLOTS:
             self.width *= 2
-            narrow, self.digests = self.digests, {}
-            for slot, digest in narrow.items():
-                self.digests[slot // 2] = self.digests.get(slot // 2, 0) ^ digest
+            self.digests = _mix({}, ((slot // 2, each) for slot, each in self.digests.items()))
 
     def _slot(self, name: str) -> int:
         return min(_stamp(name) - self.watermark, 0xFFFF) // self.width
-
-    def _digests(self, names: Iterable[str]) -> dict[int, int]:
-        found: dict[int, int] = {}
-        for name in names:
-            slot = self._slot(name)
-            found[slot] = found.get(slot, 0) ^ int(name[-12:], 16)
-        return found
 
     def unseen(self, names: Iterable[str]) -> list[str]:
         """Those of these records (all that is visible above the watermark) to be delivered."""
         first = f"{self.watermark + 1:013d}"  # comparing texts is faster, and the ring is long
         above = [name for name in names if name > first]
-        now = self._digests(above)
+        now = _mix({}, ((self._slot(name), int(name[-12:], 16)) for name in above))
         return [n for n in above if now[s := self._slot(n)] != self.digests.get(s)]
 
     def encode(self) -> str:
@@ -159,11 +166,7 @@ class Cursor:
 
     @classmethod
     def decode(cls, text: str) -> "Cursor":
-        """Reads `encode`'s text.
-
-        Raises:
-            CursorExpired: it is not such a text.
-        """
+        """Reads `encode`'s text; raises CursorExpired for any other."""
         try:
             raw = base64.b64decode(text.encode() + b"=" * (-len(text) % 4), b"-_", validate=True)
         except ValueError:
@@ -214,18 +217,13 @@ def publish(
 ) -> None:
     """Records an event that commits with the caller's transaction, or not at all.
 
-    Args:
-        type: `noun` or `noun.past`, such as `message.created`.
-        data: what JSON can carry, at most 400 kB.
-        conversation_id: the conversation it tells of, or None.
-        version: the conversation's version after this transaction, or None.
+    `type` is a `noun.past` such as `message.created`, `data` what JSON can carry, at most 400 kB,
+    `version` the conversation's after this transaction.
 
     Under `transaction` the event is stamped when the callback has ended, again on each retry. In a
     plain ndb transaction it is stamped here: publish last, and commit well within the overlap.
 
-    Raises:
-        RuntimeError: not in a transaction.
-        ValueError: the type's form, or the data's size.
+    Raises RuntimeError out of a transaction, ValueError for the type's form or the data's size.
     """
     if not ndb.in_transaction():
         raise RuntimeError("publish() must be called inside a transaction")
@@ -234,24 +232,20 @@ def publish(
     body = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     if len(body.encode()) > _DATA_BYTES:
         raise ValueError(f"data: over {_DATA_BYTES} bytes in an event of type {type}")
-    event: _Pending = (type, conversation_id, version, body)
     pending = _published.get()
-    if pending is None:
-        _write([event])
-    else:
-        pending.append(event)
+    event: _Pending = (type, conversation_id, version, body)
+    _write([event]) if pending is None else pending.append(event)
 
 
 def _write(pending: list[_Pending]) -> None:
-    kept = timedelta(hours=_setting("RETENTION_HOURS"))
     stamp = now_ms()
-    expires_at = datetime.fromtimestamp(stamp / 1000, UTC).replace(tzinfo=None) + kept
+    kept = timedelta(milliseconds=stamp, hours=_setting("RETENTION_HOURS"))
     records: list[RealtimeEvent] = []
     size = _DATA_BYTES
     for type, conversation_id, version, data in pending:
         if size >= _DATA_BYTES or len(records[-1].blocks) >= _RECORD_EVENTS:
             name = f"{stamp:013d}-{len(records):04d}-{secrets.token_hex(6)}"
-            records.append(RealtimeEvent(id=name, expires_at=expires_at))
+            records.append(RealtimeEvent(id=name, expires_at=datetime(1970, 1, 1) + kept))  # noqa: DTZ001
             size = 0
         event_id = f"{records[-1].key.id()}-{len(records[-1].blocks):03d}"
         block = format_event(type, data, event_id=event_id, at=stamp,
@@ -273,9 +267,7 @@ def transaction(callback: Callable[[], _T], *, retries: int = 12) -> _T:
     A commit slower than half the overlap may be missed by cursors that passed its stamp meanwhile,
     so its events are then published once more; clients ignore what they have.
 
-    Args:
-        callback: takes nothing; runs again on each retry.
-        retries: attempts after the first when Datastore reports a conflict.
+    `callback` takes nothing and runs again on each of the `retries` after the first attempt.
     """
     events: list[_Pending] = []
     stamped = time.monotonic()
@@ -286,11 +278,11 @@ def transaction(callback: Callable[[], _T], *, retries: int = 12) -> _T:
         token = _published.set(events)
         try:
             result = callback()
-            stamped = time.monotonic()
-            if events:
-                _write(events)
         finally:
             _published.reset(token)
+        stamped = time.monotonic()
+        if events:
+            _write(events)
         return result
 
     if ndb.in_transaction():
@@ -306,8 +298,7 @@ def _retried(callback: Callable[[], _T], retries: int) -> _T:
     tried = 0
     while True:
         try:
-            result: _T = ndb.transaction(callback, retries=0)
-            return result
+            return ndb.transaction(callback, retries=0)
         except (Aborted, ServiceUnavailable):
             if tried == retries:
                 raise
@@ -354,15 +345,8 @@ def _get(keys: Sequence[ndb.Key], **options: Any) -> list[Any]:
 
 
 def delete_expired(retention_hours: float, seconds: float, batch: int = 500) -> tuple[int, bool]:
-    """Deletes records older than the retention, in batches, oldest first.
-
-    Args:
-        retention_hours: how long a record is kept.
-        seconds: the time budget; a batch under way is finished.
-        batch: records deleted in one commit.
-
-    Returns:
-        How many were deleted, and whether there may be more.
+    """Deletes records older than the retention, oldest first, `batch` in one commit, until the time
+    budget of so many seconds is used up. Returns how many, and whether there may be more.
     """
     end = time.monotonic() + seconds
     cutoff = ndb.Key(RealtimeEvent, f"{now_ms() - int(retention_hours * 3_600_000):013d}")
@@ -424,8 +408,7 @@ class LiveConversation(_LiveModel):
     def live_json(self, message: Any = None) -> dict[str, Any]:  # noqa: ARG002
         """What the page needs to know of it; the host may override it and add to it.
 
-        Args:
-            message: the one that an event tells of together with the conversation, if any.
+        `message` is the one that an event tells of together with the conversation, if any.
         """
         return {"id": id_of(self), **_told_text(self, "name"), "version": self.version or 0}
 
@@ -446,7 +429,10 @@ class LiveMessage(_LiveModel):
     @property
     def conversation_key(self) -> ndb.Key:
         """Its conversation's key; a host whose models do not tell it overrides this."""
-        return _known_app().conversation_key(self)
+        known = _known_app()
+        value = getattr(self, known.link)
+        told_whole = value is None or isinstance(value, ndb.Key)
+        return value if told_whole else ndb.Key(known.conversation, value)
 
     def live_json(self) -> dict[str, Any]:
         """What the page needs to know of it; the host may override it and add to it."""
@@ -480,9 +466,7 @@ def told(entity: Any, role: str) -> Any:
 
 
 def _told_text(entity: Any, role: str) -> dict[str, str]:
-    """`name` or `text`, if the host said which property that is."""
-    value = told(entity, role)
-    return {role: "" if value is None else str(value)} if role in _known_app().texts else {}
+    return {role: str(told(entity, role) or "")} if role in _known_app().texts else {}
 
 
 def id_of(entity: Any) -> str:
@@ -492,29 +476,25 @@ def id_of(entity: Any) -> str:
 
 
 def _keys(model: type[ndb.Model], text: str) -> list[ndb.Key]:
-    """The keys that an id may stand for: `12` is a number, or a name made of digits."""
-    usable = text and text.isprintable() and not text.startswith("__")
-    if not usable or len(text.encode("utf-8", "replace")) > _NAME_BYTES:
-        return []
-    found = [ndb.Key(model, text)]
-    if text.isascii() and text.isdigit() and text[0] != "0" and len(text) < 20:
-        found += [ndb.Key(model, int(text))] if int(text) < 2**63 else []
-    elif len(text) > 20:
-        try:
-            # By its path alone: nobody names another project, or another tenant's namespace.
-            key = ndb.Key(*ndb.Key(urlsafe=text.encode()).flat())
-            found += [key] if key.kind() == model._get_kind() and key.parent() and key.id() else []
-        except Exception:  # noqa: BLE001 - any text may come here, and the decoder raises anything
-            return found
+    """The keys whose `id_of` is this text: `12` is a number, or a name made of digits."""
+    found = []
+    size = len(text.encode("utf-8", "replace"))
+    if 0 < size <= _NAME_BYTES and text.isprintable() and not text.startswith("__"):
+        found.append(ndb.Key(model, text))
+    number = int(text) if text.isascii() and text.isdigit() and size < 20 else 0
+    if str(number) == text and 0 < number < 2**63:
+        found.append(ndb.Key(model, number))
+    with suppress(Exception):  # any text may come here, and the decoder raises anything
+        # By its path alone: nobody names another project, or another tenant's namespace.
+        key = ndb.Key(*ndb.Key(urlsafe=text.encode()).flat())
+        if key.kind() == model._get_kind() and key.id() and id_of(key) == text:
+            found.append(key)
     return found
 
 
 def find(model: Any, ids: Any) -> Any:
     """The entity of an id as text, or None; of several ids a dict without those there are not.
-
-    Args:
-        model: of which kind.
-        ids: one id, or an iterable of them; any text may come here.
+    Any text may come here.
     """
     if isinstance(ids, str | int) or ids is None:
         return find(model, [ids]).get(str(ids))
@@ -526,14 +506,11 @@ def find(model: Any, ids: Any) -> Any:
 
 
 def place(conversation: Any, message: Any, *, outgoing: bool, **facts: Any) -> None:
-    """Numbers a new message and lets each module count or begin it. The caller stores both.
+    """Numbers a new message and lets each module count or begin it. The caller has read the
+    conversation in this transaction, and stores both.
 
-    Args:
-        conversation: where it goes, read in this transaction.
-        message: the new entity.
-        outgoing: whether it is ours.
-        facts: what the modules ask: `counts` (incoming: something to read), `by_person` and
-            `read_up_to` (outgoing: who answers has read), `attempt_of` (outgoing: tried again).
+    `facts` are what the modules ask: `counts` (incoming: something to read), `by_person` and
+    `read_up_to` (outgoing: who answers has read), `attempt_of` (outgoing: tried again).
     """
     conversation.arrivals = (conversation.arrivals or 0) + 1
     message.arrival = conversation.arrivals
@@ -553,7 +530,7 @@ def add_message(
     changes: dict[str, Any] | None = None, replaces: Any = None, **facts: Any,
 ) -> bool:  # fmt: skip
     """Stores a new message and tells everybody: repeat check, order of arrival, counting, version,
-    both puts and the events, in one transaction, or in the caller's.
+    the puts and the events, in one transaction, or in the caller's. Returns whether it is new.
 
     Args:
         message: the host's new entity, with all that is the host's set.
@@ -563,21 +540,17 @@ def add_message(
         replaces: an older message that changes with it and is told of, too.
         facts: see `place`.
 
-    Returns:
-        whether it is new.
-
-    Raises:
-        LookupError: its conversation does not exist.
-        AttributeError: the conversation has no such property.
+    Raises LookupError if its conversation does not exist, AttributeError if that has no such
+    property.
     """
     tried = 0  # the number given in an attempt of which nobody knows whether it was committed
 
     def attempt() -> bool:
         nonlocal tried
-        if message.key is not None and message.key.id() is not None:
-            stored = _get([message.key])[0]
-            if stored is not None:
-                return bool(tried) and stored.arrival == tried
+        known = message.key is not None and message.key.id() is not None
+        stored = _get([message.key])[0] if known else None
+        if stored is not None:
+            return bool(tried) and stored.arrival == tried
         if wamid and message._is_repeat(wamid):
             return False
         conversation = _conversation_of(message)
@@ -606,8 +579,7 @@ def receive(message: Any, *, wamid: str | None = None, counts: bool = True, **ch
         counts: whether it is something to read: False for reactions, notices, edits.
         changes: the conversation's properties that change with it, such as `last_text="Olá"`.
 
-    Returns:
-        whether it is new; False for a repeated webhook call.
+    Returns whether it is new; False for a repeated webhook call.
     """
     return add_message(message, outgoing=False, wamid=wamid, changes=changes, counts=counts)
 
@@ -615,17 +587,11 @@ def receive(message: Any, *, wamid: str | None = None, counts: bool = True, **ch
 def update(entity: Any, change: Callable[[Any], None] | None = None, **values: Any) -> Any:
     """Changes a conversation or a message and tells everybody; in place of the host's own `put()`.
 
-    Args:
-        entity: it, or its key; read again in the transaction.
-        change: gets the entity as it is now; runs again when the transaction does.
-        values: properties and their new values.
+    `entity` (or its key) is read again in the transaction, gets the new `values` of its properties
+    and goes through `change`, which runs again when the transaction does. Returns it as it is now.
 
-    Returns:
-        the entity as it is now.
-
-    Raises:
-        LookupError: it does not exist, or its conversation does not.
-        AttributeError: it has no such property.
+    Raises LookupError if it or its conversation does not exist, AttributeError for a property that
+    it has not.
     """
 
     def attempt() -> Any:
@@ -663,10 +629,8 @@ def _set(entity: Any, values: dict[str, Any]) -> None:
 
 
 def live_data(entity: Any) -> dict[str, str]:
-    """What marks a row or a bubble: `Object.assign(element.dataset, data)` in a page's own script.
-
-    Args:
-        entity: a conversation or a message.
+    """What marks a conversation's row or a message's bubble, for a page's own script:
+    `Object.assign(element.dataset, data)`.
     """
     known = entity.live_json()
     name = "messageId" if isinstance(entity, LiveMessage) else "conversationId"
@@ -682,16 +646,13 @@ def live(entity: Any) -> Markup:
 
 #: What a host may define in its own way.
 _OVERRIDABLE = {"conversation_key", "conversation_id", "live_json", "is_silent"}
-_OF_EVERY_MODEL = {"_properties", "_has_repeated"}  # written into each class by ndb
 _PACKAGE = __name__.rpartition("realtime_events")[0]
 _OURS = {_PACKAGE + name for name in ("realtime_events", "unread_state", "message_status")}
 
 
 def check_model(model: Any, mixin: Any) -> None:
-    """Sees to it that a model has a mixin, and that nothing of the host's stands before it.
-
-    Raises:
-        TypeError: names class, property and remedy.
+    """Raises TypeError, with class, property and remedy, unless a model has a mixin, and nothing of
+    the host's stands before it.
     """
     if not (isinstance(model, type) and issubclass(model, mixin)):
         name, wanted = getattr(model, "__name__", model), f"{mixin.__module__}.{mixin.__name__}"
@@ -715,18 +676,15 @@ def check_model(model: Any, mixin: Any) -> None:
 def use_models(
     app: Flask, *, conversation: Any = None, message: Any = None, **texts: str | None
 ) -> None:
-    """Tells the app's models; the upper modules' `init_app` do.
+    """Tells the host's models, which have `LiveConversation` and `LiveMessage`; the upper modules'
+    `init_app` do.
 
-    Args:
-        conversation: the host's, with `LiveConversation`.
-        message: the host's, with `LiveMessage`.
-        texts: under `name` and `text`, which property says what a conversation is called and what
-            a message says, for the page's notifications; under `silent`, which one says that a
-            conversation counts in no total (muted, archived); under `head`, the template that
-            realtime_events/head.html brings along.
+    `texts` tell under `name` and `text` which property says what a conversation is called and what
+    a message says, for the page's notifications; under `silent`, which one says that a conversation
+    counts in no total (muted, archived); under `head`, the template that realtime_events/head.html
+    brings along.
 
-    Raises:
-        TypeError: a model cannot be used; names class, property and remedy.
+    Raises TypeError for a model that cannot be used; names class, property and remedy.
     """
     known = app.extensions.get(__name__)
     if known is None:
@@ -747,13 +705,12 @@ def use_models(
 
 def _link_of(message: Any, kind: str) -> str:
     """The property of a message that names its conversation; "" where the host says it itself."""
-    if any("conversation_key" in vars(each) for each in message.__mro__
-           if each.__module__ not in _OURS):  # fmt: skip
+    hosts = [each for each in message.__mro__ if each.__module__ not in _OURS]
+    if any("conversation_key" in vars(each) for each in hosts):
         return ""
     own = message._properties.values()
     keys = [each for each in own if isinstance(each, ndb.KeyProperty)]
-    found = [each for each in keys if each._kind == kind]
-    found = found or [each for each in keys if each._kind is None]
+    found = [p for p in keys if p._kind == kind] or [p for p in keys if p._kind is None]
     if len(found) != 1:
         wanted = {"conversationid", f"{kind}id".lower(), f"id{kind}".lower(), kind.lower()}
         plain = [each for each in own if not isinstance(each, ndb.KeyProperty)]
@@ -763,8 +720,7 @@ def _link_of(message: Any, kind: str) -> str:
             f"{message.__name__}: no property tells its {kind}; give it a KeyProperty of that "
             f"kind, or write @property def conversation_key(self) that returns the key"
         )
-    name: str = found[0]._code_name
-    return name
+    return str(found[0]._code_name)
 
 
 # --- wire format ------------------------------------------------------------------------------
@@ -774,15 +730,7 @@ def format_event(
     type: str, data: str, *, event_id: str, at: int,
     conversation_id: str | None = None, version: int | None = None,
 ) -> bytes:  # fmt: skip
-    """One SSE block, without an `id:` line.
-
-    Args:
-        type: the event's type.
-        data: its data as JSON text.
-        event_id: the event's own id.
-        at: when it was published, ms since 1970.
-        conversation_id, version: as published.
-    """
+    """One SSE block, without an `id:` line: `data` is JSON text, `at` ms since 1970."""
     head: dict[str, Any] = {"id": event_id, "type": type, "conversation_id": conversation_id}
     head |= {"version": version, "at": iso(at)}
     return f'event: {type}\ndata: {json.dumps(head)[:-1]}, "data": {data}}}\n\n'.encode()
@@ -791,7 +739,7 @@ def format_event(
 def _control(type: str, data: dict[str, Any]) -> bytes:
     name = f"{type}-{secrets.token_hex(6)}"
     block = format_event(type, json.dumps(data), event_id=name, at=now_ms())
-    return f"id: {data['cursor']}\n".encode() + block
+    return _batch([block], data["cursor"])
 
 
 def _batch(blocks: list[bytes], cursor: str) -> bytes:
@@ -800,13 +748,15 @@ def _batch(blocks: list[bytes], cursor: str) -> bytes:
     return b"".join([*rest, f"id: {cursor}\n".encode(), last])
 
 
+def _retry(ms: float) -> bytes:
+    return f"retry: {int(_jittered(ms))}\n\n".encode()
+
+
+def _jittered(value: float) -> float:
+    return value * random.uniform(0.85, 1.15)
+
+
 # --- one poller a process ---------------------------------------------------------------------
-
-
-class _Stream:
-    """One open response."""
-
-    closed = False
 
 
 class _Hub:
@@ -815,19 +765,18 @@ class _Hub:
     def __init__(self, settings: dict[str, Any], context: Callable[[], AbstractContextManager]):
         self.settings = settings
         self.context = context
-        self.overlap_ms = int(settings["OVERLAP_SECONDS"] * 1000)
-        self.rpc_seconds: float = settings["RPC_SECONDS"]
         lock = threading.RLock()
-        self.changed = threading.Condition(lock)  # for the listeners: records, or the end
+        self._changed = threading.Condition(lock)  # for the listeners: records, or the end
         self._tried = threading.Condition(lock)  # for who waits for a read
-        self.streams: dict[Any, _Stream] = {}
+        self.streams: dict[Any, object] = {}  # the open responses' tokens
         self.closing = False
-        self.end = 0  # position after the newest record; the oldest is at end - len(ring)
+        self._end = 0  # position after the newest record; the oldest is at end - len(ring)
         self._ring: deque[_Record] = deque()
         self._floor = 0  # what was stamped up to it may be missing from the ring
         self._above: set[str] = set()  # records of the ring above the watermark
         self._known = Cursor(0)  # at the ring's end
         self._text: str | None = None  # its encoding
+        self._made = (0, 0, b"")  # a batch, and from and to which position
         self._log: ndb.Key | None = None
         self._read_at = self._failed_at = 0.0  # monotonic, when such a read began
         self._wanted_at = 0.0
@@ -840,7 +789,7 @@ class _Hub:
         Cannot raise: ndb would run the committed transaction again.
         """
         if self._thread is not None and log == self._log:
-            with self.changed:
+            with self._changed:
                 self._add(records)
 
     def _add(self, records: list[_Record]) -> None:
@@ -849,16 +798,17 @@ class _Hub:
         if not new:
             return
         self._ring.extend(new)
-        self.end += len(new)
+        self._end += len(new)
         while len(self._ring) > self.settings["RING_SIZE"]:
             self._floor = max(self._floor, _stamp(self._ring.popleft()[0]))
         above = [name for name, _ in new if _stamp(name) > self._known.watermark]
         self._above.update(above)
         self._known.add(above)
         self._text = None
-        self.changed.notify_all()
+        self._changed.notify_all()
 
     def alive(self) -> bool:
+        """Whether what it knows is as new as the setting asks."""
         age = time.monotonic() - self._read_at
         return bool(self._read_at) and age < self.settings["STALE_SECONDS"]
 
@@ -868,26 +818,26 @@ class _Hub:
         Raises:
             TimeoutError: the store cannot be read.
         """
-        with self.changed:
+        with self._changed:
             asked = self._wanted_at = time.monotonic()
             if self.closing:
                 return  # what the ring has will do for a last answer
             self._ensure_poller()
             self._wake.set()
             # Nor while reads fail: in an outage those who wait would take all threads.
-            self._tried.wait_for(partial(self._has_tried_since, asked), self.rpc_seconds)
+            self._tried.wait_for(lambda: self._tried_at() >= asked, self.settings["RPC_SECONDS"])
             if self._read_at < asked:
                 raise TimeoutError("the event log cannot be read")
 
-    def _has_tried_since(self, asked: float) -> bool:
-        return max(self._read_at, self._failed_at) >= asked
+    def _tried_at(self) -> float:
+        return max(self._read_at, self._failed_at)
 
     def _ensure_poller(self) -> None:
         if self._thread is not None and self._thread.is_alive():
             return
         self._ring.clear()
         self._above.clear()
-        self.end += 1  # positions of before are overtaken: what came meanwhile is not in the ring
+        self._end += 1  # positions of before are overtaken: what came meanwhile is not in the ring
         self._floor = now_ms() - int(self.settings["REPLAY_SECONDS"] * 1000)
         self._known, self._text = Cursor(self._floor), None
         self._thread = threading.Thread(target=self._run, name=__name__, daemon=True)
@@ -895,9 +845,9 @@ class _Hub:
 
     def _run(self) -> None:
         while True:
-            with self.changed:
+            with self._changed:
                 idle = time.monotonic() - self._wanted_at > self.settings["LINGER_SECONDS"]
-                served = self._has_tried_since(self._wanted_at)
+                served = self._tried_at() >= self._wanted_at
                 if self.closing or (idle and served and not self.streams):
                     self._thread = None
                     return
@@ -908,7 +858,7 @@ class _Hub:
             except Exception as error:  # noqa: BLE001 - the poller outlives any store failure
                 if self._failed_at <= self._read_at:  # the first of an outage
                     _log.warning("cannot read the event log: %s", type(error).__name__)
-                with self.changed:
+                with self._changed:
                     self._failed_at = began
                     self._tried.notify_all()
             # A window full of events is slow to list: never spend more than half the time.
@@ -916,21 +866,21 @@ class _Hub:
             self._wake.wait(self.settings["POLL_SECONDS"])
 
     def _read(self, began: float) -> None:
-        started = now_ms()
-        watermark, size = self._known.watermark, self.settings["RING_SIZE"]
+        started, watermark = now_ms(), self._known.watermark
+        size, seconds = self.settings["RING_SIZE"], self.settings["RPC_SECONDS"]
         with self.context():
             self._log = _log_key()
-            names = _names_after(watermark, self.rpc_seconds)
+            names = _names_after(watermark, seconds)
             new = [name for name in names if name not in self._above]
             # More than the ring holds goes through it unread, and lifts the floor.
             records: list[_Record] = [(name, []) for name in new[:-size]]
-            records += _load(new[-size:], self.rpc_seconds)
-        with self.changed:
+            records += _load(new[-size:], seconds)
+        with self._changed:
             self._add(records)
             # The server's clock moves the watermark too: a quiet weekend expires no cursor. Where
             # that clock was far ahead and is set back, the watermark goes back with it: else all
             # that is published until the clock gets there again would be missed.
-            behind = started - self.overlap_ms
+            behind = self.behind(started)
             watermark = behind if watermark > started else max(watermark, behind)
             # Also what was handed over since this read began, which it does not show.
             self._above = {n for n in self._above.union(names) if _stamp(n) > watermark}
@@ -938,9 +888,13 @@ class _Hub:
             self._read_at = began
             self._tried.notify_all()
 
+    def behind(self, ms: int) -> int:
+        """Up to which stamp all was visible at that time."""
+        return ms - int(self.settings["OVERLAP_SECONDS"] * 1000)
+
     def cursor(self) -> str:
         """The cursor of a client that has all that is in the ring."""
-        with self.changed:
+        with self._changed:
             if self._text is None:
                 self._text = self._known.encode()
             return self._text
@@ -950,98 +904,72 @@ class _Hub:
 
         None if the ring may lack some of it. A client without a cursor lacks nothing.
         """
-        with self.changed:
+        with self._changed:
             blocks: list[bytes] = []
             if cursor is not None:
                 if not self._floor <= cursor.watermark <= now_ms():
                     return None
                 wanted = set(cursor.unseen(name for name, _ in self._ring))
                 blocks = [block for name, each in self._ring if name in wanted for block in each]
-            return blocks, self.end, self.cursor()
+            return blocks, self._end, self.cursor()
 
     def next(
-        self, stream: _Stream, position: int, seconds: float
-    ) -> tuple[list[bytes], int, str] | None:
-        """Waits for what comes after `position`; None if that has left the ring."""
+        self, key: Any, token: object, position: int, seconds: float
+    ) -> tuple[bytes, int] | None:
+        """Waits for what comes after `position`: the batch, perhaps empty, and the position after.
 
-        def due() -> bool:
-            return self.end > position or stream.closed or self.closing
-
-        with self.changed:
-            self.changed.wait_for(due, max(0.0, seconds))
-            count = self.end - position
+        None if that has left the ring.
+        """
+        end = time.monotonic() + seconds
+        with self._changed:
+            while self._end == position and self.is_open(key, token):
+                if not self._changed.wait(max(0.0, end - time.monotonic())):
+                    break
+            count = self._end - position
             if count > len(self._ring):
                 return None
-            # From the new end: a deque is slow in its middle, and every listener is here.
-            new = list(islice(reversed(self._ring), count))[::-1]
-            return [block for _, each in new for block in each], self.end, self.cursor()
+            # The same for nearly every listener, and all of them are here now.
+            if count and self._made[:2] != (position, self._end):
+                # From the new end: a deque is slow in its middle.
+                new = list(islice(reversed(self._ring), count))[::-1]
+                batch = _batch([block for _, each in new for block in each], self.cursor())
+                self._made = (position, self._end, batch)
+            return self._made[2] if count else b"", self._end
 
-    def open(self, key: Any) -> _Stream | None:
-        """A place for a stream, or None over the capacity. Ends the older one of the same key."""
-        with self.changed:
+    def open(self, key: Any) -> object | None:
+        """A stream's token, or None over the capacity. Ends the older stream of the same key."""
+        with self._changed:
             self._wanted_at = time.monotonic()
             if self.closing:
                 return None
-            older = self.streams.pop(key, None)
-            if older is not None:
-                older.closed = True
-                self.changed.notify_all()
+            if self.streams.pop(key, None) is not None:
+                self._changed.notify_all()
             if len(self.streams) >= self.settings["CAPACITY"]:
                 return None
             self._ensure_poller()  # it may have ended since the stream's answer was read
-            stream = self.streams[key] = _Stream()
-            return stream
+            self.streams[key] = token = object()
+            return token
 
-    def release(self, key: Any, stream: _Stream | None) -> None:
+    def is_open(self, key: Any, token: object | None) -> bool:
+        """Whether this stream may go on."""
+        return token is not None and self.streams.get(key) is token and not self.closing
+
+    def release(self, key: Any, token: object | None) -> None:
         """Gives the place back; any number of times."""
-        with self.changed:
-            if stream is not None and self.streams.get(key) is stream:
+        with self._changed:
+            if token is not None and self.streams.get(key) is token:
                 del self.streams[key]
                 self._wanted_at = time.monotonic()
 
     def close(self) -> None:
         """Ends every stream, at once."""
-        with self.changed:
+        with self._changed:
             self.closing = True
-            self.changed.notify_all()
+            self._changed.notify_all()
         self._wake.set()
 
 
 _hubs: "weakref.WeakSet[_Hub]" = weakref.WeakSet()
-
-
-# --- delivery ---------------------------------------------------------------------------------
-
-
-def _retry(ms: float) -> bytes:
-    return f"retry: {int(_jittered(ms))}\n\n".encode()
-
-
-def _jittered(value: float) -> float:
-    return value * random.uniform(0.85, 1.15)
-
-
-def _body(hub: _Hub, stream: _Stream | None, position: int, head: bytes, hold: bool,
-          release: Callable[[], None]) -> Iterator[bytes]:  # fmt: skip
-    """The response: `head`, then what comes as long as it has a place among the open streams."""
-    settings = hub.settings
-    end = time.monotonic() + _jittered(settings["HOLD_SECONDS" if hold else "STREAM_SECONDS"])
-    try:
-        yield head
-        while stream and not (stream.closed or hub.closing):
-            beat = time.monotonic() + settings["HEARTBEAT_SECONDS"]
-            news = hub.next(stream, position, min(end, beat) - time.monotonic())
-            if news is None:
-                return  # the client goes on from its cursor
-            blocks, position, cursor = news
-            if blocks or (time.monotonic() >= min(end, beat) and hub.alive()):
-                yield _batch(blocks, cursor)
-            if (hold and blocks) or time.monotonic() >= end or not hub.alive():
-                return  # a dead poller must not look alive
-    finally:
-        release()
-    if hub.closing:
-        yield _retry(settings["RETRY_MS"])
 
 
 # --- views ------------------------------------------------------------------------------------
@@ -1049,9 +977,7 @@ def _body(hub: _Hub, stream: _Stream | None, position: int, head: bytes, hold: b
 
 def error(status: int, code: str, message: str, **more: Any) -> Response:
     """An answer of the form `{"error": {"code", "message", …}}`; `message` is for people."""
-    response = jsonify(error={"code": code, "message": message, **more})
-    response.status_code = status
-    return response
+    return make_response(jsonify(error={"code": code, "message": message, **more}), status)
 
 
 def json_body() -> dict[str, Any]:
@@ -1067,14 +993,8 @@ def guarded_blueprint(
     app: Flask, name: str, *, cron: Iterable[str] = (), **options: Any
 ) -> Blueprint:
     """A blueprint whose routes deny by default: 401 without a login, 403 for a change without this
-    page's token (Flask-WTF's, where the app has that), and for all but the scheduler in `cron`.
-    Opens an ndb context where the host has none.
-
-    Args:
-        app: after `init_app`.
-        name: the module's.
-        cron: view functions' names that are the scheduler's alone.
-        options: Blueprint's.
+    page's token (Flask-WTF's, where the app has that). The view functions named in `cron` are the
+    scheduler's alone. Opens an ndb context where the host has none. Call it after `init_app`.
     """
     known: _App = app.extensions[__name__]
     short = name.rpartition(".")[2]  # Flask wants no dots, and a module may be in a package
@@ -1109,10 +1029,11 @@ def guarded_blueprint(
 
 
 def _csrf_token(user_id: str) -> str:
+    if "csrf" in current_app.extensions:
+        return str(current_app.jinja_env.globals["csrf_token"]())  # type: ignore[operator]
     if not current_app.secret_key:
         raise RuntimeError("set app.secret_key: without it anybody could make a page's token")
-    made: Any = URLSafeSerializer(current_app.secret_key, __name__).dumps(user_id)
-    return str(made)
+    return str(URLSafeSerializer(current_app.secret_key, __name__).dumps(user_id))
 
 
 def _page(known: "_App", url: str) -> dict[str, Any] | None:
@@ -1120,11 +1041,8 @@ def _page(known: "_App", url: str) -> dict[str, Any] | None:
     user_id = known.current_user_id()
     if user_id is None:
         return None
-    if "csrf" in current_app.extensions:
-        token = current_app.jinja_env.globals["csrf_token"]()  # type: ignore[operator]
-    else:
-        token = _csrf_token(user_id)
-    return {"url": url, "user": user_id, "cursor": g.realtime_cursor, "csrf": token}
+    page = {"url": url, "user": user_id, "cursor": g.realtime_cursor}
+    return {**page, "csrf": _csrf_token(user_id)}
 
 
 def _events(known: "_App", automatic: str, build: str) -> Response:
@@ -1157,49 +1075,70 @@ def _events(known: "_App", automatic: str, build: str) -> Response:
     key = (known.current_user_id(), request.args.get("client") or secrets.token_hex(8))
     # A worker without threads would be frozen by one stream.
     free = request.environ.get("wsgi.multithread", True)
-    stream = hub.open(key) if free and not complete else None
-    full = stream is None and not complete
+    token = hub.open(key) if free and not complete else None
+    full = token is None and not complete
     if full or hold:
         head.insert(0, _retry(hub.settings["RETRY_MS"]) if full else _HOLD_RETRY)
-    release = partial(hub.release, key, stream)
-    body = _body(hub, stream, position, b"".join(head), hold, release)
+    body = _body(hub, key, token, position, b"".join(head), hold)
     response = Response(body, mimetype="text/event-stream")
-    response.call_on_close(release)  # a generator that never started never reaches its `finally`
+    # A generator that never started never reaches its `finally`.
+    response.call_on_close(partial(hub.release, key, token))
     response.headers["Cache-Control"] = "no-store, no-transform"
     response.headers["X-Accel-Buffering"] = "no"  # for nginx and App Engine flexible
     return response
+
+
+def _body(hub: _Hub, key: Any, token: object | None, position: int, head: bytes,
+          hold: bool) -> Iterator[bytes]:  # fmt: skip
+    """The response: `head`, then what comes as long as it has a place among the open streams."""
+    settings = hub.settings
+    now = time.monotonic()
+    end, told_at = now + _jittered(settings["HOLD_SECONDS" if hold else "STREAM_SECONDS"]), 0.0
+    try:
+        yield head
+        while token and hub.is_open(key, token):
+            beat = min(end, time.monotonic() + settings["HEARTBEAT_SECONDS"])
+            news = hub.next(key, token, position, beat - time.monotonic())
+            if news is None:
+                return  # the client goes on from its cursor
+            batch, position = news
+            now = time.monotonic()
+            if batch:
+                yield batch
+                if now - told_at < _BREATH_SECONDS:
+                    time.sleep(_BREATH_SECONDS)
+                told_at = now
+            elif now >= beat and hub.alive():
+                yield _batch([], hub.cursor())
+            if (hold and batch) or now >= end or not hub.alive():
+                return  # a dead poller must not look alive
+    finally:
+        hub.release(key, token)
+    if hub.closing:
+        yield _retry(settings["RETRY_MS"])
 
 
 # --- start ------------------------------------------------------------------------------------
 
 
 def read_settings(app: Flask, prefix: str, defaults: dict[str, tuple[Any, ...]]) -> dict[str, Any]:
-    """Settings from the app's config, or else the environment, checked.
-
-    Args:
-        prefix: of their names, without the last `_`.
-        defaults: name → (default, smallest, largest), or (default, allowed, allowed, …) of texts.
-
-    Raises:
-        ValueError: a setting cannot be used; names key and value.
+    """Settings from the app's config, or else the environment; of the form of `DEFAULTS`. Raises
+    ValueError, with key and value, for one that cannot be used.
     """
     given = Config(app.root_path)
     given.from_prefixed_env(prefix, loads=str)
     given |= app.config.get_namespace(f"{prefix}_", lowercase=False)
     settings: dict[str, Any] = {}
     for name, (default, *allowed) in defaults.items():
-        value = given.get(name, default)
+        text = isinstance(default, str)
         try:
-            value = type(default)(value)
-            value = value.lower() if isinstance(value, str) else value
-            good = value in allowed if isinstance(value, str) else allowed[0] <= value <= allowed[1]
+            value = type(default)(given.get(name, default))
+            good = value in allowed if text else allowed[0] <= value <= allowed[1]
         except (TypeError, ValueError):
             good = False
         if not good:
-            form = "one of" if isinstance(default, str) else "from … to …:"
-            raise ValueError(
-                f"{prefix}_{name}={value!r}: use {form} {', '.join(map(str, allowed))}"
-            )
+            use = f"one of {', '.join(allowed)}" if text else f"from {allowed[0]} to {allowed[1]}"
+            raise ValueError(f"{prefix}_{name}={given[name]!r}: use {use}")
         settings[name] = value
     return settings
 
@@ -1221,15 +1160,15 @@ class _App:
     def current_user_id(self) -> str | None:
         """Who makes the request. What a host may give for nobody is None here."""
         user_id = self._user_id()
-        return None if user_id is None or user_id is False or user_id == "" else str(user_id)
+        nobody = user_id is None or user_id is False or user_id == ""
+        return None if nobody else str(user_id)
 
-    def conversation_key(self, message: Any) -> ndb.Key:
-        value = getattr(message, self.link)
-        return (
-            value
-            if value is None or isinstance(value, ndb.Key)
-            else ndb.Key(self.conversation, value)
-        )
+    def cursor(self) -> str:
+        """Never newer than what is read after this. Without a poller it proves nothing delivered:
+        what came lately is told once more, and changes nothing.
+        """
+        late = Cursor(self.hub.behind(now_ms()))
+        return self.hub.cursor() if self.hub.alive() else late.encode()
 
 
 _last_app: _App | None = None
@@ -1254,19 +1193,23 @@ def _setting(name: str) -> Any:
 
 
 def current_cursor() -> str:
-    """The cursor "from now on". Take it before reading the data it goes with.
-
-    Costs no read while this process polls, else one. Needs an ndb context and, in an app with
-    settings of its own, that app's context.
-    """
-    hub = _known_app().hub
-    if hub.alive():
-        return hub.cursor()
-    watermark = now_ms() - hub.overlap_ms
-    return Cursor.of(watermark, _names_after(watermark, hub.rpc_seconds)).encode()
+    """The cursor "from now on". Take it before reading the data it goes with."""
+    return _known_app().cursor()
 
 
 _chained = False
+
+
+_at_shutdown: list[Callable[[], None]] = []
+
+
+def at_shutdown(callback: Callable[[], None]) -> None:
+    """Has something done at SIGTERM, in a thread, when the streams have been told to end.
+
+    Args:
+        callback: has about a second: App Engine kills after two.
+    """
+    _at_shutdown.append(callback)
 
 
 def _end_streams_on_sigterm() -> None:
@@ -1279,6 +1222,8 @@ def _end_streams_on_sigterm() -> None:
     def close_all() -> None:
         for hub in list(_hubs):
             hub.close()
+        for callback in _at_shutdown:
+            callback()
 
     def handler(number: int, frame: Any) -> None:
         # In a thread: the handler may have interrupted somebody who holds the lock.
@@ -1289,24 +1234,17 @@ def _end_streams_on_sigterm() -> None:
     _chained = True
 
 
-def _gunicorn_config() -> Any:
-    """The settings of the gunicorn that is loading this app; None under another server.
+def _fit_to_gunicorn(settings: dict[str, Any]) -> None:
+    """Keeps threads in reserve for everything else: a stream takes one as long as it is open.
 
-    gunicorn tells an app nothing of its settings, but it is among its callers.
+    gunicorn tells an app nothing of its settings, but it is among the callers of what loads it.
     """
     frame: Any = sys._getframe()
-    while frame is not None:
-        config: Any = getattr(frame.f_locals.get("self"), "cfg", None)
-        if hasattr(config, "worker_class_str") and hasattr(config, "threads"):
-            return config
+    config: Any = None
+    while frame is not None and not hasattr(config, "worker_class_str"):
+        config = getattr(frame.f_locals.get("self"), "cfg", None)
         frame = frame.f_back
-    return None
-
-
-def _fit_to_gunicorn(settings: dict[str, Any]) -> None:
-    """Keeps threads in reserve for everything else: a stream takes one as long as it is open."""
-    config = _gunicorn_config()
-    if config is None:
+    if not hasattr(config, "worker_class_str"):
         return
     threads = config.threads if config.worker_class_str == "gthread" else 1
     most = threads - min(max(1, threads // 4), _SPARE_THREADS)
@@ -1315,8 +1253,7 @@ def _fit_to_gunicorn(settings: dict[str, Any]) -> None:
         if threads < 8:
             _log.warning(
                 "%d of %d gunicorn threads are for open pages; the others ask every %d ms: start "
-                "it with --worker-class gthread --threads 80",
-                most, threads, settings["RETRY_MS"],
+                "it with --worker-class gthread --threads 80", most, threads, settings["RETRY_MS"]
             )  # fmt: skip
     # With --preload the app is loaded before there is a worker, whose signals these are.
     before = config.post_worker_init
@@ -1335,15 +1272,11 @@ def _is_app_engine_cron() -> bool:
 
 
 def init_app(
-    app: Flask,
-    client: Any = None,
-    *,
-    current_user_id: Callable[[], Any],
+    app: Flask, client: Any = None, *, current_user_id: Callable[[], Any],
     ndb_context: Callable[[], AbstractContextManager[Any]] | None = None,
-    is_cron: Callable[[], bool] = _is_app_engine_cron,
-    url_prefix: str = "/realtime",
+    is_cron: Callable[[], bool] = _is_app_engine_cron, url_prefix: str = "/realtime",
     build: str = "",
-) -> None:
+) -> None:  # fmt: skip
     """Adds `GET {url_prefix}/events`, `…/versions` and the clean-up `…/cleanup` to the app, and
     what the template realtime_events/head.html needs.
 
@@ -1356,8 +1289,7 @@ def init_app(
         url_prefix: where the routes are.
         build: what `hello` tells of the version that runs; default: `GAE_VERSION`.
 
-    Raises:
-        ValueError: a setting cannot be used; names key and value.
+    Raises ValueError for a setting that cannot be used; names key and value.
     """
     global _last_app
     settings = read_settings(app, _PREFIX, DEFAULTS)
@@ -1365,13 +1297,9 @@ def init_app(
         raise ValueError(f"{_PREFIX}_POLL_SECONDS: under half of {_PREFIX}_OVERLAP_SECONDS")
     if client is None and ndb_context is None:
         raise TypeError("realtime_events.init_app(): give it your ndb.Client, or ndb_context=")
+    own_context = lambda: (client if hasattr(client, "context") else client()).context()  # noqa: E731
     _fit_to_gunicorn(settings)
-
-    def open_context() -> AbstractContextManager[Any]:
-        opened = client if hasattr(client, "context") else client()
-        return opened.context()
-
-    hub = _Hub(settings, ndb_context or open_context)
+    hub = _Hub(settings, ndb_context or own_context)
     known = app.extensions[__name__] = _last_app = _App(hub, current_user_id, is_cron)
     automatic = settings["DELIVERY"]
     if automatic == "auto":
@@ -1395,11 +1323,9 @@ def init_app(
         return jsonify(deleted=deleted, more=more)
 
     def note_cursor() -> None:
-        # What a view reads after this is never older than its page's cursor. Without a poller it
-        # proves nothing delivered: what came lately is told once more, and changes nothing.
-        late = Cursor(now_ms() - hub.overlap_ms)
-        g.realtime_cursor = hub.cursor() if hub.alive() else late.encode()
+        g.realtime_cursor = known.cursor()
 
+    # Before the host's own hooks, which may read what the page shows.
     app.before_request_funcs.setdefault(None, []).insert(0, note_cursor)
     app.register_blueprint(blueprint)
     page = {"realtime_events_page": partial(_page, known, url_prefix)}

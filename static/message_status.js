@@ -81,28 +81,26 @@ const clock = (date) => `${two(date.getHours())}:${two(date.getMinutes())}`;
 
 // --- the check marks ------------------------------------------------------------------------------
 
-const CLOCK = ["M9 1.3a4.7 4.7 0 1 1-.01 0z", "M9 3.4V6l1.8 1.2"];
-/** Paths of 18 × 12, by what is shown; "disc" is filled, "sign" stands on a disc. */
+const CLOCK = [["M9 1.3a4.7 4.7 0 1 1-.01 0z"], ["M9 3.4V6l1.8 1.2"]];
+/** Paths of 18 × 12, by what is shown; a "disc" is filled, and a "sign" stands on it. */
 const DRAWINGS = {
   sending: CLOCK,
-  unconfirmed: [...CLOCK, "M15.9 7.9a1.5 1.5 0 1 1-.01 0z disc"],
-  sent: ["M4.5 6.2 7.8 9.5 13.8 2.4"],
-  delivered: ["M1.5 6.2 4.8 9.5 10.8 2.4", "M8.8 7.9 10.4 9.5 16.4 2.4"], // one behind the other
-  failed: ["M9 .4a5.6 5.6 0 1 1-.01 0z disc", "M9 3v3.6m0 2.3V9 sign"],
+  unconfirmed: [...CLOCK, ["M15.9 7.9a1.5 1.5 0 1 1-.01 0z", "disc"]],
+  sent: [["M4.5 6.2 7.8 9.5 13.8 2.4"]],
+  delivered: [["M1.5 6.2 4.8 9.5 10.8 2.4"], ["M8.8 7.9 10.4 9.5 16.4 2.4"]], // one behind the other
+  failed: [["M9 .4a5.6 5.6 0 1 1-.01 0z", "disc"], ["M9 3v3.6m0 2.3V9", "sign"]],
 };
 
+function make(node, attributes, ...children) {
+  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
+  node.append(...children);
+  return node;
+}
+
 function svg(viewBox, paths) {
-  const make = (name) => document.createElementNS("http://www.w3.org/2000/svg", name);
-  const root = make("svg");
-  root.setAttribute("viewBox", viewBox);
-  root.setAttribute("aria-hidden", "true");
-  for (const each of paths) {
-    const [, d, kind] = /^(.*?)( disc| sign)?$/.exec(each);
-    const path = root.appendChild(make("path"));
-    path.setAttribute("d", d);
-    if (kind) path.setAttribute("class", kind.trim());
-  }
-  return root;
+  const draw = (name) => document.createElementNS("http://www.w3.org/2000/svg", name);
+  return make(draw("svg"), { viewBox, "aria-hidden": "true" },
+    ...paths.map(([d, kind = "line"]) => make(draw("path"), { d, class: kind })));
 }
 
 let hosted = null; // what message_status/head.html says, on a page that it is in
@@ -272,13 +270,8 @@ export function stepsOf(audit) {
 }
 
 /** An element; `part` is its name within the dialog. */
-function el(name, { part, ...attributes } = {}, ...children) {
-  const node = document.createElement(name);
-  if (part) node.dataset.part = part;
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-  node.append(...children);
-  return node;
-}
+const el = (name, { part, ...attributes } = {}, ...children) => make(document.createElement(name),
+  { ...attributes, ...(part && { "data-part": part }) }, ...children);
 
 function stepLine({ name, at }) {
   const ticks = el("message-ticks", { "aria-hidden": "true" });
@@ -311,7 +304,8 @@ class Details {
 
   /** Whether it was open. */
   close() {
-    const wasOpen = this.#root?.open ?? false;
+    const wasOpen = this.messageId !== null;
+    this.messageId = null;
     this.#root?.close();
     return wasOpen;
   }
@@ -337,14 +331,14 @@ class Details {
 
   #make() {
     const close = el("button", { part: "close", type: "button", "aria-label": "Fechar", title: "Fechar" },
-      svg("0 0 24 24", ["M6 6 18 18M18 6 6 18"]));
+      svg("0 0 24 24", [["M6 6 18 18M18 6 6 18"]]));
     const title = el("h2", { id: "message-details-title" }, "Dados da mensagem");
     const attributes = { class: "message-details", "aria-labelledby": title.id, "data-live-kept": "" };
     const root = el("dialog", attributes, el("header", {}, close, title),
       el("p", { part: "notice", role: "status" }), el("div", { part: "story" }));
-    close.addEventListener("click", () => root.close());
-    root.addEventListener("click", ({ target }) => target === root && root.close()); // beside the modal
-    root.addEventListener("close", () => { this.messageId = null; });
+    close.addEventListener("click", () => this.close());
+    root.addEventListener("click", ({ target }) => target === root && this.close()); // beside the modal
+    root.addEventListener("close", () => root.open || this.close()); // by Escape
     return (this.#options.pane ?? document.body).appendChild(root);
   }
 

@@ -70,7 +70,7 @@ export function parseEventStream() {
 function readBlock(text) {
   const block = {};
   for (const line of text.split(/\r\n|\r|\n/)) {
-    const [, field, value = ""] = /^([^:]*)(?:: ?(.*))?$/.exec(line);
+    const [, field, value = ""] = /^([^:]*)(?:: ?(.*))?$/s.exec(line); // s: a text may hold U+2028
     if (field === "data") block.data = block.data === undefined ? value : `${block.data}\n${value}`;
     else if (field === "event") block.event = value;
     else if (field === "id" && !value.includes("\0")) block.id = value;
@@ -220,10 +220,14 @@ const browserEnvironment = () => ({
   BroadcastChannel: window.BroadcastChannel,
 });
 
-const hostDefaults = { onEvent() {}, onReset() {}, onBehind() {}, onRefresh() {}, onState() {}, onLogin: leave };
+const nothing = () => {};
+const hostDefaults = {
+  onEvent: nothing, onReset: nothing, onBehind: nothing, onRefresh: nothing, onState: nothing, onLogin: leave,
+};
 
 /** One for all tabs of this browser, as far as it can be remembered. */
-const browserId = (first) => remember("localStorage", CLIENT_KEY) ?? remember("localStorage", CLIENT_KEY, first) ?? first;
+const browserId = (first) => remember("localStorage", CLIENT_KEY)
+  ?? remember("localStorage", CLIENT_KEY, first) ?? first;
 const newClientId = () => crypto.getRandomValues(new Uint32Array(3)).join("-"); // randomUUID wants https
 
 /** Tells the page by a DOM event that whoever listens may prolong with `event.detail.waitUntil`. */
@@ -287,7 +291,8 @@ class RealtimeClient {
       this.#refresh.ask();
       return Promise.all([this.#host.onReset(), ...announce("realtime:reset").waits]);
     };
-    this.#reset = makeChore("reset", { ...world, wait: () => this.#env.random() * RESET_JITTER, run: refetch });
+    const jitter = () => this.#env.random() * RESET_JITTER;
+    this.#reset = makeChore("reset", { ...world, wait: jitter, run: refetch });
     const refresh = async () => this.#host.onRefresh();
     this.#refresh = makeChore("refresh", { ...world, wait: () => REFRESH_WAIT, run: refresh });
     const { signal } = this.#listeners;
@@ -690,7 +695,7 @@ class RealtimeClient {
     try {
       const shown = this.#shown();
       const versions = shown.size && await this.#host.fetchVersions?.([...shown.keys()].slice(0, COMPARED));
-      if (!versions || session !== this.#session || !this.#behind(versions).length) return;
+      if (session !== this.#session || !this.#behind(versions).length) return;
       this.#alarms.set("behind", IN_FLIGHT, () => {
         for (const id of this.#behind(versions)) {
           guard(() => this.#host.onBehind(id), id);
@@ -698,7 +703,7 @@ class RealtimeClient {
         }
       });
     } catch {
-      // The next minute asks again.
+      // No answer, or none to be read: the next minute asks again.
     }
   }
 
@@ -818,17 +823,17 @@ async function refreshRegions() {
   if (location.href !== address) return refreshRegions(); // another conversation was opened meanwhile
   const pairs = [...document.querySelectorAll("[data-live-region]")]
     .map((region) => [region, page.getElementById(region.id)]);
-  if (pairs.some(([region]) => !region.id)) warnOnce("region", "realtime_events: [data-live-region] needs an id");
+  const unnamed = pairs.some(([region]) => !region.id);
+  if (unnamed) warnOnce("region", "realtime_events: [data-live-region] needs an id");
   if (!pairs.some(([, fresh]) => fresh)) throw new Error("no region in the answer");
   const settle = keepPlace(pairs.map(([region]) => region));
   for (const [region, fresh] of pairs) if (fresh) morphChildren(region, fresh);
   settle();
 }
 
-/** Where the page is scrolled and typed in; returns what puts that back after a change. */
+/** Where the page is scrolled and who has the focus; returns what puts that back after a change. */
 function keepPlace(regions) {
   const focused = document.activeElement;
-  const selection = [focused.selectionStart, focused.selectionEnd, focused.selectionDirection];
   const threads = [...document.querySelectorAll("[data-live-thread]")];
   const boxes = new Set();
   for (let box of [...regions, ...threads]) for (; box; box = box.parentElement) boxes.add(box);
@@ -839,15 +844,15 @@ function keepPlace(regions) {
   });
   return () => {
     for (const box of ended) box.scrollTop = box.scrollHeight;
-    if (document.activeElement === focused || !focused.isConnected) return;
-    focused.focus({ preventScroll: true });
-    if (selection[0] != null) focused.setSelectionRange(...selection);
+    // What was moved has lost the focus; its selection it has kept.
+    if (document.activeElement !== focused && focused.isConnected) focused.focus({ preventScroll: true });
   };
 }
 
 /** By what a node is the same as before, wherever it stands now. */
 const keyOf = (node) => node.nodeType === Node.ELEMENT_NODE
-  && (node.getAttribute("id") || node.dataset.messageId || node.dataset.conversationId || node.getAttribute("name"));
+  && (node.getAttribute("id") || node.dataset.messageId || node.dataset.conversationId
+    || node.getAttribute("name"));
 
 /** What a script has put there itself: neither replaced nor removed. */
 const isKept = (node) => node.dataset?.liveKept !== undefined;

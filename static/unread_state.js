@@ -1072,18 +1072,20 @@ class HostPage {
     const thread = threadMark();
     const id = thread?.dataset.liveThread || null;
     if (id !== this.#shownId) {
-      const how = id !== null && this.#asked?.id === id ? this.#asked.how : "link";
+      const byPerson = id === null || id === this.#clicked;
+      const how = id === this.#asked?.id ? this.#asked.how : byPerson ? "click" : "link";
       this.#shownId = id;
-      this.#asked = null;
+      this.#asked = this.#clicked = null;
       this.#tab.set("asked", null);
-      this.#unread.select(id, id === null || id === this.#clicked ? "click" : how);
+      this.#unread.select(id, how);
     }
     if (id === null) return;
     const bubbles = [...thread.querySelectorAll("[data-message-id]")];
     const tops = new Map(bubbles.map((each) => [each, each.getBoundingClientRect().top]));
     const read = bubbles.sort((a, b) => tops.get(a) - tops.get(b))
-      .map((each) => this.#read(each, "UnreadMessageMixin", "arrival", "direction"));
-    this.#unread.rendered(id, read.filter(Boolean).map(({ live }) => live));
+      .map((each) => this.#read(each, "UnreadMessageMixin", "arrival", "direction")?.live);
+    // The bubbles may still be those of the conversation before.
+    this.#unread.rendered(id, read.filter((each) => each && String(each.conversation_id ?? id) === id));
   }
 
   /** {live, isNew} of a row or bubble; null without a mark that can be read. */
@@ -1109,20 +1111,22 @@ class HostPage {
   }
 
   #noteClick({ target }) {
-    const row = target.closest?.("[data-conversation-id]");
-    if (!row || this.#clicking) return;
-    const id = row.dataset.conversationId;
+    if (this.#clicking) return;
+    this.#offerToNotify();
+    const id = target.closest?.("[data-conversation-id]")?.dataset.conversationId;
+    if (id === undefined) return;
     this.#clicked = id;
     this.#asked = null;
     this.#tab.set("clicked", id); // for the page that it may lead to
     if (id === this.#shownId) this.#unread.select(id);
+  }
+
+  #offerToNotify() {
     if (!this.#unread.asks || this.#offered) return;
     this.#offered = true;
-    notice("Quer ser avisado de mensagens novas?", {
-      label: "Ativar notificações",
-      run: () => this.#unread.askPermission(),
-      onClose: () => this.#unread.dismissAsk(),
-    });
+    const run = () => this.#unread.askPermission();
+    const onClose = () => this.#unread.dismissAsk();
+    notice("Quer ser avisado de mensagens novas?", { label: "Ativar notificações", run, onClose });
   }
 
   /** Gives the server, with an answer, up to where its author has read. */
@@ -1179,8 +1183,10 @@ class HostPage {
 
 /** What a notification says, where no script of the page's own does. */
 function previewOf({ conversation_id: id, data: { conversation, message } }) {
-  const [line = ""] = (rowOf(id)?.innerText ?? "").trim().split("\n");
-  return { title: conversation?.name || line || "Conversa", body: message.text || "Mensagem nova" };
+  const row = rowOf(id)?.cloneNode(true);
+  for (const badge of row?.querySelectorAll("unread-badge") ?? []) badge.remove();
+  const text = row?.textContent.trim().replace(/\s+/g, " ").slice(0, 80);
+  return { title: conversation?.name || text || "Conversa", body: message.text || "Mensagem nova" };
 }
 
 // --- start ------------------------------------------------------------------------------------------

@@ -458,6 +458,24 @@ def test_whatever_a_webhook_brings_is_taken(world, junk):
     assert len(report.bad) == (0 if junk is None else len(junk) if isinstance(junk, list) else 1)
 
 
+def test_the_statuses_of_a_whole_webhook_call_are_found_whatever_else_is_in_it(world):
+    ids = [new_message() for _ in range(3)]
+    values: list[Any] = [
+        {"statuses": [callback("sent", wamid=f"w{id_}", opaque=id_)]} for id_ in ids
+    ]
+    values += [None, 7, [], {}, {"statuses": None}, {"messages": [{"id": "x"}]}]
+    changes: list[Any] = [{"field": "messages", "value": value} for value in values]
+    entry = [{"id": "1", "changes": changes}, {"changes": None}, None, "x", {}]
+    report = ms.record_statuses({"object": "whatsapp_business_account", "entry": entry})
+    assert (report.applied, report.parked, report.bad) == (3, 0, [])
+    assert {load(id_).status for id_ in ids} == {"sent"}
+    assert (
+        len(ms.record_statuses({"entry": [{"changes": [{"value": {"statuses": ["?"]}}]}]}).bad) == 1
+    )
+    for junk in (None, 7, "x", {}, [7], {"changes": {"value": {}}}):
+        assert ms.record_statuses({"entry": junk}) == ms.StatusReport()
+
+
 def test_what_waits_and_what_cannot_be_used_is_said_in_the_log(world, caplog):
     caplog.set_level(logging.INFO, "message_status")
     ms.record_statuses([callback("sent", wamid="wamid.5511987654321"), callback("read"), "?"])
@@ -754,11 +772,32 @@ def test_a_block_without_an_answer_is_in_doubt_and_said_in_the_log(world, caplog
     assert "without answer(response)" in caplog.text
 
 
-@pytest.mark.parametrize("nothing", [None, "wamid.x", (200,), {"messages": []}])
+@pytest.mark.parametrize("nothing", [None, "", 7, (200,), {"messages": []}])
 def test_what_is_no_answer_is_refused_by_name(world, nothing):
     message = draft()
     with pytest.raises(TypeError, match=type(nothing).__name__), ms.sending(message) as call:
         call.answer(nothing)
+    assert message.live_json()["error"]["code"] == "unconfirmed"
+
+
+def test_a_host_may_answer_with_the_wamid_alone(world):
+    message = draft()
+    with ms.sending(message) as call:
+        call.answer("wamid.alone")
+    assert ms.wamid_of(load(rt.id_of(message))) == "wamid.alone"
+    assert ms.fact(message, "accepted_at")
+
+
+def test_a_hosts_own_exception_tells_by_its_cause_what_became_of_the_call(world):
+    class NotSentError(Exception):
+        """Of the host's client."""
+
+    message = draft()
+    with ms.sending(message):
+        raise NotSentError from requests.HTTPError(response=response(400, REFUSAL))
+    assert message.live_json()["error"]["code"] == "131047"
+    with pytest.raises(NotSentError), ms.sending(message := draft()):
+        raise NotSentError from KeyError("to")
     assert message.live_json()["error"]["code"] == "unconfirmed"
 
 

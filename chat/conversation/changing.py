@@ -7,22 +7,33 @@ number of times. One that comes before its message waits under that message's wa
 from __future__ import annotations
 
 import dataclasses
+import json
 from dataclasses import dataclass
 
 from google.cloud import ndb
 
 import message_status
 import realtime_events
+from chat.conversation import quotes
+from chat.conversation.blank import is_blank
+from chat.conversation.incoming_message import EMPTY
 from chat.conversation.models import Conversation, Message
-from chat.conversation.serializers import REVOKED
-from chat.conversation.thread import preview
+from chat.conversation.thread import summarise
 from chat.platform import datastore
 
-#: Kept of one message's older texts, and of changes waiting for one message.
+#: Kept of one message's older texts; an entity holds 1 MiB, and an event 400 kB.
 MAX_VERSIONS = 20
+_VERSIONS_BYTES = 60_000
+#: Kept of the changes that wait for one message.
 MAX_WAITING = 50
+_WAITING_BYTES = 500_000
+#: Repeats of reactions of one person in one second are known by so many ids.
+_MAX_IDS = 10
 #: WhatsApp tries to deliver a message for 30 days.
 WAITING_DAYS = 30
+_DAY_MS = 86_400_000
+#: The sweep looks again after as long as has been waited, within these.
+_LOOK_AGAIN_MS = (60_000, _DAY_MS)
 
 
 @dataclass(frozen=True)
@@ -30,7 +41,8 @@ class Change:
     """A reaction, an edit or a revocation."""
 
     kind: str  # "reaction" | "edit" | "revoke"
-    target: str  # the message's wamid
+    id: str  # its own wamid, by which a repeat is known
+    target: str  # the message's
     who: str  # of several who may react
     name: str  # as shown
     at: int  # milliseconds
@@ -41,7 +53,8 @@ class WaitingChanges(ndb.Model):
     """Changes of a message that is not there yet. Key name: its wamid."""
 
     changes = ndb.JsonProperty()
-    #: When the sweep may look whether it has come; None: not any more.
+    since = ndb.IntegerProperty(indexed=False)
+    #: When the sweep may look whether it has come.
     due_at = ndb.IntegerProperty()
     expires_at = ndb.IntegerProperty()
 
@@ -49,44 +62,54 @@ class WaitingChanges(ndb.Model):
 def apply(message: Message, change: Change) -> bool:
     """Changes a message; False when that changes nothing."""
     if change.kind == "reaction":
-        known = (message.reactions or {}).get(change.who, {})
-        if change.at < known.get("at", 0) or known.get("emoji", "") == change.text:
-            return False
-        new = {"emoji": change.text, "name": change.name, "at": change.at}
-        message.reactions = {**(message.reactions or {}), change.who: new}
-        return True
+        return _react(message, change)
     if change.kind == "revoke":
-        if message.revoked_at:
+        if message.revoked_at and message.revoked_at <= change.at:
             return False
         message.revoked_at = change.at
         return True
-    if change.at <= (message.edited_at or 0):
-        # An older edit that comes late is one of the older versions.
+    return _edit(message, change)
+
+
+def _react(message: Message, change: Change) -> bool:
+    known = (message.reactions or {}).get(change.who, {})
+    at, ids = known.get("at", 0), known.get("ids", [])
+    if change.at < at or (change.at == at and change.id in ids):
         return False
-    older = {"text": message.text or "", "at": message.edited_at or message.sent_at}
-    if older["text"] == change.text:
-        return False
-    message.versions = [*(message.versions or []), older][-MAX_VERSIONS:]
-    message.text, message.edited_at = change.text, change.at
+    # One that is taken away is kept, too: it may have been given before, and come later.
+    ids = [*(ids if change.at == at else []), change.id][-_MAX_IDS:]
+    new = {"emoji": change.text, "name": change.name, "at": change.at, "ids": ids}
+    message.reactions = {**(message.reactions or {}), change.who: new}
     return True
 
 
-def summarise(conversation: Conversation, message: Message) -> None:
-    """What the list shows of its newest message, after a change of it."""
-    if conversation.last_message_id == message.id:
-        shown = REVOKED if message.revoked_at else preview(message.text or "", message.placeholder)
-        conversation.last_text = shown
+def _edit(message: Message, change: Change) -> bool:
+    now = {"text": message.text or "", "at": message.edited_at or message.sent_at}
+    new = {"text": change.text, "at": change.at}
+    versions = message.versions or []
+    if new == now or new in versions:
+        return False
+    if change.at < (message.edited_at or 0):
+        versions = sorted([*versions, new], key=lambda each: int(each["at"]))
+    else:
+        versions = versions if now["text"] == change.text else [*versions, now]
+        message.text, message.edited_at = change.text, change.at
+        # A photo is a photo without a caption, too; a text has nothing else.
+        if message.placeholder in (None, EMPTY):
+            message.placeholder = EMPTY if is_blank(change.text) else None
+    message.versions = _newest(versions, MAX_VERSIONS, _VERSIONS_BYTES)
+    return True
 
 
 def wait(entity: WaitingChanges | None, change: Change, now_ms: int) -> WaitingChanges | None:
     """Keeps a change for a message that is not there; None when it is kept already."""
-    entity = entity or WaitingChanges(id=change.target, changes=[])
+    entity = entity or WaitingChanges(id=change.target, changes=[], since=now_ms)
     new = dataclasses.asdict(change)
     if new in entity.changes:
         return None
-    entity.changes = [*entity.changes, new][-MAX_WAITING:]
-    entity.due_at = now_ms + 60_000
-    entity.expires_at = now_ms + WAITING_DAYS * 86_400_000
+    entity.changes = _newest([*entity.changes, new], MAX_WAITING, _WAITING_BYTES)
+    entity.due_at = now_ms + _LOOK_AGAIN_MS[0]
+    entity.expires_at = now_ms + WAITING_DAYS * _DAY_MS
     return entity
 
 
@@ -96,46 +119,64 @@ def waited(entity: WaitingChanges | None) -> list[Change]:
 
 
 def catch_up(message: Message) -> bool:
-    """Applies what waited for a message of ours, now that its wamid is known; in a transaction,
-    which this function tells of the change. True when there was something.
+    """Applies what waited for a message, now that it is there and its wamid is known; in a
+    transaction, which this function tells of the change. True when there was something.
     """
-    wamid = message_status.wamid_of(message)
+    wamid = quotes.wamid_of(message)
     entity = datastore.get(WaitingChanges, wamid) if wamid else None
     if entity is None:
         return False
     changed = [apply(message, change) for change in waited(entity)]
     entity.key.delete()
-    if any(changed):
-        conversation = datastore.get(Conversation, message.conversation_id)
-        while conversation is not None and conversation.merged_into:
-            conversation = datastore.get(Conversation, conversation.merged_into)
-        if conversation is not None:
-            summarise(conversation, message)
-            conversation.bump_version()
-            ndb.put_multi([conversation, message])
-            realtime_events.tell("message.updated", conversation, message)
+    conversation = _conversation_of(message)
+    if any(changed) and conversation is not None:
+        summarise(conversation, message)
+        conversation.bump_version()
+        ndb.put_multi([conversation, message])
+        realtime_events.tell("message.updated", conversation, message)
     return True
 
 
 def sweep(now_ms: int, limit: int = 100) -> int:
-    """Applies changes whose message was found out of by another way, and drops the expired."""
+    """Applies changes whose message has become known by another way, and drops the expired.
+
+    Returns:
+        of how many messages.
+    """
     done = 0
     query = WaitingChanges.query(WaitingChanges.due_at <= now_ms).order(WaitingChanges.due_at)
     for key in query.fetch(limit, keys_only=True):
-        owner = message_status.owners([key.id()]).get(key.id(), key.id())
 
-        def attempt(key: ndb.Key = key, owner: str = owner) -> bool:
+        def attempt(key: ndb.Key = key) -> bool:
+            entity: WaitingChanges | None = datastore.get_many([key])[0]
+            if entity is None:
+                return False
+            owner = message_status.owners([key.id()]).get(key.id(), key.id())
             message = datastore.get(Message, owner)
             if message is not None and catch_up(message):
                 return True
-            entity: WaitingChanges | None = datastore.get_many([key])[0]
-            if entity is not None:
-                recent = entity.expires_at - now_ms > (WAITING_DAYS - 1) * 86_400_000
-                entity.due_at = now_ms + 600_000 if recent else None
-                entity.put()
+            shortest, longest = _LOOK_AGAIN_MS
+            age = now_ms - (entity.since or 0)
+            entity.due_at = now_ms + max(shortest, min(age, longest))
+            entity.put()
             return False
 
         done += realtime_events.transaction(attempt)
     expired = WaitingChanges.query(WaitingChanges.expires_at <= now_ms).fetch(500, keys_only=True)
     ndb.delete_multi(expired)
     return done
+
+
+def _conversation_of(message: Message) -> Conversation | None:
+    conversation = datastore.get(Conversation, message.conversation_id)
+    while conversation is not None and conversation.merged_into:
+        conversation = datastore.get(Conversation, conversation.merged_into)
+    return conversation
+
+
+def _newest(entries: list[dict], most: int, most_bytes: int) -> list[dict]:
+    """The last of these, so many and so large at most."""
+    kept = entries[-most:]
+    while kept and len(json.dumps(kept)) > most_bytes:
+        kept = kept[1:]
+    return kept

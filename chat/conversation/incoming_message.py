@@ -10,6 +10,9 @@ CUSTOMER = "customer"
 #: The business's own phone, beside this system (Meta calls the numbers coexistence numbers).
 BUSINESS_APP = "business_app"
 
+#: What a text bubble shows that has nothing else to show.
+EMPTY = "Mensagem vazia"
+
 #: They change another message, and are no bubbles themselves.
 CHANGES = frozenset({"edit", "reaction", "revoke"})
 #: What a customer does that is nothing to read.
@@ -23,7 +26,10 @@ def counts_unread(kind: str) -> bool:
 
 @dataclass(frozen=True)
 class IncomingMessage:
-    """One message, change or notice, or a fact about who is who."""
+    """One message, change or notice, or a fact about who is who.
+
+    News of a change of identity name what was before in `phone` and `bsuid`.
+    """
 
     wamid: str
     phone: str | None  # digits, of the customer
@@ -41,13 +47,14 @@ class IncomingMessage:
     group_id: str | None = None  # a conversation of its own; phone and BSUID are the writer's
     author_kind: str = CUSTOMER
     place: int = 0  # in the webhook call, which keeps Meta's order inside one second
-    #: What Meta says beside the message: referral, forwarded, referred_product, errors.
+    #: What Meta says beside the message: referral, forwarded, frequently_forwarded,
+    #: referred_product, errors, and under `more` whatever else.
     extra: dict[str, Any] = dataclasses.field(default_factory=dict)
     target: str | None = None  # of a change: the wamid of the message that it changes
     emoji: str = ""  # of a reaction; empty takes it away
     new_phone: str | None = None  # the customer has changed to it
     new_bsuid: str | None = None
-    timed: bool = True  # False: `sent_ms` is only when it came
+    timed: bool = True  # False: Meta told no time that can be, and `sent_ms` is when it came
     stored: bool = True  # False: changes who is who, and is no bubble
     raw: dict[str, Any] = dataclasses.field(default_factory=dict, repr=False)
 
@@ -59,5 +66,5 @@ class IncomingMessage:
     @property
     def opens_window(self) -> bool:
         """Whether the customer did this, which opens the 24-hour window; a group has none."""
-        written = self.type not in ("system", "revoke")
+        written = self.type not in ("system", "edit", "revoke")
         return written and not self.outgoing and self.group_id is None

@@ -24,7 +24,8 @@ class Conversation(UnreadConversationMixin):
     named_at = ndb.IntegerProperty(indexed=False, default=0)  # of the message that gave the name
     username = ndb.TextProperty()
     phone = ndb.TextProperty()  # digits, in the form WhatsApp used last
-    phone_at = ndb.IntegerProperty(indexed=False, default=0)  # of the fact that told it
+    phone_at = ndb.IntegerProperty(indexed=False, default=0)  # of the newest fact that told it
+    phone_since = ndb.IntegerProperty(indexed=False, default=0)  # of the oldest
     bsuid = ndb.TextProperty()
     bsuid_at = ndb.IntegerProperty(indexed=False, default=0)
     group_id = ndb.TextProperty()  # a group; phone and bsuid are then None
@@ -40,7 +41,8 @@ class Conversation(UnreadConversationMixin):
     last_sent_at = ndb.IntegerProperty(indexed=False)
     last_position = ndb.TextProperty()
 
-    last_incoming_at = ndb.IntegerProperty(indexed=False)
+    last_incoming_at = ndb.IntegerProperty(indexed=False)  # which opened the 24 hours
+    last_counted_at = ndb.IntegerProperty(indexed=False)  # of the newest that is there to be read
     #: Of the customer's message that came last, for the read receipt.
     last_incoming_wamid = ndb.TextProperty()
     #: Effective times of the last outgoing messages, ascending, for `ordering.place`.
@@ -80,10 +82,10 @@ class Message(UnreadMessageMixin, MessageStatusMixin):
     placeholder = ndb.TextProperty()
     payload = ndb.JsonProperty()  # the type's own part as WhatsApp sent it
     details = ndb.JsonProperty()  # lines below the text, see `incoming.words.details`
-    extra = ndb.JsonProperty()  # referral, forwarded, referred_product, errors
-    reactions = ndb.JsonProperty()  # {who: {"emoji", "name", "at"}}; an empty emoji: taken away
+    extra = ndb.JsonProperty()  # see `IncomingMessage.extra`
+    reactions = ndb.JsonProperty()  # {who: {"emoji", "name", "at", "ids"}}, see `changing`
     edited_at = ndb.IntegerProperty(indexed=False)
-    versions = ndb.JsonProperty()  # older texts: [{"text", "at"}]
+    versions = ndb.JsonProperty()  # older texts: [{"text", "at"}], ascending
     revoked_at = ndb.IntegerProperty(indexed=False)
     reply_to = ndb.TextProperty()  # our id when known, else the wamid
     reply_text = ndb.TextProperty()

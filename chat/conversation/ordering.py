@@ -1,11 +1,13 @@
 """Where a message goes in its thread. Pure: no store, no clock.
 
-A position is computed once, at insert, and never changes: text that sorts. It is the message's time
-in milliseconds, then its place in the webhook call, then when that came, then its arrival and a
-mark of its conversation, which keep positions unique where two conversations turn out to be one.
+A position is computed once, at insert, and never changes: text that sorts. First comes the
+message's time in milliseconds, then when its webhook call came, then its place in that call. Its
+arrival and a mark of its conversation keep positions unique where two conversations turn out to be
+one.
 
-Meta's times are whole seconds, and its calls come concurrently: of two messages that come in one
-second by two calls nobody can know which was written first. They stand as their calls came.
+Meta's times are whole seconds, and its calls come concurrently: of two messages of one second that
+come in two calls nobody can know which was written first. They stand as their calls came, and stay
+so.
 """
 
 from __future__ import annotations
@@ -39,17 +41,21 @@ def outgoing_ms(now_ms: int, last_position: str | None) -> int:
     return last + 1 if now_ms <= last <= now_ms + AHEAD_MS else now_ms
 
 
-def position(ms: int, place: int, received_ms: int, arrival: int, conversation_id: str) -> str:
+def position(
+    ms: int, *, sent_ms: int, received_ms: int, place: int, arrival: int, conversation_id: str
+) -> str:
     """The text that sorts.
 
     Args:
         ms: the effective time.
+        sent_ms: the message's own, for those that share an effective one.
+        received_ms: when its webhook call came; of one of ours, when it was written.
         place: in the webhook call, 0 to 9,999.
-        received_ms: when that call came.
         arrival: the message's number in its conversation.
         conversation_id: that one's.
     """
-    return f"{ms:013d}-{place:04d}-{received_ms:013d}-{arrival:08d}-{conversation_id[:6]}"
+    times = f"{ms:013d}-{sent_ms:013d}-{received_ms:013d}"
+    return f"{times}-{place:04d}-{arrival:08d}-{conversation_id[:6]}"
 
 
 def effective_ms(position: str) -> int:

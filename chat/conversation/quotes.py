@@ -9,15 +9,13 @@ from google.cloud import ndb
 import message_status
 from chat.conversation.incoming_message import IncomingMessage
 from chat.conversation.models import Message
-from chat.conversation.thread import Quote, preview
+from chat.conversation.thread import Quote, preview, summary_of
 from chat.platform import datastore
 
 
 def of_message(message: Message) -> Quote:
     """What a reply to this message shows of it."""
-    wamid = wamid_of(message)
-    text = preview(message.text or "", message.placeholder)
-    return Quote(message.id, text, message.author_name, wamid)
+    return Quote(message.id, summary_of(message), message.author_name, wamid_of(message))
 
 
 def wamid_of(message: Message) -> str | None:

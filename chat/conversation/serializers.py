@@ -12,6 +12,8 @@ from realtime_events import iso
 WINDOW_MS = 24 * 3600 * 1000
 _NAMELESS = "Cliente"
 REVOKED = "🚫 Mensagem apagada"
+#: Of `Message.extra`, what the page gets.
+_TOLD_BESIDE = ("referral", "forwarded", "frequently_forwarded", "referred_product", "errors")
 
 
 def display_name(conversation: Any) -> str:
@@ -71,11 +73,9 @@ def message_fields(message: Any) -> dict[str, Any]:
         data["placeholder"] = message.placeholder
     if message.details:
         data["details"] = message.details
-    extra = message.extra or {}
-    if extra.get("referral"):
-        data["referral"] = extra["referral"]
-    if extra.get("forwarded"):
-        data["forwarded"] = extra["forwarded"]
+    for name in _TOLD_BESIDE:
+        if told := (message.extra or {}).get(name):
+            data[name] = told
     if message.reply_to:
         data["reply_to"] = {
             "id": message.reply_to,
@@ -88,8 +88,11 @@ def message_fields(message: Any) -> dict[str, Any]:
     data["reactions"] = [{"emoji": r["emoji"], "author": r["name"]} for r in shown if r["emoji"]]
     if message.edited_at:
         data["edited_at"] = iso(message.edited_at)
+        data["versions"] = [
+            {"text": each["text"], "at": iso(each["at"])} for each in message.versions or []
+        ]
     if message.revoked_at:
-        for name in ("details", "referral", "edited_at"):
+        for name in (*_TOLD_BESIDE, "details", "edited_at", "versions"):
             data.pop(name, None)
         revoked = {"revoked_at": iso(message.revoked_at), "text": "", "placeholder": REVOKED}
         data |= {**revoked, "reactions": []}

@@ -31,19 +31,17 @@ def append_incoming(
     received_ms: int,
     quote: Quote | None = None,
 ) -> Message:
-    """The entity of a customer's message, and the conversation changed by it.
+    """The entity of a message that came in, and the conversation changed by it.
 
     Args:
-        conversation: the sender's.
+        conversation: the customer's, or the group's.
         incoming: what WhatsApp sent.
         received_ms: when.
         quote: the message it answers, where that is known.
     """
-    if incoming.outgoing:
-        ms = ordering.outgoing_ms(incoming.sent_ms, None)
-        conversation.recent_outgoing = ordering.remember(conversation.recent_outgoing, ms)
-    else:
-        ms = ordering.incoming_ms(incoming.sent_ms, conversation.recent_outgoing)
+    ms = incoming.sent_ms  # of WhatsApp's clock for both sides, where the business's phone wrote
+    if not incoming.outgoing:
+        ms = ordering.incoming_ms(ms, conversation.recent_outgoing)
         _learn(conversation, incoming)
     message = Message(
         id=incoming.wamid,
@@ -63,18 +61,27 @@ def append_incoming(
         sent_at=incoming.sent_ms,
         received_at=received_ms,
     )
+    newest = conversation.last_counted_at or conversation.last_incoming_at or 0
     if incoming.outgoing:
         # Whoever answers on the business's phone has read what had been written by then.
-        by_then = incoming.sent_ms >= (conversation.last_incoming_at or 0)
-        realtime_events.place(conversation, message, outgoing=True, by_person=by_then)
+        by_person = incoming.sent_ms >= newest
+        realtime_events.place(conversation, message, outgoing=True, by_person=by_person)
+        # It is on its way already, and nobody waits for an answer of the Graph API.
         message.status, message.awaiting_since = "sent", None
+        message.status_facts = {**(message.status_facts or {}), "times": {"sent": message.sent_at}}
     else:
         counts = counts_unread(incoming.type)
         realtime_events.place(conversation, message, outgoing=False, counts=counts)
         if counts:
             conversation.last_incoming_wamid = incoming.wamid
+            conversation.last_counted_at = max(newest, incoming.sent_ms)
     message.position = ordering.position(
-        ms, incoming.place, received_ms, message.arrival, conversation.id
+        ms,
+        sent_ms=incoming.sent_ms,
+        received_ms=received_ms,
+        place=incoming.place,
+        arrival=message.arrival,
+        conversation_id=conversation.id,
     )
     summarise(conversation, message)
     return message
@@ -85,12 +92,12 @@ def _learn(conversation: Conversation, incoming: IncomingMessage) -> None:
     if incoming.opens_window:
         last = conversation.last_incoming_at or 0
         conversation.last_incoming_at = max(last, incoming.sent_ms)
-    if incoming.group_id:
+    if incoming.group_id or incoming.sent_ms < conversation.named_at:
         return
-    if incoming.profile_name and incoming.sent_ms >= conversation.named_at:
-        conversation.name, conversation.named_at = incoming.profile_name, incoming.sent_ms
-    if incoming.username:
-        conversation.username = incoming.username
+    if incoming.profile_name or incoming.username:
+        conversation.name = incoming.profile_name or conversation.name
+        conversation.username = incoming.username or conversation.username
+        conversation.named_at = incoming.sent_ms
 
 
 def author_name(conversation: Conversation, incoming: IncomingMessage) -> str:
@@ -100,7 +107,8 @@ def author_name(conversation: Conversation, incoming: IncomingMessage) -> str:
     if not incoming.group_id:
         return serializers.display_name(conversation)
     number = phones.display(incoming.phone) if incoming.phone else None
-    return incoming.profile_name or number or incoming.username or "Participante"
+    username = f"@{incoming.username}" if incoming.username else None
+    return incoming.profile_name or number or username or "Participante"
 
 
 def append_outgoing(
@@ -150,7 +158,14 @@ def append_outgoing(
     realtime_events.place(
         conversation, message, outgoing=True, read_up_to=read_up_to, attempt_of=attempt_of
     )
-    message.position = ordering.position(ms, 0, now_ms, message.arrival, conversation.id)
+    message.position = ordering.position(
+        ms,
+        sent_ms=now_ms,
+        received_ms=now_ms,
+        place=0,
+        arrival=message.arrival,
+        conversation_id=conversation.id,
+    )
     summarise(conversation, message)
     return message
 
@@ -163,12 +178,21 @@ def preview(text: str, label: str | None) -> str:
     return line if len(line) <= _PREVIEW_CHARS else f"{line[: _PREVIEW_CHARS - 1]}…"
 
 
+def summary_of(message: Message) -> str:
+    """One line that says what a stored message says now."""
+    if message.revoked_at:
+        return serializers.REVOKED
+    return preview(message.text or "", message.placeholder)
+
+
 def summarise(conversation: Conversation, message: Message) -> None:
-    """What the list shows of the newest message; it never goes back to an older one."""
-    if message.position <= (conversation.last_position or ""):
+    """What the list shows of the newest message, which may have changed; it never goes back to an
+    older one.
+    """
+    if message.position < (conversation.last_position or ""):
         return
     conversation.last_message_id = message.id
-    conversation.last_text = preview(message.text, message.placeholder)
+    conversation.last_text = summary_of(message)
     conversation.last_direction = message.direction
     conversation.last_author_name = message.author_name
     conversation.last_sent_at = message.sent_at

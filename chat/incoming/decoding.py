@@ -7,19 +7,23 @@ unreadable would lose all of them.
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any
 
 #: Deeper parts are left out: nothing of Meta's goes beyond a dozen, and Python's own reader fails
 #: at about a thousand.
 MAX_DEPTH = 60
+#: Digits of a number that Python converts; of longer ones so many are kept, as text.
+_MAX_DIGITS = 30
+_KEPT_DIGITS = 100
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _REPLACEMENT = "\ufffd"
-_TOKENS = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[\]{}]', re.DOTALL)
+_TOKENS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{}]', re.DOTALL)
 
 
-def decode(body: bytes) -> Any:
-    """The JSON of a call, with every text such as can be stored.
+def decode(body: bytes | str) -> Any:
+    """The JSON of a call, or a piece of JSON inside it, with every text such as can be stored.
 
     Args:
         body: as received; bytes that are no UTF-8 become U+FFFD.
@@ -27,21 +31,29 @@ def decode(body: bytes) -> Any:
     Raises:
         ValueError: it is not JSON.
     """
-    text = body.decode("utf-8-sig", "replace")
+    text = body if isinstance(body, str) else body.decode("utf-8", "replace")
+    text = text.removeprefix("\ufeff")
     try:
         data = _load(text)
     except RecursionError:
-        data = _load(_shallow(text))
+        try:
+            data = _load(_shallow(text))
+        except RecursionError as error:
+            raise ValueError("nested too deeply") from error
     return repaired(data)
 
 
 def _load(text: str) -> Any:
-    return json.loads(text, parse_int=_number, parse_constant=lambda _name: None)
+    return json.loads(text, parse_int=_whole, parse_float=_real, parse_constant=lambda _name: None)
 
 
-def _number(digits: str) -> int | str:
-    """A whole number; the digits themselves where they are more than Python converts."""
-    return int(digits) if len(digits) <= 30 else digits[:100]
+def _whole(digits: str) -> int | str:
+    return int(digits) if len(digits) <= _MAX_DIGITS else digits[:_KEPT_DIGITS]
+
+
+def _real(digits: str) -> float | str:
+    number = float(digits)
+    return number if math.isfinite(number) else digits[:_KEPT_DIGITS]
 
 
 def _shallow(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What a webhook call leaves behind: updates for later, and updates set aside."""
+"""From a webhook call to safe: into its threads, set aside with a reason, or put off for later."""
 
 from __future__ import annotations
 
@@ -6,21 +6,27 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 from google.cloud import ndb
 
 import realtime_events
 from chat.conversation.models import new_id
-from chat.incoming import parsing
+from chat.incoming import decoding, handling, parsing
+from chat.incoming.parsing import Rejected
 from chat.platform import datastore
 
 _log = logging.getLogger(__name__)
 
 #: An entity holds 1 MiB.
 _BODY_BYTES = 700_000
-_RAW_CHARS = 300_000
+_RAW_BYTES = 900_000
+#: Of what is set aside in one transaction, which takes 10 MiB.
+_TOGETHER = 100
+_TOGETHER_BYTES = 4_000_000
+_PAGE = 50
 #: Longer than any batch takes; after it another process may take the batch over.
 _LEASE_MS = 120_000
 #: Set when this process has deferred something, so that its next webhook call looks.
@@ -28,12 +34,17 @@ _pending = False
 
 
 class RejectedUpdate(ndb.Model):
-    """An update that could not be understood. Key name: a hash of it, so repeats are one."""
+    """An update that could not be used. Key name: a hash of it, so that repeats are one."""
 
-    reason = ndb.StringProperty()
+    reason = ndb.TextProperty()
     field = ndb.TextProperty()
-    received_at = ndb.IntegerProperty(indexed=False)
+    times = ndb.IntegerProperty(indexed=False, default=1)  # how often it came
+    received_at = ndb.IntegerProperty(indexed=False)  # first
+    last_at = ndb.IntegerProperty(indexed=False)
+    sort_key = ndb.StringProperty()  # "last_at-key name": the newest first, in pages
+    #: A webhook call's body with this alone, or what came in the place of one.
     raw = ndb.TextProperty()
+    whole = ndb.BooleanProperty(indexed=False, default=True)  # False: too large to be kept
 
 
 class DeferredUpdates(ndb.Model):
@@ -44,21 +55,155 @@ class DeferredUpdates(ndb.Model):
     body = ndb.TextProperty()  # shaped like a webhook call, so the same parser reads it
 
 
-def set_aside(rejected: Iterable[parsing.Rejected], received_ms: int) -> None:
-    """Stores what could not be used, with the reason; the same one twice is stored once."""
-    entities = {}
+def take_in(
+    payload: Any, received_ms: int, our_number: str = "", deadline: float | None = None
+) -> bool:
+    """Stores all that a webhook call brought; returns when each update is in its thread, set aside
+    or deferred.
+
+    Args:
+        payload: the decoded body.
+        received_ms: when it came, milliseconds since 1970.
+        our_number: our phone_number_id, see `parsing.parse`.
+        deadline: by `time.monotonic()`; what is not begun then is deferred. None: no limit.
+
+    Returns:
+        whether nothing was set aside.
+
+    Raises:
+        one of `datastore.ERRORS`: not everything is safe; the same call may come again.
+    """
+    batch = parsing.parse(payload, received_ms, our_number)
+    outcome = handling.handle(batch, received_ms, deadline)
+    set_aside(outcome.rejected, received_ms)
+    defer(outcome.late, received_ms)
+    return not outcome.rejected
+
+
+# --- set aside --------------------------------------------------------------------------------
+
+
+def set_aside(rejected: Iterable[Rejected], received_ms: int) -> None:
+    """Stores what could not be used, with the reason; the same again is counted."""
+    known: dict[str, Rejected] = {}
+    counts: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
     for item in rejected:
-        raw = _json(item.raw)[:_RAW_CHARS]
-        name = _digest([item.field, raw])
-        entities[name] = RejectedUpdate(
-            id=name,
-            reason=f"{item.field}: {item.reason}"[:500],
-            field=item.field,
-            received_at=received_ms,
-            raw=raw,
-        )
-        _log.warning("set an update aside: %s %s", item.field, item.reason)
-    datastore.put_many(entities.values())
+        name = _digest(item.raw)
+        known[name] = item
+        counts[name] += 1
+        reasons[f"{item.field}: {item.reason}"] += 1
+    if not known:
+        return
+    part: dict[str, str] = {}
+    size = 0
+    for name, item in known.items():
+        raw = item.body if isinstance(item.body, str) else _json(item.body)
+        if part and (len(part) >= _TOGETHER or size + len(raw) > _TOGETHER_BYTES):
+            _keep(part, known, counts, received_ms)
+            part, size = {}, 0
+        part[name] = raw
+        size += len(raw)
+    _keep(part, known, counts, received_ms)
+    told = ", ".join(f"{reason} ({count})" for reason, count in reasons.most_common(10))
+    _log.warning("set %d updates aside: %s", counts.total(), told)
+
+
+def listed(before: str | None = None) -> dict[str, Any]:
+    """What is set aside, the newest first, as JSON.
+
+    Args:
+        before: the last page's `next`.
+
+    Returns:
+        `updates`, each with `name`, `field`, `reason`, `times`, `first_at`, `last_at` and
+        `retryable`, and `next`, None at the end.
+    """
+    query = RejectedUpdate.query(RejectedUpdate.sort_key > "").order(-RejectedUpdate.sort_key)
+    if before:
+        query = query.filter(RejectedUpdate.sort_key < before)
+    found = query.fetch(_PAGE + 1)
+    page = found[:_PAGE]
+    updates = [
+        {
+            "name": each.key.id(),
+            "field": each.field,
+            "reason": each.reason,
+            "times": each.times,
+            "first_at": realtime_events.iso(each.received_at),
+            "last_at": realtime_events.iso(each.last_at),
+            "retryable": bool(each.whole),
+        }
+        for each in page
+    ]
+    return {"updates": updates, "next": page[-1].sort_key if len(found) > _PAGE else None}
+
+
+def raw(name: str) -> str | None:
+    """What was set aside under this name: a webhook call's body; None if there is nothing (more).
+
+    Args:
+        name: as `listed`; any text may come here.
+    """
+    entity = datastore.get(RejectedUpdate, name) if datastore.is_key_name(name) else None
+    return entity.raw if entity is not None else None
+
+
+def retry(name: str) -> bool:
+    """Hands what was set aside to the parser again, which may have learned to read it.
+
+    Args:
+        name: as `listed`; any text may come here.
+
+    Returns:
+        whether nothing is set aside under this name any more.
+    """
+    entity = datastore.get(RejectedUpdate, name) if datastore.is_key_name(name) else None
+    if entity is None:
+        return True
+    if not entity.whole:
+        return False
+    try:
+        payload = decoding.decode(entity.raw)
+    except ValueError:
+        return False
+    batch = parsing.parse(payload, entity.received_at)
+    # By the time of the first receipt: it says more than the present where Meta told none.
+    outcome = handling.handle(batch, entity.received_at)
+    if outcome.rejected:
+        again = outcome.rejected[0]
+        entity.field, entity.reason = again.field, f"{again.field}: {again.reason}"
+        entity.put()
+        return False
+    defer(outcome.late, entity.received_at)
+    entity.key.delete()
+    return True
+
+
+def _keep(
+    raws: dict[str, str], known: dict[str, Rejected], counts: Counter[str], received_ms: int
+) -> None:
+    keys = [ndb.Key(RejectedUpdate, name) for name in raws]
+
+    def attempt() -> None:
+        entities = []
+        for (name, text), entity in zip(raws.items(), datastore.get_many(keys), strict=True):
+            item, count = known[name], counts[name]
+            if entity is None:
+                entity = RejectedUpdate(id=name, received_at=received_ms, times=0)
+                entity.raw = text.encode()[:_RAW_BYTES].decode("utf-8", "ignore")
+                entity.whole = entity.raw == text
+            entity.field, entity.reason = item.field, f"{item.field}: {item.reason}"
+            entity.times += count
+            entity.last_at = max(received_ms, entity.last_at or 0)
+            entity.sort_key = f"{entity.last_at:013d}-{name}"
+            entities.append(entity)
+        datastore.put_many(entities)
+
+    realtime_events.transaction(attempt)
+
+
+# --- deferred ---------------------------------------------------------------------------------
 
 
 def defer(changes: Iterable[dict[str, Any]], received_ms: int) -> None:
@@ -92,12 +237,10 @@ def pending() -> bool:
     return _pending
 
 
-def work_off(handle: Callable[[Any, int], None], deadline: float) -> int:
-    """Handles deferred updates, oldest first.
+def work_off(deadline: float) -> int:
+    """Handles deferred updates, oldest first. A batch whose process died is handled again.
 
     Args:
-        handle: takes the decoded body and the time of receipt; idempotent, because a batch whose
-            process died is handled again.
         deadline: no new batch is begun after it, by `time.monotonic()`.
 
     Returns:
@@ -110,7 +253,7 @@ def work_off(handle: Callable[[Any, int], None], deadline: float) -> int:
         if batch is None:
             _pending = False
             return done
-        handle(json.loads(batch.body), batch.received_at)
+        take_in(json.loads(batch.body), batch.received_at)
         batch.key.delete()
         done += 1
     return done
@@ -137,10 +280,10 @@ def _claim() -> DeferredUpdates | None:
 def _json(value: Any) -> str:
     try:
         return json.dumps(value)
-    except RecursionError:
+    except (RecursionError, ValueError):
         return '"nested too deeply"'
 
 
 def _digest(value: Any) -> str:
-    text = json.dumps(value, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:40]
+    text = json.dumps(value, sort_keys=True) if not isinstance(value, str) else value
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:40]

@@ -6,11 +6,13 @@ repeat stores nothing; whatever is wrong with one update concerns that one only.
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import logging
 import time
 import traceback
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from google.api_core import exceptions as api_exceptions
@@ -21,9 +23,9 @@ import realtime_events
 from chat.conversation import changing, phones, quotes
 from chat.conversation.changing import Change, WaitingChanges
 from chat.conversation.incoming_message import IncomingMessage
-from chat.conversation.models import Message
-from chat.conversation.thread import Quote, append_incoming, author_name
-from chat.incoming import deferred, parsing
+from chat.conversation.models import Conversation, Message
+from chat.conversation.thread import Quote, append_incoming, author_name, summarise
+from chat.incoming import parsing
 from chat.incoming.parsing import Batch, Rejected
 from chat.people import identity
 from chat.people.identity import ContactAlias
@@ -35,25 +37,32 @@ _log = logging.getLogger(__name__)
 CHUNK = 100
 
 
-def handle(batch: Batch, received_ms: int, deadline: float | None = None) -> None:
-    """Stores all updates of a call; returns when each is in the thread, set aside or deferred.
+@dataclass
+class Outcome:
+    """What is not in its thread after a call was handled."""
+
+    #: Cannot be stored as it is.
+    rejected: list[Rejected] = dataclasses.field(default_factory=list)
+    #: Not stored in time: changes of a webhook call, for `parsing.parse`.
+    late: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+
+
+def handle(batch: Batch, received_ms: int, deadline: float | None = None) -> Outcome:
+    """Stores all updates of a call, except for those in the outcome, which the caller keeps.
 
     Args:
         batch: what the call brought.
         received_ms: when it came, milliseconds since 1970.
-        deadline: by `time.monotonic()`; what is not begun then is stored raw. None: no limit.
+        deadline: by `time.monotonic()`; what is not begun then is late. None: no limit.
 
     Raises:
         one of `datastore.ERRORS`: not everything is safe; the same call may come again.
     """
     if batch.error_codes:
         _log.warning("WhatsApp reports errors: %s", batch.error_codes[:20])
-    if batch.foreign:
-        _log.info(
-            "%d updates for other numbers: %s", len(batch.foreign), sorted(set(batch.foreign))
-        )
-    if batch.rejected:
-        deferred.set_aside(batch.rejected, received_ms)
+    for number, count in batch.foreign.items():
+        _log.info("%d updates are for another number: %s", count, number)
+    outcome = Outcome(rejected=list(batch.rejected))
     quoted = _quotes(batch.messages)
     late: list[IncomingMessage] = []
     for group in group_by_sender(batch.messages):
@@ -62,23 +71,17 @@ def handle(batch: Batch, received_ms: int, deadline: float | None = None) -> Non
             if late or (deadline is not None and time.monotonic() > deadline):
                 late += chunk
                 continue
-            late += _store_chunk(chunk, received_ms, quoted)
-    late_statuses = _record_statuses(batch.statuses, received_ms, deadline)
-    changes = [message.raw for message in late] + parsing.status_changes(late_statuses)
-    deferred.defer(changes, received_ms)
-
-
-def _record_statuses(
-    statuses: list[dict[str, Any]], received_ms: int, deadline: float | None
-) -> list[dict[str, Any]]:
-    """Records the delivery statuses; returns those that there was no time for."""
-    if not statuses:
-        return []
-    report = message_status.record_statuses(statuses, received_ms=received_ms, deadline=deadline)
-    deferred.set_aside((Rejected(b.field, b.reason, b.raw) for b in report.bad), received_ms)
-    if report.parked:
-        _log.info("%d statuses wait for their messages", report.parked)
-    return report.late
+            late += _store_chunk(chunk, received_ms, quoted, outcome)
+    outcome.late = [message.raw for message in late]
+    if batch.statuses:
+        report = message_status.record_statuses(
+            batch.statuses, received_ms=received_ms, deadline=deadline
+        )
+        outcome.late += parsing.status_changes(report.late)
+        for bad in report.bad:
+            alone = parsing.envelope(parsing.status_changes([bad.raw]))
+            outcome.rejected.append(Rejected(bad.field, bad.reason, bad.raw, alone))
+    return outcome
 
 
 def group_by_sender(messages: Iterable[IncomingMessage]) -> list[list[IncomingMessage]]:
@@ -86,19 +89,25 @@ def group_by_sender(messages: Iterable[IncomingMessage]) -> list[list[IncomingMe
 
     Repeats within the call are left out.
     """
-    groups: dict[str, list[IncomingMessage]] = {}  # by alias; several may lead to one list
-    distinct = {message.wamid: message for message in messages}
+    distinct: dict[str, IncomingMessage] = {}
+    for message in messages:
+        distinct.setdefault(message.wamid, message)
+    leads: dict[str, str] = {}  # from an alias to another of the same group
+
+    def first(name: str) -> str:
+        while (above := leads.setdefault(name, name)) != name:
+            leads[name] = leads[above]
+            name = above
+        return name
+
     for message in distinct.values():
-        joined: list[IncomingMessage] = []
         names = identity.alias_names(message)
-        for group in {id(groups[n]): groups[n] for n in names if n in groups}.values():
-            joined += group
-        joined.append(message)
-        for member in joined:
-            for name in identity.alias_names(member):
-                groups[name] = joined
-    unique = {id(group): group for group in groups.values()}.values()
-    return [sorted(group, key=lambda each: (each.sent_ms, each.place)) for group in unique]
+        for name in names[1:]:
+            leads[first(name)] = first(names[0])
+    groups: dict[str, list[IncomingMessage]] = {}
+    for message in distinct.values():
+        groups.setdefault(first(identity.alias_names(message)[0]), []).append(message)
+    return [sorted(each, key=lambda one: (one.sent_ms, one.place)) for each in groups.values()]
 
 
 def handle_incoming_message(
@@ -128,7 +137,7 @@ def handle_incoming_message(
     entity = append_incoming(conversation, message, received_ms, quote)
     for change in waited:
         changing.apply(entity, change)
-    changing.summarise(conversation, entity)
+    summarise(conversation, entity)
     realtime_events.tell("message.created", conversation, entity)
     if known_as and conversation.name != known_as:
         identity.publish_conversation(conversation)
@@ -136,7 +145,10 @@ def handle_incoming_message(
 
 
 def _store_chunk(
-    chunk: list[IncomingMessage], received_ms: int, quoted: Mapping[str, Quote]
+    chunk: list[IncomingMessage],
+    received_ms: int,
+    quoted: Mapping[str, Quote],
+    outcome: Outcome,
 ) -> list[IncomingMessage]:
     """Stores some messages of one sender.
 
@@ -148,11 +160,11 @@ def _store_chunk(
     except api_exceptions.Aborted:
         return chunk
     except datastore.REFUSALS as error:
-        return _store_singly(chunk, received_ms, quoted, error)
+        return _store_singly(chunk, received_ms, quoted, outcome, error)
     except datastore.ERRORS:
         raise
     except Exception as error:  # noqa: BLE001 - a bad item must not cost its neighbours
-        return _store_singly(chunk, received_ms, quoted, error)
+        return _store_singly(chunk, received_ms, quoted, outcome, error)
     return []
 
 
@@ -160,9 +172,10 @@ def _store_singly(
     chunk: list[IncomingMessage],
     received_ms: int,
     quoted: Mapping[str, Quote],
+    outcome: Outcome,
     error: Exception,
 ) -> list[IncomingMessage]:
-    """Stores what can be stored one by one, and sets the rest aside."""
+    """Stores what can be stored one by one; the rest is rejected."""
     if len(chunk) == 1:
         message = chunk[0]
         # The places, but not the error's own text, which may quote the customer's.
@@ -171,11 +184,12 @@ def _store_singly(
         name = hashlib.sha256(message.wamid.encode()).hexdigest()[:12]
         _log.error("cannot store message #%s: %s\n%s", name, type(error).__name__, places)
         reason = f"cannot be stored: {type(error).__name__}"
-        deferred.set_aside([Rejected(message.type, reason, message.raw)], received_ms)
+        alone = parsing.envelope([message.raw])
+        outcome.rejected.append(Rejected("messages", reason, message.raw, alone))
         return []
     late = []
     for message in chunk:
-        late += _store_chunk([message], received_ms, quoted)
+        late += _store_chunk([message], received_ms, quoted, outcome)
     return late
 
 
@@ -187,26 +201,31 @@ def _store_together(
     names = list(dict.fromkeys(name for m in chunk for name in identity.alias_names(m)))
     wamids = [message.wamid for message in bubbles]
     keys = [ndb.Key(Message, wamid) for wamid in wamids]
-    keys += [ndb.Key(ContactAlias, name) for name in names]
     keys += [ndb.Key(WaitingChanges, wamid) for wamid in wamids]
+    keys += [ndb.Key(ContactAlias, name) for name in names]
+    echoes = [message.wamid for message in bubbles if message.outgoing]
 
     def attempt() -> None:
         found = datastore.get_many(keys)
-        waiting = dict(zip(wamids, found[len(bubbles) + len(names) :], strict=True))
-        new = [m for m, stored in zip(bubbles, found, strict=False) if stored is None]
+        stored, waiting = found[: len(wamids)], found[len(wamids) : 2 * len(wamids)]
+        # What we have sent ourselves is there already, under an id of our own.
+        ours = message_status.owners(echoes) if echoes else {}
+        there = {wamid for wamid, entity in zip(wamids, stored, strict=True) if entity} | set(ours)
+        new = [message for message in bubbles if message.wamid not in there]
         if not new and not changes:
             return
-        people = identity.People(names, found[len(bubbles) : len(bubbles) + len(names)])
+        people = identity.People(names, found[2 * len(wamids) :])
         entities: dict[str, Message] = {}
+        waits = {key.id(): key for key in keys[len(wamids) : 2 * len(wamids)]}
+        early = dict(zip(wamids, waiting, strict=True))
         for message in new:
             quote = quoted.get(message.reply_to or "")
-            waited = changing.waited(waiting[message.wamid])
+            waited = changing.waited(early[message.wamid])
             entity = handle_incoming_message(people, message, received_ms, quote, waited)
             if entity is not None:
                 entities[message.wamid] = entity
-        people.save()
         ndb.put_multi(list(entities.values()))
-        ndb.delete_multi([ndb.Key(WaitingChanges, name) for name in entities if waiting[name]])
+        ndb.delete_multi([waits[wamid] for wamid in entities if early[wamid]])
         for message in new:
             if message.outgoing and message.wamid in entities:
                 message_status.accepted(message.wamid, message.wamid)  # for its delivery statuses
@@ -233,32 +252,55 @@ def _apply_changes(
     found = {**dict(zip(targets, stored, strict=True)), **entities}
     waits = dict(zip(targets, waiting, strict=True))
     for message in changes:
-        conversation = people.of(message)
+        target = found.get(message.target or "")
+        home = people.conversation(target.conversation_id) if target else None
+        conversation = _conversation_of_change(people, message, home)
         if message.opens_window and message.sent_ms > (conversation.last_incoming_at or 0):
             people.touch(conversation)
             conversation.last_incoming_at = message.sent_ms
         change = Change(
             kind=message.type,
+            id=message.wamid,
             target=message.target or "",
             who=_who(message),
             name=author_name(conversation, message),
             at=message.sent_ms,
             text=message.emoji if message.type == "reaction" else message.text,
         )
-        target = found.get(change.target)
         if target is None:
             entity = changing.wait(waits.get(change.target), change, received_ms)
             if entity is not None:
                 waits[change.target] = entity
                 entity.put()
-            continue
-        if people.conversation(target.conversation_id) is not conversation:
+        elif home is not conversation:
             _log.warning("a %s speaks of a message of another conversation", change.kind)
         elif changing.apply(target, change):
             people.touch(conversation)
-            changing.summarise(conversation, target)
+            summarise(conversation, target)
             target.put()
             realtime_events.tell("message.updated", conversation, target)
+
+
+def _conversation_of_change(
+    people: identity.People, message: IncomingMessage, home: Conversation | None
+) -> Conversation:
+    """Its sender's; that of the message it speaks of, where the sender is in none yet: nobody else
+    can have changed it.
+    """
+    if home is None or people.known(message) is not None:
+        return people.of(message)
+    if home.group_id is None and _contradicts(home, message):
+        return people.of(message)
+    return people.learn(home, message)
+
+
+def _contradicts(conversation: Conversation, message: IncomingMessage) -> bool:
+    """Whether a sender is known to be another than the customer of a conversation."""
+    pairs = [(conversation.bsuid, message.bsuid)]
+    if conversation.phone and message.phone:
+        pairs.append((phones.canonical(conversation.phone), phones.canonical(message.phone)))
+    told = [one == other for one, other in pairs if one and other]
+    return bool(told) and not any(told)
 
 
 def _who(message: IncomingMessage) -> str:

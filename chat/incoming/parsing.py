@@ -10,10 +10,13 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from chat.conversation import phones
+from chat.conversation.blank import is_blank
 from chat.conversation.incoming_message import BUSINESS_APP, CHANGES, CUSTOMER, IncomingMessage
 from chat.incoming import words
 
@@ -31,8 +34,16 @@ _AHEAD_MS = 60_000
 #: Times above this are milliseconds already: as seconds they would be the year 5138.
 _MILLISECONDS_FROM = 100_000_000_000
 #: A user's id in place of a number, such as `US.1349`; seen in `from` too.
-_BSUID = re.compile(r"[A-Z]{2}\.[0-9A-Za-z._-]+")
+_LETTER = re.compile(r"[A-Za-z]")
 _LAST_PLACE = 9_999
+#: Fields that show messages; `smb_message_echoes` are those of the business's own phone.
+_ECHOES = "smb_message_echoes"
+_MESSAGE_FIELDS = ("messages", _ECHOES)
+_LISTS = ("messages", "message_echoes", "statuses")
+#: Of a message: read into fields of its own; all else is kept as it is.
+_READ = frozenset(
+    {"id", "timestamp", "type", "from", "from_user_id", "to", "to_user_id", "group_id"}
+)
 
 
 @dataclass(frozen=True)
@@ -42,6 +53,8 @@ class Rejected:
     field: str
     reason: str
     raw: Any = dataclasses.field(repr=False)
+    #: A webhook call's body with this alone, for `parse`; a text that is no JSON as it is.
+    body: Any = dataclasses.field(repr=False)
 
 
 @dataclass
@@ -53,8 +66,9 @@ class Batch:
     statuses: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     rejected: list[Rejected] = dataclasses.field(default_factory=list)
     error_codes: list[str] = dataclasses.field(default_factory=list)
-    #: Of each value for another number of the account: its phone_number_id.
-    foreign: list[str] = dataclasses.field(default_factory=list)
+    #: Updates for other numbers of the account, by their phone_number_id.
+    foreign: Counter[str] = dataclasses.field(default_factory=Counter)
+    places: int = 0  # given out so far
 
 
 class _BadError(Exception):
@@ -62,6 +76,10 @@ class _BadError(Exception):
         super().__init__(reason)
         self.field = field
         self.reason = reason
+
+
+#: A shape that nobody thought of concerns one item only.
+_SURPRISES = (ValueError, TypeError, LookupError, AttributeError, RecursionError, ArithmeticError)
 
 
 def parse(payload: Any, received_ms: int, our_number: str = "") -> Batch:
@@ -74,26 +92,17 @@ def parse(payload: Any, received_ms: int, our_number: str = "") -> Batch:
     """
     batch = Batch()
     if not isinstance(payload, dict):
-        batch.rejected.append(Rejected("$", "not an object", payload))
+        batch.rejected.append(Rejected("$", "not an object", payload, payload))
         return batch
-    for entry in _items(payload, "entry", batch):
-        for change in _items(entry, "changes", batch):
-            name, value = change.get("field", "messages"), change.get("value")
-            if _is_foreign(value, our_number, batch):
-                continue
-            place = change.get("place")
-            first = place if isinstance(place, int) else len(batch.messages)
-            if name == "user_id_update":
-                _identity_updates(value, received_ms, batch)
-            elif name in ("messages", "smb_message_echoes"):
-                if isinstance(value, dict):
-                    _value(value, received_ms, first, batch)
-                else:
-                    batch.rejected.append(Rejected("value", "not an object", change))
+    for entry in _items(payload, "entry", batch, lambda found: {"entry": found}):
+        for change in _items(entry, "changes", batch, envelope):
+            value = change.get("value")
+            if not _is_foreign(value, our_number, batch):
+                _change(change.get("field", "messages"), value, change, received_ms, batch)
     return batch
 
 
-def envelope(raws: list[dict[str, Any]]) -> dict[str, Any]:
+def envelope(raws: Any) -> dict[str, Any]:
     """A webhook call made of `IncomingMessage.raw`s: `parse` reads them back."""
     return {"entry": [{"changes": raws}]}
 
@@ -116,45 +125,83 @@ def _is_foreign(value: Any, our_number: str, batch: Batch) -> bool:
     """Whether this is for another number of the account: an app may be subscribed to several."""
     metadata = value.get("metadata") if isinstance(value, dict) else None
     number = metadata.get("phone_number_id") if isinstance(metadata, dict) else None
-    if not our_number or number is None or str(number) == our_number:
+    number = str(number).strip() if isinstance(number, str | int) else ""
+    if not our_number or not number or number == our_number:
         return False
-    batch.foreign.append(str(number)[:40])
+    lists = [value[name] for name in _LISTS if isinstance(value.get(name), list)]
+    # It goes into the log, where nothing may stand that somebody wrote.
+    shown = number if re.fullmatch(r"\d{1,40}", number) else "?"
+    batch.foreign[shown] += sum(map(len, lists)) or 1
     return True
 
 
-def _items(parent: dict[str, Any], key: str, batch: Batch) -> list[dict[str, Any]]:
-    """The objects of a list that may be missing or hold anything."""
+def _items(
+    parent: dict[str, Any], key: str, batch: Batch, body: Callable[[Any], Any]
+) -> list[dict[str, Any]]:
+    """The objects of a list that may be missing or hold anything.
+
+    Args:
+        body: the webhook call in which such a list alone would stand.
+    """
     found = parent.get(key)
     if found is None:
         return []
     if not isinstance(found, list):
-        batch.rejected.append(Rejected(key, "not a list", found))
+        batch.rejected.append(Rejected(key, "not a list", found, body(found)))
         return []
     for item in found:
         if not isinstance(item, dict):
-            batch.rejected.append(Rejected(key, "not an object", item))
+            batch.rejected.append(Rejected(key, "not an object", item, body([item])))
     return [item for item in found if isinstance(item, dict)]
 
 
-def _value(value: dict[str, Any], received_ms: int, first: int, batch: Batch) -> None:
+def _change(name: Any, value: Any, change: dict[str, Any], received_ms: int, batch: Batch) -> None:
+    if name == "user_id_update":
+        try:
+            _identity_updates(value, received_ms, batch)
+        except _SURPRISES as error:
+            reason = f"cannot be read: {type(error).__name__}"
+            batch.rejected.append(Rejected(name, reason, value, envelope([change])))
+    elif name in _MESSAGE_FIELDS:
+        if isinstance(value, dict):
+            _value(value, change, received_ms, batch)
+        else:
+            batch.rejected.append(Rejected("value", "not an object", value, envelope([change])))
+
+
+def _value(value: dict[str, Any], change: dict[str, Any], received_ms: int, batch: Batch) -> None:
     contacts = value.get("contacts")
     contacts = [c for c in contacts if isinstance(c, dict)] if isinstance(contacts, list) else []
-    found = [(message, False) for message in _items(value, "messages", batch)]
-    found += [(message, True) for message in _items(value, "message_echoes", batch)]
-    for place, (message, echo) in enumerate(found, first):
-        contact = _contact_of(message, contacts, "to" if echo else "from")
-        try:
-            read = _message(message, contact, received_ms, min(place, _LAST_PLACE), echo)
-            batch.messages.append(read)
-        except _BadError as error:
-            batch.rejected.append(Rejected(error.field, error.reason, message))
-        except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
-            # A shape that nobody thought of concerns this one only.
-            reason = f"cannot be read: {type(error).__name__}"
-            batch.rejected.append(Rejected("messages", reason, message))
-    for status in _items(value, "statuses", batch):
+    given = change.get("place")  # of one that was put off
+    if isinstance(given, int) and 0 <= given <= _LAST_PLACE:
+        batch.places = given
+    for key in ("messages", "message_echoes"):
+        echo = key == "message_echoes"
+
+        def body(found: Any, contacts: Any = contacts, key: str = key) -> Any:
+            return envelope([{"field": "messages", "value": {"contacts": contacts, key: found}}])
+
+        for message in _items(value, key, batch, body):
+            place, batch.places = batch.places, batch.places + 1
+            contact: dict[str, Any] = {}
+            try:
+                contact = _contact_of(message, contacts, "to" if echo else "from")
+                read = _message(message, contact, received_ms, min(place, _LAST_PLACE), echo)
+                batch.messages.append(read)
+                continue
+            except _BadError as error:
+                field, reason = error.field, error.reason
+            except _SURPRISES as error:
+                field, reason = "messages", f"cannot be read: {type(error).__name__}"
+            alone = envelope([_raw(message, contact, place, echo)])
+            batch.rejected.append(Rejected(field, reason, message, alone))
+
+    def statuses(found: Any) -> Any:
+        return envelope([{"field": "messages", "value": {"statuses": found}}])
+
+    for status in _items(value, "statuses", batch, statuses):
         if _size(status) > MAX_ITEM_BYTES:
-            batch.rejected.append(Rejected("statuses", "too large", status))
+            batch.rejected.append(Rejected("statuses", "too large", status, statuses([status])))
         else:
             batch.statuses.append(status)
     errors = value.get("errors")
@@ -164,7 +211,7 @@ def _value(value: dict[str, Any], received_ms: int, first: int, batch: Batch) ->
 
 def _code(value: Any) -> str:
     """An error's code as it may stand in a log: anything else may be somebody's name."""
-    usable = isinstance(value, int | str) and re.fullmatch(r"-?\d{1,9}", str(value))
+    usable = isinstance(value, int | str) and re.fullmatch(r"-?[0-9]{1,9}", str(value))
     return str(value) if usable else "?"
 
 
@@ -173,28 +220,34 @@ def _contact_of(
 ) -> dict[str, Any]:
     """The contact that a message is from, or to; an empty one where none can be told."""
     phone, bsuid = _person(message.get(side), message.get(f"{side}_user_id"))
-    for contact in contacts:
-        if bsuid and bsuid == _name(contact.get("user_id")):
-            return contact
-    numbers = [_person(contact.get("wa_id"))[0] for contact in contacts]
-    for contact, number in zip(contacts, numbers, strict=True):
-        if phone and phone == number:
-            return contact
-    lonely = len(contacts) == 1 and not (phone and numbers[0])
-    return contacts[0] if lonely else {}
+    people = [_person(contact.get("wa_id"), contact.get("user_id")) for contact in contacts]
+    for contact, (_, theirs) in zip(contacts, people, strict=True):
+        if bsuid and bsuid == theirs:
+            return _small(contact)
+    for contact, (number, _) in zip(contacts, people, strict=True):
+        if phone and number and phones.canonical(phone) == phones.canonical(number):
+            return _small(contact)
+    lonely = len(contacts) == 1 and not (phone and people[0][0]) and not (bsuid and people[0][1])
+    return _small(contacts[0]) if lonely else {}
 
 
-def _person(*values: Any) -> tuple[str | None, str | None]:
-    """Number (digits) and BSUID among these values, wherever Meta put them."""
-    phone = bsuid = None
-    for value in values:
-        if isinstance(value, str) and _BSUID.fullmatch(value.strip()):
-            bsuid = bsuid or _name(value.strip())
-        elif isinstance(value, str) and re.search(r"[A-Za-z]", value):
-            bsuid = bsuid or _name(value)
-        else:
-            phone = phone or phones.digits(value)
-    return phone, bsuid
+def _small(contact: dict[str, Any]) -> dict[str, Any]:
+    """What is used of a contact: it is stored with each message that is put off."""
+    profile = contact.get("profile")
+    profile = profile if isinstance(profile, dict) else {}
+    lines = {name: line for name in ("name", "username") if (line := _line(profile.get(name)))}
+    made: dict[str, Any] = {"profile": lines} if lines else {}
+    for name in ("wa_id", "user_id"):
+        if isinstance(value := contact.get(name), str | int):
+            made[name] = value[:MAX_ID_CHARS] if isinstance(value, str) else value
+    return made
+
+
+def _person(number: Any, user_id: Any) -> tuple[str | None, str | None]:
+    """Number (digits) and BSUID, of which Meta has put the second in the first's place, too."""
+    if isinstance(number, str) and _LETTER.search(number):
+        return None, _name(user_id) or _name(number.strip())
+    return phones.digits(number), _name(user_id)
 
 
 def _message(
@@ -208,33 +261,22 @@ def _message(
     kind = _kind(message)
     body = message.get(kind)
     side = "to" if echo else "from"
-    phone, bsuid = _person(
-        message.get(side), message.get(f"{side}_user_id"), contact.get("wa_id"),
-        contact.get("user_id"),
-    )  # fmt: skip
-    bsuid = _name(message.get(f"{side}_user_id")) or _name(contact.get("user_id")) or bsuid
+    phone, bsuid = _person(message.get(side), message.get(f"{side}_user_id"))
+    known_phone, known_bsuid = _person(contact.get("wa_id"), contact.get("user_id"))
+    phone, bsuid = phone or known_phone, bsuid or known_bsuid
     new_phone = new_bsuid = None
     if kind == "system" and isinstance(body, dict):
-        new_phone = phones.digits(body.get("wa_id")) or phones.digits(body.get("new_wa_id"))
-        new_bsuid = _name(body.get("user_id"))
-        # Meta names the customer's BSUID before the change here, and it may be all there is.
-        bsuid = _name(body.get("previous_user_id")) or (bsuid if bsuid != new_bsuid else None)
-        if phone == new_phone:
-            phone = phones.digits(body.get("customer")) or phone
-    group_id = _name(message.get("group_id"))
-    if not phone and not bsuid and not new_bsuid and not group_id:
+        phone, bsuid, new_phone, new_bsuid = _change_of_identity(body, phone, bsuid)
+    group_id = _group(message.get("group_id"))
+    if not phone and not bsuid and not new_bsuid and not new_phone and not group_id:
         raise _BadError(side, "names no sender" if side == "from" else "names nobody")
-    profile = contact.get("profile")
-    profile = profile if isinstance(profile, dict) else {}
     context = message.get("context")
     context = context if isinstance(context, dict) else {}
     sent_ms, timed = _time(message.get("timestamp"), received_ms)
-    target = _target(kind, body)
-    if kind in CHANGES and target is None:
-        raise _BadError(kind, "names no message")
-    part = body if isinstance(body, dict) else {}
-    emoji = part.get("emoji")
-    key = "message_echoes" if echo else "messages"
+    profile = contact.get("profile", {})
+    text, target, emoji = words.text_of(kind, body), None, ""
+    if kind in CHANGES:
+        target, emoji = _change_of_message(kind, body)
     return IncomingMessage(
         wamid=wamid,
         phone=phone,
@@ -242,58 +284,97 @@ def _message(
         sent_ms=sent_ms,
         timed=timed,
         type=kind,
-        text=words.text_of(kind, body),
+        text=text,
         placeholder=words.placeholder(kind, body),
         details=words.details(kind, body),
-        payload=None if kind == "text" else body,  # a text is its text
+        payload=None if body == {"body": text} else body,  # a text is its text
         reply_to=_name(context.get("id")),
-        profile_name=_line(profile.get("name")),
-        username=_line(profile.get("username")),
+        profile_name=profile.get("name"),
+        username=profile.get("username"),
         group_id=group_id,
         author_kind=BUSINESS_APP if echo else CUSTOMER,
         place=place,
-        extra=_extra(message, context),
+        extra=_extra(message, context, kind),
         target=target,
-        emoji=emoji[:32] if isinstance(emoji, str) else "",
+        emoji=emoji,
         new_phone=new_phone,
         new_bsuid=new_bsuid,
-        raw={
-            "field": "smb_message_echoes" if echo else "messages",
-            "place": place,
-            "value": {"contacts": [contact] if contact else [], key: [message]},
-        },
+        raw=_raw(message, contact, place, echo),
     )
 
 
-def _target(kind: str, body: Any) -> str | None:
-    """The wamid of the message that a change is about."""
-    if kind not in CHANGES or not isinstance(body, dict):
+def _raw(message: Any, contact: dict[str, Any], place: int, echo: bool) -> dict[str, Any]:
+    """A change of a webhook call with this message alone."""
+    key = "message_echoes" if echo else "messages"
+    value = {"contacts": [contact] if contact else [], key: [message]}
+    return {"field": _ECHOES if echo else "messages", "place": place, "value": value}
+
+
+def _change_of_identity(
+    body: dict[str, Any], phone: str | None, bsuid: str | None
+) -> tuple[str | None, str | None, str | None, str | None]:
+    """Number and BSUID before and after, of a notice; of what stayed, the second is None.
+
+    Meta names as the sender now the old identity, now the new one.
+    """
+    told = body.get("wa_id") or body.get("new_wa_id")
+    new_phone, new_bsuid = _person(told, body.get("user_id"))
+    old_bsuid = _name(body.get("previous_user_id"))
+    if new_bsuid and bsuid == new_bsuid:
+        bsuid = None
+    bsuid = old_bsuid or bsuid
+    if new_phone and phone and phones.canonical(phone) == phones.canonical(new_phone):
+        before = phones.digits(body.get("customer"))
+        changed = body.get("type") in words.CHANGED_NUMBER
+        phone = before if changed and before != new_phone else None
+        if not changed:
+            phone, new_phone = new_phone, None
+    if new_phone and phone is None and bsuid is None:
+        phone, new_phone = new_phone, None  # whose it was before, nobody knows
+    return phone, bsuid, new_phone, new_bsuid
+
+
+def _group(value: Any) -> str | None:
+    """The group's id; one that cannot be used must not lead to the writer's private chat."""
+    if value is None or value == "":
         return None
-    return _name(body.get("message_id" if kind == "reaction" else "original_message_id"))
+    found = _name(str(value) if type(value) is int else value)
+    if found is None:
+        raise _BadError("group_id", "not a usable text")
+    return found
 
 
-def _extra(message: dict[str, Any], context: dict[str, Any]) -> dict[str, Any]:
+def _change_of_message(kind: str, body: Any) -> tuple[str, str]:
+    """The wamid of the message that a change is about, and a reaction's emoji."""
+    part = body if isinstance(body, dict) else {}
+    target = _name(part.get("message_id" if kind == "reaction" else "original_message_id"))
+    if target is None:
+        raise _BadError(kind, "names no message")
+    if kind == "edit" and words.edited_text(part) is None:
+        raise _BadError(kind, "names no new text")
+    emoji = part.get("emoji")
+    return target, emoji[:32] if isinstance(emoji, str) and not is_blank(emoji) else ""
+
+
+def _extra(message: dict[str, Any], context: dict[str, Any], kind: str) -> dict[str, Any]:
     """What Meta says beside the message's own part."""
-    extra: dict[str, Any] = {}
-    if referral := words.referral_of(message.get("referral")):
-        extra["referral"] = referral
-    if context.get("frequently_forwarded") is True:
-        extra["forwarded"] = "frequently"
-    elif context.get("forwarded") is True:
-        extra["forwarded"] = "once"
-    if isinstance(product := context.get("referred_product"), dict):
-        extra["referred_product"] = product
-    if isinstance(errors := message.get("errors"), list):
-        extra["errors"] = [each for each in errors if isinstance(each, dict)][:5]
-    return extra
+    extra: dict[str, Any] = {
+        "referral": words.referral_of(message.get("referral")),
+        "frequently_forwarded": context.get("frequently_forwarded") is True,
+        "referred_product": words.product_of(context.get("referred_product")),
+        "errors": words.errors_of(message.get("errors")),
+        "more": {name: part for name, part in message.items() if name not in {*_READ, kind}},
+    }
+    extra["forwarded"] = context.get("forwarded") is True or extra["frequently_forwarded"]
+    return {name: value for name, value in extra.items() if value}
 
 
 def _kind(message: dict[str, Any]) -> str:
     kind = message.get("type")
-    if isinstance(kind, str) and kind:
+    if isinstance(kind, str) and not is_blank(kind):
         return kind[:50]
-    present = (key for key in ("text", "image", "audio", "video", "document") if key in message)
-    return next(present, "unknown")
+    known = ("text", "image", "audio", "video", "document", "sticker", "location", "interactive")
+    return next((name for name in known if name in message), "unknown")
 
 
 def _time(value: Any, received_ms: int) -> tuple[int, bool]:
@@ -302,10 +383,10 @@ def _time(value: Any, received_ms: int) -> tuple[int, bool]:
     What cannot be is the time of receipt: a message from 1970 would be hidden at the top.
     """
     try:
-        number = int(float(value)) if isinstance(value, str | int | float) else 0
+        number = float(value) if isinstance(value, str | int | float) else 0.0
+        ms = round(number if number >= _MILLISECONDS_FROM else number * 1000)
     except (ValueError, OverflowError):
-        number = 0
-    ms = number if number >= _MILLISECONDS_FROM else number * 1000
+        ms = 0
     if _FIRST_MS <= ms <= received_ms + _AHEAD_MS:
         return ms, True
     return received_ms, False
@@ -313,11 +394,11 @@ def _time(value: Any, received_ms: int) -> tuple[int, bool]:
 
 def _identity_updates(value: Any, received_ms: int, batch: Batch) -> None:
     """The changes of BSUID in a `user_id_update`, whatever is wrapped around them."""
-    pending: list[tuple[Any, str | None, Any]] = [(value, None, None)]
+    pending: deque[tuple[Any, str | None, Any]] = deque([(value, None, None)])
     while pending:
-        part, phone, when = pending.pop()
+        part, phone, when = pending.popleft()
         if isinstance(part, list):
-            pending += [(item, phone, when) for item in part]
+            pending.extend((item, phone, when) for item in part)
         elif isinstance(part, dict):
             phone = phones.digits(part.get("wa_id")) or phone
             when = part.get("timestamp") or when
@@ -327,12 +408,12 @@ def _identity_updates(value: Any, received_ms: int, batch: Batch) -> None:
                 body = {"wa_id": phone, "user_id": {"previous": previous, "current": current}}
                 raw = {"field": "user_id_update", "value": body | {"timestamp": when}}
                 change = IncomingMessage(
-                    wamid=f"user_id_update-{previous}-{current}", phone=phone, bsuid=previous,
+                    wamid=f"user_id_update-{previous}-{current}-{ms}", phone=phone, bsuid=previous,
                     sent_ms=ms, timed=timed, type="system", new_bsuid=current, stored=False,
-                    raw=raw,
+                    place=min(batch.places, _LAST_PLACE), raw=raw,
                 )  # fmt: skip
                 batch.messages.append(change)
-            pending += [(item, phone, when) for item in part.values()]
+            pending.extend((item, phone, when) for item in part.values())
 
 
 def _name(value: Any) -> str | None:
@@ -343,20 +424,14 @@ def _name(value: Any) -> str | None:
     return str(value)
 
 
-#: They print, and are blank all the same: fillers that people put into names.
-_BLANK = str.maketrans(
-    dict.fromkeys("\u115f\u1160\u3164\uffa0\u2800\u00ad\u200b\u200e\u200f\u2060\ufeff")
-)
-
-
 def _line(value: Any) -> str | None:
     """A name: one line, bounded, and with something to see in it."""
     line = " ".join(value.split())[:200] if isinstance(value, str) else ""
-    return line if line.translate(_BLANK).strip() else None
+    return None if is_blank(line) else line
 
 
 def _size(item: dict[str, Any]) -> int:
     try:
         return len(json.dumps(item))
-    except RecursionError:
+    except (RecursionError, ValueError):
         return MAX_ITEM_BYTES + 1

@@ -12,11 +12,10 @@ import hmac
 import logging
 import threading
 import time
-from typing import Any
 
 from flask import Blueprint, Response, current_app, jsonify, request
 
-from chat.incoming import decoding, deferred, handling, parsing
+from chat.incoming import decoding, deferred
 from chat.incoming.parsing import Rejected
 from chat.platform import datastore
 from chat.platform.settings import Settings
@@ -49,6 +48,8 @@ def verify() -> Response:
 @blueprint.post("/webhook")
 def receive() -> tuple[Response, int]:
     """Stores a call's updates: 200 when all are safe, 403 unsigned, 503 when the store is down."""
+    # Before anything that takes its time: concurrent calls are told apart by it.
+    received_ms, started = time.time_ns() // 1_000_000, time.monotonic()
     settings: Settings = current_app.extensions["chat_settings"]
     request.max_content_length = MAX_BODY_BYTES
     signature = request.headers.get("X-Hub-Signature-256")
@@ -56,18 +57,15 @@ def receive() -> tuple[Response, int]:
     body = request.get_data(cache=False) if signature else b""
     if not signed(body, signature, settings.whatsapp_app_secret):
         return jsonify(error={"code": "bad_signature", "message": "Assinatura inválida."}), 403
-    started = time.monotonic()
     datastore.allow(settings.webhook_budget_seconds + STORE_SECONDS, RPC_SECONDS)
-    received_ms = time.time_ns() // 1_000_000
+    deadline = started + settings.webhook_budget_seconds
     try:
         payload = decoding.decode(body)
     except ValueError:
-        text = body[:100_000].decode("utf-8", "replace")
-        deferred.set_aside([Rejected("$", "not JSON", text)], received_ms)
+        text = body.decode("utf-8", "replace")
+        deferred.set_aside([Rejected("$", "not JSON", text, text)], received_ms)
         return jsonify(ok=True), 200
-    deadline = started + settings.webhook_budget_seconds
-    batch = parsing.parse(payload, received_ms, settings.whatsapp_phone_number_id)
-    handling.handle(batch, received_ms, deadline)
+    deferred.take_in(payload, received_ms, settings.whatsapp_phone_number_id, deadline)
     if deferred.pending():
         if time.monotonic() < deadline:
             _work_off_quietly(deadline)
@@ -90,7 +88,7 @@ def signed(body: bytes, header: str | None, secret: str) -> bool:
 def work_off_deferred(seconds: float) -> int:
     """Handles deferred updates for some seconds; returns how many batches are done."""
     datastore.allow(seconds + STORE_SECONDS, RPC_SECONDS)
-    return deferred.work_off(_handle_deferred, time.monotonic() + seconds)
+    return deferred.work_off(time.monotonic() + seconds)
 
 
 def work_off_soon() -> None:
@@ -108,13 +106,9 @@ def work_off_soon() -> None:
     threading.Thread(target=work, daemon=True, name="deferred").start()
 
 
-def _handle_deferred(payload: Any, received_ms: int) -> None:
-    handling.handle(parsing.parse(payload, received_ms), received_ms)
-
-
 def _work_off_quietly(deadline: float) -> None:
     """What this call brought is safe: trouble with older updates must not make Meta repeat it."""
     try:
-        deferred.work_off(_handle_deferred, deadline)
+        deferred.work_off(deadline)
     except datastore.ERRORS as error:
         _log.warning("deferred updates stay for later: %s", type(error).__name__)

@@ -1,12 +1,18 @@
-"""What each kind of message says: words, label and lines. Brazilian Portuguese, and pure."""
+"""What each kind of message says: words, label and lines. Brazilian Portuguese, and pure.
+
+Whatever comes, of whatever kind, a bubble has a text or a label: `text_of` and `placeholder` are
+never blank both.
+"""
 
 from __future__ import annotations
 
-import json
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from chat.conversation import phones
+from chat.conversation.blank import is_blank
+from chat.conversation.incoming_message import EMPTY
+from chat.incoming import decoding
 
 Line = dict[str, str]  # {"label"?, "value", "href"?}
 
@@ -22,12 +28,17 @@ _LABELS = {
     "contacts": "👤 Contato",
     "order": "🛒 Pedido",
     "request_welcome": "Abriu a conversa pela primeira vez",
+    "system": "Aviso do WhatsApp",
 }
 _UNKNOWN = "Mensagem não suportada"
-_EMPTY = {"text": "Mensagem vazia", "button": "Tocou num botão", "interactive": _UNKNOWN}
+_EMPTY = {"text": EMPTY, "button": "Tocou num botão", "interactive": _UNKNOWN}
 _REPLIES = ("button_reply", "list_reply", "nfm_reply")
+#: What Meta calls a change of number, and has called it.
+CHANGED_NUMBER = ("user_changed_number", "customer_changed_number")
 _LINES = 40
 _CHARS = 500
+_AD_CHARS = 2000
+_NAME_CHARS = 100
 
 
 def placeholder(kind: str, body: Any) -> str | None:
@@ -38,23 +49,21 @@ def placeholder(kind: str, body: Any) -> str | None:
         body: the type's own part, of any shape.
     """
     part = body if isinstance(body, dict) else {}
-    if kind == "interactive":
-        return _interactive_label(part)
-    if kind in _DRAWN:
-        return None if text_of(kind, body).strip() else _EMPTY[kind]
-    if kind == "system":
-        return None if text_of(kind, body).strip() else "Aviso do WhatsApp"
-    if kind == "audio" and part.get("voice"):
+    if kind == "interactive" and (label := _interactive_label(part)):
+        return label
+    if kind in _DRAWN or kind == "system":
+        return None if text_of(kind, body) else _EMPTY.get(kind) or _LABELS[kind]
+    if kind == "audio" and part.get("voice") is True:
         return "🎤 Mensagem de voz"
-    if kind == "document" and _text(part.get("filename")):
-        return f"📄 {part['filename'][:100]}"
-    if kind == "location" and _text(part.get("name")):
-        return f"📍 {part['name'][:100]}"
+    if kind == "document" and (name := _text(part.get("filename"))):
+        return f"📄 {name[:_NAME_CHARS]}"
+    if kind == "location" and (name := _text(part.get("name"))):
+        return f"📍 {name[:_NAME_CHARS]}"
     if kind == "contacts" and isinstance(body, list):
         names = [name for name in map(_contact_name, body) if name]
         if len(body) > 1:
             return f"👤 {len(body)} contatos"
-        return f"👤 {names[0][:100]}" if names else _LABELS["contacts"]
+        return f"👤 {names[0][:_NAME_CHARS]}" if names else _LABELS["contacts"]
     return _LABELS.get(kind, _UNKNOWN)
 
 
@@ -66,27 +75,42 @@ def _interactive_label(body: dict[str, Any]) -> str | None:
         return "💳 Escolheu a forma de pagamento"
     if isinstance(body.get("nfm_reply"), dict):
         return "📋 Formulário respondido"
-    return None if text_of("interactive", body).strip() else _UNKNOWN
+    return None
 
 
 def text_of(kind: str, body: Any) -> str:
-    """The words a customer wrote, whatever the type; empty where there are none."""
+    """The words a customer wrote, whatever the type; empty where there are none to be seen."""
     if isinstance(body, str):  # seen in public sources in place of {"body": …}
-        return body if kind in _DRAWN else ""
+        return _text(body) if kind in _DRAWN else ""
     if not isinstance(body, dict):
         return ""
     if kind == "system":
         return _system_text(body)
-    if kind == "interactive":
-        for reply in (body[name] for name in _REPLIES if isinstance(body.get(name), dict)):
-            found = [_text(reply.get(name)) for name in ("title", "body", "name", "id")]
-            return next(filter(None, found), "")
-        return ""
     if kind == "edit":
-        inner = body.get("message")
-        return _edited_text(inner) if isinstance(inner, dict) else ""
+        return edited_text(body) or ""
+    if kind == "interactive":
+        replies = [body[name] for name in _REPLIES if isinstance(body.get(name), dict)]
+        names = ("title", "body", "name", "id")
+        return _first(reply.get(name) for reply in replies for name in names)
     names = ("body", "caption", "text", *(["payload"] if kind == "button" else []))
-    return next(filter(None, (_text(body.get(name)) for name in names)), "")
+    return _first(body.get(name) for name in names)
+
+
+def edited_text(body: Any) -> str | None:
+    """What an edited message says now; None where that is not told.
+
+    Args:
+        body: an edit's own part.
+    """
+    message = body.get("message") if isinstance(body, dict) else None
+    if not isinstance(message, dict):
+        return None
+    kind = message.get("type")
+    kind = kind if isinstance(kind, str) else "text"
+    parts = [message.get(kind), *message.values()]
+    found = _first(text_of("text", part) for part in parts if isinstance(part, dict))
+    # A caption may be taken away; a text may not.
+    return found or ("" if kind != "text" and isinstance(message.get(kind), dict) else None)
 
 
 def details(kind: str, body: Any) -> list[Line]:
@@ -101,6 +125,8 @@ def details(kind: str, body: Any) -> list[Line]:
         lines = _form(part["nfm_reply"].get("response_json"))
     elif kind == "interactive" and isinstance(part.get("payment_method"), dict):
         lines = _pairs(part["payment_method"])
+    elif kind == "interactive" and isinstance(part.get("list_reply"), dict):
+        lines = [{"value": _text(part["list_reply"].get("description"))}]
     elif kind == "order":
         lines = _order(part.get("product_items"))
     elif kind == "contacts" and isinstance(body, list):
@@ -108,10 +134,13 @@ def details(kind: str, body: Any) -> list[Line]:
     elif kind == "location":
         lines = _place(part)
     elif kind == "unsupported":
-        lines = [{"label": "Tipo", "value": each} for each in (_text(part.get("type")),) if each]
+        lines = [{"label": "Tipo", "value": _text(part.get("type"))}]
     else:
         lines = []
-    return [{key: text[:_CHARS] for key, text in line.items()} for line in lines[:_LINES]]
+    seen = [line for line in lines if not is_blank(line["value"])]
+    if len(seen) > _LINES:
+        seen = [*seen[: _LINES - 1], {"value": f"… e mais {len(seen) - _LINES + 1}"}]
+    return [{key: text[:_CHARS] for key, text in line.items()} for line in seen]
 
 
 def referral_of(value: Any) -> dict[str, str] | None:
@@ -120,25 +149,54 @@ def referral_of(value: Any) -> dict[str, str] | None:
         return None
     names = ("headline", "body", "source_url", "source_type", "source_id", "media_type",
              "image_url", "video_url", "thumbnail_url", "ctwa_clid")  # fmt: skip
-    return {name: text[:2000] for name in names if (text := _text(value.get(name)))} or None
+    found = {name: text[:_AD_CHARS] for name in names if (text := _text(value.get(name)))}
+    return {
+        name: text
+        for name, text in found.items()
+        if not name.endswith("_url") or _is_web_address(text)
+    } or None
+
+
+def product_of(value: Any) -> dict[str, str] | None:
+    """The product of a catalogue that a customer asks about, as texts; None without one."""
+    if not isinstance(value, dict):
+        return None
+    names = ("catalog_id", "product_retailer_id")
+    return {name: text[:_CHARS] for name in names if (text := _shown(value.get(name)))} or None
+
+
+def errors_of(value: Any) -> list[dict[str, str]]:
+    """What Meta says went wrong with a message: code, title, details, as texts."""
+    made = []
+    for each in value if isinstance(value, list) else []:
+        if isinstance(each, dict):
+            data = each.get("error_data")
+            told = {
+                "code": _shown(each.get("code")),
+                "title": _text(each.get("title")) or _text(each.get("message")),
+                "details": _text(data.get("details")) if isinstance(data, dict) else "",
+            }
+            made.append({name: text[:_CHARS] for name, text in told.items() if text})
+    return [each for each in made[:5] if each]
 
 
 def _form(response: Any) -> list[Line]:
     if isinstance(response, str):
         try:
-            response = json.loads(response)
-        except (ValueError, RecursionError):
-            return [{"value": response}] if response.strip() else []
-    return _pairs(response) if isinstance(response, dict) else []
+            response = decoding.decode(response)
+        except ValueError:
+            return [{"value": response}]
+    return _pairs(response) if isinstance(response, dict) else [{"value": _shown(response)}]
 
 
 def _pairs(fields: dict[str, Any]) -> list[Line]:
     """A form's fields by their names, which its author gave; Meta's token is none of them."""
-    return [
-        {"label": str(name).replace("_", " "), "value": shown}
-        for name, value in fields.items()
-        if name != "flow_token" and (shown := _shown(value))
-    ]
+    made = []
+    for name, value in fields.items():
+        if name != "flow_token" and (shown := _shown(value)):
+            label = str(name).replace("_", " ")
+            made.append({"value": shown} if is_blank(label) else {"label": label, "value": shown})
+    return made
 
 
 def _shown(value: Any) -> str:
@@ -150,7 +208,7 @@ def _shown(value: Any) -> str:
         return ", ".join(
             f"{key}: {shown}" for key, each in value.items() if (shown := _shown(each))
         )
-    return "" if value is None else str(value)
+    return "" if value is None else _text(str(value))
 
 
 def _order(items: Any) -> list[Line]:
@@ -159,16 +217,22 @@ def _order(items: Any) -> list[Line]:
     for item in items if isinstance(items, list) else []:
         if not isinstance(item, dict):
             continue
-        amount, price = _float(item.get("quantity"), 1.0), _float(item.get("item_price"), None)
-        currency = _text(item.get("currency")) or "BRL"
-        name = _text(item.get("product_retailer_id")) or "item"
-        line = f"{amount or 0:g} × {name}"
+        amount = _float(item.get("quantity"))
+        amount = 1.0 if amount is None else amount
+        price = _float(item.get("item_price"))
+        currency = (_text(item.get("currency")) or "BRL")[:10]
+        line = f"{amount:g} × {(_shown(item.get('product_retailer_id')) or 'item')[:200]}"
         if price is not None:
-            totals[currency] = totals.get(currency, 0.0) + price * (amount or 0)
+            totals[currency] = totals.get(currency, 0.0) + price * amount
             line += f" · {_money(price, currency)}"
         lines.append({"value": line})
-    lines = lines[: _LINES - 2]
-    return lines + [{"label": "Total", "value": _money(sum_, c)} for c, sum_ in totals.items()]
+    total = [{"label": "Total", "value": _money(amount, name)} for name, amount in totals.items()][
+        :3
+    ]
+    room = _LINES - len(total)
+    if len(lines) > room:
+        lines = [*lines[: room - 1], {"value": f"… e mais {len(lines) - room + 1} itens"}]
+    return lines + total
 
 
 def _money(amount: float, currency: str) -> str:
@@ -177,68 +241,73 @@ def _money(amount: float, currency: str) -> str:
 
 
 def _card(contact: dict[str, Any]) -> list[Line]:
-    lines: list[Line] = []
     name = _contact_name(contact)
-    phone_list = contact.get("phones")
-    for each in phone_list if isinstance(phone_list, list) else []:
-        number = (
-            _text(each.get("phone")) or _text(each.get("wa_id")) if isinstance(each, dict) else ""
-        )
-        if number:
-            lines.append({"label": name or "Telefone", "value": number})
-    emails = contact.get("emails")
-    for each in emails if isinstance(emails, list) else []:
-        if isinstance(each, dict) and (address := _text(each.get("email"))):
-            lines.append({"label": name or "E-mail", "value": address})
-    return lines or ([{"value": name}] if name else [])
+    lines: list[Line] = []
+    for part, names, otherwise in (
+        ("phones", ("phone", "wa_id"), "Telefone"),
+        ("emails", ("email",), "E-mail"),
+    ):
+        found = contact.get(part)
+        for each in found if isinstance(found, list) else []:
+            told = _first(each.get(n) for n in names) if isinstance(each, dict) else _text(each)
+            if told:
+                lines.append({"label": name or otherwise, "value": told})
+    return lines or [{"value": name}]
 
 
 def _place(part: dict[str, Any]) -> list[Line]:
-    lines: list[Line] = []
-    if address := _text(part.get("address")):
-        lines.append({"value": address})
-    latitude, longitude = _float(part.get("latitude"), None), _float(part.get("longitude"), None)
+    lines: list[Line] = [{"value": _text(part.get("address"))}]
+    latitude, longitude = _float(part.get("latitude")), _float(part.get("longitude"))
     url = _text(part.get("url"))
     if latitude is not None and longitude is not None:
-        query = urlencode({"api": 1, "query": f"{latitude:g},{longitude:g}"})
+        query = urlencode({"api": 1, "query": f"{latitude:.6f},{longitude:.6f}"})
         lines.append(
             {"value": "Ver no mapa", "href": f"https://www.google.com/maps/search/?{query}"}
         )
-    elif url and urlsplit(url).scheme in ("http", "https"):
+    elif len(url) <= _CHARS and _is_web_address(url):
         lines.append({"value": url, "href": url})
     return lines
 
 
-def _float(value: Any, otherwise: float | None) -> float | None:
+def _is_web_address(url: str) -> bool:
     try:
-        number = float(value) if isinstance(value, int | float | str) else otherwise
+        return urlsplit(url).scheme in ("http", "https")
+    except ValueError:
+        return False
+
+
+def _float(value: Any) -> float | None:
+    try:
+        number = float(value) if isinstance(value, int | float | str) else None
     except (ValueError, OverflowError):
-        return otherwise
-    return number if number is not None and abs(number) < 1e12 else otherwise
+        return None
+    return number if number is not None and abs(number) < 1e12 else None
 
 
 def _system_text(body: dict[str, Any]) -> str:
     """Meta's own words are English and carry raw digits; those of an unknown notice are kept."""
     number = phones.digits(body.get("wa_id")) or phones.digits(body.get("new_wa_id"))
-    if body.get("type") == "user_changed_number" and number:
-        return f"Trocou de número: agora {phones.display(number)}"
+    if body.get("type") in CHANGED_NUMBER:
+        now = f": agora {phones.display(number)}" if number else ""
+        return f"Trocou de número{now}"
     if body.get("type") == "user_changed_user_id":
         return "Mudou de identificação no WhatsApp"
+    if body.get("type") == "customer_identity_changed":
+        return "O código de segurança mudou"
     return _text(body.get("body"))
-
-
-def _edited_text(message: dict[str, Any]) -> str:
-    parts = [message.get(str(message.get("type"))), *message.values()]
-    found = (text_of("text", part) for part in parts if isinstance(part, dict))
-    return next(filter(None, found), "")
 
 
 def _contact_name(contact: Any) -> str:
     name = contact.get("name") if isinstance(contact, dict) else None
     if not isinstance(name, dict):
         return _text(name)
-    return _text(name.get("formatted_name")) or _text(name.get("first_name"))
+    return _first(name.get(part) for part in ("formatted_name", "first_name", "last_name"))
+
+
+def _first(values: Any) -> str:
+    return next(filter(None, map(_text, values)), "")
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""
+    """A text with something to see in it, else none."""
+    return value if isinstance(value, str) and not is_blank(value) else ""

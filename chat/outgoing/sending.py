@@ -9,6 +9,7 @@ holder is gone may have been. The first is sent again, the second never is.
 from __future__ import annotations
 
 import logging
+import random
 import secrets
 import threading
 import time
@@ -16,7 +17,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from flask import current_app
+from flask import Flask, current_app, request
 from google.cloud import ndb
 
 import message_status
@@ -25,6 +26,7 @@ import unread_state
 from chat.conversation import changing, phones, quotes
 from chat.conversation.models import Conversation, Message
 from chat.conversation.thread import Quote, append_outgoing
+from chat.outgoing.leases import LEASE_MS, Leases
 from chat.outgoing.whatsapp import (
     Accepted,
     RefusedError,
@@ -40,7 +42,17 @@ from message_status import SENDING
 _log = logging.getLogger(__name__)
 
 #: Longer than connecting and waiting for the Graph API's answer together.
-LEASE_MS = 45_000
+CALL_SECONDS = 45.0
+#: Conversations whose messages one process sends at the same time: a Graph API that hangs must not
+#: take all threads. The others wait for one of these.
+MAX_DRAINS = 16
+#: Requests that wait for their send at the same time (`SEND_WAIT_SECONDS`); the others answer at
+#: once, and the message goes out all the same.
+MAX_WAITING = 8
+#: How often a process looks for outboxes that another one has left, while anything is going on.
+WATCH_SECONDS = 0.6
+#: Something is going on for so long after a POST.
+_AWAKE_SECONDS = 120.0
 #: While WhatsApp cannot be reached, messages wait for the sweep so long; then they have failed,
 #: because an answer that arrives out of the blue much later does more harm than good.
 GIVE_UP_MS = 15 * 60_000
@@ -75,6 +87,23 @@ class Sender:
     def __init__(self, settings: Settings, whatsapp: WhatsAppClient) -> None:
         self._whatsapp = whatsapp
         self._wait_seconds = settings.send_wait_seconds
+        self._leases = Leases(_renew)
+        self._slots = threading.BoundedSemaphore(MAX_DRAINS)
+        self._waiting = threading.BoundedSemaphore(MAX_WAITING)
+        self._lock = threading.Lock()
+        #: Conversation → its thread, and whether there is more to do when it is done.
+        self._draining: dict[str, tuple[threading.Thread, bool]] = {}
+        self._awake_until = 0.0
+        self._watching = False
+
+    def init_app(self, app: Flask) -> None:
+        """Watches for what other processes leave behind, and gives leases back at a shutdown."""
+        realtime_events.at_shutdown(self._leases.give_back)
+
+        @app.before_request
+        def stay_awake() -> None:
+            if request.method == "POST" and not app.testing:
+                self._stay_awake(app)
 
     def queue(
         self,
@@ -159,16 +188,60 @@ class Sender:
 
     def start(self, conversation_id: str) -> None:
         """Sends what is queued, in a thread; waits for it as long as the settings say."""
+        thread = self._start(conversation_id)
+        if self._wait_seconds and self._waiting.acquire(blocking=False):
+            try:
+                thread.join(self._wait_seconds)
+            finally:
+                self._waiting.release()
+
+    def _start(self, conversation_id: str) -> threading.Thread:
         app = current_app._get_current_object()  # type: ignore[attr-defined]
 
         def work() -> None:
-            with app.app_context():
-                self._drain_quietly(conversation_id)
+            while True:
+                with self._slots, app.app_context():
+                    self._drain_quietly(conversation_id)
+                with self._lock:
+                    own, again = self._draining[conversation_id]
+                    if not again:
+                        del self._draining[conversation_id]
+                        return
+                    self._draining[conversation_id] = own, False
 
-        thread = threading.Thread(target=work, daemon=True, name="outbox")
+        with self._lock:
+            known = self._draining.get(conversation_id)
+            if known is not None:
+                self._draining[conversation_id] = known[0], True
+                return known[0]
+            thread = threading.Thread(target=work, daemon=True, name="outbox")
+            self._draining[conversation_id] = thread, False
         thread.start()
-        if self._wait_seconds:
-            thread.join(self._wait_seconds)
+        return thread
+
+    def _stay_awake(self, app: Flask) -> None:
+        self._awake_until = time.monotonic() + _AWAKE_SECONDS
+        with self._lock:
+            if self._watching:
+                return
+            self._watching = True
+        threading.Thread(target=self._watch, args=[app], daemon=True, name="outboxes").start()
+
+    def _watch(self, app: Flask) -> None:
+        """Takes over what a process that is gone has left, within seconds and not at the sweep.
+
+        On App Engine a thread may be frozen between requests; every open page keeps one under way.
+        """
+        while time.monotonic() < self._awake_until and not self._leases.closing:
+            time.sleep(WATCH_SECONDS * random.uniform(0.8, 1.2))
+            try:
+                with app.app_context(), datastore.context(seconds=3.0, rpc_seconds=1.0):
+                    for conversation_id in _due(_now_ms()):
+                        self._start(conversation_id)
+            except datastore.ERRORS as error:
+                _log.warning("outboxes are not watched: %s", type(error).__name__)
+        with self._lock:
+            self._watching = False
 
     def sweep(self, seconds: float) -> int:
         """Sends what was left behind by lost processes and by an unreachable WhatsApp.
@@ -180,33 +253,34 @@ class Sender:
             how many outboxes were looked at.
         """
         end = time.monotonic() + seconds
-        datastore.allow(seconds + LEASE_MS / 1000, datastore.RPC_SECONDS)
-        query = Outbox.query(Outbox.due_at <= _now_ms()).order(Outbox.due_at)
+        datastore.allow(seconds + CALL_SECONDS, datastore.RPC_SECONDS)
         done = 0
-        for key in query.fetch(_SWEEP_LIMIT, keys_only=True):
+        for conversation_id in _due(_now_ms()):
             if time.monotonic() > end:
                 break
-            self.drain(str(key.id()))
+            self.drain(conversation_id)
             done += 1
         return done
 
     def drain(self, conversation_id: str) -> None:
         """Sends the queued messages of one conversation in order, unless somebody else does."""
         holder = secrets.token_hex(8)
-        while True:
+        while not self._leases.closing:
             # For each message anew: a long queue must not end with an outcome nobody could store.
-            datastore.allow(LEASE_MS / 1000 + _RECORD_SECONDS, datastore.RPC_SECONDS)
+            datastore.allow(CALL_SECONDS + _RECORD_SECONDS, datastore.RPC_SECONDS)
             claimed = realtime_events.transaction(lambda: _claim(conversation_id, holder))
             if claimed is None:
                 return
             message, conversation = claimed
-            outcome = self._send(message, conversation)
+            with self._leases.held(conversation_id, holder):
+                outcome = self._send(message, conversation)
             unreachable = isinstance(outcome, UnreachableError)
             again = unreachable and _now_ms() - message.received_at < GIVE_UP_MS
             if again:
                 _surely(partial(_postpone, conversation_id, message.id, holder))
                 return
             _surely(partial(_settle, conversation_id, message.id, outcome))
+        realtime_events.transaction(partial(_renew, conversation_id, holder, 0))
 
     def _send(self, message: Message, conversation: Conversation) -> Accepted | Exception:
         try:
@@ -249,6 +323,24 @@ def _enqueue(conversation: Conversation, client_id: str, text: str, **written: A
     realtime_events.tell("message.created", conversation, message)
     unread_state.publish_changed(conversation)
     return message
+
+
+def _due(now_ms: int) -> list[str]:
+    """The conversations whose outboxes nobody works off, oldest first."""
+    query = Outbox.query(Outbox.due_at <= now_ms).order(Outbox.due_at)
+    return [str(key.id()) for key in query.fetch(_SWEEP_LIMIT, keys_only=True, timeout=2.0)]
+
+
+def _renew(conversation_id: str, holder: str, milliseconds: int) -> None:
+    """Gives a lease more time, or with 0 gives it back; if it is still this holder's."""
+
+    def attempt() -> None:
+        outbox = datastore.get(Outbox, conversation_id)
+        if outbox is not None and outbox.holder == holder and outbox.queue:
+            outbox.lease_until = outbox.due_at = _now_ms() + milliseconds
+            outbox.put()
+
+    realtime_events.transaction(attempt)
 
 
 def _surely(record: Callable[[], None]) -> None:

@@ -3,6 +3,10 @@
 Aliases are entities of their own, read and written in the transaction that stores the message: two
 first messages at once touch the same alias, one of them runs again, and they make one conversation.
 
+What is told of a person's numbers comes late, repeated and in any order, so each fact counts by its
+own time: a conversation has the number and BSUID of the newest fact, a number leads to whoever had
+it at a message's time, and what is known already changes nothing. A BSUID is one person's for good.
+
 Two conversations that one message proves to be one person's become one by redirect: the younger
 points to the older, and its messages stay where they are and are found through
 `Conversation.absorbed`. Nothing is moved, so there is no moment at which a thread is incomplete.
@@ -11,7 +15,6 @@ points to the older, and its messages stay where they are and are found through
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from google.cloud import ndb
 
@@ -26,17 +29,19 @@ from chat.platform import datastore
 _MAX_REDIRECTS = 20
 #: A chat that began this little before its owner's change of number is still the owner's.
 _CHANGE_SLACK_MS = 60_000
+#: Former holders remembered of one number.
+_MAX_EARLIER = 20
 
 
 class ContactAlias(ndb.Model):
-    """Whose conversation a phone number or BSUID leads to. Key name: `alias_name`.
+    """Whose conversation a phone number, BSUID or group leads to. Key name: `alias_name`."""
 
-    A number may change hands: what was sent up to `released_at` still belongs to `previous_id`.
-    """
-
-    conversation_id = ndb.TextProperty()  # None: free
-    previous_id = ndb.TextProperty()
-    released_at = ndb.IntegerProperty(indexed=False)
+    conversation_id = ndb.TextProperty()  # None: a number that is free
+    #: A number's former holders, [[until when, conversation id], …], ascending: what was sent up to
+    #: then is still theirs.
+    earlier = ndb.JsonProperty()
+    #: Of a BSUID: from then on its holder has another one, to which answers go.
+    ended_at = ndb.IntegerProperty(indexed=False)
 
 
 def alias_name(
@@ -76,12 +81,6 @@ def message_of(conversation: Conversation, message_id: str) -> Message | None:
     return found if here else None
 
 
-@dataclass
-class _Changes:
-    conversations: dict[str, Conversation]
-    aliases: dict[str, ContactAlias]
-
-
 class People:
     """The aliases and conversations that one transaction reads and changes.
 
@@ -99,7 +98,8 @@ class People:
         """
         self._aliases: dict[str, ContactAlias] = {}
         self._conversations: dict[str, Conversation | None] = {}
-        self._changed = _Changes({}, {})
+        self._changed: dict[ndb.Key, ndb.Model] = {}
+        self._bumped: set[str] = set()
         self._load_aliases(list(names), found)
 
     # --- finding ------------------------------------------------------------------------------
@@ -118,32 +118,49 @@ class People:
             conversation_id = conversation.merged_into
         return None
 
+    def known(self, message: IncomingMessage) -> Conversation | None:
+        """The conversation that a message's sender has already; changes nothing."""
+        if message.group_id:
+            return self.conversation(self._alias(alias_names(message)[0]).conversation_id)
+        for bsuid in filter(None, (message.bsuid, message.new_bsuid)):
+            if found := self._holder(alias_name(bsuid=bsuid), message.sent_ms):
+                return found
+        if not message.phone:
+            return None
+        holder = self._holder(alias_name(phone=message.phone), message.sent_ms)
+        return None if holder is None or self._is_another(holder, message) else holder
+
     def of(self, message: IncomingMessage) -> Conversation:
         """The conversation of this message's sender, made if need be, with all the message says
         about who is who applied.
         """
         if message.group_id:
             return self._group(message.group_id, message.sent_ms)
-        by_phone = self._find(message.phone, None, message.sent_ms)
-        by_bsuid = self._find(None, message.bsuid, message.sent_ms)
-        if by_phone and by_bsuid is not by_phone and self._is_another(by_phone, message.bsuid):
-            # The number has a new holder: it no longer leads to the old one's conversation.
-            self._release(by_phone, message.phone, message.sent_ms - 1)
-            by_phone = None
-        if by_phone and by_bsuid and by_phone is not by_bsuid:
-            if by_bsuid.phone is None or _same(by_bsuid.phone, message.phone):
-                by_phone = by_bsuid = self.merge(by_phone, by_bsuid)
-            else:
-                self._release(by_phone, message.phone, message.sent_ms - 1)
-        conversation = by_bsuid or by_phone or self._create(message.sent_ms)
+        conversation = None
+        for bsuid in filter(None, (message.bsuid, message.new_bsuid)):
+            other = self._holder(alias_name(bsuid=bsuid), message.sent_ms)
+            if conversation and other and conversation is not other:
+                conversation = self.merge(conversation, other)
+            conversation = conversation or other
+        if message.phone:
+            conversation = self._with_phone(conversation, message, message.phone)
+        return self.learn(conversation or self._create(message.sent_ms), message)
+
+    def learn(self, conversation: Conversation, message: IncomingMessage) -> Conversation:
+        """Applies what a message of a conversation says about who is who.
+
+        Returns:
+            the conversation, or the one that it was merged into.
+        """
+        if message.group_id:
+            return conversation
         if message.phone:
             self._take_phone(conversation, message.phone, message.sent_ms)
         if message.bsuid:
-            own = message.stored and message.opens_window
-            # An older BSUID, named by the news of a change, leads here; answers go to the newer.
-            self._take_bsuid(conversation, message.bsuid, message.sent_ms if own else -1)
-            if conversation.bsuid is None and not conversation.bsuid_at:
-                conversation.bsuid = message.bsuid
+            self._lead(self._alias(alias_name(bsuid=message.bsuid)), conversation)
+            # News of a change name the BSUID before it.
+            if message.type != "system":
+                self._take_bsuid(conversation, message.bsuid, message.sent_ms)
         if message.new_phone or message.new_bsuid:
             conversation = self._change(conversation, message)
         return conversation
@@ -162,39 +179,48 @@ class People:
 
     def touch(self, conversation: Conversation) -> None:
         """Marks a conversation as changed by this transaction, which gives it its version."""
-        if conversation.id not in self._changed.conversations:
+        if conversation.id not in self._bumped:
+            self._bumped.add(conversation.id)
             conversation.bump_version()
-            self._changed.conversations[conversation.id] = conversation
+        self._changed[conversation.key] = conversation
 
     def save(self) -> None:
         """Writes what was touched."""
-        ndb.put_multi([*self._changed.conversations.values(), *self._changed.aliases.values()])
+        ndb.put_multi(list(self._changed.values()))
 
     def tell_numbers(self) -> None:
         """Tells once what has become unread or read in what was touched; at the very end."""
-        for conversation in self._changed.conversations.values():
-            if not conversation.merged_into:
-                unread_state.publish_changed(conversation)
+        for entity in self._changed.values():
+            if isinstance(entity, Conversation) and not entity.merged_into:
+                unread_state.publish_changed(entity)
 
     def adopt(self, conversation: Conversation) -> Conversation:
         """Takes in a conversation that this transaction has read already."""
         return self._conversations.setdefault(conversation.id, conversation) or conversation
 
-    def learn_phone(self, conversation: Conversation, phone: str, now_ms: int) -> Conversation:
-        """WhatsApp answered a send with this number: it is the same person's.
+    def learn_phone(self, conversation: Conversation, phone: str, asked_ms: int) -> Conversation:
+        """WhatsApp answered a send with this number: another form of the same person's.
+
+        Args:
+            conversation: to whom was sent.
+            phone: the number in WhatsApp's form.
+            asked_ms: when was sent; what has been told of the customer since stays.
 
         Returns:
             the conversation, or the one it was merged into.
         """
         if conversation.phone == phone:
             return conversation
-        self._load_aliases([alias_name(phone=phone)])
-        other = self._find(phone, None, now_ms)
+        alias = self._alias(alias_name(phone=phone))
+        other = self.conversation(alias.conversation_id)
         if other and other is not conversation:
-            if self._is_another(other, conversation.bsuid):
+            if other.bsuid and conversation.bsuid and other.bsuid != conversation.bsuid:
                 return conversation
             conversation = self.merge(conversation, other)
-        self._take_phone(conversation, phone, now_ms)
+        self._lead(alias, conversation)
+        if asked_ms >= (conversation.phone_at or 0):
+            self.touch(conversation)
+            conversation.phone, conversation.phone_at = phone, asked_ms
         return conversation
 
     def merge(self, one: Conversation, other: Conversation) -> Conversation:
@@ -215,22 +241,15 @@ class People:
         ]
         if (loser.last_incoming_at or 0) > (winner.last_incoming_at or 0):
             winner.last_incoming_wamid = loser.last_incoming_wamid
-        winner.last_incoming_at = max(winner.last_incoming_at or 0, loser.last_incoming_at or 0)
-        winner.last_incoming_at = winner.last_incoming_at or None
-        for name in ("phone", "bsuid"):  # what was told last, of the two
-            told = [(getattr(c, f"{name}_at") or 0, getattr(c, name)) for c in (loser, winner)]
-            at, value = max((each for each in told if each[1]), default=(0, None))
-            setattr(winner, name, value)
-            setattr(winner, f"{name}_at", at)
-        winner.username = winner.username or loser.username
-        if loser.name and loser.named_at > winner.named_at:
-            winner.name, winner.named_at = loser.name, loser.named_at
+        for field in ("last_incoming_at", "last_counted_at"):
+            newest = max(getattr(winner, field) or 0, getattr(loser, field) or 0)
+            setattr(winner, field, newest or None)
+        loser.merged_into, loser.sort_key = winner.id, None
+        self._merge_facts(winner, loser)
         if (loser.last_position or "") > (winner.last_position or ""):
             for field in ("message_id", "text", "direction", "author_name", "sent_at", "position"):
                 setattr(winner, f"last_{field}", getattr(loser, f"last_{field}"))
             winner.sort_key = f"{winner.last_position}-{winner.id}"
-        loser.merged_into = winner.id
-        loser.sort_key = None
         realtime_events.publish(
             "conversation.updated",
             {"conversation": loser.live_json(), "merged_into": winner.id},
@@ -248,17 +267,11 @@ class People:
         if found is None:
             names = [name for name in names if name not in self._aliases]
             found = datastore.get_many([ndb.Key(ContactAlias, name) for name in names])
+        wanted = set()
         for name, alias in zip(names, found, strict=True):
-            self._aliases[name] = alias or ContactAlias(id=name)
-        wanted = {
-            conversation_id
-            for name in names
-            for conversation_id in (
-                self._aliases[name].conversation_id,
-                self._aliases[name].previous_id,
-            )
-            if conversation_id and conversation_id not in self._conversations
-        }
+            self._aliases[name] = alias = alias or ContactAlias(id=name)
+            holders = [alias.conversation_id, *(id_ for _until, id_ in alias.earlier or [])]
+            wanted |= {id_ for id_ in holders if id_ and id_ not in self._conversations}
         conversations = datastore.get_many([ndb.Key(Conversation, each) for each in sorted(wanted)])
         self._conversations |= dict(zip(sorted(wanted), conversations, strict=True))
 
@@ -267,17 +280,17 @@ class People:
             self._load_aliases([name])
         return self._aliases[name]
 
-    def _find(self, phone: str | None, bsuid: str | None, sent_ms: int) -> Conversation | None:
-        if not phone and not bsuid:
-            return None
-        alias = self._alias(alias_name(phone, bsuid))
-        late = alias.released_at is not None and sent_ms <= alias.released_at
-        return self.conversation(alias.previous_id if late else alias.conversation_id)
+    def _holder(self, name: str, ms: int) -> Conversation | None:
+        """Whose a number or BSUID was at a time."""
+        alias = self._alias(name)
+        former = (id_ for until, id_ in alias.earlier or [] if ms <= until)
+        return self.conversation(next(former, alias.conversation_id))
 
     @staticmethod
-    def _is_another(conversation: Conversation, bsuid: str | None) -> bool:
-        """Whether the conversation is known to be with somebody else than this BSUID's holder."""
-        return bool(bsuid and conversation.bsuid and conversation.bsuid != bsuid)
+    def _is_another(holder: Conversation, message: IncomingMessage) -> bool:
+        """Whether the holder of a number is known to be somebody else than a message's sender."""
+        named = {bsuid for bsuid in (message.bsuid, message.new_bsuid) if bsuid}
+        return bool(named and holder.bsuid and holder.bsuid not in named)
 
     def _create(self, sent_ms: int) -> Conversation:
         conversation = Conversation(id=new_id(), created_at=sent_ms)
@@ -285,86 +298,177 @@ class People:
         self.touch(conversation)
         return conversation
 
-    def _take_phone(self, conversation: Conversation, phone: str, sent_ms: int) -> None:
+    def _with_phone(
+        self, conversation: Conversation | None, message: IncomingMessage, phone: str
+    ) -> Conversation | None:
+        """The conversation found by BSUID, joined with the number's, if that is the same person's.
+
+        If not, and the message is newer than all of the holder's, the number has a new holder.
+        """
+        holder = self._holder(alias_name(phone=phone), message.sent_ms)
+        if holder is None or holder is conversation:
+            return conversation
+        if not self._is_another(holder, message):
+            if conversation is None:
+                return holder
+            if conversation.phone is None or _same(conversation.phone, phone):
+                return self.merge(conversation, holder)
+        if message.sent_ms > (holder.phone_at or 0):
+            self._release(holder, phone, message.sent_ms - 1)
+        return conversation
+
+    def _take_phone(self, conversation: Conversation, phone: str, ms: int) -> None:
         """Lets a number lead to this conversation, unless it has passed on since; answers go to it
         unless a later fact has told another one.
         """
         alias = self._alias(alias_name(phone=phone))
-        if alias.released_at is not None and sent_ms <= alias.released_at:
+        if any(ms <= until for until, _ in alias.earlier or []):
+            return
+        holder = self.conversation(alias.conversation_id)
+        if holder is not None and holder is not conversation:
+            # Its present holder has had it later than this.
+            self._note_former(alias, conversation, ms)
             return
         self._lead(alias, conversation)
-        if sent_ms < (conversation.phone_at or 0):
-            return
-        if conversation.phone != phone:
-            if conversation.phone and not _same(conversation.phone, phone):
-                self._release(conversation, conversation.phone, sent_ms)
+        at, since = conversation.phone_at or 0, conversation.phone_since or 0
+        if not _same(conversation.phone, phone):
+            if ms < at:
+                self._release(conversation, phone, max(ms, since))
+                return
+            if conversation.phone:
+                self._release(conversation, conversation.phone, ms)
+            since = ms
+        newest = phone if ms >= at else conversation.phone
+        if conversation.phone != newest:
             self.touch(conversation)
-            conversation.phone = phone
-        conversation.phone_at = sent_ms
+        if ms > at or ms < since or conversation.phone != newest:
+            self._changed[conversation.key] = conversation
+        conversation.phone, conversation.phone_at = newest, max(at, ms)
+        conversation.phone_since = min(since, ms)
 
-    def _take_bsuid(self, conversation: Conversation, bsuid: str, sent_ms: int) -> None:
-        """Lets a BSUID lead to this conversation; answers go to the one told last."""
-        self._lead(self._alias(alias_name(bsuid=bsuid)), conversation)
-        if sent_ms < (conversation.bsuid_at or 0):
+    def _take_bsuid(self, conversation: Conversation, bsuid: str, ms: int) -> None:
+        """Lets answers go to this BSUID of the conversation's, unless a later one is known."""
+        alias = self._alias(alias_name(bsuid=bsuid))
+        if ms < (conversation.bsuid_at or 0) or ms <= (alias.ended_at or -1):
             return
         if conversation.bsuid != bsuid:
             self.touch(conversation)
-            conversation.bsuid = bsuid
-        conversation.bsuid_at = sent_ms
+        if ms > (conversation.bsuid_at or 0):
+            self._changed[conversation.key] = conversation
+        conversation.bsuid, conversation.bsuid_at = bsuid, ms
+
+    def _end_bsuid(self, bsuid: str | None, ms: int) -> None:
+        """Its holder has another one from `ms` on."""
+        if bsuid:
+            alias = self._alias(alias_name(bsuid=bsuid))
+            if ms > (alias.ended_at or -1):
+                alias.ended_at = ms
+                self._changed[alias.key] = alias
 
     def _lead(self, alias: ContactAlias, conversation: Conversation) -> None:
         if self.conversation(alias.conversation_id) is not conversation:
             alias.conversation_id = conversation.id
-            self._changed.aliases[str(alias.key.id())] = alias
+            self._changed[alias.key] = alias
 
-    def _release(self, conversation: Conversation, phone: str | None, ms: int) -> None:
-        """From `ms` on the number no longer leads to this conversation."""
-        if not phone:
-            return
+    def _release(self, conversation: Conversation, phone: str, ms: int) -> None:
+        """After `ms` the number no longer leads to this conversation."""
         alias = self._alias(alias_name(phone=phone))
-        if self.conversation(alias.conversation_id) is conversation or not alias.conversation_id:
-            alias.previous_id = conversation.id
-            alias.released_at = max(alias.released_at or 0, ms)
+        holder = self.conversation(alias.conversation_id)
+        if holder is conversation or (holder is None and not alias.earlier):
+            self._note_former(alias, conversation, ms)
             alias.conversation_id = None
-            self._changed.aliases[str(alias.key.id())] = alias
+        else:
+            for entry in alias.earlier or []:
+                if self.conversation(entry[1]) is conversation and entry[0] > ms:
+                    # It was let go earlier than was known.
+                    alias.earlier = sorted(
+                        [ms, each[1]] if each is entry else each for each in alias.earlier
+                    )
+                    self._changed[alias.key] = alias
+                    break
         if conversation.phone and _same(conversation.phone, phone):
             self.touch(conversation)
             conversation.phone = None
 
+    def _note_former(self, alias: ContactAlias, conversation: Conversation, until: int) -> None:
+        others = []
+        for ms, id_ in alias.earlier or []:
+            if self.conversation(id_) is conversation:
+                until = max(until, ms)
+            else:
+                others.append([ms, id_])
+        alias.earlier = sorted([*others, [until, conversation.id]])[-_MAX_EARLIER:]
+        self._changed[alias.key] = alias
+
+    def _merge_facts(self, winner: Conversation, loser: Conversation) -> None:
+        """What was told last, of the two: number, BSUID, names."""
+        ended = {
+            each.bsuid: self._alias(alias_name(bsuid=each.bsuid)).ended_at or -1
+            for each in (winner, loser)
+            if each.bsuid
+        }
+        loser_at, winner_at = loser.bsuid_at or 0, winner.bsuid_at or 0
+        over = loser_at <= ended.get(loser.bsuid, -1)  # by a change of the same second
+        if loser_at > winner_at or (loser_at == winner_at and loser.bsuid and not over):
+            winner.bsuid, winner.bsuid_at = loser.bsuid, loser_at
+        newer, older = winner, loser
+        if loser.phone and (not winner.phone or (loser.phone_at or 0) > (winner.phone_at or 0)):
+            newer, older = loser, winner
+        phone, at, since = newer.phone, newer.phone_at or 0, newer.phone_since or 0
+        given_up = older.phone if older.phone and not _same(older.phone, phone) else None
+        if phone and older.phone and not given_up:
+            since = min(since, older.phone_since or 0)
+        winner.phone, winner.phone_at, winner.phone_since = phone, at, since
+        if given_up:
+            self._release(winner, given_up, max(since, older.phone_at or 0))
+        if loser.named_at > winner.named_at:
+            winner.name, winner.named_at = loser.name or winner.name, loser.named_at
+        winner.name = winner.name or loser.name
+        winner.username = winner.username or loser.username
+
     def _change(self, conversation: Conversation, message: IncomingMessage) -> Conversation:
         """The customer has a new number, a new BSUID, or (as Meta does it) both.
 
-        Such news come repeated and out of order, so each counts by its own time: what was told by
-        something later stays. Without a time of its own it counts only where it fits what is known.
+        Without a time of its own such news counts only where it fits what is known.
         """
-        new_phone, new_bsuid, sent_ms = message.new_phone, message.new_bsuid, message.sent_ms
-        before, version = conversation, conversation.version
-        fits = message.timed or conversation.bsuid in (None, message.bsuid)
-        if new_bsuid and fits:
-            other = self._find(None, new_bsuid, sent_ms)
-            if other and other is not conversation:
-                conversation = self.merge(conversation, other)
-            self._take_bsuid(conversation, new_bsuid, sent_ms)
-        if new_phone and fits and sent_ms >= (conversation.phone_at or 0):
-            other = self._find(new_phone, None, sent_ms)
-            if other and other is not conversation:
-                if (other.created_at or 0) >= sent_ms - _CHANGE_SLACK_MS:
-                    # They wrote from the new number before we heard of the change.
-                    conversation = self.merge(conversation, other)
-                else:
-                    # Somebody else had this number before: their chat stays theirs.
-                    self._release(other, new_phone, sent_ms - 1)
-            if message.phone and not _same(message.phone, new_phone):
-                self._release(conversation, message.phone, sent_ms)
-            known = conversation.bsuid_at or 0
-            if not new_bsuid and conversation is before and sent_ms >= known:
-                # A change of number makes a new BSUID; the next message will tell it.
-                self.touch(conversation)
-                conversation.bsuid, conversation.bsuid_at = None, sent_ms
-            self._take_phone(conversation, new_phone, sent_ms)
-        if message.stored or conversation.version != version or conversation is not before:
+        ms, before = message.sent_ms, set(self._bumped)
+        known = (None, message.bsuid, message.new_bsuid)
+        if message.new_bsuid:
+            self._lead(self._alias(alias_name(bsuid=message.new_bsuid)), conversation)
+        if message.timed or conversation.bsuid in known:
+            if message.new_bsuid:
+                self._end_bsuid(message.bsuid, ms)
+                self._take_bsuid(conversation, message.new_bsuid, ms)
+            if message.new_phone:
+                conversation = self._move(conversation, message, message.new_phone)
+        if message.stored or before != self._bumped:
             self.touch(conversation)
             publish_conversation(conversation)
+        return conversation
+
+    def _move(
+        self, conversation: Conversation, message: IncomingMessage, new_phone: str
+    ) -> Conversation:
+        ms = message.sent_ms
+        other = self._holder(alias_name(phone=new_phone), ms)
+        if other and other is not conversation:
+            told = message.new_bsuid
+            another = bool(told and other.bsuid and other.bsuid != told)
+            if not another and (other.created_at or 0) >= ms - _CHANGE_SLACK_MS:
+                # They wrote from the new number before we heard of the change.
+                conversation = self.merge(conversation, other)
+            elif not another or ms > (other.phone_at or 0):
+                # Somebody else had this number before: their chat stays theirs.
+                self._release(other, new_phone, ms - 1)
+        if message.phone and not _same(message.phone, new_phone):
+            self._release(conversation, message.phone, ms)
+        if ms >= (conversation.bsuid_at or 0) and not message.new_bsuid:
+            # A change of number makes a new BSUID; the next message will tell it.
+            if ms > (conversation.bsuid_at or 0):
+                self._end_bsuid(conversation.bsuid, ms)
+            self.touch(conversation)
+            conversation.bsuid, conversation.bsuid_at = None, ms
+        self._take_phone(conversation, new_phone, ms)
         return conversation
 
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.realtime_client.conftest import Run
 from tests.browser.realtime_client.scripted_server import ScriptedServer, document, status
@@ -114,6 +114,8 @@ def bubbles(first: int, last: int) -> str:
     return "".join(f'<p data-message-id="{n}">message {n}</p>' for n in range(first, last + 1))
 
 
+LISTED = f'<nav data-live-region id="list">{rows(1)}</nav>'
+
 #: Begins with the first of `arg`, an event comes, and the server then has the second.
 REFRESH = """
   const [before, after] = arg;
@@ -125,6 +127,25 @@ REFRESH = """
     await it.clock.advance(1_000);
   };
 """
+
+
+def test_every_tab_of_a_rendered_page_follows_under_a_strict_policy(
+    server: ScriptedServer, context: BrowserContext
+) -> None:
+    policy = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'"
+    strict = f'<meta http-equiv="Content-Security-Policy" content="{policy}">{head()}'
+    server.pages = {"/page": [document(LISTED, strict)]}
+    problems: list[str] = []
+    tabs = [context.new_page(), context.new_page()]
+    for tab in tabs:
+        tab.on("console", lambda message: problems.append(message.text))
+        tab.goto("/page")
+        tab.wait_for_selector("html[data-connection=connected]")
+    server.pages = {"/page": [document(LISTED.replace("text 1", "text 2"), strict)]}
+    server.publish()
+    for tab in tabs:
+        expect(tab.locator("#list")).to_have_text("text 2")
+    assert problems == []
 
 
 def test_only_what_differs_is_touched(run: Run) -> None:
@@ -313,7 +334,8 @@ def test_what_is_typed_selected_and_focused_stays(run: Run) -> None:
         await refresh();
         const state = () => [document.activeElement.name, text.isConnected, text.value,
           text.selectionStart, text.selectionEnd, node("[name=a]").value,
-          node("[value='2']").checked, node("[name=untouched]").value, node("[contenteditable]").textContent];
+          node("[value='2']").checked, node("[name=untouched]").value,
+          node("[contenteditable]").textContent];
         const first = state();
         now = before;
         await refresh();
@@ -567,9 +589,6 @@ def test_a_request_carries_the_token_and_gives_the_servers_json_or_its_error(run
     ]  # fmt: skip
     assert asked[:2] == [["GET", "of-the-page", None], ["POST", "of-the-page", '{"a":1}']]
     assert asked[-1] == ["POST", "metas", "{}"]
-
-
-LISTED = f'<nav data-live-region id="list">{rows(1)}</nav>'
 
 
 @pytest.mark.parametrize(

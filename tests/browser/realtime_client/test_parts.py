@@ -31,6 +31,8 @@ PARSE = """
         (["retry: soon\nunknown: 1\n\n"], []),
         (["id: a\0b\ndata: x\n\n"], [{"data": "x"}]),
         (["data: a: b\n\n"], [{"data": "a: b"}]),
+        (["data: a\u2028b\u0085\n\n"], [{"data": "a\u2028b\u0085"}]),
+        (["\n\n\ndata: x\n\n\n\n\ndata: y\r\n\n"], [{"data": "x"}, {"data": "y"}]),
         (["\ufeffdata: x\n\n"], [{"data": "x"}]),
         (["data: x\n\ndata: cut"], [{"data": "x"}]),
     ],
