@@ -27,6 +27,7 @@ _MODULES = [
     "parts/format",
     "parts/rich_text",
     "thread/bubble",
+    "thread/extras",
     "thread/thread_items",
 ]
 

@@ -63,6 +63,8 @@ def test_the_window_closes_to_the_second(run: Run, expires: str | None, state: s
         ("(Loja) Zé", "LZ"),
         ("+55 11 98765-4321", ""),
         ("🌸", ""),
+        ("\u3164", ""),
+        ("\u3164Ana \uffa0", "A"),
         (None, ""),
     ],
 )
@@ -70,52 +72,54 @@ def test_initials_come_from_letters_alone(run: Run, name: str | None, letters: s
     assert run("return format.initials(arg)", name) == letters
 
 
+BLANK = [
+    "\u3164",  # Hangul filler
+    "\u115f\u1160\uffa0",  # its relatives
+    "\u2800\u2800",  # braille pattern without a dot
+    "\u200e \u200f",  # marks of direction
+    "\u200b\u200c\u200d\u2060\ufeff",  # of no width
+    "\u00ad",  # soft hyphen
+    "\u180e\u034f",
+    "\U000e0061\U000e007f",  # tags
+    "\u0301",  # an accent over nothing
+    "\t \n\u00a0\u2003\u3000",
+    "\x07",
+    "",
+]
+
+
+@pytest.mark.parametrize("name", BLANK)
+def test_a_name_that_draws_nothing_is_none(run: Run, name: str) -> None:
+    assert run("return format.displayName({ name: arg, phone: '+55 11' })", name) == "+55 11"
+    assert run("return format.displayName({ name: arg })", name) == "Cliente"
+    assert run("return format.previewText({ text: arg })", name) == "Mensagem"
+    assert run("return format.isSeen(arg)", name) is False
+
+
+@pytest.mark.parametrize("name", ["Ana", "\u3164Ana", ".", "🌸", "7", "محمد", "李", "❤", "\u200e☂"])
+def test_a_name_with_one_sign_to_see_is_kept(run: Run, name: str) -> None:
+    assert run("return format.displayName({ name: arg, phone: '+55 11' })", name) == name
+
+
 @pytest.mark.parametrize(
-    ("text", "only"),
-    [("😍", True), ("👍🏽 ❤️", True), ("😍😍😍😍", False), ("7", False), ("oi 😍", False)],
-)
-def test_only_up_to_three_emoji_are_drawn_large(run: Run, text: str, only: bool) -> None:
-    assert run("return format.isOnlyEmoji(arg)", text) is only
-
-
-HTML = """
-  const inner = (t) => t.children ? tree(t.children) : t.text;
-  const mark = (t) => `<${t.kind}${t.href ? ' ' + t.href : ''}>${inner(t)}</>`;
-  const tree = (tokens) => tokens.map((t) => t.kind === 'text' ? t.text : mark(t)).join('');
-  return tree(rich_text.parseRichText(arg));
-"""
+    "text",
+    ["😍", "👍🏽 ❤️", "❤", "1️⃣", "#️⃣", "*️⃣", "1\u20e3", "1️⃣2️⃣3️⃣", "🇧🇷", "🇧🇷🇵🇹🇦🇴", "👍🏽👍🏿👍🏻",
+     "👨‍👩‍👧‍👦", "👩🏽‍🚀 👩🏽‍🚀 👩🏽‍🚀", "🧑🏽‍❤️‍💋‍🧑🏻", "🏳️‍🌈",
+     "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f",
+     "🫱🏻‍🫲🏿", "❤️‍🔥", "🐻‍❄️", "🙂‍↔️", "☺", "✌🏼", "©️", "‼️", " 😀\n😀 "],
+)  # fmt: skip
+def test_up_to_three_emoji_are_drawn_large(run: Run, text: str) -> None:
+    assert run("return format.isOnlyEmoji(arg)", text) is True
 
 
 @pytest.mark.parametrize(
-    ("text", "drawn"),
-    [
-        ("um *dois* três", "um <strong>dois</> três"),
-        ("*_os dois_*", "<strong><em>os dois</></>"),
-        ("~velho~ ```a *b*```", "<s>velho</> <pre>a *b*</>"),
-        ("2*3*4 e a_b_c", "2*3*4 e a_b_c"),
-        ("* solto* e *aberto", "* solto* e *aberto"),
-        ("*quebra\nlinha*", "*quebra\nlinha*"),
-        ("veja https://a.com/x_y_z.", "veja <link https://a.com/x_y_z>https://a.com/x_y_z</>."),
-        ("(www.a.com)", "(<link https://www.a.com/>www.a.com</>)"),
-        ("https://a.com/(b)", "<link https://a.com/(b)>https://a.com/(b)</>"),
-        ("*https://a.com*", "<strong><link https://a.com/>https://a.com</></>"),
-        ("javascript:alert(1) data:text/html,x", "javascript:alert(1) data:text/html,x"),
-        ("<b>não</b>", "<b>não</b>"),
-    ],
-)
-def test_text_is_formatted_as_whatsapp_does(run: Run, text: str, drawn: str) -> None:
-    assert run(HTML, text) == drawn
-
-
-def test_hostile_text_is_parsed_in_no_time(run: Run) -> None:
-    body = """
-      const texts = ['*a '.repeat(20000), '*_'.repeat(20000), 'https://' + ')'.repeat(60000),
-                     '`'.repeat(60000), 'w'.repeat(60000), 'https://a.com/ '.repeat(4000)];
-      const start = performance.now();
-      for (const text of texts) rich_text.parseRichText(text);
-      return performance.now() - start;
-    """
-    assert run(body) < 3000  # quadratic parsing takes minutes
+    "text",
+    ["😍😍😍😍", "👩🏽‍🚀👩🏽‍🚀👩🏽‍🚀👩🏽‍🚀", "1️⃣2️⃣3️⃣4️⃣", "7", "77", "123", "#", "*", "oi 😍", "😍!",
+     "🇧", "🇧🇷🇧",
+     "©", "™", "↔", "❤\ufe0e", "\u20e3", "\u200d", "\ufe0f", "", " "],
+)  # fmt: skip
+def test_text_digits_and_a_row_of_emoji_are_not(run: Run, text: str) -> None:
+    assert run("return format.isOnlyEmoji(arg)", text) is False
 
 
 def said(id: str, **more: Any) -> dict[str, Any]:
@@ -156,6 +160,75 @@ def test_days_and_runs_are_split_where_whatsapp_splits_them(run: Run) -> None:
             ],
         ],
     ]
+
+
+NAMES = """
+  const days = thread_items.threadDays(arg.messages, { now: new Date(), userName: 'Ana', ...arg });
+  const items = days.flatMap((day) => day.items);
+  return items.map((i) => [i.notice ? 'chip' : i.author, i.startsRun, i.speaker]);
+"""
+
+
+def test_in_a_group_each_run_has_its_senders_name(run: Run) -> None:
+    def by(name: str | None) -> dict[str, Any]:
+        return {"author": {"kind": "customer", "name": name}}
+
+    thread = [said("1", **by("Paula")), said("2", **by("Paula")), said("3", **by("Davi"))]
+    thread += [said("4", **by("\u3164")), said("5", **by(None), type="system")]
+    thread += [said("6", **by("Davi")), said("7", direction="out", **by("Ana"))]
+    assert run(NAMES, {"messages": thread, "isGroup": True}) == [
+        ["Paula", True, "Paula"],
+        [None, False, "Paula"],
+        ["Davi", True, "Davi"],
+        ["Participante", True, "Participante"],
+        ["chip", False, None],
+        ["Davi", True, "Davi"],
+        [None, True, "Ana"],
+    ]
+    alone = run(NAMES, {"messages": thread, "isGroup": False})
+    assert [author for author, *_ in alone] == [None, None, None, None, "chip", None, None]
+
+
+def test_who_answered_stands_over_the_bubble(run: Run) -> None:
+    def by(kind: str, name: str | None) -> dict[str, Any]:
+        return said(kind + str(name), direction="out", author={"kind": kind, "name": name})
+
+    thread = [by("business_app", "Loja"), by("business_app", None), by("claude", None)]
+    thread += [by("attendant", "Ana"), by("attendant", "Bruno"), by("attendant", None)]
+    assert [author for author, *_ in run(NAMES, {"messages": thread})] == [
+        "Celular da empresa",
+        "Celular da empresa",
+        "Claude",
+        None,
+        "Bruno",
+        None,
+    ]
+
+
+@pytest.mark.parametrize("type_", ["system", "request_welcome"])
+def test_a_notice_breaks_the_run(run: Run, type_: str) -> None:
+    thread = [said("1"), said("2", type=type_), said("3"), said("4")]
+    starts = [starts for _, starts, _ in run(NAMES, {"messages": thread})]
+    assert starts == [True, False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("reactions", "grouped"),
+    [
+        ([], []),
+        (None, []),
+        ([("👍", "Ana")], [["👍", ["Ana"]]]),
+        ([("👍", "Ana"), ("❤️", "Bia"), ("❤", "Caio")], [["❤️", ["Bia", "Caio"]], ["👍", ["Ana"]]]),
+        ([("👍", "Ana"), ("👍🏽", "Bia")], [["👍", ["Ana"]], ["👍🏽", ["Bia"]]]),
+        ([("", "Ana"), ("\u3164", "Ana"), ("🙏", "\u3164")], [["🙏", ["Cliente"]]]),
+    ],
+)
+def test_reactions_are_grouped_by_emoji(
+    run: Run, reactions: list[tuple[str, str]] | None, grouped: list[Any]
+) -> None:
+    given = reactions and [{"emoji": emoji, "author": author} for emoji, author in reactions]
+    body = "return extras.groupReactions(arg).map(({ emoji, authors }) => [emoji, authors]);"
+    assert run(body, given) == grouped
 
 
 def test_drafts_are_kept_per_conversation_and_follow_a_merge(run: Run) -> None:

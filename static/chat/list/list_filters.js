@@ -8,13 +8,16 @@ import { el, setAttribute, setHidden, setText } from "../parts/dom.js";
 
 export class ListFilters {
   #filters;
+  #scroller;
   #chips;
   #active;
   #stays = null; // the open conversation was listed: it stays until one leaves it
 
-  /** The first filter is on at the start. `onChange()`: another one was chosen. */
+  /** `root`: where the chips stand, above the list that scrolls. The first filter is on at the
+   * start. `onChange()`: another one was chosen. */
   constructor(root, filters, { onChange }) {
     this.#filters = filters;
+    this.#scroller = root.parentElement.querySelector(".list-scroll");
     this.#active = filters[0];
     this.#chips = filters.map((filter) => {
       const chip = el("button", "filter-chip", filter.label);
@@ -22,9 +25,8 @@ export class ListFilters {
       chip.dataset.filter = filter.id;
       chip.addEventListener("click", () => {
         if (filter === this.#active) return;
-        this.#active = filter;
         this.#stays = null;
-        this.#draw();
+        this.#choose(filter);
         onChange();
       });
       return chip;
@@ -41,8 +43,7 @@ export class ListFilters {
       setText(this.#chips[n], count ? `${filter.label} ${count}` : filter.label);
       setHidden(this.#chips[n], count === 0);
       if (count || filter !== this.#active) return;
-      this.#active = this.#filters[0];
-      this.#draw();
+      this.#choose(this.#filters[0]);
     });
   }
 
@@ -59,6 +60,13 @@ export class ListFilters {
       if (matches && conversation.id === selectedId) this.#stays = selectedId;
       return matches || conversation.id === this.#stays;
     });
+  }
+
+  /** Other rows are another list: it begins at its top. */
+  #choose(filter) {
+    this.#active = filter;
+    this.#scroller.scrollTop = 0;
+    this.#draw();
   }
 
   #draw() {

@@ -4,19 +4,23 @@ import { updateTicks } from "../../message_status.js";
 import { statusOf } from "../data/thread_state.js";
 import { createAvatar, updateAvatar } from "../parts/avatar.js";
 import { ICONS, el, icon, reconcile, setAttribute, setHidden, setText } from "../parts/dom.js";
-import { displayName, listTime } from "../parts/format.js";
+import { displayName, isSeen, listTime } from "../parts/format.js";
+import { onLongPress } from "../parts/long_press.js";
 import { plainText } from "../parts/rich_text.js";
 
 /** The next page is fetched when this little is left below the view. */
 const NEAR_END_PX = 600;
-/** A finger held this long on a row asks for its menu (Safari on iOS has no contextmenu event). */
-const LONG_PRESS_MS = 500;
+/** A preview is one line: of a long message this much is more than enough. */
+const PREVIEW_CHARS = 300;
 
 export class ListView {
   #list;
   #scroller;
   #notice;
   #rows = new Map(); // conversation id -> {node, button, ...parts}
+  #selectedId = null;
+  #toShow = null; // the open conversation whose row is still to be brought into view
+  #isParked = false; // the view stands where the open row is, not where a hand has scrolled to
   #callbacks;
 
   /** `root`: the list column. Callbacks: onSelect(id), onMenu(id, {at, from}), onNeedMore(),
@@ -27,13 +31,19 @@ export class ListView {
     this.#list = root.querySelector(".conversation-list");
     this.#notice = root.querySelector(".list-notice");
     this.#scroller.addEventListener("scroll", () => this.#askForMore(), { passive: true });
+    for (const type of ["wheel", "touchmove", "pointerdown", "keydown"]) {
+      this.#scroller.addEventListener(type, () => this.#scrolledByHand(), { passive: true });
+    }
     this.#list.addEventListener("click", (event) => this.#clicked(event));
     this.#list.addEventListener("contextmenu", (event) => this.#openMenu(event));
     this.#list.addEventListener("keydown", (event) => {
       if (event.key === "ContextMenu") this.#openMenu(event);
       else this.#moveFocus(event);
     });
-    this.#watchLongPress();
+    onLongPress(this.#list, {
+      find: (target) => target.closest("[data-conversation-id]"),
+      open: (row, at) => this.#openMenuOf(row, at),
+    });
     this.#notice.querySelector("button").addEventListener("click", () => callbacks.onRetry());
   }
 
@@ -54,6 +64,7 @@ export class ListView {
     for (const id of this.#rows.keys()) if (!current.has(id)) this.#rows.delete(id);
     reconcile(this.#list, nodes);
     this.#setTabStop(nodes, selectedId);
+    this.#showSelected(selectedId, loaded);
     this.#renderNotice({ text: empty, none: rows.length === 0, state, loaded });
     this.hasMore = hasMore && state === "idle";
     this.#askForMore();
@@ -71,11 +82,11 @@ export class ListView {
       time: el("time", "row-time"),
       draftMark: el("span", "row-draft", "Rascunho: "),
       ticks: document.createElement("message-ticks"),
+      author: el("span", "row-author"),
       text: el("span", "row-text"),
     };
-    parts.name.dir = "auto";
-    parts.text.dir = "auto";
-    parts.preview = el("span", "row-preview", parts.ticks, parts.draftMark, parts.text);
+    for (const name of ["name", "author", "text"]) parts[name].dir = "auto";
+    parts.preview = el("span", "row-preview", parts.ticks, parts.draftMark, parts.author, parts.text);
     const muted = icon(ICONS.muted, "icon row-muted");
     const top = el("span", "row-line", parts.name, parts.time);
     const marks = el("span", "row-marks", muted, document.createElement("unread-badge"));
@@ -116,31 +127,34 @@ export class ListView {
     event.preventDefault();
     // From the keyboard there is no point: below the row's name then.
     const box = row.getBoundingClientRect();
-    const at = event.clientX ? { x: event.clientX, y: event.clientY } : { x: box.left + 74, y: box.top + 40 };
+    this.#openMenuOf(row, event.clientX
+      ? { x: event.clientX, y: event.clientY }
+      : { x: box.left + 74, y: box.top + 40 });
+  }
+
+  #openMenuOf(row, at) {
     this.#callbacks.onMenu(row.dataset.conversationId, { at, from: row.firstChild });
   }
 
-  #watchLongPress() {
-    let timer = null;
-    let pressed = false;
-    const stop = () => clearTimeout(timer);
-    this.#list.addEventListener("pointerdown", (event) => {
-      pressed = false;
-      stop();
-      if (event.pointerType !== "touch") return;
-      timer = setTimeout(() => {
-        pressed = true;
-        this.#openMenu(event);
-      }, LONG_PRESS_MS);
-    });
-    for (const type of ["pointerup", "pointercancel", "pointermove", "contextmenu"]) {
-      this.#list.addEventListener(type, stop);
-    }
-    // The click at the end of a long press is no click on the row.
-    this.#list.addEventListener("click", (event) => {
-      if (pressed) event.stopImmediatePropagation();
-      pressed = false;
-    }, { capture: true });
+  /** After a reload the open conversation may be far down: its row is shown, once. */
+  #showSelected(selectedId, loaded) {
+    if (selectedId !== this.#selectedId) this.#toShow = this.#selectedId = selectedId;
+    const row = this.#rows.get(this.#toShow)?.node;
+    const { clientHeight } = this.#scroller;
+    if (!row || !loaded || clientHeight === 0) return; // not here yet, or not on the screen
+    this.#toShow = null;
+    const box = row.getBoundingClientRect();
+    const above = box.top - this.#scroller.getBoundingClientRect().top;
+    if (above >= 0 && above + box.height <= clientHeight) return;
+    this.#scroller.scrollTop += above - (clientHeight - box.height) / 2;
+    this.#isParked = true;
+  }
+
+  #scrolledByHand() {
+    this.#toShow = null;
+    if (!this.#isParked) return;
+    this.#isParked = false;
+    this.#askForMore();
   }
 
   /** One row is in the tab order; the arrow keys move between rows. */
@@ -168,7 +182,8 @@ export class ListView {
 
   #askForMore() {
     const { scrollTop, clientHeight, scrollHeight } = this.#scroller;
-    if (!this.hasMore || scrollTop + clientHeight < scrollHeight - NEAR_END_PX) return;
+    // A row far down is the last one here, and all above it would be read to stand near it.
+    if (!this.hasMore || this.#isParked || scrollTop + clientHeight < scrollHeight - NEAR_END_PX) return;
     this.hasMore = false; // asked once; the next render tells whether there is still more
     this.#callbacks.onNeedMore();
   }
@@ -176,14 +191,21 @@ export class ListView {
 
 function updateRow(row, { conversation, last, draft, unread, now, selected }) {
   const name = displayName(conversation);
-  updateAvatar(row.avatar, { id: conversation.id, name: conversation.name });
+  updateAvatar(row.avatar, conversation);
   setText(row.name, name);
   setAttribute(row.name, "title", name);
   setText(row.time, last ? listTime(last.sent_at, now) : "");
   setAttribute(row.time, "datetime", last?.sent_at);
   const showDraft = Boolean(draft) && !selected;
   setHidden(row.draftMark, !showDraft);
-  setText(row.text, showDraft ? draft : plainText(last?.text));
+  const author = showDraft ? "" : authorOf(conversation, last);
+  setHidden(row.author, !author);
+  setText(row.author, author);
+  const source = (showDraft ? draft : last?.text) ?? "";
+  if (row.shown !== source || row.showsDraft !== showDraft) {
+    Object.assign(row, { shown: source, showsDraft: showDraft }); // read once, not with every drawing
+    setText(row.text, showDraft ? source : preview(last, source));
+  }
   const own = !showDraft && last?.direction === "out";
   updateTicks(row.ticks, own ? statusOf(last) : null, last?.error);
   const silent = Boolean(conversation.muted || conversation.archived);
@@ -193,4 +215,16 @@ function updateRow(row, { conversation, last, draft, unread, now, selected }) {
   row.node.classList.toggle("silent", silent);
   row.node.classList.toggle("selected", selected);
   setAttribute(row.button, "aria-current", selected ? "true" : null);
+}
+
+/** In a group: who of it wrote last. */
+function authorOf(conversation, last) {
+  const name = last?.direction === "in" && conversation.is_group ? last.author_name : null;
+  return isSeen(name) && name !== conversation.name ? `${name}: ` : "";
+}
+
+function preview(last, source) {
+  if (!last) return "";
+  const text = plainText(source.slice(0, PREVIEW_CHARS));
+  return isSeen(text) ? text : "Mensagem";
 }

@@ -45,11 +45,17 @@ export function dayLabel(iso, now) {
   return days < 7 ? WEEKDAYS[date.getDay()].toUpperCase() : fullDate(date);
 }
 
+/** What draws something: no spaces, no fillers such as U+3164 or U+2800, no accents without a letter. */
+const SEEN = /[^\p{Default_Ignorable_Code_Point}\p{White_Space}\p{Cc}\p{Cf}\p{Cs}\p{M}\u2800\u{1D159}]/u;
+
+/** Whether anybody would see that there is a text. */
+export const isSeen = (text) => SEEN.test(text ?? "");
+
 /** One or two letters for an avatar; "" when the name has none (draw the silhouette then). */
 export function initials(name) {
   const letters = (name ?? "")
     .split(/\s+/)
-    .map((word) => word.match(/\p{L}/u)?.[0])
+    .map((word) => word.match(/(?!\p{Default_Ignorable_Code_Point})\p{L}/u)?.[0])
     .filter(Boolean);
   if (!letters.length) return "";
   const last = letters.length > 1 ? letters[letters.length - 1] : "";
@@ -65,19 +71,29 @@ export function toneOf(id) {
 
 /** What a conversation is called: its name, else its number, else a plain word. */
 export function displayName(conversation) {
-  return conversation?.name || conversation?.phone || "Cliente";
+  if (isSeen(conversation?.name)) return conversation.name;
+  return conversation?.phone || (conversation?.is_group ? "Grupo" : "Cliente");
 }
 
 /** One line that stands for a message: its text, or the label of what cannot be drawn yet. */
 export function previewText(message) {
-  return [message.placeholder, message.text].filter(Boolean).join(" · ") || "Mensagem";
+  return [message.placeholder, message.text].filter(isSeen).join(" · ") || "Mensagem";
 }
+
+// By the shape of an emoji, not by a list: what came after this browser is one too. Signs that are
+// text unless U+FE0F says otherwise (©, ↔, digits) need it, hearts and hands of old do not.
+const PICTURE = "(?:(?!\\p{Regional_Indicator})\\p{Emoji_Presentation}"
+  + "|(?=[\\u2600-\\u27BF\\u{1F000}-\\u{1FAFF}])\\p{Extended_Pictographic}"
+  + "|\\p{Extended_Pictographic}(?=\\uFE0F))(?:\\uFE0F|\\p{Emoji_Modifier})?";
+const JOINED = "(?:\\u200D(?:\\p{Extended_Pictographic}|\\p{Emoji_Modifier_Base})(?:\\uFE0F|\\p{Emoji_Modifier})?)*";
+const TAGS = "(?:[\\u{E0020}-\\u{E007E}]+\\u{E007F})?"; // the flags of England, Scotland, Wales
+const KEYCAP = "[0-9#*]\\uFE0F?\\u20E3";
+const FLAG = "\\p{Regional_Indicator}{2}";
+const ONLY_EMOJI = new RegExp(`^\\s*(?:(?:${KEYCAP}|${FLAG}|${PICTURE}${TAGS}${JOINED})\\s*){1,3}$`, "u");
 
 /** Up to three emoji and nothing else: WhatsApp draws those larger. */
 export function isOnlyEmoji(text) {
-  const one = "(?:\\p{Regional_Indicator}{2}|\\p{Extended_Pictographic}(?:\\uFE0F|\\p{Emoji_Modifier}" +
-    "|\\u200D\\p{Extended_Pictographic})*)";
-  return new RegExp(`^(?:${one}\\s*){1,3}$`, "u").test(text ?? "");
+  return ONLY_EMOJI.test(text ?? "");
 }
 
 /** Under this much left, the composer warns that the window is about to close. */

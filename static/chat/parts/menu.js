@@ -5,45 +5,80 @@ import { el } from "./dom.js";
 /** Room kept to the window's edge. */
 const MARGIN_PX = 8;
 
-let open = null; // there is one menu at a time
+let close = null; // closes the menu that is open: there is one at a time
 
 /**
  * items: [{label, run}]; at: {x, y} in the window; `from`: the element that gets the focus back.
  */
 export function openMenu({ label, items, at, from = null }) {
-  open?.hidePopover();
+  close?.();
   const menu = el("div", "context-menu", ...items.map(createItem));
   menu.setAttribute("role", "menu");
   menu.setAttribute("aria-label", label);
-  menu.popover = "auto";
+  // Not "auto": that closes it as the finger leaves whose long press has opened it.
+  menu.popover = "manual";
   menu.addEventListener("keydown", moveFocus);
-  menu.addEventListener("toggle", ({ newState }) => {
-    if (newState !== "closed") return;
-    if (open === menu) open = null;
+  const listeners = new AbortController();
+  const on = (target, type, run) => target.addEventListener(type, run, { capture: true, signal: listeners.signal });
+  on(document, "pointerdown", (event) => {
+    if (menu.contains(event.target)) return;
+    closeMenu();
+    if (event.pointerType === "touch") swallowClick();
+  });
+  on(document, "keydown", (event) => {
+    if (event.key !== "Escape" && event.key !== "Tab") return;
+    if (event.key === "Escape") event.preventDefault(); // which would close the conversation, too
+    closeMenu();
+  });
+  on(window, "resize", place); // a phone's keyboard goes as the menu takes the focus
+  on(window, "popstate", closeMenu);
+  document.body.append(menu);
+  menu.showPopover();
+  close = closeMenu;
+  from?.classList.add("menu-open");
+  place();
+  menu.firstChild.focus();
+
+  function place() {
+    const { width, height } = menu.getBoundingClientRect();
+    menu.style.left = `${clamp(at.x, innerWidth - width)}px`;
+    menu.style.top = `${clamp(at.y, innerHeight - height)}px`;
+  }
+
+  function closeMenu() {
+    if (close !== closeMenu) return;
+    close = null;
+    listeners.abort();
     from?.classList.remove("menu-open");
     const hadFocus = menu.contains(document.activeElement) || document.activeElement === document.body;
     menu.remove();
-    if (hadFocus) from?.focus();
-  });
-  document.body.append(menu);
-  menu.showPopover();
-  open = menu;
-  from?.classList.add("menu-open");
-  const { width, height } = menu.getBoundingClientRect();
-  menu.style.left = `${clamp(at.x, innerWidth - width)}px`;
-  menu.style.top = `${clamp(at.y, innerHeight - height)}px`;
-  menu.firstChild.focus();
+    if (hadFocus) from?.focus({ preventScroll: true });
+  }
 
   function createItem(item) {
     const button = el("button", "menu-item", item.label);
     button.type = "button";
     button.setAttribute("role", "menuitem");
     button.addEventListener("click", () => {
-      menu.hidePopover();
+      closeMenu();
       item.run();
     });
     return button;
   }
+}
+
+/** The finger that closes a menu presses nothing below it. */
+function swallowClick() {
+  const over = new AbortController();
+  const options = { capture: true, signal: over.signal };
+  const swallow = (event) => {
+    over.abort();
+    if (event.detail === 0) return; // by keyboard
+    event.preventDefault();
+    event.stopImmediatePropagation();
+  };
+  document.addEventListener("click", swallow, options);
+  document.addEventListener("pointerdown", () => over.abort(), options);
 }
 
 const clamp = (value, room) => Math.max(MARGIN_PX, Math.min(value, room - MARGIN_PX));
@@ -57,7 +92,6 @@ function moveFocus(event) {
     Home: items[0],
     End: items.at(-1),
   }[event.key];
-  if (event.key === "Tab") event.currentTarget.hidePopover();
   if (!next) return;
   event.preventDefault();
   next.focus();

@@ -3,8 +3,9 @@
 import { problemOf as statusProblem, updateTicks } from "../../message_status.js";
 import { isLocal, statusOf } from "../data/thread_state.js";
 import { ICONS, actionButton, el, icon, setAttribute, setHidden, setText } from "../parts/dom.js";
-import { clockTime, isOnlyEmoji } from "../parts/format.js";
+import { clockTime, isOnlyEmoji, isSeen, toneOf } from "../parts/format.js";
 import { plainText, richTextNodes } from "../parts/rich_text.js";
+import { updateForwarded, updateLines, updateReactions, updateReferral, updateRevoked } from "./extras.js";
 
 /**
  * What went wrong, as shown under the bubble: {text, failed, action, label}, or null when nothing
@@ -36,49 +37,58 @@ export function problemOf(message) {
 export function createBubble() {
   const parts = {
     author: el("span", "bubble-author"),
+    forwarded: el("span", "forwarded"),
+    referral: el("div", "referral"),
     quote: actionButton("quote", "jump", ""),
     quoteAuthor: el("span", "quote-author"),
     quoteText: el("span", "quote-text"),
+    revoked: el("span", "bubble-revoked"),
     placeholder: el("span", "bubble-placeholder"),
     text: el("span", "bubble-text"),
+    lines: el("ul", "bubble-lines"),
+    edited: el("span", "bubble-edited"),
     time: el("time", "bubble-time"),
     ticks: document.createElement("message-ticks"),
     chevron: actionButton("bubble-chevron", "menu", ""),
+    reactions: el("div", "reactions"),
     problemText: el("span", "problem-text"),
     problemAction: actionButton("link-button", "", ""),
   };
-  parts.text.dir = "auto";
+  for (const name of ["author", "quoteAuthor", "quoteText", "placeholder", "text"]) parts[name].dir = "auto";
   parts.quote.append(parts.quoteAuthor, parts.quoteText);
-  const meta = el("span", "bubble-meta", parts.time, parts.ticks);
+  const meta = el("span", "bubble-meta", parts.edited, parts.time, parts.ticks);
   parts.chevron.append(icon(ICONS.chevron));
   parts.chevron.tabIndex = -1;
   parts.chevron.setAttribute("aria-haspopup", "menu");
   parts.chevron.setAttribute("aria-label", "Menu da mensagem");
-  const body = el("div", "bubble-body", parts.placeholder, parts.text);
-  const bubble = el("div", "bubble", parts.author, parts.quote, body, meta, parts.chevron);
+  parts.reactions.setAttribute("role", "img");
+  parts.body = el("div", "bubble-body", parts.revoked, parts.placeholder, parts.text, parts.lines);
+  const above = [parts.author, parts.forwarded, parts.referral, parts.quote];
+  const bubble = el("div", "bubble", ...above, parts.body, meta, parts.chevron);
   const words = el("span", "problem-words", parts.problemText, " ", parts.problemAction);
   parts.problem = el("div", "problem", icon(ICONS.alert), words);
-  const node = el("div", "message", bubble, parts.problem);
+  const node = el("div", "message", bubble, parts.reactions, parts.problem);
   node.setAttribute("role", "group");
   let shown = null;
   return {
     node,
     update(item, customerName) {
-      if (shown?.item.message === item.message && shown.item.startsRun === item.startsRun
-          && shown.item.author === item.author && shown.customerName === customerName) return;
+      const same = ["message", "startsRun", "author", "speaker"].every((name) => shown?.item[name] === item[name]);
+      if (same && shown?.customerName === customerName) return;
       updateBubble(node, parts, item, customerName);
       shown = { item, customerName };
     },
   };
 }
 
-function updateBubble(node, parts, { message, startsRun, author }, customerName) {
+function updateBubble(node, parts, { message, startsRun, author, speaker }, customerName) {
   const own = message.direction === "out";
-  const sentAt = new Date(message.sent_at);
+  const time = clockTime(new Date(message.sent_at));
   const problem = problemOf(message);
   const pending = message.delivery === "pending";
+  const edited = Boolean(message.edited_at) && !message.revoked_at;
   node.dataset.messageId = message.id;
-  setAttribute(node, "aria-label", label(message, own, sentAt, customerName));
+  setAttribute(node, "aria-label", `${speaker ?? customerName}, ${time}`);
   setAttribute(node, "aria-busy", pending ? "true" : null);
   node.classList.toggle("out", own);
   node.classList.toggle("in", !own);
@@ -88,44 +98,64 @@ function updateBubble(node, parts, { message, startsRun, author }, customerName)
 
   setHidden(parts.author, !author);
   setText(parts.author, author ?? "");
-  updateQuote(parts, message.reply_to);
+  // In a group each has a colour; on our side all names have the same.
+  const tone = author && !own ? ` tone-${toneOf(author)}` : "";
+  if (parts.author.className !== `bubble-author${tone}`) parts.author.className = `bubble-author${tone}`;
 
-  const text = message.text ?? "";
-  const placeholder = message.placeholder || (text ? "" : "Mensagem");
+  const hasContent = updateContent(parts, message);
+  setHidden(parts.edited, !edited);
+  setText(parts.edited, edited ? "Editada" : "");
+  updateTicks(parts.ticks, own ? statusOf(message) : null, message.error);
+  setText(parts.time, time);
+  setAttribute(parts.time, "datetime", message.sent_at);
+  // The end of the last line is kept free for these: style.content repeats them, unseen.
+  setAttribute(parts.body, "data-meta", edited ? `Editada ${time}` : time);
+
+  // What the menu offers, for message_menu.js.
+  const offers = [own && !isLocal(message) && "details", hasContent && "copy"].filter(Boolean);
+  setAttribute(parts.chevron, "data-offers", offers.join(" "));
+  setHidden(parts.chevron, offers.length === 0);
+
+  setHidden(parts.problem, problem === null);
+  setText(parts.problemText, problem?.text ?? "");
+  setHidden(parts.problemAction, !problem?.action);
+  setText(parts.problemAction, problem?.label ?? "");
+  setAttribute(parts.problemAction, "data-action", problem?.action ?? "");
+}
+
+/** The words of the bubble and what stands above and below it; true when there is what to copy. */
+function updateContent(parts, message) {
+  const revoked = Boolean(message.revoked_at);
+  const text = !revoked && isSeen(message.text) ? message.text : "";
+  updateRevoked(parts.revoked, revoked);
+  updateForwarded(parts.forwarded, revoked ? null : message.forwarded);
+  updateReferral(parts.referral, revoked ? null : message.referral);
+  updateReactions(parts.reactions, revoked ? [] : message.reactions);
+  updateQuote(parts, revoked ? null : message.reply_to);
+  const hasLines = updateLines(parts.lines, revoked ? [] : message.details);
+
+  const label = isSeen(message.placeholder) ? message.placeholder : null;
+  const blank = message.type === "text" ? "Mensagem vazia" : "Mensagem";
+  const placeholder = revoked ? "" : (label ?? (text || hasLines ? "" : blank));
   setHidden(parts.placeholder, !placeholder);
   setText(parts.placeholder, placeholder);
-  parts.placeholder.classList.toggle("with-caption", Boolean(text));
+  parts.placeholder.classList.toggle("with-caption", Boolean(text || hasLines));
   setHidden(parts.text, !text);
   if (parts.text.dataset.source !== text) {
     parts.text.dataset.source = text; // what is drawn, so that drawing the same again is skipped
     parts.text.replaceChildren(...richTextNodes(text));
     parts.text.classList.toggle("only-emoji", isOnlyEmoji(text));
   }
-  updateTicks(parts.ticks, own ? statusOf(message) : null, message.error);
-  setHidden(parts.chevron, !own || isLocal(message));
-  setText(parts.time, clockTime(sentAt));
-  setAttribute(parts.time, "datetime", message.sent_at);
-
-  setHidden(parts.problem, problem === null);
-  if (problem) {
-    setText(parts.problemText, problem.text);
-    setHidden(parts.problemAction, problem.action === null);
-    setText(parts.problemAction, problem.label);
-    parts.problemAction.dataset.action = problem.action ?? "";
-  }
+  return Boolean(text || hasLines);
 }
 
 function updateQuote(parts, quoted) {
   setHidden(parts.quote, !quoted);
-  if (!quoted) return;
-  parts.quote.dataset.quotedId = quoted.id ?? "";
-  setText(parts.quoteAuthor, quoted.author_name ?? "");
-  setHidden(parts.quoteAuthor, !quoted.author_name);
-  setText(parts.quoteText, plainText(quoted.text) || "Mensagem");
-  setAttribute(parts.quote, "aria-label", `Resposta a: ${quoted.text || "mensagem"}`);
-}
-
-function label(message, own, sentAt, customerName) {
-  const who = own ? (message.author?.name ?? "Você") : customerName;
-  return `${who}, ${clockTime(sentAt)}`;
+  const author = isSeen(quoted?.author_name) ? quoted.author_name : "";
+  const text = isSeen(quoted?.text) ? plainText(quoted.text) : "Mensagem";
+  setAttribute(parts.quote, "data-quoted-id", quoted ? (quoted.id ?? "") : null);
+  setText(parts.quoteAuthor, author);
+  setHidden(parts.quoteAuthor, !author);
+  setText(parts.quoteText, quoted ? text : "");
+  setAttribute(parts.quote, "aria-label", quoted ? `Resposta a: ${text}` : null);
 }

@@ -3,6 +3,7 @@
  * chevron is in the tab order; the arrow keys move between them.
  */
 
+import { onLongPress } from "../parts/long_press.js";
 import { openMenu } from "../parts/menu.js";
 
 export class MessageMenu {
@@ -21,6 +22,11 @@ export class MessageMenu {
     content.addEventListener("keydown", (event) => this.#keyDown(event));
     content.addEventListener("focusin", (event) => {
       if (event.target.matches(".bubble-chevron")) this.#setTabStop(event.target);
+    });
+    onLongPress(content, {
+      // A link has the browser's menu: open elsewhere, copy the address.
+      find: (target) => (target.closest("a") ? null : chevronOf(target)),
+      open: (chevron, at) => this.#open(chevron, at),
     });
   }
 
@@ -43,10 +49,9 @@ export class MessageMenu {
   }
 
   #contextMenu(event) {
-    const chevron = event.target.closest(".bubble")?.querySelector(".bubble-chevron:not([hidden])");
+    const chevron = chevronOf(event.target);
     // Links and marked text keep the browser's own menu.
-    const marked = String(getSelection() ?? "") !== "";
-    if (!chevron || marked || event.target.closest("a")) return;
+    if (!chevron || isMarked(chevron.closest(".bubble")) || event.target.closest("a")) return;
     event.preventDefault();
     const byKeyboard = event.clientX === 0 && event.clientY === 0;
     this.#open(chevron, byKeyboard ? below(chevron) : { x: event.clientX, y: event.clientY });
@@ -68,10 +73,33 @@ export class MessageMenu {
   }
 
   #open(chevron, at) {
-    const { messageId } = chevron.closest("[data-message-id]").dataset;
-    const details = { label: "Dados da mensagem", run: () => this.#onDetails(messageId) };
-    openMenu({ label: "Opções da mensagem", items: [details], at, from: chevron });
+    const message = chevron.closest("[data-message-id]");
+    const { messageId } = message.dataset;
+    const offers = {
+      copy: { label: "Copiar", run: () => copy(message) },
+      details: { label: "Dados da mensagem", run: () => this.#onDetails(messageId) },
+    };
+    const items = chevron.dataset.offers.split(" ").map((name) => offers[name]);
+    openMenu({ label: "Opções da mensagem", items, at, from: chevron });
   }
+}
+
+function chevronOf(target) {
+  return target.closest(".bubble")?.querySelector(".bubble-chevron:not([hidden])") ?? null;
+}
+
+/** Whether some of a bubble's text is marked: then the browser's menu copies that. */
+function isMarked(bubble) {
+  const selection = getSelection();
+  return Boolean(selection) && !selection.isCollapsed && selection.containsNode(bubble, true);
+}
+
+/** The text as it was written, its markers included, and the lines below it. */
+function copy(message) {
+  const { source } = message.querySelector(".bubble-text").dataset;
+  const lines = [...message.querySelectorAll(".bubble-lines li")].map((line) => line.textContent);
+  // Refused where the page has no right to; the text can still be marked.
+  navigator.clipboard?.writeText([source, ...lines].filter(Boolean).join("\n")).catch(() => {});
 }
 
 function below(node) {

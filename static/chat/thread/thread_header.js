@@ -3,6 +3,10 @@
 import { createAvatar, updateAvatar } from "../parts/avatar.js";
 import { setText } from "../parts/dom.js";
 import { displayName } from "../parts/format.js";
+import { onLongPress } from "../parts/long_press.js";
+
+/** A menu of this width would hang over the right edge. */
+const MENU_WIDTH_PX = 220;
 
 export class ThreadHeader {
   #name;
@@ -18,14 +22,23 @@ export class ThreadHeader {
     const menu = root.querySelector(".thread-menu");
     menu.addEventListener("click", () => {
       const { right, bottom } = menu.getBoundingClientRect();
-      onMenu({ at: { x: right - 220, y: bottom + 4 }, from: menu });
+      onMenu({ at: { x: right - MENU_WIDTH_PX, y: bottom + 4 }, from: menu });
+    });
+    onLongPress(root.querySelector(".thread-header"), {
+      find: (target) => (target.closest("button") ? null : target),
+      open: (_target, at) => onMenu({ at, from: menu }),
     });
   }
 
   render(conversation) {
     const name = displayName(conversation);
-    updateAvatar(this.#avatar, { id: conversation.id, name: conversation.name });
+    updateAvatar(this.#avatar, conversation);
     setText(this.#name, name);
-    setText(this.#detail, conversation.phone && conversation.phone !== name ? conversation.phone : "");
+    setText(this.#detail, detailOf(conversation, name));
   }
+}
+
+function detailOf({ phone, is_group: isGroup }, name) {
+  if (isGroup) return name === "Grupo" ? "" : "Grupo";
+  return phone && phone !== name ? phone : "";
 }

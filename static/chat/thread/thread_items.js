@@ -1,28 +1,41 @@
 /** What the thread shows, computed from its messages: days, runs, authors. Pure. */
 
 import { messageKey } from "../data/thread_state.js";
-import { dayKey, dayLabel } from "../parts/format.js";
+import { dayKey, dayLabel, isSeen } from "../parts/format.js";
+
+/** Said by WhatsApp about the conversation, by nobody in it: a chip in the middle, no bubble. */
+const NOTICES = new Set(["system", "request_welcome"]);
+const BUSINESS_APP = "Celular da empresa";
+const SOMEBODY = "Participante"; // of a group, without a name that could be seen
+
+const isNotice = (message) => NOTICES.has(message.type);
 
 /** Who wrote it, as one word that groups a run of bubbles. */
 function writer(message) {
   return `${message.direction}|${message.author?.kind ?? ""}|${message.author?.name ?? ""}`;
 }
 
-/** The name over a bubble: only on our side, and only for somebody who is not this attendant. */
-export function authorMark(message, userName) {
-  if (message.direction !== "out") return null;
-  const { kind, name } = message.author ?? {};
-  if (kind === "claude") return name || "Claude";
-  return name && name !== userName ? name : null;
+const nameOf = ({ author }) => (isSeen(author?.name) ? author.name : null);
+
+/** The name over a bubble: on our side for whoever is not this attendant, and in a group for all
+ * who write to us. */
+export function authorMark(message, { userName, isGroup = false }) {
+  const name = nameOf(message);
+  if (message.direction !== "out") return isGroup ? (name ?? SOMEBODY) : null;
+  const { kind } = message.author ?? {};
+  if (kind === "business_app") return BUSINESS_APP;
+  if (kind === "claude") return name ?? "Claude";
+  return name !== userName ? name : null;
 }
 
 /**
- * Days of the thread, oldest first: {key, label, items: [{key, message, startsRun, author}]}.
- * `startsRun` is true for the first bubble of a run by one writer (it gets the tail), `author` is
- * the name to show above it, or null. Before the message that `divider` names ({messageId, count})
- * stands an item {key, divider: count}.
+ * Days of the thread, oldest first: {key, label, items: [{key, message, notice, startsRun, author,
+ * speaker}]}. `notice`: it is no bubble. `startsRun` is true for the first bubble of a run by one
+ * writer (it gets the tail), `author` is the name to show above it, or null; `speaker` is who said
+ * it where that is not the customer of the conversation. Before the message that `divider` names
+ * ({messageId, count}) stands an item {key, divider: count}.
  */
-export function threadDays(messages, { now, userName, divider = null }) {
+export function threadDays(messages, { now, userName, isGroup = false, divider = null }) {
   const days = [];
   let previous = null;
   for (const message of messages) {
@@ -36,13 +49,17 @@ export function threadDays(messages, { now, userName, divider = null }) {
       days.at(-1).items.push({ key: "divider", divider: divider.count });
       previous = null;
     }
-    const startsRun = writer(message) !== previous;
-    previous = writer(message);
+    const notice = isNotice(message);
+    const mark = notice ? null : authorMark(message, { userName, isGroup });
+    const startsRun = !notice && writer(message) !== previous;
+    previous = notice ? null : writer(message);
     days.at(-1).items.push({
       key: messageKey(message),
       message,
+      notice,
       startsRun,
-      author: startsRun ? authorMark(message, userName) : null,
+      author: startsRun ? mark : null,
+      speaker: mark ?? (message.direction === "out" ? (nameOf(message) ?? "Você") : null),
     });
   }
   return days;

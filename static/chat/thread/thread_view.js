@@ -3,6 +3,7 @@
 import { el, reconcile, setAttribute, setHidden, setText } from "../parts/dom.js";
 import { createDivider } from "./divider.js";
 import { createBubble } from "./bubble.js";
+import { createNotice } from "./notice.js";
 
 /** The divider comes to stand this far below the top of the view, under the sticky day. */
 const DIVIDER_TOP_PX = 52;
@@ -18,7 +19,7 @@ export class ThreadView {
   #callbacks;
   #nearBottom;
   #divider = createDivider();
-  #bubbles = new Map(); // message key -> bubble
+  #bubbles = new Map(); // message key -> bubble, or notice
   #days = new Map(); // day key -> {node, chip, list}
   #conversationId = null;
   #newest = ""; // position of the last message shown
@@ -123,7 +124,7 @@ export class ThreadView {
       reconcile(section.list, day.items.map((item) => {
         if (item.divider) return this.#divider.update(item.divider);
         keys.add(item.key);
-        const bubble = this.#bubbles.get(item.key) ?? createBubble();
+        const bubble = this.#bubbles.get(item.key) ?? (item.notice ? createNotice() : createBubble());
         this.#bubbles.set(item.key, bubble);
         bubble.update(item, customerName);
         return bubble.node;
@@ -159,7 +160,9 @@ export class ThreadView {
     const items = days.flatMap((day) => day.items).filter((item) => item.message);
     this.#newest = items.at(-1)?.message.position ?? "";
     if (this.#pinned) this.#newestSeen = this.#newest;
-    const isNew = ({ message }) => message.direction === "in" && message.position > this.#newestSeen;
+    // As the badge counts: neither notices nor what was counted before.
+    const counts = ({ message }) => message.direction === "in" && message.counts_unread !== false;
+    const isNew = (item) => counts(item) && !item.notice && item.message.position > this.#newestSeen;
     this.#updateJump(items.filter(isNew).length);
   }
 

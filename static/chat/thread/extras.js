@@ -1,0 +1,109 @@
+/** What a message has beside its text: the ad it came from, lines below it, reactions under it. */
+
+import { ICONS, el, icon, setAttribute, setHidden } from "../parts/dom.js";
+import { isSeen } from "../parts/format.js";
+import { linkNode, safeHref } from "../parts/links.js";
+
+const FORWARDED = { once: "Encaminhada", frequently: "Encaminhada com frequência" };
+/** So many emoji stand under a bubble; the others are in the words. */
+const MAX_EMOJI = 6;
+
+const drawn = new WeakMap(); // node -> JSON of what it shows, so that marked text stays marked
+
+/** Calls `draw` when `data` is not what the node shows. */
+function redraw(node, data, draw) {
+  const json = JSON.stringify(data ?? null);
+  if (drawn.get(node) === json) return;
+  drawn.set(node, json);
+  draw();
+}
+
+/** `forwarded`: "once", "frequently" (two arrows), or nothing. */
+export function updateForwarded(node, forwarded) {
+  setHidden(node, !forwarded);
+  redraw(node, forwarded, () => {
+    if (!forwarded) return node.replaceChildren();
+    const arrows = Array.from({ length: forwarded === "frequently" ? 2 : 1 }, () => icon(ICONS.forwarded));
+    return node.replaceChildren(...arrows, el("span", "", FORWARDED[forwarded] ?? FORWARDED.once));
+  });
+}
+
+/** "Mensagem apagada", in place of all that it said. */
+export function updateRevoked(node, revoked) {
+  setHidden(node, !revoked);
+  redraw(node, revoked, () => node.replaceChildren(...(revoked ? [icon(ICONS.revoked), "Mensagem apagada"] : [])));
+}
+
+/** The ad or post whose button the customer pressed; `referral` as in incoming/words.py. */
+export function updateReferral(node, referral) {
+  setHidden(node, !referral);
+  redraw(node, referral, () => {
+    if (!referral) return node.replaceChildren();
+    const href = safeHref(referral.source_url ?? "");
+    const kind = referral.source_type === "post" ? "Publicação" : "Anúncio";
+    return node.replaceChildren(
+      el("span", "referral-kind", icon(ICONS.ad), kind),
+      ...["headline", "body"].filter((name) => isSeen(referral[name])).map((name) => {
+        const words = el("span", `referral-${name}`, referral[name]);
+        words.dir = "auto";
+        return words;
+      }),
+      ...(href ? [sourceLink(href)] : []),
+    );
+  });
+}
+
+function sourceLink(href) {
+  const link = linkNode(href, new URL(href).hostname.replace(/^www\./, ""));
+  link.className = "referral-source";
+  link.title = href;
+  return link;
+}
+
+/** Lines below the text: [{label?, value, href?}]. True when there are any. */
+export function updateLines(node, details) {
+  const lines = (Array.isArray(details) ? details : []).filter((line) => isSeen(line?.value));
+  setHidden(node, lines.length === 0);
+  redraw(node, lines, () => node.replaceChildren(...lines.map(lineNode)));
+  return lines.length > 0;
+}
+
+function lineNode({ label, value, href }) {
+  const address = safeHref(href ?? "");
+  const shown = address ? linkNode(address, value) : el("span", "line-value", value);
+  shown.dir = "auto";
+  if (!isSeen(label)) return el("li", "", shown);
+  const name = el("span", "line-label", `${label}:`);
+  name.dir = "auto";
+  return el("li", "", name, " ", shown);
+}
+
+/** [{emoji, authors}], the commonest first; with and without U+FE0F is one emoji. Pure. */
+export function groupReactions(reactions) {
+  const groups = new Map();
+  for (const { emoji, author } of reactions ?? []) {
+    if (!isSeen(emoji)) continue;
+    const key = emoji.replaceAll("\uFE0F", "");
+    if (!groups.has(key)) groups.set(key, { emoji, authors: [] });
+    groups.get(key).authors.push(isSeen(author) ? author : "Cliente");
+  }
+  return [...groups.values()].sort((a, b) => b.authors.length - a.authors.length);
+}
+
+/** The reactions under a bubble: [{emoji, author}]. */
+export function updateReactions(node, reactions) {
+  const groups = groupReactions(reactions);
+  setHidden(node, groups.length === 0);
+  redraw(node, groups, () => {
+    const said = groups.map(({ emoji, authors }) => `${emoji} ${list(authors)}`);
+    setAttribute(node, "aria-label", said.length ? `Reações: ${said.join("; ")}` : null);
+    setAttribute(node, "title", said.length ? said.join("\n") : null);
+    node.replaceChildren(...groups.slice(0, MAX_EMOJI).map(({ emoji, authors }) => {
+      const shown = el("span", "reaction", el("span", "reaction-emoji", emoji));
+      if (authors.length > 1) shown.append(el("span", "reaction-count", String(authors.length)));
+      return shown;
+    }));
+  });
+}
+
+const list = (names) => (names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} e ${names.at(-1)}`);

@@ -1,0 +1,104 @@
+/** The chat's views in the chat's own page, drawn from given JSON: no server, no stream. */
+
+import { startUnread } from "/static/unread_state.js";
+import { ListFilters } from "/static/chat/list/list_filters.js";
+import { ListView } from "/static/chat/list/list_view.js";
+import { displayName } from "/static/chat/parts/format.js";
+import { openMenu } from "/static/chat/parts/menu.js";
+import { MessageMenu } from "/static/chat/thread/message_menu.js";
+import { ThreadHeader } from "/static/chat/thread/thread_header.js";
+import { threadDays } from "/static/chat/thread/thread_items.js";
+import { ThreadView } from "/static/chat/thread/thread_view.js";
+
+const pane = document.querySelector(".thread-pane");
+/** What was asked of the page: ["select", id], ["details", id], ["action", name, id], … */
+window.told = [];
+const tell = (...words) => window.told.push(words);
+let shown = null;
+
+/** Only what the badges draw from. */
+const unread = startUnread({
+  userId: "ana",
+  title: "Atendimento",
+  thread: () => null,
+  touches: () => false,
+  request: async () => ({}),
+  resolve: (id) => id,
+  onChange: () => {},
+  onSelect: () => {},
+  onDigest: () => {},
+  preview: () => ({}),
+});
+const menuOf = (id) => ({ at, from }) => openMenu({
+  label: "Opções",
+  items: ["Marcar como lida", "Silenciar"].map((label) => ({ label, run: () => tell("menu", id, label) })),
+  at,
+  from,
+});
+const filters = new ListFilters(document.querySelector(".list-filters"), [
+  { id: "all", label: "Tudo", matches: () => true },
+  { id: "unread", label: "Não lidas", matches: (conversation) => conversation.unread_count > 0 },
+], { onChange: () => window.draw(shown) });
+const list = new ListView(document.querySelector(".list-pane"), {
+  onSelect: (id) => tell("select", id),
+  onMenu: (id, where) => menuOf(id)(where),
+  onNeedMore: () => tell("more"),
+  onRetry: () => {},
+});
+const header = new ThreadHeader(pane, {
+  onBack: () => tell("back"),
+  onMenu: (where) => menuOf("header")(where),
+});
+const thread = new ThreadView(pane, {
+  nearBottom: 120,
+  onNeedOlder: () => {},
+  onRetryLoad: () => {},
+  onAction: (...words) => tell("action", ...words),
+  onJump: (id) => tell("jump", id),
+});
+const messageMenu = new MessageMenu(pane.querySelector(".thread-content"), {
+  onDetails: (id) => tell("details", id),
+});
+
+/** {conversations, selected, messages, drafts, divider, loaded, hasMore, now, userName} */
+window.draw = (given) => {
+  shown = given;
+  const { conversations, selected = null, messages = [], drafts = {}, divider = null } = given;
+  const now = new Date(given.now);
+  for (const { id, muted, unread_count: counted = 0, version } of conversations) {
+    unread.learn({ id, muted, version, incoming_counted: counted, incoming_read: 0 });
+  }
+  filters.update();
+  const rows = conversations.map((conversation) => ({ conversation, last: conversation.last_message }));
+  list.render({
+    rows: filters.apply(rows, selected).map((row) => ({
+      ...row,
+      draft: drafts[row.conversation.id],
+      unread: unread.badge(row.conversation.id),
+    })),
+    selectedId: selected,
+    state: "idle",
+    loaded: given.loaded ?? true,
+    hasMore: given.hasMore ?? false,
+    empty: "Nenhuma conversa",
+    now,
+  });
+  const conversation = conversations.find(({ id }) => id === selected);
+  document.querySelector(".app").toggleAttribute("data-open", Boolean(conversation));
+  pane.hidden = !conversation;
+  document.querySelector(".empty-pane").hidden = Boolean(conversation);
+  if (!conversation) return;
+  header.render(conversation);
+  thread.render({
+    conversationId: conversation.id,
+    customerName: displayName(conversation),
+    days: threadDays(messages, {
+      now, userName: given.userName ?? "Ana", isGroup: conversation.is_group, divider,
+    }),
+    loadState: "idle",
+    hasOlder: false,
+    loaded: true,
+    place: null,
+  });
+  messageMenu.setTabStop();
+};
