@@ -7,10 +7,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
+
+from tests.helpers import wait_until
 
 NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
 FLAGS = ["--no-sandbox", "--disable-quic", "--disable-background-networking"]
@@ -37,3 +42,27 @@ def chromium_environ() -> dict[str, str]:
     """Debian's launcher is a shell script that calls grep: it must work with a bare PATH too."""
     folders = os.pathsep.join([os.environ.get("PATH", ""), "/usr/bin", "/bin"])
     return {**os.environ, "PATH": folders}
+
+
+@contextmanager
+def own_chromium(chromium: Browser, folder: Path) -> Iterator[BrowserContext]:
+    """A Chromium process of its own, which keeps its data in `folder`; its only context.
+
+    Its tabs are really in front or behind, with focus or without. Playwright tells every page that
+    it has focus, and what one DevTools session emulates no other can take back: it spares only the
+    default context of a browser that it did not start itself.
+    """
+    program = chromium_on_this_machine() or chromium.browser_type.executable_path
+    args = [program, "--headless", *FLAGS, "--no-first-run", "--lang=pt-BR"]
+    args += ["--remote-debugging-port=0", f"--user-data-dir={folder}", "about:blank"]
+    process = subprocess.Popen(args, env=chromium_environ(), stderr=subprocess.DEVNULL)
+    try:
+        port_file = folder / "DevToolsActivePort"
+        wait_until(lambda: port_file.exists() and port_file.read_text().count("\n"), 20)
+        address = f"http://127.0.0.1:{port_file.read_text().splitlines()[0]}"
+        context = chromium.browser_type.connect_over_cdp(address, no_defaults=True).contexts[0]
+        context.set_default_timeout(ACTION_MS)
+        yield context
+    finally:
+        process.terminate()
+        process.wait(10)
