@@ -366,6 +366,16 @@ def test_a_python_without_ensurepip_gets_the_package_to_install(
         dev.make_venv()
 
 
+def test_the_tests_run_in_several_processes_unless_the_choice_rules_it_out() -> None:
+    for chosen in ([], ["tests/browser", "-k", "reload"], ["-x", "--long"]):
+        flag, workers, *dist = dev.spread_options(chosen)
+        assert (flag, *dist) == ("-n", "--dist", "worksteal")
+        assert 2 <= int(workers) <= dev.MOST_WORKERS
+    for own in (["-n2"], ["-n", "0"], ["--dist=load"], ["-p", "no:xdist"], ["--pdb"]):
+        assert dev.spread_options(own) == []
+    assert dev.spread_options(["tests/test_docs.py::test_the_plan"]) == []
+
+
 def test_without_a_command_dev_py_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
     assert dev.main([]) == 2
     assert "python3 dev.py run" in capsys.readouterr().out
