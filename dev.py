@@ -275,7 +275,7 @@ def test_command(arguments: Sequence[str]) -> int:
         choices=["embedded", "google", "both"],
         default="embedded",
         help="which Datastore: ours (default), Google's emulator (needs gcloud and a JRE) with "
-        "the tests that touch the store, or both, one after the other",
+        "the tests of what a store decides, or both, one after the other",
     )
     options, chosen = parser.parse_known_args(arguments)
     google = all(shutil.which(program) for program in ("gcloud", "java"))
@@ -316,7 +316,7 @@ def test_command(arguments: Sequence[str]) -> int:
     elif options.store != "embedded":
         marks = ["--store", "google", "-m", "store and not browser"]
         code, line = run_pytest([*marks, *common], environ)
-        # With a choice of tests there may be none that touches the store (exit code 5).
+        # With a choice of tests there may be none for this store (exit code 5).
         if code != 0 and not (code == 5 and chosen):
             failed.append("tests on Google's emulator")
         closing.insert(0, ("On Google's emulator", line))

@@ -12,8 +12,6 @@ from main import create_app
 from tests.chat.support import Browser, login, stored, token_of
 from tests.helpers import SETTINGS
 
-pytestmark = pytest.mark.store
-
 
 def test_every_route_but_the_listed_ones_needs_a_login(app: Flask, client: FlaskClient) -> None:
     open_rules = {
@@ -151,6 +149,7 @@ def test_in_production_the_cookie_needs_https(app: Flask, monkeypatch: pytest.Mo
     assert "Secure" in cookie
 
 
+@pytest.mark.store
 def test_an_attendant_is_added_listed_and_removed(app: Flask) -> None:
     run = app.test_cli_runner().invoke
     added = run(args=["attendants", "add", "Carla", "--name", "Carla Dias"], input="segredo\n")
