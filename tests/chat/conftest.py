@@ -33,4 +33,4 @@ def sending_app(store: Store, graph: Graph, monkeypatch: pytest.MonkeyPatch) -> 
     for key, value in SETTINGS.items():
         monkeypatch.setenv(key, value)
     settings = {"WHATSAPP_API_URL": graph.url, "SEND_WAIT_SECONDS": 30}
-    return create_app({"TESTING": True, "WHATSAPP_READ_SECONDS": 1, **settings})
+    return create_app({"TESTING": True, "WHATSAPP_READ_SECONDS": 30, **settings})

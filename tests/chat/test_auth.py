@@ -102,9 +102,12 @@ def test_a_logout_ends_the_session(ana: Browser) -> None:
     assert ana.get("/api/conversations").status_code == 401
 
 
-def test_passwords_are_stored_hashed(ana: Browser) -> None:
+def test_passwords_are_stored_hashed(app: Flask) -> None:
+    with store.context():
+        auth.save_attendant("ana", "segredo")
     (attendant,) = stored(Attendant)
-    assert attendant.password_hash.startswith("scrypt:")
+    assert attendant.password_hash.startswith("scrypt:32768:")
+    assert "segredo" not in attendant.password_hash
 
 
 def test_a_known_attendant_costs_no_read(
