@@ -11,8 +11,8 @@ import pytest
 import requests
 
 from local import google_emulator
-from local.processes import Part, free_port, without_proxies
-from tests.helpers import SETTINGS, LiveServer, Simulator, Store, add_attendant
+from local.processes import Part, without_proxies
+from tests.helpers import SETTINGS, LiveServer, Simulator, Store, add_attendant, free_port
 
 if TYPE_CHECKING:
     from flask import Flask

@@ -19,8 +19,8 @@ import requests
 
 import dev
 from local import supervisor
-from local.processes import ROOT, free_port
-from tests.helpers import Store, wait_until
+from local.processes import ROOT
+from tests.helpers import Store, free_port, wait_until
 
 READY = "Ctrl-C stops everything."
 START_SECONDS = 90.0
