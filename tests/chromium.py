@@ -18,7 +18,16 @@ from playwright.sync_api import Browser, BrowserContext, sync_playwright
 from tests.helpers import wait_until
 
 NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
+# Each window of a Chromium with an interface keeps the popup of its address bar ready: a page that
+# costs half a second of processor for every attendant. Of two such flags only the last counts, so
+# what Playwright itself switches off is here again.
+OFF = ["WebUIOmniboxPopup", "WebUIOmniboxAimPopup"]
+OFF += ["AvoidUnnecessaryBeforeUnloadCheckSync", "DestroyProfileOnBrowserClose", "HttpsUpgrades"]
+OFF += ["HttpsFirstBalancedModeAutoEnable", "LensOverlay", "MediaRouter", "PaintHolding"]
+OFF += ["ThirdPartyStoragePartitioning", "AvoidCorsURLLoaderRestartOnRedirect", "AimEnabled"]
+OFF += ["OptimizationHints", "NetworkTimeServiceQuerying", "PreconnectToSearch"]
 FLAGS = ["--no-sandbox", "--disable-quic", "--disable-background-networking"]
+FLAGS += ["--disable-features=" + ",".join(OFF)]
 ACTION_MS = 15_000  # two cores that also run the servers: patience, not speed
 
 

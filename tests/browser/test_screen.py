@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.conftest import ACTION_MS, Attendant
+from tests.browser.cuttable_proxy import EVENTS
 from tests.helpers import LiveServer, Simulator, wait_until
 
 MARIA = "5511987654321"
@@ -408,8 +409,13 @@ def test_a_lost_server_is_told_and_its_return_loses_nothing(
     # Several attempts fail before the page calls it a lost connection.
     expect(banner).to_contain_text("Sem conexão com o servidor", timeout=30_000)
     write(MARIA, "Alguém aí?")  # the simulator repeats the webhook until it gets its 200
+    # Else the page may be back by itself before the click, and there is nothing to click on.
+    page.route(f"**{EVENTS}*", lambda route: route.abort())
     server.restart()
-    banner.get_by_role("button", name="Reconectar").click()
+    reconnect = banner.get_by_role("button", name="Reconectar")
+    reconnect.click(trial=True)
+    page.unroute(f"**{EVENTS}*")
+    reconnect.dispatch_event("click")
     expect(banner).to_be_hidden()
     expect(bubble(page, "Alguém aí?")).to_have_count(1)
     expect(composer(page)).to_have_value("meio escrito")

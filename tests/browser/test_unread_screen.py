@@ -119,8 +119,9 @@ def test_marking_silencing_and_undoing(
 
     # A link to what was merged into another conversation leads there, and reads nothing.
     id_ = maria.get_attribute("data-conversation-id")
-    write(MARIA, "mais uma", "Maria")
     page.keyboard.press("Escape")
+    expect(page.locator(".thread-pane")).to_be_hidden()
+    write(MARIA, "mais uma", "Maria")
     expect_unread(page, {"Maria": 1})
     known = ana.context.request.get(f"{ana.url}/api/conversations/{id_}").json()
     page.route("**/api/conversations/antiga", lambda route: route.fulfill(json=known))

@@ -36,7 +36,7 @@ def sending_app(store: Store, graph: Graph, monkeypatch: pytest.MonkeyPatch) -> 
     for key, value in SETTINGS.items():
         monkeypatch.setenv(key, value)
     settings = {"WHATSAPP_API_URL": graph.url, "SEND_WAIT_SECONDS": 30}
-    return create_app({"TESTING": True, "WHATSAPP_READ_SECONDS": 1, **settings})
+    return create_app({"TESTING": True, "WHATSAPP_READ_SECONDS": 30, **settings})
 
 
 @pytest.fixture(scope="session")
@@ -47,9 +47,7 @@ def quick_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
 
 
 @pytest.fixture
-def quick_app(
-    quick_client: Callable[[], ndb.Client], monkeypatch: pytest.MonkeyPatch
-) -> Flask:
+def quick_app(quick_client: Callable[[], ndb.Client], monkeypatch: pytest.MonkeyPatch) -> Flask:
     """The whole application on such a store."""
     from main import create_app
 

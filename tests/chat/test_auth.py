@@ -13,8 +13,6 @@ from main import create_app
 from tests.chat.support import Browser, login, stored, token_of
 from tests.helpers import SETTINGS
 
-pytestmark = pytest.mark.store
-
 
 def test_every_route_but_the_listed_ones_needs_a_login(app: Flask, client: FlaskClient) -> None:
     open_rules = {
@@ -102,7 +100,8 @@ def test_a_change_needs_the_token(ana: Browser) -> None:
 
 def test_passwords_are_stored_hashed(ana: Browser) -> None:
     (attendant,) = stored(Attendant)
-    assert attendant.password_hash.startswith("scrypt:")
+    assert attendant.password_hash.startswith("scrypt:32768:")
+    assert "segredo" not in attendant.password_hash
 
 
 def test_a_known_attendant_costs_no_read(

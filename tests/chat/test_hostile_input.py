@@ -34,8 +34,6 @@ from tests.chat.support import (
 )
 from tests.helpers import SETTINGS, wait_until
 
-pytestmark = pytest.mark.store
-
 
 @pytest.mark.parametrize("limit", ["00000000150000", "0" * 5000 + "1", "1000000000", "٣"])
 def test_no_writing_of_a_limit_gets_past_the_limit(ana: Browser, limit: str) -> None:
@@ -128,6 +126,7 @@ def test_a_store_that_hangs_holds_up_no_other_tab(
     assert go_on.is_set()
 
 
+@pytest.mark.store
 def test_half_a_character_in_a_profile_name_costs_no_message(
     client: FlaskClient, ana: Browser
 ) -> None:
@@ -138,6 +137,7 @@ def test_half_a_character_in_a_profile_name_costs_no_message(
     assert stored(RejectedUpdate) == []
 
 
+@pytest.mark.store
 def test_an_id_too_long_for_the_store_costs_its_neighbours_nothing(
     client: FlaskClient, ana: Browser
 ) -> None:
@@ -165,6 +165,7 @@ def test_an_error_is_logged_without_the_customers_words(
     assert secret not in caplog.text
 
 
+@pytest.mark.store
 def test_what_is_deferred_a_second_time_is_still_there(
     app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

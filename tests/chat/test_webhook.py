@@ -38,7 +38,6 @@ from tests.chat.support import (
 )
 from tests.helpers import SETTINGS, wait_until
 
-pytestmark = pytest.mark.store
 CRON = {"X-Cron-Secret": SETTINGS["CRON_SECRET"]}
 
 
@@ -103,6 +102,7 @@ def test_the_signature_is_of_the_raw_bytes(client: FlaskClient) -> None:
     assert wamids() == ["wamid.text"]
 
 
+@pytest.mark.store
 def test_a_message_is_stored_and_told(client: FlaskClient, ana: Browser) -> None:
     assert deliver(client, payload("text")).status_code == 200
     (conversation,) = ana.conversations()
@@ -154,6 +154,7 @@ def test_every_payload_is_answered_200_and_leaves_its_trace(
             assert message["text"] or message["placeholder"]
 
 
+@pytest.mark.store
 def test_a_repeated_call_changes_nothing(client: FlaskClient, ana: Browser) -> None:
     calls = call(*[text_message(f"w{i}", str(i), NOON + i) for i in range(5)])
     deliver(client, calls)
@@ -163,11 +164,13 @@ def test_a_repeated_call_changes_nothing(client: FlaskClient, ana: Browser) -> N
     assert (ana.conversations(), len(events())) == before
 
 
+@pytest.mark.store
 def test_a_repeat_within_one_call_is_one_message(client: FlaskClient) -> None:
     deliver(client, call(text_message("w"), text_message("w")))
     assert wamids() == ["w"]
 
 
+@pytest.mark.store
 def test_any_order_gives_the_same_thread(client: FlaskClient, ana: Browser) -> None:
     messages = [text_message(f"w{i:02}", str(i), NOON + i) for i in range(20)]
     shuffled = messages * 2
@@ -186,6 +189,7 @@ def test_an_older_message_does_not_become_the_last(client: FlaskClient, ana: Bro
     assert ana.conversations()[0]["window_expires_at"] == "2025-11-02T12:01:00.000Z"
 
 
+@pytest.mark.store
 def test_concurrent_repeats_are_stored_once(app: Flask) -> None:
     calls = [call(*[text_message(f"w{i}", at=NOON + i) for i in range(6)])] * 6
     jobs = [lambda data=data: deliver(app.test_client(), data).status_code for data in calls]
@@ -196,6 +200,7 @@ def test_concurrent_repeats_are_stored_once(app: Flask) -> None:
     assert len(created) == 6
 
 
+@pytest.mark.store
 def test_concurrent_messages_of_one_customer_are_all_there(app: Flask, ana: Browser) -> None:
     calls = [call(text_message(f"w{i:02}", str(i), NOON + i)) for i in range(16)]
     jobs = [lambda data=data: deliver(app.test_client(), data).status_code for data in calls]
@@ -207,6 +212,7 @@ def test_concurrent_messages_of_one_customer_are_all_there(app: Flask, ana: Brow
     assert arrivals == list(range(1, 17))
 
 
+@pytest.mark.store
 def test_a_bad_item_is_set_aside_and_counted_once(client: FlaskClient, ana: Browser) -> None:
     for _ in range(2):
         assert deliver(client, payload("bad_item_among_good")).status_code == 200
@@ -252,6 +258,7 @@ def test_half_a_character_is_repaired(client: FlaskClient, ana: Browser) -> None
     assert stored(RejectedUpdate) == []
 
 
+@pytest.mark.store
 def test_a_conflict_that_does_not_end_is_left_for_later(
     client: FlaskClient, ana: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -281,6 +288,7 @@ def test_past_its_time_a_call_is_finished_right_after_the_answer(
     wait_until(lambda: wamids() == ["w"] and stored(DeferredUpdates) == [])
 
 
+@pytest.mark.store
 @pytest.mark.usefixtures("no_thread")
 def test_past_its_time_a_call_is_stored_raw_and_finished_later(
     app: Flask, client: FlaskClient, ana: Browser
@@ -301,6 +309,7 @@ def test_past_its_time_a_call_is_stored_raw_and_finished_later(
     assert "2025-11-01T12:00:03.000Z" in sent
 
 
+@pytest.mark.store
 @pytest.mark.usefixtures("no_thread")
 def test_the_next_call_finishes_what_was_left(app: Flask, client: FlaskClient) -> None:
     app.extensions["chat_settings"] = Settings.from_env({**SETTINGS, "WEBHOOK_BUDGET_SECONDS": 0})
@@ -311,6 +320,7 @@ def test_the_next_call_finishes_what_was_left(app: Flask, client: FlaskClient) -
     assert stored(DeferredUpdates) == []
 
 
+@pytest.mark.store
 @pytest.mark.usefixtures("no_thread")
 def test_deferred_updates_are_handled_by_one_at_a_time(
     app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
@@ -328,6 +338,7 @@ def test_deferred_updates_are_handled_by_one_at_a_time(
     assert len(handled) == 1
 
 
+@pytest.mark.store
 def test_statuses_of_unknown_messages_wait_once_and_change_nothing(client: FlaskClient) -> None:
     for name in ("status_sent", "status_read", "status_sent", "status_failed"):
         assert deliver(client, payload(name)).status_code == 200
@@ -337,6 +348,7 @@ def test_statuses_of_unknown_messages_wait_once_and_change_nothing(client: Flask
     assert events() == []
 
 
+@pytest.mark.store
 @pytest.mark.usefixtures("no_thread")
 def test_statuses_past_the_time_of_a_call_are_handled_later(
     app: Flask, client: FlaskClient
@@ -351,6 +363,7 @@ def test_statuses_past_the_time_of_a_call_are_handled_later(
     assert stored(DeferredUpdates) == []
 
 
+@pytest.mark.store
 def test_a_thousand_updates_in_one_call_are_all_stored(client: FlaskClient, ana: Browser) -> None:
     messages = [
         text_message(f"w{i}", str(i), NOON + i, **{"from": f"55119{i % 40:08}"})
@@ -366,6 +379,7 @@ def test_a_thousand_updates_in_one_call_are_all_stored(client: FlaskClient, ana:
     assert texts == [str(i) for i in range(39, 1000, 40)]
 
 
+@pytest.mark.store
 def test_more_than_a_chunk_of_one_customer_keeps_its_order(
     client: FlaskClient, ana: Browser
 ) -> None:
@@ -398,6 +412,7 @@ def test_a_reply_shows_what_it_answers(client: FlaskClient, ana: Browser) -> Non
     assert reply["text"] == "Bom dia! Vocês abrem hoje?"
 
 
+@pytest.mark.store
 def test_a_reply_that_came_first_shows_it_too(client: FlaskClient, ana: Browser) -> None:
     deliver(client, payload("reply"))
     deliver(client, payload("text"))

@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from local.processes.parts import free_port
 from tests.browser.unread_screen import NOTE_ALERTS
 from tests.chromium import ACTION_MS, own_chromium
-from tests.helpers import SETTINGS, Simulator, Store, wait_until
+from tests.helpers import SETTINGS, Simulator, Store, free_port, wait_until
 from tests.hosts.support import (
     HOSTS,
     MARIA,
