@@ -10,7 +10,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    expect,
+    sync_playwright,
+)
 
 from tests.browser.cuttable_proxy import CuttableProxy
 from tests.helpers import Simulator, Store, add_attendant, wait_until
@@ -26,7 +33,7 @@ OFF += ["ThirdPartyStoragePartitioning", "AvoidCorsURLLoaderRestartOnRedirect", 
 OFF += ["OptimizationHints", "NetworkTimeServiceQuerying", "PreconnectToSearch"]
 FLAGS = ["--no-sandbox", "--disable-quic", "--disable-background-networking"]
 FLAGS += ["--disable-features=" + ",".join(OFF)]
-ACTION_MS = 15_000  # two cores that also run the servers: patience, not speed
+ACTION_MS = 30_000  # two cores that also run the servers and other tests: patience, not speed
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -39,6 +46,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def chromium() -> Iterator[Browser]:
     """The Chromium that CHROMIUM names (dev.py sets it), or one on PATH, or Playwright's own."""
     path = _chromium_on_this_machine()
+    expect.set_options(timeout=ACTION_MS)
     with sync_playwright() as playwright:
         environ: dict[str, str | float | bool] = {**_environ()}
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS, env=environ)

@@ -82,14 +82,18 @@ def test_passwords_are_checked_a_few_at_a_time(app: Flask, monkeypatch: pytest.M
         auth.save_attendant("ana", "ana")
     clients = [app.test_client() for _ in range(8)]
     tokens = [token_of(client) for client in clients]
-    at_once, most, lock, too_many = [0], [0], threading.Lock(), threading.Event()
+    at_once, most, lock = [0], [0], threading.Lock()
+    four, too_many = threading.Event(), threading.Event()
 
     def check(_hash: str, _password: str) -> bool:
         with lock:
             at_once[0] += 1
             most[0] = max(most[0], at_once[0])
+            if at_once[0] == 4:
+                four.set()
             if at_once[0] > 4:
                 too_many.set()
+        four.wait(20)
         too_many.wait(0.5)  # stays until a fifth joins, which none may
         with lock:
             at_once[0] -= 1
