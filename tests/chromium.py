@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 
 from tests.helpers import wait_until
 
@@ -28,13 +28,14 @@ OFF += ["ThirdPartyStoragePartitioning", "AvoidCorsURLLoaderRestartOnRedirect", 
 OFF += ["OptimizationHints", "NetworkTimeServiceQuerying", "PreconnectToSearch"]
 FLAGS = ["--no-sandbox", "--disable-quic", "--disable-background-networking"]
 FLAGS += ["--disable-features=" + ",".join(OFF)]
-ACTION_MS = 15_000  # two cores that also run the servers: patience, not speed
+ACTION_MS = 30_000  # two cores that also run the servers and other tests: patience, not speed
 
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """The Chromium that CHROMIUM names (dev.py sets it), or one on PATH, or Playwright's own."""
     path = chromium_on_this_machine()
+    expect.set_options(timeout=ACTION_MS)
     with sync_playwright() as playwright:
         environ: dict[str, str | float | bool] = {**chromium_environ()}
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS, env=environ)

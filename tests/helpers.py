@@ -38,7 +38,7 @@ SETTINGS: Mapping[str, str] = {
 
 
 def wait_until(
-    predicate: Callable[[], T], timeout: float = 10.0, *, every: float = 0.02, what: str = ""
+    predicate: Callable[[], T], timeout: float = 30.0, *, every: float = 0.02, what: str = ""
 ) -> T:
     """Return the first true value of `predicate()`; fail after `timeout` seconds.
 

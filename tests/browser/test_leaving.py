@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import ACTION_MS, Attendant
+from tests.browser.conftest import Attendant
 from tests.helpers import LiveServer, Simulator
 
 MARIA = "5511987654321"
 LIST = "[data-conversation-id]"
-
-
-@pytest.fixture(autouse=True)
-def patience() -> Iterator[None]:
-    """Two cores also run the servers: what is expected may take as long as an action."""
-    expect.set_options(timeout=ACTION_MS)
-    yield
-    expect.set_options(timeout=5_000)
 
 
 @pytest.fixture

@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests.browser.conftest import ACTION_MS, Attendant
+from tests.browser.conftest import Attendant
 from tests.browser.cuttable_proxy import EVENTS
 from tests.helpers import LiveServer, Simulator, wait_until
 
 MARIA = "5511987654321"
 JOAO = "5521998877665"
 DAY = 24 * 3600
-
-
-@pytest.fixture(autouse=True)
-def patience() -> Iterator[None]:
-    """Two cores also run the servers: what is expected may take as long as an action."""
-    expect.set_options(timeout=ACTION_MS)
-    yield
-    expect.set_options(timeout=5_000)  # Playwright's own, for the tests of other files
 
 
 @pytest.fixture

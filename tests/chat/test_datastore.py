@@ -89,8 +89,8 @@ def test_a_conflict_is_tried_again_at_once(
 
     started = time.monotonic()
     with datastore.context():
-        assert datastore.transaction(work) == "done"
-    assert time.monotonic() - started < 2.0
+        assert realtime_events.transaction(work) == "done"
+    assert time.monotonic() - started < 5.0  # ndb itself would wait 1, 2 and 4 s
     assert [attendant.key.id() for attendant in stored(Attendant)] == ["a4"]
 
 
