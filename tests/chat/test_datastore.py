@@ -13,6 +13,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from google.api_core.exceptions import Aborted
 
+import realtime_events
 from chat.platform import datastore
 from chat.team.auth import Attendant
 from main import create_app
