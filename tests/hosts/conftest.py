@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -43,9 +44,7 @@ def start_host(store: Store, simulator: Simulator, tmp_path: Path) -> Iterator[C
     """
     hosts: list[Host] = []
 
-    def start(
-        name: str, state: str = "before", *, entrypoint: str = "", **environ: object
-    ) -> Host:
+    def start(name: str, state: str = "before", *, entrypoint: str = "", **environ: object) -> Host:
         folder = HOSTS / name / state
         if state != "before":
             folder = with_modules(folder, tmp_path / f"{name}-{state}-{len(hosts)}")
@@ -143,11 +142,18 @@ def patience() -> None:
 
 @pytest.fixture
 def writes(simulator: Simulator) -> Callable[..., None]:
-    """`writes(text)`: Maria writes, and the host has answered; `phone` and `name`: another one."""
+    """`writes(text)`: Maria writes, and the host has answered; `phone` and `name`: another one.
 
-    def write(text: str, phone: str = MARIA, name: str = NAME) -> None:
+    Each message has a second of its own, some minutes ago (`now`: the present one): these hosts
+    order messages by WhatsApp's whole seconds.
+    """
+    last = int(time.time()) - 600
+
+    def write(text: str, phone: str = MARIA, name: str = NAME, *, now: bool = False) -> None:
+        nonlocal last
+        last = int(time.time()) if now else last + 1
         simulator.post("/customers", {"phone": phone, "name": name})
-        simulator.customer_writes(phone, text)
+        simulator.post(f"/customers/{phone}/messages", {"text": text, "timestamp": last})
         wait_until(lambda: simulator.get("/deliveries").json()["idle"], what="the webhook's 200")
 
     return write
@@ -158,6 +164,8 @@ def switch(simulator: Simulator) -> Callable[..., None]:
     """`switch(webhook_pause=True)`: the simulator's switches."""
 
     def change(**wanted: object) -> None:
-        simulator.http.patch(f"{simulator.url}/switches", json=wanted, timeout=30).raise_for_status()
+        simulator.http.patch(
+            f"{simulator.url}/switches", json=wanted, timeout=30
+        ).raise_for_status()
 
     return change

@@ -7,6 +7,8 @@ it has adopted them. Neither holds a copy of the modules: `start_host` lays them
 
 from __future__ import annotations
 
+import difflib
+import re
 import shlex
 import shutil
 import subprocess
@@ -111,6 +113,33 @@ def add_users(host: Host) -> None:
         for user, password in USERS.items():
             command = ["novo-atendente", user, user.capitalize(), "--senha", password]
             host.run("flask", "--app", "app", *command)
+
+
+_PLACE = re.compile(r"(def|class|function) |el\(.*function \(")
+
+
+def shown_diff(name: str, path: str) -> str:
+    """What changes in a file of the host `name` when it adopts the modules, as docs/instalacao.md
+    shows it: with a line around, and the function or class in place of line numbers.
+    """
+    before, after = (
+        (HOSTS / name / state / path).read_text(encoding="utf-8").splitlines()
+        for state in ("before", "after")
+    )
+    shown: list[str] = []
+    for group in difflib.SequenceMatcher(None, before, after).get_grouped_opcodes(1):
+        hunk: list[str] = []
+        for kind, old, old_end, new, new_end in group:
+            if kind == "equal":
+                hunk += [f" {line}" for line in after[new:new_end]]
+            else:
+                hunk += [f"-{line}" for line in before[old:old_end]]
+                hunk += [f"+{line}" for line in after[new:new_end]]
+        above = before[: group[0][1]]
+        place = next((line for line in reversed(above) if _PLACE.match(line)), "")
+        says_itself = any(_PLACE.match(line[1:]) for line in hunk)
+        shown += ["@@" if says_itself or not place else f"@@ {place}", *hunk]
+    return "\n".join(line.rstrip() for line in shown).rstrip() + "\n"
 
 
 @dataclass(frozen=True)

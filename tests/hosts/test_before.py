@@ -46,7 +46,7 @@ def test_a_customer_and_two_attendants_write_to_each_other(
 ) -> None:
     ana = desk(host)
     expect(ana.password).to_have_count(0)
-    writes("Oi, vocês têm <b>pão de queijo</b>?")
+    writes("Oi, vocês têm <b>pão de queijo</b>?", now=True)
     ana.reload()
     ana.open(NAME)
     expect(ana.bubbles).to_have_text(["Oi, vocês têm <b>pão de queijo</b>?"])
@@ -54,7 +54,7 @@ def test_a_customer_and_two_attendants_write_to_each_other(
     ana.send("Temos sim, saindo agora!")
     expect(ana.bubbles).to_have_count(2)
     wait_until(lambda: texts_on_her_phone(simulator) == ["Temos sim, saindo agora!"])
-    writes("Oba")
+    writes("Oba", now=True)
 
     bruno = desk(host, "bruno")
     expect(bruno.rows).to_have_count(1)
@@ -74,7 +74,7 @@ def test_a_wrong_login_is_refused(host: Host, desk: Callable[..., Desk]) -> None
 
 
 def test_nothing_is_shown_without_a_login(host: Host, writes: Callable[..., None]) -> None:
-    writes("Segredo")
+    writes("Segredo", now=True)
     for path in ("/", "/api/conversas", f"/conversas/{MARIA}"):
         answer = requests.get(host.url + path, timeout=30)
         assert "Segredo" not in answer.text
@@ -110,7 +110,7 @@ def test_a_message_that_comes_twice_is_shown_once(
 def test_what_whatsapp_refuses_is_said(
     host: Host, desk: Callable[..., Desk], writes: Callable[..., None], simulator: Simulator
 ) -> None:
-    writes("Oi")
+    writes("Oi", now=True)
     ana = desk(host)
     ana.open(NAME)
     refusal = {"refuse_next": {"code": 131047, "times": 1}}
