@@ -26,6 +26,7 @@ class Conversation(UnreadConversationMixin):
     phone = ndb.TextProperty()  # digits, in the form WhatsApp used last
     phone_at = ndb.IntegerProperty(indexed=False, default=0)  # of the newest fact that told it
     phone_since = ndb.IntegerProperty(indexed=False, default=0)  # of the oldest
+    phone_before = ndb.TextProperty()  # which was given up for it
     bsuid = ndb.TextProperty()
     bsuid_at = ndb.IntegerProperty(indexed=False, default=0)
     group_id = ndb.TextProperty()  # a group; phone and bsuid are then None

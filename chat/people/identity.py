@@ -37,8 +37,8 @@ class ContactAlias(ndb.Model):
     """Whose conversation a phone number, BSUID or group leads to. Key name: `alias_name`."""
 
     conversation_id = ndb.TextProperty()  # None: a number that is free
-    #: A number's former holders, [[until when, conversation id], …], ascending: what was sent up to
-    #: then is still theirs.
+    #: A number's former holders, ascending, [[until when, conversation id, BSUID with it or None],
+    #: …]: what was sent up to then is still theirs.
     earlier = ndb.JsonProperty()
     #: Of a BSUID: from then on its holder has another one, to which answers go.
     ended_at = ndb.IntegerProperty(indexed=False)
@@ -123,12 +123,12 @@ class People:
         if message.group_id:
             return self.conversation(self._alias(alias_names(message)[0]).conversation_id)
         for bsuid in filter(None, (message.bsuid, message.new_bsuid)):
-            if found := self._holder(alias_name(bsuid=bsuid), message.sent_ms):
+            if found := self._by_bsuid(bsuid):
                 return found
         if not message.phone:
             return None
-        holder = self._holder(alias_name(phone=message.phone), message.sent_ms)
-        return None if holder is None or self._is_another(holder, message) else holder
+        holder, bsuid = self._holder(message.phone, message.sent_ms)
+        return None if _is_another(bsuid, message) else holder
 
     def of(self, message: IncomingMessage) -> Conversation:
         """The conversation of this message's sender, made if need be, with all the message says
@@ -136,9 +136,11 @@ class People:
         """
         if message.group_id:
             return self._group(message.group_id, message.sent_ms)
+        if message.new_bsuid and message.timed:
+            self._end_bsuid(message.bsuid, message.sent_ms)
         conversation = None
         for bsuid in filter(None, (message.bsuid, message.new_bsuid)):
-            other = self._holder(alias_name(bsuid=bsuid), message.sent_ms)
+            other = self._by_bsuid(bsuid)
             if conversation and other and conversation is not other:
                 conversation = self.merge(conversation, other)
             conversation = conversation or other
@@ -154,7 +156,7 @@ class People:
         """
         if message.group_id:
             return conversation
-        if message.phone:
+        if message.phone and not message.new_phone:
             self._take_phone(conversation, message.phone, message.sent_ms)
         if message.bsuid:
             self._lead(self._alias(alias_name(bsuid=message.bsuid)), conversation)
@@ -270,7 +272,7 @@ class People:
         wanted = set()
         for name, alias in zip(names, found, strict=True):
             self._aliases[name] = alias = alias or ContactAlias(id=name)
-            holders = [alias.conversation_id, *(id_ for _until, id_ in alias.earlier or [])]
+            holders = [alias.conversation_id, *(former[1] for former in alias.earlier or [])]
             wanted |= {id_ for id_ in holders if id_ and id_ not in self._conversations}
         conversations = datastore.get_many([ndb.Key(Conversation, each) for each in sorted(wanted)])
         self._conversations |= dict(zip(sorted(wanted), conversations, strict=True))
@@ -280,17 +282,17 @@ class People:
             self._load_aliases([name])
         return self._aliases[name]
 
-    def _holder(self, name: str, ms: int) -> Conversation | None:
-        """Whose a number or BSUID was at a time."""
-        alias = self._alias(name)
-        former = (id_ for until, id_ in alias.earlier or [] if ms <= until)
-        return self.conversation(next(former, alias.conversation_id))
+    def _by_bsuid(self, bsuid: str) -> Conversation | None:
+        return self.conversation(self._alias(alias_name(bsuid=bsuid)).conversation_id)
 
-    @staticmethod
-    def _is_another(holder: Conversation, message: IncomingMessage) -> bool:
-        """Whether the holder of a number is known to be somebody else than a message's sender."""
-        named = {bsuid for bsuid in (message.bsuid, message.new_bsuid) if bsuid}
-        return bool(named and holder.bsuid and holder.bsuid not in named)
+    def _holder(self, phone: str, ms: int) -> tuple[Conversation | None, str | None]:
+        """Whose a number was at a time, and the BSUID that they had with it, if that is known."""
+        alias = self._alias(alias_name(phone=phone))
+        for until, id_, bsuid in alias.earlier or []:
+            if ms <= until:
+                return self.conversation(id_), bsuid
+        holder = self.conversation(alias.conversation_id)
+        return holder, holder.bsuid if holder else None
 
     def _create(self, sent_ms: int) -> Conversation:
         conversation = Conversation(id=new_id(), created_at=sent_ms)
@@ -305,10 +307,10 @@ class People:
 
         If not, and the message is newer than all of the holder's, the number has a new holder.
         """
-        holder = self._holder(alias_name(phone=phone), message.sent_ms)
+        holder, bsuid = self._holder(phone, message.sent_ms)
         if holder is None or holder is conversation:
             return conversation
-        if not self._is_another(holder, message):
+        if not _is_another(bsuid, message):
             if conversation is None:
                 return holder
             if conversation.phone is None or _same(conversation.phone, phone):
@@ -322,22 +324,24 @@ class People:
         unless a later fact has told another one.
         """
         alias = self._alias(alias_name(phone=phone))
-        if any(ms <= until for until, _ in alias.earlier or []):
+        if any(ms <= former[0] for former in alias.earlier or []):
             return
         holder = self.conversation(alias.conversation_id)
         if holder is not None and holder is not conversation:
             # Its present holder has had it later than this.
-            self._note_former(alias, conversation, ms)
+            self._note_former(alias, conversation, ms, conversation.bsuid)
             return
         self._lead(alias, conversation)
         at, since = conversation.phone_at or 0, conversation.phone_since or 0
         if not _same(conversation.phone, phone):
             if ms < at:
-                self._release(conversation, phone, max(ms, since))
+                self._give_up(conversation, phone, max(ms, since))
                 return
             if conversation.phone:
-                self._release(conversation, conversation.phone, ms)
+                self._give_up(conversation, conversation.phone, ms)
             since = ms
+        elif ms < since and conversation.phone_before:
+            self._give_up(conversation, conversation.phone_before, ms)
         newest = phone if ms >= at else conversation.phone
         if conversation.phone != newest:
             self.touch(conversation)
@@ -345,6 +349,12 @@ class People:
             self._changed[conversation.key] = conversation
         conversation.phone, conversation.phone_at = newest, max(at, ms)
         conversation.phone_since = min(since, ms)
+
+    def _give_up(self, conversation: Conversation, phone: str, ms: int) -> None:
+        """After `ms` the person has another number."""
+        self._release(conversation, phone, ms)
+        conversation.phone_before = phone
+        self._changed[conversation.key] = conversation
 
     def _take_bsuid(self, conversation: Conversation, bsuid: str, ms: int) -> None:
         """Lets answers go to this BSUID of the conversation's, unless a later one is known."""
@@ -370,57 +380,73 @@ class People:
             alias.conversation_id = conversation.id
             self._changed[alias.key] = alias
 
-    def _release(self, conversation: Conversation, phone: str, ms: int) -> None:
-        """After `ms` the number no longer leads to this conversation."""
+    def _release(
+        self, conversation: Conversation, phone: str, ms: int, bsuid: str | None = None
+    ) -> None:
+        """After `ms` the number no longer leads to this conversation, unless it was seen with it
+        since.
+
+        Args:
+            bsuid: the one it had with it, if not the present one.
+        """
+        has_it = _same(conversation.phone, phone)
+        if has_it and (conversation.phone_at or 0) > ms:
+            return
         alias = self._alias(alias_name(phone=phone))
         holder = self.conversation(alias.conversation_id)
         if holder is conversation or (holder is None and not alias.earlier):
-            self._note_former(alias, conversation, ms)
+            bsuid = bsuid or (conversation.bsuid if has_it else None)
+            self._note_former(alias, conversation, ms, bsuid)
             alias.conversation_id = None
         else:
-            for entry in alias.earlier or []:
-                if self.conversation(entry[1]) is conversation and entry[0] > ms:
+            for former in alias.earlier or []:
+                if self.conversation(former[1]) is conversation and former[0] > ms:
                     # It was let go earlier than was known.
-                    alias.earlier = sorted(
-                        [ms, each[1]] if each is entry else each for each in alias.earlier
-                    )
-                    self._changed[alias.key] = alias
+                    self._note_former(alias, conversation, ms, bsuid, exactly=True)
                     break
-        if conversation.phone and _same(conversation.phone, phone):
+        if has_it:
             self.touch(conversation)
             conversation.phone = None
 
-    def _note_former(self, alias: ContactAlias, conversation: Conversation, until: int) -> None:
+    def _note_former(
+        self,
+        alias: ContactAlias,
+        conversation: Conversation,
+        until: int,
+        bsuid: str | None,
+        *,
+        exactly: bool = False,
+    ) -> None:
         others = []
-        for ms, id_ in alias.earlier or []:
-            if self.conversation(id_) is conversation:
-                until = max(until, ms)
+        for former in alias.earlier or []:
+            if self.conversation(former[1]) is conversation:
+                until = until if exactly else max(until, former[0])
+                bsuid = bsuid or former[2]
             else:
-                others.append([ms, id_])
-        alias.earlier = sorted([*others, [until, conversation.id]])[-_MAX_EARLIER:]
+                others.append(former)
+        formers = [*others, [until, conversation.id, bsuid]]
+        alias.earlier = sorted(formers, key=lambda former: int(former[0]))[-_MAX_EARLIER:]
         self._changed[alias.key] = alias
 
     def _merge_facts(self, winner: Conversation, loser: Conversation) -> None:
         """What was told last, of the two: number, BSUID, names."""
-        ended = {
-            each.bsuid: self._alias(alias_name(bsuid=each.bsuid)).ended_at or -1
-            for each in (winner, loser)
-            if each.bsuid
-        }
-        loser_at, winner_at = loser.bsuid_at or 0, winner.bsuid_at or 0
-        over = loser_at <= ended.get(loser.bsuid, -1)  # by a change of the same second
-        if loser_at > winner_at or (loser_at == winner_at and loser.bsuid and not over):
-            winner.bsuid, winner.bsuid_at = loser.bsuid, loser_at
+        told = []
+        for each in (loser, winner):
+            at = each.bsuid_at or 0
+            ended_at = self._alias(alias_name(bsuid=each.bsuid)).ended_at if each.bsuid else None
+            told.append((at, at > (ended_at or -1), each.bsuid is None, each.bsuid))
+        winner.bsuid_at, _, _, winner.bsuid = max(told, key=lambda fact: fact[:3])
         newer, older = winner, loser
         if loser.phone and (not winner.phone or (loser.phone_at or 0) > (winner.phone_at or 0)):
             newer, older = loser, winner
         phone, at, since = newer.phone, newer.phone_at or 0, newer.phone_since or 0
-        given_up = older.phone if older.phone and not _same(older.phone, phone) else None
-        if phone and older.phone and not given_up:
+        other, other_at = older.phone, older.phone_at or 0
+        if _same(other, phone):
             since = min(since, older.phone_since or 0)
         winner.phone, winner.phone_at, winner.phone_since = phone, at, since
-        if given_up:
-            self._release(winner, given_up, max(since, older.phone_at or 0))
+        winner.phone_before = newer.phone_before or older.phone_before
+        if other and not _same(other, phone) and other_at < at:
+            self._give_up(winner, other, max(since, other_at))
         if loser.named_at > winner.named_at:
             winner.name, winner.named_at = loser.name or winner.name, loser.named_at
         winner.name = winner.name or loser.name
@@ -437,7 +463,6 @@ class People:
             self._lead(self._alias(alias_name(bsuid=message.new_bsuid)), conversation)
         if message.timed or conversation.bsuid in known:
             if message.new_bsuid:
-                self._end_bsuid(message.bsuid, ms)
                 self._take_bsuid(conversation, message.new_bsuid, ms)
             if message.new_phone:
                 conversation = self._move(conversation, message, message.new_phone)
@@ -450,25 +475,28 @@ class People:
         self, conversation: Conversation, message: IncomingMessage, new_phone: str
     ) -> Conversation:
         ms = message.sent_ms
-        other = self._holder(alias_name(phone=new_phone), ms)
+        other, bsuid = self._holder(new_phone, ms)
         if other and other is not conversation:
             told = message.new_bsuid
-            another = bool(told and other.bsuid and other.bsuid != told)
+            another = bool(told and bsuid and bsuid != told)
             if not another and (other.created_at or 0) >= ms - _CHANGE_SLACK_MS:
                 # They wrote from the new number before we heard of the change.
                 conversation = self.merge(conversation, other)
-            elif not another or ms > (other.phone_at or 0):
+            else:
                 # Somebody else had this number before: their chat stays theirs.
+                if not another and (conversation.phone_at or 0) <= ms:
+                    other.phone_at = min(other.phone_at or 0, ms - 1)  # it was not they since
                 self._release(other, new_phone, ms - 1)
         if message.phone and not _same(message.phone, new_phone):
-            self._release(conversation, message.phone, ms)
+            self._release(conversation, message.phone, ms, message.bsuid)
         if ms >= (conversation.bsuid_at or 0) and not message.new_bsuid:
             # A change of number makes a new BSUID; the next message will tell it.
             if ms > (conversation.bsuid_at or 0):
                 self._end_bsuid(conversation.bsuid, ms)
             self.touch(conversation)
             conversation.bsuid, conversation.bsuid_at = None, ms
-        self._take_phone(conversation, new_phone, ms)
+        # Times are whole seconds: of two facts of one, the change is the later.
+        self._take_phone(conversation, new_phone, ms + 1)
         return conversation
 
 
@@ -479,3 +507,9 @@ def publish_conversation(conversation: Conversation) -> None:
 
 def _same(one: str | None, other: str | None) -> bool:
     return bool(one and other and phones.canonical(one) == phones.canonical(other))
+
+
+def _is_another(bsuid: str | None, message: IncomingMessage) -> bool:
+    """Whether a BSUID is known to be somebody else's than a message's sender's."""
+    named = {each for each in (message.bsuid, message.new_bsuid) if each}
+    return bool(named and bsuid and bsuid not in named)
