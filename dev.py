@@ -50,6 +50,7 @@ MAC_BROWSERS = [
 ]
 DOWNLOAD_SECONDS = 300
 APT_SECONDS = 600
+MOST_WORKERS = 8  # each has a browser and a store of its own: some 500 MB
 NO_BROWSER = """\
 No Chromium for the browser tests. Do one of these, and run the tests again:
   {python} -m playwright install --with-deps chromium
@@ -230,6 +231,20 @@ def bench_command(arguments: Sequence[str]) -> int:
     return go_on_with(["-m", "local.bench", *arguments])
 
 
+def spread_options(chosen: Sequence[str]) -> list[str]:
+    """pytest's options for running in several processes, unless the caller's choice rules it out.
+
+    Half as many more workers as cores: many tests wait, for a browser or for a server's start.
+    `worksteal` hands each a stretch of the suite, so that browser tests run beside others, and
+    lets who is done take over from who is not.
+    """
+    own = ("-n", "--numprocesses", "--dist", "--pdb", "--trace")
+    if any(word.startswith(own) or "no:xdist" in word or "::" in word for word in chosen):
+        return []
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return ["-n", str(min(cores + (cores + 1) // 2, MOST_WORKERS)), "--dist", "worksteal"]
+
+
 def run_pytest(arguments: Sequence[str], environ: dict[str, str]) -> tuple[int, str]:
     """Run pytest, show its output as it comes; return its exit code and its closing line."""
     command = [str(VENV_PYTHON), "-m", "pytest", *arguments]
@@ -260,7 +275,7 @@ def test_command(arguments: Sequence[str]) -> int:
         choices=["embedded", "google", "both"],
         default="embedded",
         help="which Datastore: ours (default), Google's emulator (needs gcloud and a JRE) with "
-        "the tests that touch the store, or both, one after the other",
+        "the tests of what a store decides, or both, one after the other",
     )
     options, chosen = parser.parse_known_args(arguments)
     google = all(shutil.which(program) for program in ("gcloud", "java"))
@@ -280,7 +295,8 @@ def test_command(arguments: Sequence[str]) -> int:
         if subprocess.run(command, cwd=ROOT).returncode != 0:
             failed.append(name)
 
-    common = [*(["--long"] if options.long else []), *chosen]
+    common = [*spread_options(chosen), "--durations=10"]
+    common += [*(["--long"] if options.long else []), *chosen]
     environ = dict(os.environ)
     closing = []
     if options.store != "google":
@@ -300,7 +316,7 @@ def test_command(arguments: Sequence[str]) -> int:
     elif options.store != "embedded":
         marks = ["--store", "google", "-m", "store and not browser"]
         code, line = run_pytest([*marks, *common], environ)
-        # With a choice of tests there may be none that touches the store (exit code 5).
+        # With a choice of tests there may be none for this store (exit code 5).
         if code != 0 and not (code == 5 and chosen):
             failed.append("tests on Google's emulator")
         closing.insert(0, ("On Google's emulator", line))

@@ -22,7 +22,7 @@ from chat.outgoing.sending import Sender
 from chat.outgoing.whatsapp import WhatsAppClient
 from chat.people import identity
 from chat.platform import cron, datastore, errors, health
-from chat.platform.settings import Settings
+from chat.platform.settings import Settings, told_in_one_line
 from chat.screen import api
 from chat.team import auth
 
@@ -109,4 +109,5 @@ def _harden(response: Response) -> Response:
     return response
 
 
-app = create_app()
+with told_in_one_line():
+    app = create_app()

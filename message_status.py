@@ -72,6 +72,7 @@ _AHEAD_MS = 60_000  # another clock may be this far ahead
 _MILLISECONDS_FROM = 100_000_000_000  # times above it are milliseconds already
 #: App Engine ends a request after ten minutes: whoever called the Graph API before that is gone.
 _LOST_MS = 600_000
+_SAME_MOMENT = timedelta(minutes=1)  # a host's own stamp, and ours
 #: Seconds between attempts to store an outcome: a lost one leaves a sent message unknown.
 _PAUSES = (0.5, 2.0, 5.0)
 #: One callback's or one entity's own fault: trying it again is no use.
@@ -723,8 +724,16 @@ def _copy(old: Any, client_id: str) -> Any:
         if name not in ours and not (
             stamped or own_wamid or isinstance(each, ndb.ComputedProperty)
         ):
-            setattr(new, name, value)
+            setattr(new, name, _now_like(value, old) if isinstance(value, datetime) else value)
     return new
+
+
+def _now_like(value: datetime, old: Any) -> datetime:
+    """A time of the host's that told when the old message was written is now for the new one."""
+    written = datetime.fromtimestamp((fact(old, "times") or {}).get(SENDING, 0) / 1000, UTC)
+    is_then = abs((value if value.tzinfo else value.replace(tzinfo=UTC)) - written) < _SAME_MOMENT
+    now = datetime.fromtimestamp(now_ms() / 1000, value.tzinfo or UTC)
+    return now.replace(tzinfo=value.tzinfo) if is_then else value
 
 
 # --- callbacks --------------------------------------------------------------------------------

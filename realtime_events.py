@@ -41,17 +41,7 @@ from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
-from flask import (
-    Blueprint,
-    Config,
-    Flask,
-    Response,
-    current_app,
-    g,
-    jsonify,
-    make_response,
-    request,
-)
+from flask import Blueprint, Flask, Response, current_app, g, jsonify, make_response, request
 from google.api_core.exceptions import Aborted, ServiceUnavailable
 from google.cloud import ndb
 from itsdangerous import URLSafeSerializer
@@ -1125,7 +1115,7 @@ def read_settings(app: Flask, prefix: str, defaults: dict[str, tuple[Any, ...]])
     """Settings from the app's config, or else the environment; of the form of `DEFAULTS`. Raises
     ValueError, with key and value, for one that cannot be used.
     """
-    given = Config(app.root_path)
+    given = app.config_class(app.root_path)
     given.from_prefixed_env(prefix, loads=str)
     given |= app.config.get_namespace(f"{prefix}_", lowercase=False)
     settings: dict[str, Any] = {}

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
+from local.datastore import google_emulator
 from local.processes.parts import Part, without_proxies
 from tests.chromium import chromium  # noqa: F401 - a fixture for every folder
-from tests.helpers import SETTINGS, LiveServer, Simulator, Store, add_attendant
+from tests.helpers import SETTINGS, LiveServer, Simulator, Store, add_attendant, free_port
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -29,10 +30,29 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+EMULATOR = pytest.StashKey[google_emulator.GoogleEmulator]()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of pytest-xdist where Google's emulator is: all share one, a heavy process."""
+    config = node.config
+    if config.getoption("--store") == "google":
+        if EMULATOR not in config.stash:
+            config.stash[EMULATOR] = _start_emulator()
+        node.workerinput["emulator"] = config.stash[EMULATOR].host_port
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if EMULATOR in config.stash:
+        config.stash[EMULATOR].stop()
+
+
+def _start_emulator() -> google_emulator.GoogleEmulator:
+    return google_emulator.start(f"127.0.0.1:{free_port()}", "demo")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    for item in items:
-        if "store_host" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.store)
     if config.getoption("--long"):
         return
     skip = pytest.mark.skip(reason="takes minutes: only with --long")
@@ -47,10 +67,11 @@ def store_host(
 ) -> Iterator[str]:
     """HOST:PORT of a running Datastore, of the kind that --store names."""
     if request.config.getoption("--store") == "google":
-        from local.datastore import google_emulator
-        from local.processes.parts import free_port
-
-        emulator = google_emulator.start(f"127.0.0.1:{free_port()}", "demo")
+        shared = getattr(request.config, "workerinput", {}).get("emulator")
+        if shared:
+            yield shared
+            return
+        emulator = _start_emulator()
         try:
             yield emulator.host_port
         finally:

@@ -16,8 +16,8 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import ndb
 
 import realtime_events as rt
-from local.processes.parts import Part, free_port
-from tests.helpers import Store, wait_until
+from local.processes.parts import Part
+from tests.helpers import Store, free_port, wait_until
 
 
 def parse(text: str) -> list[dict[str, Any]]:

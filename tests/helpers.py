@@ -4,25 +4,30 @@ handle, a live server and a live simulator.
 
 from __future__ import annotations
 
+import functools
+import os
+import random
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TypeVar
+from unittest import mock
 
 import requests
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import ndb
+from werkzeug.security import generate_password_hash
 
-from local.processes.parts import ROOT, Part, free_port
+from local.processes.parts import ROOT, Part, port_is_taken
 
 T = TypeVar("T")
 
 # What every test's chat is given. Values that look real, so that nothing is skipped for being
 # empty; short, so that a log that leaks one is easy to search.
 SETTINGS: Mapping[str, str] = {
-    "SECRET_KEY": "test-secret-key",
+    "SECRET_KEY": "test-secret-key-of-no-server",
     "WHATSAPP_TOKEN": "test-whatsapp-token",
     "WHATSAPP_PHONE_NUMBER_ID": "106540352242922",
     "WHATSAPP_BUSINESS_ACCOUNT_ID": "102290129340398",
@@ -33,7 +38,7 @@ SETTINGS: Mapping[str, str] = {
 
 
 def wait_until(
-    predicate: Callable[[], T], timeout: float = 10.0, *, every: float = 0.02, what: str = ""
+    predicate: Callable[[], T], timeout: float = 30.0, *, every: float = 0.02, what: str = ""
 ) -> T:
     """Return the first true value of `predicate()`; fail after `timeout` seconds.
 
@@ -54,6 +59,31 @@ def wait_until(
             name = what or getattr(predicate, "__name__", "the condition")
             raise AssertionError(f"{name} did not hold within {timeout} s {reason}")
         pause.wait(every)
+
+
+PORTS_EACH = 2_500
+
+
+def _ports() -> Iterator[int]:
+    """Port numbers of this process of pytest-xdist alone, round and round.
+
+    Below those that the kernel gives away by itself (from 32768 on Linux): one of these could be
+    somebody's by the time that the server for which it was chosen has started. From anywhere among
+    the process's own, as there may be another run of the tests.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8
+    first, start = 11_000 + worker * PORTS_EACH, random.randrange(PORTS_EACH)
+    while True:
+        yield first + start % PORTS_EACH
+        start += 1
+
+
+_own_ports = _ports()
+
+
+def free_port() -> int:
+    """A TCP port of 127.0.0.1 for a server that is about to start; nobody else gets it."""
+    return next(port for port in _own_ports if not port_is_taken(port))
 
 
 @dataclass
@@ -192,7 +222,17 @@ class Simulator:
 
 def add_attendant(store: Store, username: str, password: str, name: str | None = None) -> None:
     """Make an account in this store; the name shown is the capitalised user name."""
-    from chat.team.auth import save_attendant
-
     with store.context():
-        save_attendant(username, password, name or username.capitalize())
+        save_attendant_quickly(username, password, name or username.capitalize())
+
+
+def save_attendant_quickly(username: str, password: str, name: str) -> None:
+    """`auth.save_attendant` in the current ndb context, with a hash that costs nothing to check.
+
+    Nearly every test logs in: real hashes would be a good part of all that the suite computes.
+    """
+    from chat.team import attendants
+
+    quick = functools.partial(generate_password_hash, method="pbkdf2:sha256:1")
+    with mock.patch.object(attendants, "generate_password_hash", quick):
+        attendants.save_attendant(username, password, name)

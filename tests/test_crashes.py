@@ -19,8 +19,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from local.processes.parts import Part, free_port
-from tests.helpers import SETTINGS, LiveServer, Store
+from local.processes.parts import Part
+from tests.helpers import SETTINGS, LiveServer, Store, free_port
 
 GROUP = 3  # messages of one customer in one call: one transaction
 

@@ -19,8 +19,8 @@ import requests
 
 import dev
 from local.processes import supervisor
-from local.processes.parts import ROOT, free_port
-from tests.helpers import Store, wait_until
+from local.processes.parts import ROOT
+from tests.helpers import Store, free_port, wait_until
 
 READY = "Ctrl-C stops everything."
 START_SECONDS = 90.0
@@ -364,6 +364,16 @@ def test_a_python_without_ensurepip_gets_the_package_to_install(
     monkeypatch.setitem(sys.modules, "ensurepip", None)
     with pytest.raises(SystemExit, match="apt-get install python3-venv"):
         dev.make_venv()
+
+
+def test_the_tests_run_in_several_processes_unless_the_choice_rules_it_out() -> None:
+    for chosen in ([], ["tests/browser", "-k", "reload"], ["-x", "--long"]):
+        flag, workers, *dist = dev.spread_options(chosen)
+        assert (flag, *dist) == ("-n", "--dist", "worksteal")
+        assert 2 <= int(workers) <= dev.MOST_WORKERS
+    for own in (["-n2"], ["-n", "0"], ["--dist=load"], ["-p", "no:xdist"], ["--pdb"]):
+        assert dev.spread_options(own) == []
+    assert dev.spread_options(["tests/test_docs.py::test_the_plan"]) == []
 
 
 def test_without_a_command_dev_py_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:

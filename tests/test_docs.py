@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted([*ROOT.glob("docs/*.md"), *ROOT.glob("README*.md")])
 PLAN = ROOT / "docs" / "modulos.md"
 
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
 LINK = re.compile(r"\]\(([^()\s]+(?:\([^()\s]*\)[^()\s]*)*)\)")
 #: The modules that are built.
@@ -153,7 +153,7 @@ def test_every_json_example_is_json(page):
 def test_every_event_example_has_the_envelope_of_the_wire():
     examples = [json.loads(text) for text in blocks(PLAN.read_text(encoding="utf-8"), "json")]
     events = [example for example in examples if "at" in example]
-    wire = realtime_events.format_event("a.b", "{}", cursor=None, event_id="x", at=0).decode()
+    wire = realtime_events.format_event("a.b", "{}", event_id="x", at=0).decode()
     assert set(json.loads(wire.split("data: ", 1)[1])) == ENVELOPE
     assert events
     assert all(set(event) == ENVELOPE for event in events)
@@ -211,14 +211,16 @@ def test_every_name_of_the_module_in_the_plan_exists(prefix):
     ("module", "function"),
     [
         *((realtime_events, n) for n in ("init_app", "publish", "transaction", "delete_expired")),
-        *((unread_state, n) for n in ("init_app", "count_incoming", "count_outgoing", "merge")),
-        *((unread_state, n) for n in ("publish_changed", "read", "mark_unread")),
-        *((message_status, n) for n in ("init_app", "begin", "started", "accepted", "refused")),
-        *((message_status, n) for n in ("retry", "record_statuses", "next_status", "awaiting")),
+        *((realtime_events, n) for n in ("receive", "update", "add_message", "place", "tell")),
+        *((unread_state, n) for n in ("init_app", "publish_changed", "read", "mark_unread")),
+        *((unread_state, n) for n in ("merge", "totals")),
+        *((message_status, n) for n in ("init_app", "send", "sending", "started", "accepted")),
+        *((message_status, n) for n in ("refused", "postponed", "unconfirmed", "retry")),
+        *((message_status, n) for n in ("record_statuses", "awaiting")),
     ],
 )
 def test_the_plan_shows_a_functions_parameters(module, function):
-    text = PLAN.read_text(encoding="utf-8")
+    text = "\n".join(blocks(PLAN.read_text(encoding="utf-8"), "text"))
     shown = re.search(
         rf"^{module.__name__}\.{function}\((.*?)\)(?: ->.*|\s*#.*)?$", text, re.M | re.S
     )
@@ -229,9 +231,19 @@ def test_the_plan_shows_a_functions_parameters(module, function):
 
 def test_the_plan_explains_errors_as_the_code_does():
     text = PLAN.read_text(encoding="utf-8")
-    table = text[text.index("### 7.8") : text.index("### 7.9")]
-    rows = re.findall(r"^\| `?(\w+)`? \| ([^|]+) \|$", table, re.M)
+    table = text[text.index("### Erros explicados") : text.index("`MESSAGE_STATUS_PARK_DAYS`")]
+    rows = re.findall(r"^\| `?(\d+|[a-z]+)`? \| ([^|]+) \|$", table, re.M)
     rows = [(code, shown) for code, shown in rows if code != "outro"]
     assert len(rows) > 15
     for code, shown in rows:
         assert shown == message_status.explain(code), code
+
+
+def test_the_plan_shows_the_hosts_own_code():
+    host = ROOT / "tests" / "hosts" / "plain" / "after"
+    files = {"python": host / "main.py", "js": host / "static" / "chat.js"}
+    for language, path in files.items():
+        shown = blocks(PLAN.read_text(encoding="utf-8"), language)
+        assert shown
+        source = path.read_text(encoding="utf-8")
+        assert [block for block in shown if block not in source] == []

@@ -32,10 +32,10 @@ from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 import message_status as ms
 import realtime_events as rt
-from local.processes.parts import Part, free_port
+from local.processes.parts import Part
 from message_status import WamidLink
 from tests import live_host
-from tests.helpers import Store
+from tests.helpers import Store, free_port
 from tests.live_host import Conversa, Mensagem
 
 NOON = 1_761_998_400  # 2025-11-01 12:00 UTC

@@ -215,6 +215,7 @@ def test_late_commits_of_two_processes_reach_every_client(
 ) -> None:
     rng = random.Random(seed)
     delays = [rng.choice([0.0, 0.0, 0.02, 0.1, 0.3]) for _ in range(50)]
+    assert host.store.client.host == host.store.host  # made before the environment changes
     late = DelayingStore(host.store.host, b"RealtimeEvent", delays)
     monkeypatch.setenv("DATASTORE_EMULATOR_HOST", late.host_port)
     writers = EventHost(Store(late.host_port, host.store.project))

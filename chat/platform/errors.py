@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from flask import Flask, jsonify, redirect, render_template, request, url_for
+from flask import Flask, jsonify
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
@@ -48,10 +48,6 @@ def init_app(app: Flask) -> None:
 
 def _csrf(_error: CSRFError) -> ResponseReturnValue:
     message = "Esta página ficou aberta tempo demais. Recarregue e tente de novo."
-    if request.endpoint == "auth.login":
-        return render_template("chat/login.html", username="", problem=message), 400
-    if request.endpoint == "auth.logout":
-        return redirect(url_for("chat.home"))
     return jsonify(error={"code": "bad_csrf_token", "message": message}), 400
 
 

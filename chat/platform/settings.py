@@ -6,7 +6,9 @@ import logging
 import os
 import re
 import secrets
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,6 +26,15 @@ _REQUIRED_IN_PRODUCTION = (
     "WHATSAPP_APP_SECRET",
     "WHATSAPP_VERIFY_TOKEN",
 )
+#: Whoever guesses the key makes sessions of anybody. Sixteen random characters are 96 bits.
+_MIN_SECRET_KEY = 16
+_MIN_DIFFERENT = 6
+#: What stands where a value is to be put in, as in app.yaml: left there, it is no value.
+_PLACEHOLDER = re.compile(r"[.…]+|<.*>|change[-_ ]?me.*", re.IGNORECASE)
+#: How this project's messages about a setting begin, the modules' own included.
+_NAMES_A_SETTING = re.compile(r"[A-Z][A-Z0-9]*_[A-Z0-9_]*(=|: )")
+#: gunicorn gives up on a worker that ends so; on any other it would start the next one, for ever.
+_EXIT_STATUS = 3
 
 
 class SettingsError(ValueError):
@@ -84,6 +95,9 @@ class Settings:
             for key in _REQUIRED_IN_PRODUCTION:
                 if not values.get(key.lower()):
                     raise SettingsError(f"{key}: must be set on App Engine")
+                if _PLACEHOLDER.fullmatch(values[key.lower()].strip()):
+                    raise SettingsError(f"{key}: is a placeholder, not a value")
+            _check_secret_key(values["secret_key"])
             values.setdefault("send_wait_seconds", 25.0)
         if not values.get("secret_key"):
             _log.warning("SECRET_KEY is not set: sessions end when this process ends")
@@ -100,6 +114,30 @@ class Settings:
         """The Graph API's address with its version, without a slash at the end."""
         base = self.whatsapp_api_url.rstrip("/")
         return base if _VERSIONED.search(base) else f"{base}/{GRAPH_VERSION}"
+
+
+def _check_secret_key(key: str) -> None:
+    if len(key) < _MIN_SECRET_KEY or len(set(key)) < _MIN_DIFFERENT:
+        raise SettingsError(  # which must not show it
+            f"SECRET_KEY: too easy to guess, use {_MIN_SECRET_KEY} random characters or more: "
+            "python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
+        )
+
+
+@contextmanager
+def told_in_one_line() -> Iterator[None]:
+    """Ends the process in words, not in a traceback, if a setting cannot work.
+
+    Whatever starts the application, gunicorn or the command line of Flask, passes a `SystemExit`
+    on. An error that names no setting is one of the program, and keeps its traceback.
+    """
+    try:
+        yield
+    except ValueError as error:
+        if not _NAMES_A_SETTING.match(str(error)):
+            raise
+        print(f"Cannot start: {error}", file=sys.stderr, flush=True)  # noqa: T201
+        raise SystemExit(_EXIT_STATUS) from None
 
 
 def _number(key: str, raw: Any) -> float:

@@ -1,4 +1,4 @@
-"""Attendants: who they are, logging in and out, and nothing without a login.
+"""Logging in and out over HTTP, and nothing without a login.
 
 Every route needs a login unless it is on the list below: a route that somebody adds and forgets is
 closed, not open.
@@ -6,18 +6,19 @@ closed, not open.
 
 from __future__ import annotations
 
-import hashlib
-import sys
+import logging
+import math
+import secrets
 import threading
-import time
+from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-import click
-from cachetools import TTLCache
 from flask import (
     Blueprint,
     Flask,
+    Response,
+    current_app,
     flash,
     jsonify,
     redirect,
@@ -26,21 +27,23 @@ from flask import (
     session,
     url_for,
 )
-from flask.cli import AppGroup
 from flask.typing import ResponseReturnValue
-from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
-from google.cloud import ndb
+from flask_login import LoginManager, current_user, login_user, logout_user
+from flask_wtf.csrf import CSRFError
 from werkzeug.security import check_password_hash, generate_password_hash
 
+import realtime_events
 from chat.platform import datastore
+from chat.team import attendants
+from chat.team.attendants import MAX_USERNAME, Attendant, User, forget, save_attendant
+from chat.team.commands import attendants_cli
+from chat.team.throttle import Attempt, Refusals, Throttle, in_words
+
+__all__ = ["Attendant", "current_username", "forget", "init_app", "safe_target", "save_attendant"]
 
 blueprint = Blueprint("auth", __name__)
-attendants_cli = AppGroup("attendants", help="Who may log in.")
+_log = logging.getLogger(__name__)
 
-#: How long a process trusts what it knows of an attendant. Long polling asks every few seconds;
-#: a removed attendant is out after this at the latest.
-CACHE_SECONDS = 30
-_MAX_USERNAME = 64
 #: Endpoints and blueprints that answer without a login; each has its own guard or needs none.
 _OPEN_ENDPOINTS = frozenset({"auth.login", "static"})
 _OPEN_BLUEPRINTS = frozenset({"webhook", "tasks", "health"})
@@ -50,31 +53,19 @@ _CRON_PATHS = frozenset({"/realtime/cleanup", "/message-status/cleanup"})
 _JSON_PATHS = ("/api/", "/realtime/", "/unread")
 #: So that an unknown user name takes as long as a wrong password.
 _NOBODY = generate_password_hash("nobody")
-#: Checking a password takes 32 MB. Strangers can ask for it on every thread at once, which would
-#: take more memory than an instance has.
-_checking = threading.BoundedSemaphore(4)
+#: Checking a password takes 32 MB and a tenth of a second of a processor. Who finds no place is
+#: told so at once: those who waited would hold the threads of the webhook and of /healthz.
+_places = threading.BoundedSemaphore(4)
+_BUSY_SECONDS = 2
+_STORE_SECONDS = 5
+#: In the session: which names have logged in with this browser, by their marks. It outlasts a
+#: logout, and no more people than this share a browser.
+_DEVICES = "devices"
+_MAX_DEVICES = 10
 
-_cache: TTLCache[str, User | None] = TTLCache(maxsize=1000, ttl=CACHE_SECONDS)
-_cache_lock = threading.Lock()
-
-
-class Attendant(ndb.Model):
-    """Somebody who may log in. Key name: the user name, lower case."""
-
-    name = ndb.TextProperty()
-    password_hash = ndb.TextProperty()
-    created_at = ndb.IntegerProperty(indexed=False)
-
-
-class User(UserMixin):
-    """A logged-in attendant: no entity, so that it outlives the request that read it."""
-
-    def __init__(self, attendant: Attendant) -> None:
-        self.username = str(attendant.key.id())
-        self.name = str(attendant.name or self.username)
-        # The session names the password it was made with: a new password ends the old sessions.
-        mark = hashlib.sha256(attendant.password_hash.encode()).hexdigest()[:16]
-        self.id = f"{self.username}:{mark}"
+_WRONG = "Usuário ou senha incorretos."
+_STALE = "Por segurança, digite a senha e aperte Entrar mais uma vez."
+_NO_STORE = "O banco de dados não respondeu. Tente de novo em instantes."
 
 
 def current_username() -> str | None:
@@ -85,34 +76,24 @@ def current_username() -> str | None:
 def init_app(app: Flask) -> None:
     """Registers login, logout, the commands and the rule that nothing goes without a login."""
     manager = LoginManager(app)
-    manager.user_loader(_load)
+    manager.user_loader(_load_user)
     # "basic" would store a fingerprint of address and browser; addresses change behind a proxy.
     manager.session_protection = None
+    app.extensions["login_throttle"] = Throttle(app.config["SECRET_KEY"])
+    app.extensions["login_refusals"] = Refusals(_log)
     app.before_request(_require_login)
+    app.after_request(_end_with_the_login)
     app.register_blueprint(blueprint)
     app.cli.add_command(attendants_cli)
 
 
-def _load(user_id: str) -> User | None:
-    with _cache_lock:
-        if user_id in _cache:
-            return _cache[user_id]
-    username = user_id.rpartition(":")[0]
-    with datastore.context():
-        attendant = datastore.get(Attendant, username) if username else None
-    user = User(attendant) if attendant is not None else None
-    if user is not None and user.id != user_id:
-        user = None
-    with _cache_lock:
-        _cache[user_id] = user
-    return user
-
-
-def forget(username: str) -> None:
-    """Drops what this process remembers of an attendant."""
-    with _cache_lock:
-        for user_id in [key for key in _cache if key.rpartition(":")[0] == username]:
-            del _cache[user_id]
+def _load_user(user_id: str) -> User | None:
+    try:
+        return attendants.find_user(user_id)
+    except datastore.ERRORS:
+        if request.endpoint == "auth.login":
+            return None  # its page needs no store, and has to tell of one that is down
+        raise
 
 
 def _require_login() -> ResponseReturnValue | None:
@@ -129,35 +110,113 @@ def _require_login() -> ResponseReturnValue | None:
     return redirect(url_for("auth.login", next=None if target == "/" else target))
 
 
+# --- logging in -----------------------------------------------------------------------------------
+
+
 @blueprint.route("/login", methods=["GET", "POST"])
 def login() -> ResponseReturnValue:
     """The login form, and what it sends."""
-    target = safe_target(request.args.get("next"))
-    if request.method == "GET":
-        if current_user.is_authenticated:
-            return redirect(target)
-        return render_template("chat/login.html", username="")
-    username = request.form.get("username", "").strip().lower()[:_MAX_USERNAME]
-    attendant = datastore.get(Attendant, username) if datastore.is_key_name(username) else None
-    expected = attendant.password_hash if attendant is not None else _NOBODY
-    with _checking:
+    if request.method == "POST":
+        return _log_in()
+    if current_user.is_authenticated:
+        return redirect(_target())
+    return _form()
+
+
+def _log_in() -> ResponseReturnValue:
+    username = _typed_username()
+    throttle: Throttle = current_app.extensions["login_throttle"]
+    device = session.get(_DEVICES, {}).get(throttle.mark(username))
+    attempt = throttle.attempt(username, request.remote_addr, device)
+    # Without a place and without the store: whoever hammers at a closed bucket costs nothing.
+    wait = throttle.known_wait(attempt)
+    if wait:
+        return _refuse(attempt, wait)
+    if not _places.acquire(blocking=False):
+        _note_refused("no room to check a password")
+        text = f"Muita gente está entrando agora. Tente de novo em {in_words(_BUSY_SECONDS)}."
+        return _form(text, 503, _BUSY_SECONDS)
+    try:
+        wait = throttle.take(attempt)
+        if wait:
+            return _refuse(attempt, wait)
+        attendant = datastore.get(Attendant, username) if datastore.is_key_name(username) else None
+        expected = attendant.password_hash if attendant is not None else _NOBODY
         right = check_password_hash(expected, request.form.get("password", ""))
-    if attendant is None or not right:
-        flash("Usuário ou senha incorretos.")
-        return render_template("chat/login.html", username=username), 401
+        if attendant is not None and right and _enter(username, expected, attempt):
+            return redirect(_target())
+        throttle.failed(attempt)
+    finally:
+        _places.release()
+    wait = throttle.known_wait(attempt)
+    who = "unknown" if attendant is None else f"attendant {username}"
+    _log.warning(
+        "login failed: name %s (%s) from %s, next try %s",
+        *(attempt.name_mark, who, attempt.network, f"in {wait:.0f} s" if wait else "at once"),
+    )
+    return _form(f"{_WRONG} {_wait_text(wait)}" if wait else _WRONG, 401, wait)
+
+
+def _enter(username: str, password_hash: str, attempt: Attempt) -> bool:
+    """Makes the browser's session one of this attendant; False if they have just changed."""
+    throttle: Throttle = current_app.extensions["login_throttle"]
+    seconds = current_app.permanent_session_lifetime.total_seconds()
+
+    def begin() -> User | None:
+        user = attendants.open_login(username, password_hash, seconds)
+        if user is not None:
+            throttle.forgive(attempt)
+        return user
+
+    user = realtime_events.transaction(begin)
+    if user is None:
+        return False
+    throttle.reopen(attempt)
+    if current_user.is_authenticated:
+        attendants.close_login(current_user.get_id())  # its cookie is overwritten
+    devices = _devices()
+    devices.pop(attempt.name_mark, None)
+    devices[attempt.name_mark] = secrets.token_urlsafe(9)
     session.clear()
     session.permanent = True
-    forget(username)
-    login_user(User(attendant))
-    return redirect(target)
+    session[_DEVICES] = dict(list(devices.items())[-_MAX_DEVICES:])
+    login_user(user)
+    _log.info("login: attendant %s from %s", username, attempt.network)
+    return True
 
 
-@blueprint.post("/logout")
-def logout() -> ResponseReturnValue:
-    """Ends the session."""
-    logout_user()
-    session.clear()
-    return redirect(url_for("auth.login"))
+def _refuse(attempt: Attempt, wait: float) -> ResponseReturnValue:
+    throttle: Throttle = current_app.extensions["login_throttle"]
+    _note_refused(f"too many tries by {throttle.reason(attempt)}", wait)
+    return _form(f"Foram muitas tentativas. {_wait_text(wait)}", 429, wait)
+
+
+def _note_refused(why: str, wait: float = _BUSY_SECONDS) -> None:
+    refusals: Refusals = current_app.extensions["login_refusals"]
+    refusals.note(why, wait)
+
+
+def _wait_text(wait: float) -> str:
+    return f"Tente de novo em {in_words(wait)}."
+
+
+def _form(problem: str | None = None, status: int = 200, wait: float = 0) -> ResponseReturnValue:
+    """The login page, with the name that was typed."""
+    page = render_template("chat/login.html", username=_typed_username(), problem=problem)
+    headers = {"Retry-After": str(math.ceil(wait))} if wait else {}
+    return page, status, headers
+
+
+def _typed_username() -> str:
+    return request.form.get("username", "").strip().lower()[:MAX_USERNAME]
+
+
+def _devices() -> dict[str, str]:
+    return dict(session.get(_DEVICES, {}))
+
+
+def _target() -> str:
+    return safe_target(request.args.get("next"))
 
 
 def safe_target(target: str | None) -> str:
@@ -173,69 +232,109 @@ def safe_target(target: str | None) -> str:
     return target
 
 
-def save_attendant(username: str, password: str, name: str | None = None) -> None:
-    """Adds an attendant, or gives one a new password.
-
-    Args:
-        username: letters, digits, `.`, `_`, `-`; case does not matter.
-        password: any text that is not empty.
-        name: as shown; the user name when None.
-
-    Raises:
-        ValueError: the user name or the password cannot be used.
-    """
-    username = username.strip().lower()
-    plain = username.replace(".", "").replace("_", "").replace("-", "")
-    if not plain.isalnum() or not plain.isascii() or len(username) > _MAX_USERNAME:
-        raise ValueError(f"username: {username!r} has characters that are not allowed")
-    if not password:
-        raise ValueError("password: is empty")
-    now = time.time_ns() // 1_000_000
-    Attendant(
-        id=username,
-        name=(name or username).strip(),
-        password_hash=generate_password_hash(password),
-        created_at=now,
-    ).put()
-    forget(username)
+# --- logging out ----------------------------------------------------------------------------------
 
 
-def _read_password() -> str:
-    if sys.stdin.isatty():
-        entered: Any = click.prompt("Senha", hide_input=True, confirmation_prompt=True)
-        return str(entered)
-    return sys.stdin.readline().rstrip("\r\n")
+@blueprint.post("/logout")
+def logout() -> ResponseReturnValue:
+    """Ends this browser's login: a copy of its cookie is worth nothing any more."""
+    return _leave(everywhere=False)
 
 
-@attendants_cli.command("add")
-@click.argument("username")
-@click.option("--name", help="Name shown in the chat.")
-def add_command(username: str, name: str | None) -> None:
-    """Add an attendant, or give one a new password (asked for, or read from stdin)."""
-    password = _read_password()
+@blueprint.post("/logout/everywhere")
+def logout_everywhere() -> ResponseReturnValue:
+    """Ends all logins of the attendant, on whatever device."""
+    return _leave(everywhere=True)
+
+
+def _leave(everywhere: bool) -> ResponseReturnValue:
+    username, login_id = current_user.username, current_user.get_id()
+    ended = True
     try:
-        with datastore.context():
-            save_attendant(username, password, name)
-    except ValueError as error:
-        raise click.ClickException(str(error)) from error
-    click.echo(f"Atendente {username.strip().lower()} salvo.")
+        if everywhere:
+            attendants.close_all_logins(username)
+        else:
+            attendants.close_login(login_id)
+    except datastore.ERRORS as error:
+        ended = False
+        _log.error("logout of %s could not be stored: %s", username, type(error).__name__)
+    devices = _devices()
+    logout_user()
+    session.clear()
+    session.permanent = True
+    session[_DEVICES] = devices
+    if not ended:
+        # Whoever shares this computer is kept out; of copies of the cookie the person must know.
+        flash(
+            "Você saiu neste navegador, mas o banco de dados não respondeu. Entre mais tarde e "
+            "escolha “Sair de todos os aparelhos”."
+        )
+    elif everywhere:
+        seconds = in_words(attendants.CACHE_SECONDS)
+        flash(
+            f"Você saiu de todos os aparelhos: os outros perdem o acesso em até {seconds}.", "done"
+        )
+    _log.info("logout: attendant %s%s", username, ", everywhere" if everywhere else "")
+    return redirect(url_for("auth.login"))
 
 
-@attendants_cli.command("list")
-def list_command() -> None:
-    """List the attendants."""
-    with datastore.context():
-        for attendant in Attendant.query().order(Attendant._key):
-            click.echo(f"{attendant.key.id()}\t{attendant.name}")
+# --- what goes wrong on the way -------------------------------------------------------------------
 
 
-@attendants_cli.command("remove")
-@click.argument("username")
-def remove_command(username: str) -> None:
-    """Remove an attendant."""
-    username = username.strip().lower()
-    with datastore.context():
-        if datastore.get(Attendant, username) is None:
-            raise click.ClickException(f"Não existe o atendente {username}.")
-        ndb.Key(Attendant, username).delete()
-    click.echo(f"Atendente {username} removido.")
+@blueprint.errorhandler(CSRFError)
+def _stale_token(_error: CSRFError) -> ResponseReturnValue:
+    """A form of another tab's time: of before a login or a logout in this browser.
+
+    The token is there so that no other site makes a browser log in or out. The browser itself says
+    whose page sent the form, in headers that no page can set: if it was ours, the form counts. A
+    browser that does not say gets the form once more, with a token of now. A person who is logged
+    in as who they typed has what they wanted.
+    """
+    if request.endpoint == "auth.login":
+        if current_username() == _typed_username():
+            return redirect(_target())
+        return _log_in() if _is_our_own_page() else _form(_STALE, 400)
+    if _is_our_own_page():
+        return _leave(everywhere=request.endpoint == "auth.logout_everywhere")
+    return redirect(url_for("chat.home"))
+
+
+def _is_our_own_page() -> bool:
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        return site == "same-origin"
+    return request.headers.get("Origin") == request.host_url.rstrip("/")
+
+
+def _store_failed(error: Exception) -> ResponseReturnValue:
+    _log.error("the store failed during a login: %s", type(error).__name__)
+    return _form(_NO_STORE, 503, _STORE_SECONDS)
+
+
+for _kind in datastore.ERRORS:
+    blueprint.register_error_handler(_kind, _store_failed)
+
+
+# --- responses that outlast a login ---------------------------------------------------------------
+
+
+def _end_with_the_login(response: Response) -> Response:
+    """An event stream ends with the login that opened it, on whatever instance that was ended.
+
+    Asked before each piece: nothing that a customer writes goes to a login known to be over, and
+    the heartbeat is such a piece.
+    """
+    if response.mimetype == "text/event-stream" and current_user.is_authenticated:
+        body: Any = response.response
+        response.response = _while_open(body, current_user.get_id())
+        if hasattr(body, "close"):
+            response.call_on_close(body.close)  # of a stream that was never begun, too
+    return response
+
+
+def _while_open(body: Iterable[bytes], user_id: str) -> Iterator[bytes]:
+    for piece in body:
+        if not attendants.is_still_open(user_id):
+            _log.info("event stream ended with its login: %s", user_id.rpartition(":")[0])
+            return
+        yield piece

@@ -15,10 +15,15 @@ export function logOutTogether(form, { onLeave, onLoggedOut }) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     onLeave();
+    // "Sair de todos os aparelhos" names an address of its own.
+    const action = event.submitter?.getAttribute("formaction") ?? form.action;
     try {
-      const response = await fetch(form.action, { method: "POST", body: new FormData(form) });
-      if (!response.ok) throw new Error(`logout: ${response.status}`);
+      // Not followed: the login page is fetched below, and shows what the server has to say once.
+      const body = new FormData(form);
+      const response = await fetch(action, { method: "POST", body, redirect: "manual" });
+      if (response.type !== "opaqueredirect") throw new Error(`logout: ${response.status}`);
     } catch {
+      form.action = action;
       form.submit(); // what the server says, or that it does not answer, is shown by the browser
       return;
     }

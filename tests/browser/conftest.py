@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
 from tests.browser.cuttable_proxy import CuttableProxy
-from tests.chromium import ACTION_MS, FLAGS, chromium_environ, chromium_on_this_machine
-from tests.helpers import Simulator, Store, add_attendant, wait_until
+from tests.chromium import ACTION_MS, own_chromium
+from tests.helpers import Simulator, Store, add_attendant
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -108,38 +108,24 @@ def at_a_computer(
     """`at_a_computer("ana", url)`: like `attendant`, in a Chromium process of their own.
 
     Its tabs are really in front or behind, with focus or without, and notifications are allowed.
-    Playwright tells every page that it has focus, and what one DevTools session emulates no other
-    can take back: it spares only the default context of a browser that it did not start itself.
     """
     attendants: list[Attendant] = []
-    processes: list[subprocess.Popen[bytes]] = []
+    with ExitStack() as browsers:
 
-    def log_in(username: str, url: str, *, script: str = "") -> Attendant:
-        add_attendant(store, username, password=username)
-        folder = tmp_path / f"browser-{username}"
-        program = chromium_on_this_machine() or chromium.browser_type.executable_path
-        args = [program, "--headless", *FLAGS, "--no-first-run", "--lang=pt-BR"]
-        args += ["--remote-debugging-port=0", f"--user-data-dir={folder}", "about:blank"]
-        processes.append(subprocess.Popen(args, env=chromium_environ(), stderr=subprocess.DEVNULL))
-        port_file = folder / "DevToolsActivePort"
-        wait_until(lambda: port_file.exists() and port_file.read_text().count("\n"), 20)
-        address = f"http://127.0.0.1:{port_file.read_text().splitlines()[0]}"
-        browser = chromium.browser_type.connect_over_cdp(address, no_defaults=True)
-        context = browser.contexts[0]
-        context.set_default_timeout(ACTION_MS)
-        context.grant_permissions(["notifications"], origin=url)
-        if script:
-            context.add_init_script(script)
-        person = Attendant(context, url, username)
-        attendants.append(person)
-        person.log_in()
-        return person
+        def log_in(username: str, url: str, *, script: str = "") -> Attendant:
+            add_attendant(store, username, password=username)
+            browser = own_chromium(chromium, tmp_path / f"browser-{username}")
+            context = browsers.enter_context(browser)
+            context.grant_permissions(["notifications"], origin=url)
+            if script:
+                context.add_init_script(script)
+            person = Attendant(context, url, username)
+            attendants.append(person)
+            person.log_in()
+            return person
 
-    yield log_in
-    errors = {person.username: person.unexpected_errors() for person in attendants}
-    for process in processes:
-        process.terminate()
-        process.wait(10)
+        yield log_in
+        errors = {person.username: person.unexpected_errors() for person in attendants}
     assert not any(errors.values()), f"console errors: {errors}"
 
 

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import ACTION_MS, Attendant
+from tests.browser.conftest import Attendant
 from tests.helpers import LiveServer, Simulator
 
 MARIA = "5511987654321"
 LIST = "[data-conversation-id]"
-
-
-@pytest.fixture(autouse=True)
-def patience() -> Iterator[None]:
-    """Two cores also run the servers: what is expected may take as long as an action."""
-    expect.set_options(timeout=ACTION_MS)
-    yield
-    expect.set_options(timeout=5_000)
 
 
 @pytest.fixture
@@ -101,7 +93,7 @@ def test_logging_out_takes_the_other_tabs_along(ana: Attendant) -> None:
     expect(other.locator(LIST)).to_be_visible()
     # The first tab holds the connection, the second leaves: the first has to be told.
     other.get_by_role("button", name="Menu").click()
-    other.get_by_role("button", name="Sair").click()
+    other.get_by_role("button", name="Sair", exact=True).click()
     other.wait_for_url("**/login*")
     ana.page.wait_for_url("**/login*")
     ana.page.goto(ana.url)

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
-from tests.browser.conftest import ACTION_MS, Attendant
+from tests.browser.conftest import Attendant
+from tests.browser.cuttable_proxy import EVENTS
 from tests.helpers import LiveServer, Simulator, wait_until
 
 MARIA = "5511987654321"
 JOAO = "5521998877665"
 DAY = 24 * 3600
-
-
-@pytest.fixture(autouse=True)
-def patience() -> Iterator[None]:
-    """Two cores also run the servers: what is expected may take as long as an action."""
-    expect.set_options(timeout=ACTION_MS)
-    yield
-    expect.set_options(timeout=5_000)  # Playwright's own, for the tests of other files
 
 
 @pytest.fixture
@@ -408,8 +401,13 @@ def test_a_lost_server_is_told_and_its_return_loses_nothing(
     # Several attempts fail before the page calls it a lost connection.
     expect(banner).to_contain_text("Sem conexão com o servidor", timeout=30_000)
     write(MARIA, "Alguém aí?")  # the simulator repeats the webhook until it gets its 200
+    # Else the page may be back by itself before the click, and there is nothing to click on.
+    page.route(f"**{EVENTS}*", lambda route: route.abort())
     server.restart()
-    banner.get_by_role("button", name="Reconectar").click()
+    reconnect = banner.get_by_role("button", name="Reconectar")
+    reconnect.click(trial=True)
+    page.unroute(f"**{EVENTS}*")
+    reconnect.dispatch_event("click")
     expect(banner).to_be_hidden()
     expect(bubble(page, "Alguém aí?")).to_have_count(1)
     expect(composer(page)).to_have_value("meio escrito")
@@ -437,7 +435,7 @@ def test_without_a_login_the_page_asks_for_one_and_comes_back(
 def test_the_menu_logs_out(ana: Attendant, server: LiveServer) -> None:
     page = ana.page
     page.get_by_role("button", name="Menu").click()
-    page.get_by_role("button", name="Sair").click()
+    page.get_by_role("button", name="Sair", exact=True).click()
     page.wait_for_url("**/login*")
     page.goto(server.url)
     page.wait_for_url("**/login*")

@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
-import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import ACTION_MS, Attendant
+from tests.browser.conftest import Attendant
 from tests.helpers import LiveServer, Simulator, Store, wait_until
 
 MARIA = "5511987654321"
-
-
-@pytest.fixture(autouse=True)
-def patience() -> Iterator[None]:
-    """Two cores also run the servers: what is expected may take as long as an action."""
-    expect.set_options(timeout=ACTION_MS)
-    yield
-    expect.set_options(timeout=5_000)  # Playwright's own, for the tests of other files
 
 
 def switch(simulator: Simulator, **switches: object) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import ACTION_MS, Attendant
+from tests.browser.conftest import Attendant
 from tests.browser.unread_screen import expect_unread, row, take_an_event
 from tests.helpers import LiveServer, Simulator, wait_until
 
@@ -119,8 +119,9 @@ def test_marking_silencing_and_undoing(
 
     # A link to what was merged into another conversation leads there, and reads nothing.
     id_ = maria.get_attribute("data-conversation-id")
-    write(MARIA, "mais uma", "Maria")
     page.keyboard.press("Escape")
+    expect(page.locator(".thread-pane")).to_be_hidden()
+    write(MARIA, "mais uma", "Maria")
     expect_unread(page, {"Maria": 1})
     known = ana.context.request.get(f"{ana.url}/api/conversations/{id_}").json()
     page.route("**/api/conversations/antiga", lambda route: route.fulfill(json=known))
@@ -154,7 +155,6 @@ def test_the_filter_finds_what_lies_beyond_the_list(
     ana: Attendant, simulator: Simulator, write: Callable[..., None]
 ) -> None:
     page = ana.page
-    expect.set_options(timeout=ACTION_MS)
     write(MARIA, "de baixo", "Maria", timestamp=1_700_000_000)
     expect(row(page, "Maria")).to_be_visible()
     simulator.post("/bursts", {"customers": 60, "messages": 1, "text": "Pedido"})
@@ -181,7 +181,6 @@ def test_the_filter_finds_what_lies_beyond_the_list(
     expect(rows).to_have_count(1)
     page.get_by_role("button", name="Tudo", exact=True).click()
     expect(rows).to_have_count(51)  # what was loaded, and Maria, who has come up
-    expect.set_options(timeout=5_000)
 
 
 def listed(person: Attendant) -> list[dict[str, str]]:

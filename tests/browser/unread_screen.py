@@ -85,7 +85,8 @@ def take_an_event(page: Page, simulator: Simulator, phone: str, emoji: str) -> N
     path = f"/customers/{phone}/messages"
     about = simulator.get(path).json()["messages"][0]["id"]
     simulator.post(path, {"type": "reaction", "emoji": emoji, "reply_to": about})
-    expect(page.locator("[data-conversation-id]").first).to_contain_text(f"Reagiu com {emoji}")
+    drawn = page.locator("[data-conversation-id]", has_text=f"Reagiu com {emoji}")
+    expect(drawn).to_be_visible()
 
 
 def look_away(person: Attendant) -> Page:

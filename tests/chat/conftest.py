@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from flask import Flask
+from google.cloud import ndb
 
+from chat.platform import datastore
+from tests.chat.quick_store import quick_clients
 from tests.chat.support import Browser, Graph, login
 from tests.helpers import SETTINGS, Store
 
@@ -33,4 +36,25 @@ def sending_app(store: Store, graph: Graph, monkeypatch: pytest.MonkeyPatch) -> 
     for key, value in SETTINGS.items():
         monkeypatch.setenv(key, value)
     settings = {"WHATSAPP_API_URL": graph.url, "SEND_WAIT_SECONDS": 30}
-    return create_app({"TESTING": True, "WHATSAPP_READ_SECONDS": 1, **settings})
+    return create_app({"TESTING": True, "WHATSAPP_READ_SECONDS": 30, **settings})
+
+
+@pytest.fixture(scope="session")
+def quick_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], ndb.Client]]:
+    """Makes clients of empty stores inside this process."""
+    with quick_clients(tmp_path_factory.mktemp("quick-store")) as make:
+        yield make
+
+
+@pytest.fixture
+def quick_app(quick_client: Callable[[], ndb.Client], monkeypatch: pytest.MonkeyPatch) -> Flask:
+    """The whole application on such a store."""
+    from main import create_app
+
+    for key, value in SETTINGS.items():
+        monkeypatch.setenv(key, value)
+    monkeypatch.setenv("WHATSAPP_API_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("DATASTORE_EMULATOR_HOST", "127.0.0.1:9")  # nobody there: all is in here
+    client = quick_client()
+    monkeypatch.setattr(datastore, "get_client", lambda: client)
+    return create_app({"TESTING": True})

@@ -15,8 +15,6 @@ from chat.platform.settings import Settings
 from tests.chat.support import NOON, Browser, call, deliver, published, text_message
 from tests.helpers import SETTINGS
 
-pytestmark = pytest.mark.store
-
 
 @pytest.fixture
 def chat(client: FlaskClient, ana: Browser) -> str:
@@ -25,6 +23,7 @@ def chat(client: FlaskClient, ana: Browser) -> str:
     return str(conversation["id"])
 
 
+@pytest.mark.store
 def test_the_list_is_paged_newest_first_without_gap(
     app: Flask, client: FlaskClient, ana: Browser
 ) -> None:
@@ -49,6 +48,7 @@ def test_the_list_is_paged_newest_first_without_gap(
     assert [int(text) // 2 for text in seen] == sorted((i // 2 for i in range(120)), reverse=True)
 
 
+@pytest.mark.store
 def test_a_thread_is_paged_oldest_first_inside_a_page(client: FlaskClient, ana: Browser) -> None:
     deliver(client, call(*[text_message(f"w{i}", str(i), NOON + i // 3) for i in range(120)]))
     (conversation,) = ana.conversations()
@@ -85,6 +85,7 @@ def test_the_cursor_is_from_before_the_reading(
     assert order == ["cursor", "data"]
 
 
+@pytest.mark.store
 def test_versions_of_the_newest_conversations_are_told(
     client: FlaskClient, ana: Browser, chat: str
 ) -> None:

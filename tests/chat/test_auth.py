@@ -13,8 +13,6 @@ from main import create_app
 from tests.chat.support import Browser, login, stored, token_of
 from tests.helpers import SETTINGS
 
-pytestmark = pytest.mark.store
-
 
 def test_every_route_but_the_listed_ones_needs_a_login(app: Flask, client: FlaskClient) -> None:
     open_rules = {
@@ -95,19 +93,15 @@ def test_a_change_needs_the_token(ana: Browser) -> None:
     response = ana.client.post("/api/conversations/x/messages", json=body)
     assert response.status_code == 400
     assert response.get_json()["error"]["code"] == "bad_csrf_token"
-    assert ana.client.post("/logout").status_code == 302
+    for path in ("/logout", "/logout/everywhere"):
+        assert ana.client.post(path).status_code == 302
     assert ana.get("/api/conversations").status_code == 200
-
-
-def test_a_logout_ends_the_session(ana: Browser) -> None:
-    response = ana.client.post("/logout", data={"csrf_token": ana.token})
-    assert response.headers["Location"] == "/login"
-    assert ana.get("/api/conversations").status_code == 401
 
 
 def test_passwords_are_stored_hashed(ana: Browser) -> None:
     (attendant,) = stored(Attendant)
-    assert attendant.password_hash.startswith("scrypt:")
+    assert attendant.password_hash.startswith("scrypt:32768:")
+    assert "segredo" not in attendant.password_hash
 
 
 def test_a_known_attendant_costs_no_read(
@@ -120,12 +114,6 @@ def test_a_known_attendant_costs_no_read(
 
     monkeypatch.setattr(auth.datastore, "get", fail)
     assert ana.get("/api/conversations").status_code == 200
-
-
-def test_a_new_password_ends_the_old_sessions(app: Flask, ana: Browser) -> None:
-    with datastore.context():
-        auth.save_attendant("ana", "nova")
-    assert ana.get("/api/conversations").status_code == 401
 
 
 def test_two_attendants_are_logged_in_at_once(app: Flask, ana: Browser) -> None:
@@ -152,23 +140,157 @@ def test_in_production_the_cookie_needs_https(app: Flask, monkeypatch: pytest.Mo
     assert "Secure" in cookie
 
 
-def test_an_attendant_is_added_listed_and_removed(app: Flask) -> None:
-    run = app.test_cli_runner().invoke
-    added = run(args=["attendants", "add", "Carla", "--name", "Carla Dias"], input="segredo\n")
-    assert added.exit_code == 0, added.output
-    assert run(args=["attendants", "list"]).output == "carla\tCarla Dias\n"
-    client = app.test_client()
-    form = {"username": "carla", "password": "segredo", "csrf_token": token_of(client)}
-    assert client.post("/login", data=form).status_code == 302
-    assert run(args=["attendants", "remove", "carla"]).exit_code == 0
-    assert run(args=["attendants", "list"]).output == ""
-    auth.forget("carla")
+# --- forms of another tab's time ------------------------------------------------------------------
+
+OUR_OWN = [
+    {"Sec-Fetch-Site": "same-origin"},
+    {"Sec-Fetch-Site": "same-origin", "Origin": "null"},
+    {"Origin": "http://localhost"},
+]
+OTHERS = [
+    {},
+    {"Origin": "null"},
+    {"Origin": "http://evil.example"},
+    {"Origin": "http://localhost.evil.example"},
+    {"Origin": "http://localhost:81"},
+    {"Origin": "https://localhost"},
+    {"Sec-Fetch-Site": "cross-site", "Origin": "http://localhost"},
+    {"Sec-Fetch-Site": "same-site"},
+    {"Sec-Fetch-Site": "none"},
+    {"Sec-Fetch-Site": ""},
+]
+each_of_ours = pytest.mark.parametrize("headers", OUR_OWN)
+each_other = pytest.mark.parametrize("headers", OTHERS)
+
+
+def form_of(username: str, token: str, password: str | None = None) -> dict[str, str]:
+    return {"username": username, "password": password or username, "csrf_token": token}
+
+
+@pytest.fixture
+def left(app: Flask, ana: Browser) -> tuple[FlaskClient, str]:
+    """A browser that has just been left, and the token of a form that its other tab still shows."""
+    ana.client.post("/logout", data={"csrf_token": ana.token})
+    stale = token_of(ana.client)
+    ana.client.delete_cookie("chat_session")
+    assert token_of(ana.client) != stale
+    return ana.client, stale
+
+
+@each_of_ours
+@pytest.mark.parametrize("token", ["", "stale", "nonsense"])
+def test_a_form_of_our_own_page_counts_with_any_token(
+    left: tuple[FlaskClient, str], headers: dict[str, str], token: str
+) -> None:
+    client, stale = left
+    form = form_of("ana", stale if token == "stale" else token)
+    response = client.post("/login?next=/%3Fc%3Dabc", data=form, headers=headers)
+    assert (response.status_code, response.headers["Location"]) == (302, "/?c=abc")
+    assert client.get("/api/conversations").status_code == 200
+
+
+@each_of_ours
+def test_such_a_form_still_needs_the_password(
+    left: tuple[FlaskClient, str], headers: dict[str, str]
+) -> None:
+    client, stale = left
+    response = client.post("/login", data=form_of("ana", stale, "errada"), headers=headers)
+    assert response.status_code == 401
     assert client.get("/api/conversations").status_code == 401
-    assert run(args=["attendants", "remove", "carla"]).exit_code != 0
 
 
-@pytest.mark.parametrize(("username", "password"), [("a b", "x\n"), ("ana", "\n"), ("", "x\n")])
-def test_an_unusable_attendant_is_refused(app: Flask, username: str, password: str) -> None:
-    run = app.test_cli_runner().invoke
-    assert run(args=["attendants", "add", username], input=password).exit_code != 0
-    assert stored(Attendant) == []
+@each_other
+def test_any_other_form_is_shown_again_with_a_token_of_now(
+    left: tuple[FlaskClient, str], headers: dict[str, str]
+) -> None:
+    client, stale = left
+    form = form_of(" Ana", stale, "ana")
+    response = client.post("/login", data=form, headers=headers)
+    assert response.status_code == 400
+    assert "digite a senha e aperte Entrar mais uma vez" in response.text
+    assert 'id="username" name="username" value="ana"' in response.text
+    assert client.get("/api/conversations").status_code == 401
+    again = response.text.split('name="csrf_token" value="')[1].split('"')[0]
+    response = client.post("/login", data=form_of("ana", again), headers=headers)
+    assert response.status_code == 302
+    assert client.get("/api/conversations").status_code == 200
+
+
+@pytest.mark.parametrize("headers", [OUR_OWN[0], OTHERS[0], OTHERS[2]])
+def test_who_is_logged_in_by_the_other_tab_goes_on_to_the_chat(
+    left: tuple[FlaskClient, str], headers: dict[str, str]
+) -> None:
+    client, stale = left
+    client.post("/login", data=form_of("ana", token_of(client)))
+    form = form_of("Ana", stale, "a password with a slip")
+    response = client.post("/login?next=/%3Fc%3Dabc", data=form, headers=headers)
+    assert (response.status_code, response.headers["Location"]) == (302, "/?c=abc")
+    assert 'data-user-id="ana"' in client.get("/").text
+
+
+@each_of_ours
+def test_who_logs_in_as_somebody_else_in_the_other_tab_is_somebody_else(
+    app: Flask, left: tuple[FlaskClient, str], headers: dict[str, str]
+) -> None:
+    client, stale = left
+    login(app, "bruno")
+    client.post("/login", data=form_of("ana", token_of(client)))
+    assert client.post("/login", data=form_of("bruno", stale), headers=headers).status_code == 302
+    assert 'data-user-id="bruno"' in client.get("/").text
+
+
+@each_other
+def test_no_other_site_makes_a_browser_somebody_else(
+    app: Flask, ana: Browser, headers: dict[str, str]
+) -> None:
+    login(app, "bruno")
+    response = ana.client.post("/login", data=form_of("bruno", "x"), headers=headers)
+    assert response.status_code == 400
+    assert 'data-user-id="ana"' in ana.get("/").text
+
+
+@pytest.mark.parametrize("path", ["/logout", "/logout/everywhere"])
+@pytest.mark.parametrize("headers", [OUR_OWN[0], OUR_OWN[2], OTHERS[0], OTHERS[2], OTHERS[6]])
+def test_a_menu_of_another_tabs_time_logs_out_and_no_other_site_does(
+    app: Flask, ana: Browser, headers: dict[str, str], path: str
+) -> None:
+    client = ana.client
+    client.post("/logout", data={"csrf_token": ana.token})
+    client.post("/login", data=form_of("ana", token_of(client)))
+    response = client.post(path, data={"csrf_token": ana.token}, headers=headers)
+    ours = headers in OUR_OWN
+    assert response.headers["Location"] == ("/login" if ours else "/")
+    assert client.get("/api/conversations").status_code == (401 if ours else 200)
+
+
+@each_of_ours
+def test_changes_need_the_token_of_the_page_also_from_our_own(
+    ana: Browser, headers: dict[str, str]
+) -> None:
+    """The page may be another person's, who was logged in there before."""
+    response = ana.client.post("/api/conversations/x/muted", json={"muted": True}, headers=headers)
+    assert response.get_json()["error"]["code"] == "bad_csrf_token"
+
+
+def test_behind_the_front_end_too_a_stale_form_works(app: Flask) -> None:
+    with datastore.context():
+        auth.save_attendant("ana", "ana")
+    production = create_app({**SETTINGS, "GAE_ENV": "standard", "TESTING": True})
+    front = {"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "https"}
+    headers = {**front, "Origin": "https://chat.example", "Referer": "https://chat.example/login"}
+    client = production.test_client()
+    response = client.post(
+        "/login", data=form_of("ana", "stale"), headers=headers, base_url="http://chat.example"
+    )
+    assert response.status_code == 302
+
+
+@pytest.mark.parametrize(
+    "body", ["username=ana&password=%FF%00", "", "a" * 1000, "username=%ED%A0"]
+)
+def test_nonsense_in_the_form_is_a_wrong_login(client: FlaskClient, body: str) -> None:
+    response = client.post(
+        "/login", data=body, content_type="application/x-www-form-urlencoded",
+        headers={"Sec-Fetch-Site": "same-origin"},
+    )  # fmt: skip
+    assert response.status_code == 401

@@ -18,8 +18,6 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 SECRET = {"X-Cron-Secret": SETTINGS["CRON_SECRET"]}
 APP_ENGINE = {"X-Appengine-Cron": "true"}
 
-pytestmark = pytest.mark.store
-
 
 @pytest.mark.parametrize("path", ["/tasks/deferred", "/tasks/outbox", "/realtime/cleanup"])
 def test_only_the_scheduler_may_call(client: FlaskClient, path: str) -> None:

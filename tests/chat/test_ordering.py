@@ -7,28 +7,53 @@ from chat.conversation import ordering
 T = 1_761_998_400_000
 
 
-def test_the_time_decides_and_the_arrival_breaks_ties() -> None:
-    positions = [
-        ordering.position(T + 1000, 1, "c"),
-        ordering.position(T, 3, "c"),
-        ordering.position(T, 20, "c"),
-    ]
-    assert sorted(positions) == [positions[1], positions[2], positions[0]]
+def position(ms: int, *, at: int = 0, received: int = T, place: int = 0, arrival: int = 1) -> str:
+    """A position in conversation c; `at` is the message's own time, the effective one if 0."""
+    return ordering.position(
+        ms,
+        sent_ms=at or ms,
+        received_ms=received,
+        place=place,
+        arrival=arrival,
+        conversation_id="c",
+    )
+
+
+def test_the_time_decides_before_all_else() -> None:
+    earlier = position(T, received=T + 900, place=9, arrival=20)
+    assert earlier < position(T + 1, received=T + 1, place=0, arrival=3)
+
+
+def test_in_one_second_the_calls_stand_as_they_came_and_each_keeps_its_order() -> None:
+    first = [position(T, received=T + 5, place=place, arrival=30 - place) for place in range(12)]
+    second = [position(T, received=T + 6, place=place, arrival=place) for place in range(12)]
+    assert sorted([*second, *reversed(first)]) == [*first, *second]
+
+
+def test_the_arrival_breaks_the_last_ties() -> None:
+    assert position(T, arrival=9) < position(T, arrival=10)
 
 
 def test_positions_of_merged_conversations_differ() -> None:
-    assert ordering.position(T, 1, "aaaaaaaa") != ordering.position(T, 1, "bbbbbbbb")
+    same = {"sent_ms": T, "received_ms": T, "place": 0, "arrival": 1}
+    one, other = (ordering.position(T, **same, conversation_id=id_ * 8) for id_ in "ab")
+    assert one != other
 
 
 def test_an_answer_of_the_same_second_goes_after_what_it_answers() -> None:
     # Sent at .700; the customer's answer comes in whole seconds and would sort before it.
     ms = ordering.incoming_ms(T, [T + 700])
-    assert ordering.position(ms, 2, "c") > ordering.position(T + 700, 1, "c")
-    assert ordering.position(ms, 2, "c") < ordering.position(T + 701, 1, "c")
+    assert position(T + 700) < position(ms) < position(T + 702)
+
+
+def test_what_goes_after_one_of_ours_keeps_its_own_order() -> None:
+    seconds = [T, T + 1000, T + 2000]
+    lifted = [position(ordering.incoming_ms(at, [T + 2500]), at=at) for at in seconds]
+    assert sorted(reversed(lifted)) == lifted
 
 
 def test_the_newest_near_outgoing_message_counts() -> None:
-    assert ordering.incoming_ms(T, [T - 9000, T + 200, T + 900, T + 60_000]) == T + 900
+    assert ordering.incoming_ms(T, [T - 9000, T + 200, T + 900, T + 60_000]) == T + 901
 
 
 def test_a_message_from_long_before_stays_there() -> None:
@@ -37,12 +62,12 @@ def test_a_message_from_long_before_stays_there() -> None:
 
 
 def test_our_message_goes_below_a_customer_whose_clock_is_ahead() -> None:
-    last = ordering.position(T + 3000, 7, "c")
-    assert ordering.position(ordering.outgoing_ms(T, last), 8, "c") > last
+    last = position(T + 3000)
+    assert position(ordering.outgoing_ms(T, last)) > last
 
 
 def test_a_message_from_the_far_future_does_not_hold_ours_down() -> None:
-    last = ordering.position(T + ordering.AHEAD_MS + 1, 7, "c")
+    last = position(T + ordering.AHEAD_MS + 1)
     assert ordering.outgoing_ms(T, last) == T
 
 

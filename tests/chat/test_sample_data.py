@@ -14,9 +14,8 @@ from chat.conversation.models import Conversation
 from local.sample_data import conversations
 from tests.chat.support import Browser, call, deliver, stored, text_message, token_of
 
-pytestmark = pytest.mark.store
 
-
+@pytest.mark.store
 def test_an_empty_store_is_filled_once(app: Flask) -> None:
     now = time.time_ns() // 1_000_000
     assert conversations.fill(now) == 12
@@ -51,6 +50,7 @@ def test_both_logins_see_a_history_that_ends_lately(app: Flask, client: FlaskCli
         assert min(unread) > serializers.iso(now - 60 * 60_000), "old ones have been read"
 
 
+@pytest.mark.store
 def test_a_sample_customer_who_writes_gets_no_second_chat(app: Flask, client: FlaskClient) -> None:
     conversations.fill(time.time_ns() // 1_000_000)
     deliver(client, call(text_message("w", "voltei", int(time.time()))))

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from flask import Flask
 
+import message_status
+import realtime_events
 from chat.conversation.models import Message
 from chat.outgoing import sending
 from chat.outgoing.sending import Outbox
@@ -79,7 +81,7 @@ def test_a_message_is_stored_told_and_sent(ana: Browser, chat: str, graph: Graph
     preview = ana.conversations()[0]["last_message"]
     assert (preview["text"], preview["status"]) == ("Olá, Maria!", "sending")
     (entity,) = [each for each in stored(Message) if each.id == client_id]
-    assert entity.wamid == f"wamid.out.{client_id}"
+    assert message_status.wamid_of(entity) == f"wamid.out.{client_id}"
 
 
 def test_the_same_client_id_again_sends_nothing(ana: Browser, chat: str, graph: Graph) -> None:
@@ -198,7 +200,7 @@ def crash_before(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
 
 def expire_leases(monkeypatch: pytest.MonkeyPatch) -> None:
     now = sending._now_ms
-    monkeypatch.setattr(sending, "_now_ms", lambda: now() + sending.LEASE_MS + 1)
+    monkeypatch.setattr(sending, "_now_ms", lambda: now() + 60_000)
 
 
 def test_a_message_whose_process_died_before_the_attempt_is_sent_by_the_sweep(
@@ -262,14 +264,14 @@ def test_without_connection_for_too_long_it_has_failed(
 def test_the_store_may_be_away_when_the_outcome_comes(
     ana: Browser, chat: str, graph: Graph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    transaction, failures = datastore.transaction, [datastore.StoreUnavailableError("away")]
+    transaction, failures = realtime_events.transaction, [datastore.StoreUnavailableError("away")]
 
     def sometimes(callback: Any) -> Any:
         if graph.received and failures:
             raise failures.pop()
         return transaction(callback)
 
-    monkeypatch.setattr(sending.datastore, "transaction", sometimes)
+    monkeypatch.setattr(sending.realtime_events, "transaction", sometimes)
     monkeypatch.setattr(sending.time, "sleep", lambda _seconds: None)
     post(ana, chat, "sei que foi")
     assert failures == []

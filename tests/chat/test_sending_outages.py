@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from flask import Flask
 
+import message_status
+import realtime_events
 from chat.conversation.models import Message
 from chat.outgoing import sending
 from chat.outgoing.sending import Outbox, Sender
@@ -62,14 +64,14 @@ def outbox() -> Outbox:
 
 def claim(chat: str, holder: str) -> str | None:
     with datastore.context():
-        found = datastore.transaction(lambda: sending._claim(chat, holder))
+        found = realtime_events.transaction(lambda: sending._claim(chat, holder))
     return found[0].text if found else None
 
 
 def test_a_long_queue_ends_with_every_outcome_stored(
     ana: Browser, chat: str, sender: Sender, graph: Graph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sending, "_surely", datastore.transaction)
+    monkeypatch.setattr(sending, "_surely", realtime_events.transaction)
     for text in ("1", "2"):
         post(ana, chat, text)
 
@@ -82,7 +84,7 @@ def test_a_long_queue_ends_with_every_outcome_stored(
         patched.setattr(datastore.time, "monotonic", lambda: real() + spent[0])
         sender.drain(chat)
     assert graph.texts() == ["1", "2"]
-    assert all(message.wamid for message in outgoing().values())
+    assert all(message_status.wamid_of(message) for message in outgoing().values())
 
 
 def test_a_message_given_up_while_it_was_surely_unsent_is_sent_after_all(
@@ -96,14 +98,14 @@ def test_a_message_given_up_while_it_was_surely_unsent_is_sent_after_all(
     assert claim(chat, "B") == "2"  # A's lease has run out
     first = outgoing()["1"].id
     with datastore.context():
-        datastore.transaction(lambda: sending._postpone(chat, first, "A"))
+        realtime_events.transaction(lambda: sending._postpone(chat, first, "A"))
     assert outbox().holder == "B", "B is sending: its lease stays"
     assert outbox().queue[0] == first
     monkeypatch.setattr(sending, "_now_ms", lambda: real() + 2 * sending.LEASE_MS + 2)
     with datastore.context():
         sender.drain(chat)
     assert graph.texts() == ["1"]
-    assert outgoing()["2"].status_error["code"] == "unconfirmed"
+    assert message_status.fact(outgoing()["2"], "error")["code"] == "unconfirmed"
 
 
 def test_an_outage_before_the_request_leaves_the_message_for_later(

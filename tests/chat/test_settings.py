@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
+
 import pytest
 
-from chat.platform.settings import Settings, SettingsError
+import message_status
+import unread_state
+from chat.platform.settings import Settings, SettingsError, told_in_one_line
+from local.processes.parts import ROOT
 
 PRODUCTION = {
     "GAE_ENV": "standard",
-    "SECRET_KEY": "k",
+    "SECRET_KEY": "hushhush-0123456789",
     "WHATSAPP_TOKEN": "t",
     "WHATSAPP_PHONE_NUMBER_ID": "1",
     "WHATSAPP_APP_SECRET": "s",
@@ -51,10 +59,93 @@ def test_the_graph_url_has_a_version(url: str, graph_url: str) -> None:
 
 
 def test_secrets_are_not_shown() -> None:
-    shown = repr(Settings.from_env({**PRODUCTION, "SECRET_KEY": "hush", "WHATSAPP_TOKEN": "EAAG"}))
+    shown = repr(Settings.from_env({**PRODUCTION, "WHATSAPP_TOKEN": "EAAG"}))
     assert "hush" not in shown
     assert "EAAG" not in shown
 
 
 def test_without_a_key_every_process_has_its_own() -> None:
     assert Settings.from_env({}).secret_key != Settings.from_env({}).secret_key
+
+
+@pytest.mark.parametrize(
+    "key", ["k", "short", "fifteen-letters", "a" * 64, "abababababababab", "123451234512345123"]
+)
+def test_production_does_not_start_with_a_key_that_is_easily_guessed(key: str) -> None:
+    with pytest.raises(SettingsError, match="SECRET_KEY: too easy to guess") as raised:
+        Settings.from_env({**PRODUCTION, "SECRET_KEY": key})
+    assert len(key) < 8 or key not in str(raised.value), "the log is no place for it"
+
+
+@pytest.mark.parametrize("key", sorted(set(PRODUCTION) - {"GAE_ENV"}))
+@pytest.mark.parametrize("value", ["...", "…", "<token>", "change-me-before-you-deploy"])
+def test_production_does_not_start_with_a_placeholder(key: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=f"{key}: is a placeholder"):
+        Settings.from_env({**PRODUCTION, key: value})
+
+
+def test_elsewhere_any_key_will_do() -> None:
+    assert Settings.from_env({"SECRET_KEY": "k"}).secret_key == "k"
+
+
+#: What is set, and how the line begins that says what is wrong with it.
+WRONG = {
+    "a short key": ({**PRODUCTION, "SECRET_KEY": "k"}, "SECRET_KEY: too easy to guess"),
+    "no token": ({**PRODUCTION, "WHATSAPP_TOKEN": ""}, "WHATSAPP_TOKEN: must be set"),
+    "a number": ({"WHATSAPP_READ_SECONDS": "soon"}, "WHATSAPP_READ_SECONDS: 'soon' is not"),
+    "an address": ({"WHATSAPP_API_URL": "ftp://x"}, "WHATSAPP_API_URL: 'ftp://x' is not"),
+    "module 1": ({"REALTIME_EVENTS_POLL_SECONDS": "x"}, "REALTIME_EVENTS_POLL_SECONDS='x'"),
+}
+for _prefix, _module in {"UNREAD_STATE": unread_state, "MESSAGE_STATUS": message_status}.items():
+    _name = f"{_prefix}_{next(iter(_module.DEFAULTS))}"
+    WRONG[_name] = ({_name: "nonsense"}, f"{_name}='nonsense'")
+
+each_wrong = pytest.mark.parametrize(("environ", "line"), WRONG.values(), ids=list(WRONG))
+
+
+def starting(environ: dict[str, str], *command: str) -> subprocess.CompletedProcess[str]:
+    """A start with these settings and no others; it has to end by itself."""
+    return subprocess.run(
+        [sys.executable, "-m", *command],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], **environ},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+
+
+@each_wrong
+def test_a_setting_that_cannot_work_ends_a_command_in_one_line(
+    environ: dict[str, str], line: str
+) -> None:
+    result = starting(environ, "flask", "--app", "main", "attendants", "list")
+    assert result.returncode not in (0, None)
+    (last,) = [each for each in result.stderr.splitlines() if not each.startswith("WARNING")]
+    assert last.startswith(f"Cannot start: {line}")
+
+
+@pytest.mark.parametrize(
+    ("environ", "line"),
+    [
+        WRONG["a short key"],
+        WRONG["module 1"],
+        ({"THREADS": "many"}, "THREADS='many': use a whole number from 1"),
+        ({"THREADS": "0"}, "THREADS='0': use a whole number from 1"),
+        ({"WEB_CONCURRENCY": "0"}, "WEB_CONCURRENCY='0': use a whole number from 1"),
+        ({"THREADS": "8", "REALTIME_EVENTS_CAPACITY": "8"}, "REALTIME_EVENTS_CAPACITY=8: fewer"),
+        ({"REALTIME_EVENTS_CAPACITY": "some"}, "REALTIME_EVENTS_CAPACITY='some'"),
+    ],
+)
+def test_gunicorn_gives_up_on_it_and_shows_no_traceback(environ: dict[str, str], line: str) -> None:
+    command = ["gunicorn", "-c", "gunicorn.conf.py", "--no-control-socket", "main:app"]
+    result = starting({"HOST": "127.0.0.1", "PORT": "0", **environ}, *command)
+    assert result.returncode not in (0, None)
+    assert result.stderr.count(f"Cannot start: {line}") == 1, result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_an_error_of_the_program_keeps_its_traceback() -> None:
+    for text in ("invalid literal for int()", "x: too small", "Exception: something"):
+        with pytest.raises(ValueError, match=re.escape(text)), told_in_one_line():
+            raise ValueError(text)

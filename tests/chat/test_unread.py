@@ -36,7 +36,6 @@ from tests.chat.support import (
 )
 from tests.helpers import SETTINGS, wait_until
 
-pytestmark = pytest.mark.store
 JOAO = "5521998877665"
 
 
@@ -73,6 +72,7 @@ def told() -> list[dict[str, Any]]:
     return [json.loads(event.data) for event in published("unread.changed")]
 
 
+@pytest.mark.store
 def test_messages_are_counted_once_however_often_they_come(
     client: FlaskClient, ana: Browser
 ) -> None:
@@ -103,6 +103,7 @@ def test_every_kind_of_bubble_is_counted(client: FlaskClient, ana: Browser) -> N
     assert totals(ana)[1] == 5
 
 
+@pytest.mark.store
 def test_reading_is_exact_and_repeating_it_writes_nothing(
     client: FlaskClient, ana: Browser
 ) -> None:
@@ -120,6 +121,7 @@ def test_reading_is_exact_and_repeating_it_writes_nothing(
     assert (unread(ana), totals(ana)) == (0, (0, 0))
 
 
+@pytest.mark.store
 def test_a_late_message_that_sorts_above_the_one_read_stays_unread(
     client: FlaskClient, ana: Browser
 ) -> None:
@@ -142,6 +144,7 @@ def test_no_get_reads_anything(client: FlaskClient, ana: Browser) -> None:
     assert unread(ana) == 1
 
 
+@pytest.mark.store
 def test_a_mark_by_hand_has_no_number_and_counts_one(client: FlaskClient, ana: Browser) -> None:
     write(client, "a")
     chat = only(ana)["id"]
@@ -156,6 +159,7 @@ def test_a_mark_by_hand_has_no_number_and_counts_one(client: FlaskClient, ana: B
     assert (only(ana)["marked_unread"], totals(ana)) == (False, (0, 0))
 
 
+@pytest.mark.store
 def test_a_muted_conversation_keeps_its_badge_and_leaves_the_totals(
     client: FlaskClient, ana: Browser
 ) -> None:
@@ -210,6 +214,7 @@ def test_a_change_needs_the_csrf_token(client: FlaskClient, ana: Browser) -> Non
     assert unread(ana) == 1
 
 
+@pytest.mark.store
 def test_the_filter_lists_what_is_unread_page_by_page(client: FlaskClient, ana: Browser) -> None:
     for number in range(5):
         write(client, f"m{number}", at=NOON + number, **{"from": f"55119876543{number:02}"})
@@ -241,6 +246,7 @@ def answer(browser: Browser, chat: str, **other: Any) -> Any:
     return browser.post(f"/api/conversations/{chat}/messages", body)
 
 
+@pytest.mark.store
 def test_answering_reads(maria: tuple[Browser, str], graph: Graph) -> None:
     ana, chat = maria
     assert answer(ana, chat).status_code == 201
@@ -257,6 +263,7 @@ def test_answering_reads_no_further_than_was_seen(maria: tuple[Browser, str], gr
     assert (bad.status_code, bad.get_json()["error"]["field"]) == (422, "read_up_to")
 
 
+@pytest.mark.store
 def test_the_same_answer_again_reads_nothing_new(
     sending_app: Flask, maria: tuple[Browser, str], graph: Graph
 ) -> None:
@@ -314,6 +321,7 @@ def test_a_graph_api_that_hangs_or_refuses_delays_no_reading(
 # --- merging ----------------------------------------------------------------------------------
 
 
+@pytest.mark.store
 def test_a_merge_adds_up_and_reading_an_absorbed_message_reads_both(
     client: FlaskClient, ana: Browser
 ) -> None:
@@ -345,6 +353,7 @@ class Model:
         self.marked = False
 
 
+@pytest.mark.store
 @settings(
     max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -417,6 +426,7 @@ def two(apps: list[Flask]) -> list[Browser]:
     return [login(app, name) for app, name in zip(apps, ("ana", "bruno"), strict=True)]
 
 
+@pytest.mark.store
 @pytest.mark.parametrize("seed", range(6))
 def test_two_processes_at_once_never_drift(
     apps: list[Flask], two: list[Browser], seed: int
@@ -461,6 +471,7 @@ def fill(count: int, unread_count: int) -> None:
         datastore.put_many(entities)
 
 
+@pytest.mark.store
 def test_totals_read_what_is_unread_and_not_what_exists(
     app: Flask, ana: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -483,6 +494,7 @@ def test_totals_read_what_is_unread_and_not_what_exists(
     assert seen == [30], "one query, over the unread ones alone"
 
 
+@pytest.mark.store
 def test_a_burst_does_not_compute_the_totals_for_each_customer(
     app: Flask, client: FlaskClient, ana: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -500,6 +512,7 @@ def test_a_burst_does_not_compute_the_totals_for_each_customer(
     assert totals(ana) == (21, 21)
 
 
+@pytest.mark.store
 def test_totals_stop_at_their_limit_and_say_so(store: Any) -> None:
     app = create_app({**SETTINGS, "UNREAD_STATE_TOTALS_LIMIT": 100})
     ana = login(app)

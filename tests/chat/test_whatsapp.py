@@ -20,14 +20,14 @@ from tests.chat.support import MARIA, Graph, accepted, refused
 from tests.helpers import SETTINGS
 
 
-def client_of(url: str) -> WhatsAppClient:
-    settings = {**SETTINGS, "WHATSAPP_API_URL": url, "WHATSAPP_READ_SECONDS": 0.3}
+def client_of(url: str, read_seconds: float = 30) -> WhatsAppClient:
+    settings = {**SETTINGS, "WHATSAPP_API_URL": url, "WHATSAPP_READ_SECONDS": read_seconds}
     return WhatsAppClient(Settings.from_env(settings))
 
 
-def send(url: str, **other: Any) -> Accepted:
+def send(url: str, read_seconds: float = 30, **other: Any) -> Accepted:
     arguments = {"phone": MARIA, "bsuid": "BR.1", "message_id": "our-id"} | other
-    return client_of(url).send_text("Olá!", **arguments)
+    return client_of(url, read_seconds).send_text("Olá!", **arguments)
 
 
 @pytest.fixture
@@ -111,7 +111,7 @@ def test_an_answer_that_takes_too_long_is_unconfirmed(graph: Graph) -> None:
     graph.answer = slow
     try:
         with pytest.raises(UnconfirmedError):
-            send(graph.url)
+            send(graph.url, read_seconds=0.3)
     finally:
         release.set()
 

@@ -22,6 +22,7 @@ from local.processes.parts import ROOT, Part, without_proxies
 
 HOSTS = Path(__file__).resolve().parent
 MODULES = ("realtime_events", "unread_state", "message_status")
+MARIA, NAME = "5511987654321", "Maria Aparecida"
 #: Login → password, in every host.
 USERS = {"ana": "senha-da-ana", "bruno": "senha-do-bruno"}
 
@@ -29,10 +30,13 @@ USERS = {"ana": "senha-da-ana", "bruno": "senha-do-bruno"}
 class Host:
     """A host's own application, in `folder`, as its app.yaml starts it; listens on `port`.
 
-    `environ` is the whole environment, and goes before the `env_variables` of the app.yaml.
+    `environ` is the whole environment, and goes before the `env_variables` of the app.yaml;
+    `entrypoint` goes before that one's.
     """
 
-    def __init__(self, name: str, folder: Path, environ: Mapping[str, str], port: int) -> None:
+    def __init__(
+        self, name: str, folder: Path, environ: Mapping[str, str], port: int, entrypoint: str = ""
+    ) -> None:
         self.name = name
         self.folder = folder
         self.port = port
@@ -40,8 +44,8 @@ class Host:
         deployed = yaml.safe_load((folder / "app.yaml").read_text(encoding="utf-8"))
         variables = {key: str(value) for key, value in deployed.get("env_variables", {}).items()}
         self._environ = {**variables, **environ, "PORT": str(port)}
-        program, *args = shlex.split(deployed["entrypoint"])
-        assert program == "gunicorn", deployed["entrypoint"]
+        program, *args = shlex.split(entrypoint or deployed["entrypoint"])
+        assert program == "gunicorn", program
         args = [arg.replace(":$PORT", f"127.0.0.1:{port}") for arg in args]
         args += ["--chdir", str(folder), "--no-control-socket"]
         self._part = Part(name, "gunicorn", args, environ=self._environ)
@@ -111,10 +115,12 @@ def add_users(host: Host) -> None:
 
 @dataclass(frozen=True)
 class Look:
-    """Where a host's page has what a person looks for, as CSS selectors."""
+    """Where a host's page has what a person looks for, as CSS selectors; `name` within a row."""
 
     row: str
     bubble: str
+    name: str
+    thread: str
     composer: str
     send: str
     error: str
@@ -123,6 +129,8 @@ class Look:
 LOOKS = {
     "plain": Look(
         row="#conversas li",
+        name=".nome",
+        thread="#mensagens",
         bubble=".balao .texto",
         composer="#texto",
         send="#form button[type=submit]",
@@ -130,6 +138,8 @@ LOOKS = {
     ),
     "rendered": Look(
         row=".contatos a",
+        name="strong",
+        thread=".recados",
         bubble=".recados li p",
         composer=".resposta textarea",
         send=".resposta button",
@@ -141,9 +151,10 @@ LOOKS = {
 class Desk:
     """A person at a browser who uses a host's page."""
 
-    def __init__(self, page: Page, host: Host) -> None:
+    def __init__(self, page: Page, host: Host, url: str = "") -> None:
         self.page = page
         self.host = host
+        self.url = url or host.url
         self.look = LOOKS[host.name]
 
     @property
@@ -157,6 +168,20 @@ class Desk:
         return self.page.locator(self.look.bubble)
 
     @property
+    def ticks(self) -> Locator:
+        """The check marks that are shown in the open conversation."""
+        return self.page.locator(f"{self.look.thread} [data-status]")
+
+    @property
+    def badges(self) -> dict[str, str]:
+        """What is shown as unread in the list: the number by the conversation's name."""
+        read = """(rows, name) => rows.map((row) => [
+          row.querySelector(name).textContent.trim(),
+          row.querySelector("[data-unread-count]")?.textContent])"""
+        shown = self.rows.evaluate_all(read, self.look.name)
+        return {name: number for name, number in shown if number is not None}
+
+    @property
     def error(self) -> Locator:
         """Where the page says that something went wrong."""
         return self.page.locator(self.look.error)
@@ -168,14 +193,14 @@ class Desk:
 
     def log_in(self, user: str, password: str) -> None:
         """Fill in the login form and send it."""
-        self.page.goto(self.host.url)
+        self.page.goto(self.url)
         self.page.locator("form input:not([type=password])").fill(user)
         self.password.fill(password)
         self.page.locator("form button").click()
 
     def reload(self) -> None:
         """Load the first page again."""
-        self.page.goto(self.host.url)
+        self.page.goto(self.url)
 
     def open(self, customer: str) -> None:
         """Choose the conversation of the customer with this name."""

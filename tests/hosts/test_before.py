@@ -11,11 +11,9 @@ import pytest
 import requests
 from playwright.sync_api import expect
 
-from tests.chromium import ACTION_MS
 from tests.helpers import SETTINGS, Simulator, wait_until
-from tests.hosts.support import HOSTS, MODULES, Desk, Host
+from tests.hosts.support import HOSTS, MARIA, MODULES, NAME, Desk, Host
 
-MARIA, NAME = "5511987654321", "Maria Aparecida"
 # A webhook's payload with one text of hers.
 PAYLOAD = json.loads((HOSTS.parent / "payloads" / "text.json").read_text(encoding="utf-8"))
 PAYLOAD_TEXT = "Bom dia! Vocês abrem hoje?"
@@ -34,23 +32,6 @@ def host(request: pytest.FixtureRequest, start_host: Callable[..., Host]) -> Hos
     return start_host(request.param, "before")
 
 
-@pytest.fixture(autouse=True)
-def patience() -> None:
-    expect.set_options(timeout=ACTION_MS)
-
-
-@pytest.fixture
-def maria(simulator: Simulator) -> Callable[[str], None]:
-    """`maria(text)`: she writes, and the host has answered to all of her messages."""
-    simulator.post("/customers", {"phone": MARIA, "name": NAME})
-
-    def write(text: str) -> None:
-        simulator.customer_writes(MARIA, text)
-        wait_until(lambda: simulator.get("/deliveries").json()["idle"], what="the webhook's 200")
-
-    return write
-
-
 def texts_on_her_phone(simulator: Simulator) -> list[str]:
     messages = simulator.get(f"/customers/{MARIA}/messages").json()["messages"]
     return [message["text"] for message in messages if message["direction"] == "in"]
@@ -60,12 +41,12 @@ def texts_on_her_phone(simulator: Simulator) -> list[str]:
 def test_a_customer_and_two_attendants_write_to_each_other(
     host: Host,
     desk: Callable[..., Desk],
-    maria: Callable[[str], None],
+    writes: Callable[..., None],
     simulator: Simulator,
 ) -> None:
     ana = desk(host)
     expect(ana.password).to_have_count(0)
-    maria("Oi, vocês têm <b>pão de queijo</b>?")
+    writes("Oi, vocês têm <b>pão de queijo</b>?")
     ana.reload()
     ana.open(NAME)
     expect(ana.bubbles).to_have_text(["Oi, vocês têm <b>pão de queijo</b>?"])
@@ -73,7 +54,7 @@ def test_a_customer_and_two_attendants_write_to_each_other(
     ana.send("Temos sim, saindo agora!")
     expect(ana.bubbles).to_have_count(2)
     wait_until(lambda: texts_on_her_phone(simulator) == ["Temos sim, saindo agora!"])
-    maria("Oba")
+    writes("Oba")
 
     bruno = desk(host, "bruno")
     expect(bruno.rows).to_have_count(1)
@@ -92,8 +73,8 @@ def test_a_wrong_login_is_refused(host: Host, desk: Callable[..., Desk]) -> None
         expect(stranger.password).to_be_visible()
 
 
-def test_nothing_is_shown_without_a_login(host: Host, maria: Callable[[str], None]) -> None:
-    maria("Segredo")
+def test_nothing_is_shown_without_a_login(host: Host, writes: Callable[..., None]) -> None:
+    writes("Segredo")
     for path in ("/", "/api/conversas", f"/conversas/{MARIA}"):
         answer = requests.get(host.url + path, timeout=30)
         assert "Segredo" not in answer.text
@@ -127,9 +108,9 @@ def test_a_message_that_comes_twice_is_shown_once(
 
 @browser
 def test_what_whatsapp_refuses_is_said(
-    host: Host, desk: Callable[..., Desk], maria: Callable[[str], None], simulator: Simulator
+    host: Host, desk: Callable[..., Desk], writes: Callable[..., None], simulator: Simulator
 ) -> None:
-    maria("Oi")
+    writes("Oi")
     ana = desk(host)
     ana.open(NAME)
     refusal = {"refuse_next": {"code": 131047, "times": 1}}

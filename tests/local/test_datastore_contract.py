@@ -18,6 +18,7 @@ from google.cloud import ndb
 
 from tests.local.datastore_rpc import NOT_FINISHED, Mutation, Rpc, ask, geo, name_of, value, where
 
+pytestmark = pytest.mark.store
 WRITERS = 8
 EACH = 10
 
@@ -236,12 +237,12 @@ def test_long_results_come_in_batches(rpc: Rpc, ndb_client: Callable[[], ndb.Cli
         assert [key.id() for key in keys] == list(range(651, 701))
 
 
-def test_namespaces_and_projects_keep_apart(rpc: Rpc, datastore_host: str) -> None:
+def test_namespaces_and_projects_keep_apart(rpc: Rpc, store_host: str) -> None:
     rpc.put(rpc.entity(rpc.key("T", "x"), v=1))
     rpc.put(rpc.entity(rpc.key("T", "y", namespace="other"), v=1))
     assert rpc.names(ask("T", where("v", "=", 1))) == ["x"]
     assert rpc.names(ask("T", where("v", "=", 1)), namespace="other") == ["y"]
-    elsewhere = Rpc(datastore_host, rpc.project + "-b")
+    elsewhere = Rpc(store_host, rpc.project + "-b")
     assert elsewhere.names(ask("T")) == []
     elsewhere.close()
 

@@ -107,7 +107,7 @@ def test_it_stops_at_once_even_with_transactions_waiting(part: Callable[..., Par
     store.terminate()
     assert store.wait() == 0
     # 0.2 to 0.3 s on an idle machine; one after the other they would take eight times HOLD_SECONDS.
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 6
     for thread in waiting:
         thread.join()
     rpc.close()

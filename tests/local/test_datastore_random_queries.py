@@ -127,6 +127,7 @@ def random_entities(dice: random.Random) -> dict[str, dict[str, Any]]:
     return entities
 
 
+@pytest.mark.store
 @pytest.mark.parametrize("seed", range(4))
 def test_random_queries_answer_like_plain_lists(seed: int, rpc: Rpc) -> None:
     dice = random.Random(seed)
@@ -149,7 +150,6 @@ def test_random_queries_answer_like_plain_lists(seed: int, rpc: Rpc) -> None:
     assert nonempty > QUERIES / 3
 
 
-@pytest.mark.parametrize("datastore_host", ["embedded"], indirect=True)
 @pytest.mark.parametrize("seed", range(4))
 def test_pages_of_random_queries_add_up(seed: int, rpc: Rpc) -> None:
     """Google's emulator loses some where a property has several values, or values several types."""

@@ -23,7 +23,7 @@ def environ(**changes: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
-def test_it_prints_its_address_serves_and_ends_within_a_second_of_a_signal(
+def test_it_prints_its_address_serves_and_ends_soon_after_a_signal(
     stop: signal.Signals,
 ) -> None:
     part = Part("simulator", "local.simulator", ARGS, environ=environ()).start()
@@ -37,7 +37,7 @@ def test_it_prints_its_address_serves_and_ends_within_a_second_of_a_signal(
         begun = time.monotonic()
         os.kill(part.pid, stop)
         assert part.wait() == 0
-        assert time.monotonic() - begun < 1
+        assert time.monotonic() - begun < 5  # 0.1 s on an idle machine
         assert "Traceback" not in part.log
     finally:
         part.stop()

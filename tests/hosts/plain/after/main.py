@@ -10,7 +10,6 @@ from functools import wraps
 import requests
 from flask import Flask, abort, jsonify, redirect, render_template, request, session, url_for
 from google.cloud import ndb
-
 import message_status, realtime_events, unread_state
 
 logging.basicConfig(level=logging.INFO)

@@ -49,6 +49,7 @@ function desenharConversas() {
   var busca = el('busca').value.toLowerCase();
   var ul = el('conversas');
   ul.textContent = '';
+  el('mensagens').dataset.liveThread = conversaAtual || '';
   todas.forEach(function (c) {
     if (busca && (c.nome + c.telefone).toLowerCase().indexOf(busca) < 0) return;
     var li = criar('li', c.id == conversaAtual ? 'ativa' : '');
@@ -65,7 +66,7 @@ function desenharConversas() {
 // conversa da direita
 
 function abrir(id) {
-  conversaAtual = el('mensagens').dataset.liveThread = id;
+  conversaAtual = id;
   desenharConversas();
   mostrarErro(null);
   return carregarMensagens();
@@ -102,7 +103,7 @@ el('form').onsubmit = function (ev) {
   chamar('/api/conversas/' + conversaAtual + '/enviar', {texto: texto}).then(function (m) {
     el('texto').value = '';
     mostrarErro(null);
-    adicionarMensagem(m);
+    carregarMensagens();
     el('mensagens').scrollTop = el('mensagens').scrollHeight;
     return carregarConversas();
   }).catch(mostrarErro).then(function () {
@@ -137,5 +138,5 @@ el('arquivar').onclick = function () {
   }).catch(mostrarErro);
 };
 
-document.addEventListener('realtime:refresh', function () { carregarConversas(); if (conversaAtual) carregarMensagens(); });
+document.addEventListener('realtime:refresh', function (ev) { ev.detail.waitUntil(Promise.all([carregarConversas(), conversaAtual && carregarMensagens()])); });
 carregarConversas();
