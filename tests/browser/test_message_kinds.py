@@ -169,21 +169,64 @@ def test_an_ad_shows_what_there_is_of_it(
 
 
 @pytest.mark.parametrize(
-    ("forwarded", "said", "arrows"),
-    [("once", "Encaminhada", 1), ("frequently", "Encaminhada com frequência", 2)],
+    ("given", "said", "arrows"),
+    [
+        ({"forwarded": True}, "Encaminhada", 1),
+        ({"forwarded": "once"}, "Encaminhada", 1),
+        (
+            {"forwarded": True, "frequently_forwarded": True},
+            "Encaminhada com frequência",
+            2,
+        ),
+        ({"frequently_forwarded": True}, "Encaminhada com frequência", 2),
+        ({"forwarded": "frequently"}, "Encaminhada com frequência", 2),
+    ],
 )
 def test_a_forwarded_message_says_so(
-    screen: DrawnScreen, forwarded: str, said: str, arrows: int
+    screen: DrawnScreen, given: dict[str, Any], said: str, arrows: int
 ) -> None:
-    screen.draw(
-        incoming("m", "Repasse", forwarded=forwarded), outgoing("o", "Repasse", forwarded=forwarded)
-    )
+    screen.draw(incoming("m", "Repasse", **given), outgoing("o", "Repasse", **given))
     for id_ in ("m", "o"):
         mark = message(screen, id_).locator(".forwarded")
         expect(mark).to_have_text(said)
         assert mark.locator("svg:visible").count() == arrows
     screen.draw(incoming("m", "Repasse"))
     expect(message(screen).locator(".forwarded")).to_be_hidden()
+    expect(message(screen)).to_have_text("Repasse15:05")
+
+
+@pytest.mark.parametrize(
+    ("given", "lines"),
+    [
+        (
+            {"referred_product": {"catalog_id": "1", "product_retailer_id": "BOLO-7"}},
+            ["Sobre o produto: BOLO-7"],
+        ),
+        ({"referred_product": {"catalog_id": "1"}}, ["Sobre o produto: 1"]),
+        (
+            {"errors": [{"code": "131051", "title": "Unknown", "details": "Not supported"}]},
+            ["Aviso da Meta: Unknown: Not supported (131051)"],
+        ),
+        (
+            {"errors": [{"code": "1"}, {"title": "A", "details": "A"}, {}, None]},
+            ["Aviso da Meta: erro 1", "Aviso da Meta: A"],
+        ),
+        (
+            {
+                "referred_product": {"product_retailer_id": "X"},
+                "details": [{"value": "linha"}],
+                "errors": [{"title": "B"}],
+            },
+            ["Sobre o produto: X", "linha", "Aviso da Meta: B"],
+        ),
+    ],
+)
+def test_nothing_that_meta_says_is_thrown_away(
+    screen: DrawnScreen, given: dict[str, Any], lines: list[str]
+) -> None:
+    screen.draw(incoming("m", "Oi", **given))
+    assert message(screen).locator(".bubble-lines li").all_text_contents() == lines
+    expect(message(screen).locator(".bubble-text")).to_have_text("Oi")
 
 
 def test_reactions_stand_under_their_bubble_and_go_away(screen: DrawnScreen) -> None:
@@ -225,8 +268,12 @@ def test_an_edited_message_says_so_beside_its_time(screen: DrawnScreen) -> None:
                 }"""
             )
             assert not overlap, text
+    older = [{"text": "Não", "at": LATER}, {"text": "Talvez", "at": LATER}]
+    screen.draw(incoming("m", "Sim", edited_at=LATER, versions=older))
+    mark = message(screen).locator(".bubble-edited")
+    expect(mark).to_have_attribute("title", "Antes: Não\nTalvez")
     screen.draw(incoming("m", "Sim"))
-    expect(message(screen).locator(".bubble-edited")).to_be_hidden()
+    expect(mark).to_be_hidden()
 
 
 def test_a_revoked_message_shows_nothing_of_what_it_said(screen: DrawnScreen) -> None:

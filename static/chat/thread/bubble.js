@@ -5,7 +5,9 @@ import { isLocal, statusOf } from "../data/thread_state.js";
 import { ICONS, actionButton, el, icon, setAttribute, setHidden, setText } from "../parts/dom.js";
 import { clockTime, isOnlyEmoji, isSeen, toneOf } from "../parts/format.js";
 import { plainText, richTextNodes } from "../parts/rich_text.js";
-import { updateForwarded, updateLines, updateReactions, updateReferral, updateRevoked } from "./extras.js";
+import {
+  forwardedOf, linesOf, updateForwarded, updateLines, updateReactions, updateReferral, updateRevoked,
+} from "./extras.js";
 
 /**
  * What went wrong, as shown under the bubble: {text, failed, action, label}, or null when nothing
@@ -105,6 +107,8 @@ function updateBubble(node, parts, { message, startsRun, author, speaker }, cust
   const hasContent = updateContent(parts, message);
   setHidden(parts.edited, !edited);
   setText(parts.edited, edited ? "Editada" : "");
+  const before = (message.versions ?? []).map(({ text }) => text).filter(isSeen);
+  setAttribute(parts.edited, "title", edited && before.length ? `Antes: ${before.join("\n")}` : null);
   updateTicks(parts.ticks, own ? statusOf(message) : null, message.error);
   setText(parts.time, time);
   setAttribute(parts.time, "datetime", message.sent_at);
@@ -128,11 +132,11 @@ function updateContent(parts, message) {
   const revoked = Boolean(message.revoked_at);
   const text = !revoked && isSeen(message.text) ? message.text : "";
   updateRevoked(parts.revoked, revoked);
-  updateForwarded(parts.forwarded, revoked ? null : message.forwarded);
+  updateForwarded(parts.forwarded, revoked ? null : forwardedOf(message));
   updateReferral(parts.referral, revoked ? null : message.referral);
   updateReactions(parts.reactions, revoked ? [] : message.reactions);
   updateQuote(parts, revoked ? null : message.reply_to);
-  const hasLines = updateLines(parts.lines, revoked ? [] : message.details);
+  const hasLines = updateLines(parts.lines, revoked ? [] : linesOf(message));
 
   const label = isSeen(message.placeholder) ? message.placeholder : null;
   const blank = message.type === "text" ? "Mensagem vazia" : "Mensagem";

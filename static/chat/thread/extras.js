@@ -4,7 +4,6 @@ import { ICONS, el, icon, setAttribute, setHidden } from "../parts/dom.js";
 import { isSeen } from "../parts/format.js";
 import { linkNode, safeHref } from "../parts/links.js";
 
-const FORWARDED = { once: "Encaminhada", frequently: "Encaminhada com frequência" };
 /** So many emoji stand under a bubble; the others are in the words. */
 const MAX_EMOJI = 6;
 
@@ -18,13 +17,20 @@ function redraw(node, data, draw) {
   draw();
 }
 
-/** `forwarded`: "once", "frequently" (two arrows), or nothing. */
+/** "once", "frequently" or null: how a message was passed on before it came here. Pure. */
+export function forwardedOf({ forwarded, frequently_forwarded: frequently }) {
+  if (frequently || forwarded === "frequently") return "frequently";
+  return forwarded ? "once" : null;
+}
+
+/** With one arrow, or two. */
 export function updateForwarded(node, forwarded) {
   setHidden(node, !forwarded);
   redraw(node, forwarded, () => {
     if (!forwarded) return node.replaceChildren();
-    const arrows = Array.from({ length: forwarded === "frequently" ? 2 : 1 }, () => icon(ICONS.forwarded));
-    return node.replaceChildren(...arrows, el("span", "", FORWARDED[forwarded] ?? FORWARDED.once));
+    const often = forwarded === "frequently";
+    const arrows = Array.from({ length: often ? 2 : 1 }, () => icon(ICONS.forwarded));
+    return node.replaceChildren(...arrows, el("span", "", often ? "Encaminhada com frequência" : "Encaminhada"));
   });
 }
 
@@ -60,9 +66,24 @@ function sourceLink(href) {
   return link;
 }
 
-/** Lines below the text: [{label?, value, href?}]. True when there are any. */
-export function updateLines(node, details) {
-  const lines = (Array.isArray(details) ? details : []).filter((line) => isSeen(line?.value));
+/** The lines below the text, [{label?, value, href?}]: the product it is about, what belongs to its
+ * kind, and what Meta says went wrong with it. Pure. */
+export function linesOf({ details, referred_product: product, errors }) {
+  const listed = (value) => (Array.isArray(value) ? value : []);
+  return [
+    { label: "Sobre o produto", value: product?.product_retailer_id ?? product?.catalog_id },
+    ...listed(details),
+    ...listed(errors).map((error) => ({ label: "Aviso da Meta", value: errorText(error ?? {}) })),
+  ].filter((line) => isSeen(line?.value));
+}
+
+function errorText({ code, title, details }) {
+  const said = [...new Set([title, details].filter(isSeen))].join(": ");
+  return said && code ? `${said} (${code})` : (said || (code ? `erro ${code}` : ""));
+}
+
+/** Shows such lines; true when there are any. */
+export function updateLines(node, lines) {
   setHidden(node, lines.length === 0);
   redraw(node, lines, () => node.replaceChildren(...lines.map(lineNode)));
   return lines.length > 0;
