@@ -335,8 +335,7 @@ def _error_of(message: Any) -> dict[str, Any] | None:
     """Its error; of a send whose process is gone without a word, that nobody knows."""
     found: dict[str, Any] | None = fact(message, "error")
     lost_at = (fact(message, "started_at") or now_ms()) + _LOST_MS
-    known = found is not None and found["code"] == UNCONFIRMED
-    lost = _is_open(message) and not known and lost_at < now_ms()
+    lost = _is_open(message) and lost_at < now_ms()
     return _error({}, code=UNCONFIRMED, at=lost_at) if lost else found
 
 
@@ -379,8 +378,7 @@ def _host() -> Any:
 def _ours(ids: Iterable[Any]) -> dict[str, Any]:
     """Those of these messages that we send, by id."""
     found = find(_host().model, [id_ for id_ in ids if id_])
-    # "007" leads to message 7, but is not what we call it.
-    return {id_: each for id_, each in found.items() if each.status and id_of(each) == id_}
+    return {id_: each for id_, each in found.items() if each.status}
 
 
 def _state(message: Any) -> dict[str, Any]:
@@ -413,9 +411,7 @@ def _apply(message: Any, name: str, at: int, reason: dict[str, Any] | None = Non
     made = _advance(known, name, at, reason)
     if made == known:
         return False
-    message.status = made.pop("status")
-    if message.status != SENDING:
-        message.awaiting_since = None
+    message.status, message.awaiting_since = made.pop("status"), None
     _update(message, **made)
     return True
 

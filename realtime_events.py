@@ -84,7 +84,7 @@ _DATA_BYTES = 400_000  # of one event; a Datastore entity holds 1 MiB
 _RECORD_EVENTS = 200
 _LOOKUP = 500  # Datastore looks up 1,000 keys at most
 _SPARE_THREADS = 20  # at most so many, and a quarter, stay free of streams
-_BREATH_SECONDS = 0.02  # between two batches of a burst: each wakes every listener's thread
+_BREATH_SECONDS = 0.0003  # a stream, after a batch of a burst: each wakes every stream
 _VERSIONS = 50  # conversations compared in one request; static/realtime_events.js: COMPARED
 _NAME_BYTES = 1_400  # Datastore takes key names up to 1,500
 _TYPE = re.compile(r"[a-z_]+(\.[a-z_]+)?")
@@ -1095,9 +1095,9 @@ def _body(hub: _Hub, key: Any, token: object | None, position: int, head: bytes,
             now = time.monotonic()
             if batch:
                 yield batch
-                if now - told_at < _BREATH_SECONDS:
-                    time.sleep(_BREATH_SECONDS)
-                told_at = now
+                if now - told_at < _BREATH_SECONDS * len(hub.streams):
+                    time.sleep(_BREATH_SECONDS * len(hub.streams))
+                told_at = time.monotonic()
             elif now >= beat and hub.alive():
                 yield _batch([], hub.cursor())
             if (hold and batch) or now >= end or not hub.alive():

@@ -944,6 +944,18 @@ def test_verbs_work_without_ndbs_cache(app, store):
         assert [load(id_).status for id_ in (doubtful, refused)] == ["read", "failed"]
 
 
+def test_a_copy_that_the_host_made_of_a_whole_message_begins_anew(world):
+    ms.send(message := draft())
+    ms.record_statuses([callback("failed", opaque=rt.id_of(message))])
+    old = load(rt.id_of(message))
+    copy = Mensagem(**old.to_dict(exclude=["arrival", "counts_unread", "counted_at_arrival"]))
+    ms.send(copy)
+    known = load(rt.id_of(copy))
+    assert (known.status, "error" in known.live_json()) == ("sending", False)
+    assert (ms.wamid_of(known), set(ms.fact(known, "times"))) == (ms.wamid_of(copy), {"sending"})
+    assert ms.wamid_of(known) != ms.wamid_of(old)
+
+
 def test_a_message_from_before_the_module_has_nothing_to_show(world):
     old = draft()
     old.put()
