@@ -38,9 +38,9 @@ OURS = re.compile(rf"({'|'.join(MODULES)}): ")
 def start_host(store: Store, simulator: Simulator, tmp_path: Path) -> Iterator[Callable[..., Host]]:
     """Starts hosts on this test's store: `start_host("plain", "after", GAE_ENV="standard")`.
 
-    Each is what the entrypoint of its app.yaml starts, or `entrypoint`. Other keywords are environment variables. The
-    first one, and the next one after it was stopped, listens where the simulator sends its
-    callbacks: so `after` can be stopped and `before` started on what it wrote.
+    Each is what the entrypoint of its app.yaml starts, or `entrypoint`. Other keywords are
+    environment variables. The first one, and the next one after it was stopped, listens where the
+    simulator sends its callbacks: so `after` can be stopped and `before` started on what it wrote.
     """
     hosts: list[Host] = []
 

@@ -8,6 +8,7 @@ it has adopted them. Neither holds a copy of the modules: `start_host` lays them
 from __future__ import annotations
 
 import difflib
+import os
 import re
 import shlex
 import shutil
@@ -49,7 +50,8 @@ class Host:
         program, *args = shlex.split(entrypoint or deployed["entrypoint"])
         assert program == "gunicorn", program
         args = [arg.replace(":$PORT", f"127.0.0.1:{port}") for arg in args]
-        args += ["--chdir", str(folder), "--no-control-socket"]
+        # Not the gunicorn.conf.py of chat/, which is in this process's folder.
+        args += ["--chdir", str(folder), "--no-control-socket", "-c", os.devnull]
         self._part = Part(name, "gunicorn", args, environ=self._environ)
 
     @property

@@ -242,6 +242,7 @@ def test_what_the_host_changes_while_messages_come_in_loses_nothing(
     expect_unread({"Maria 7": "21"}, *both)
     bruno.open("Maria 7")
     expect(bruno.bubbles).to_have_count(21)
+    bruno.bubbles.last.scroll_into_view_if_needed()  # only what was on a screen is read
     expect_unread({}, *both)
 
 
@@ -314,6 +315,7 @@ def test_an_expired_login_leads_to_the_login(
     start_host: Callable[..., Host],
     desk: Callable[..., Desk],
     writes: Callable[..., None],
+    complaints: list[str],
 ) -> None:
     host = start_host(name, "after", REALTIME_EVENTS_STREAM_SECONDS=1)
     writes("Oi")
@@ -321,6 +323,8 @@ def test_an_expired_login_leads_to_the_login(
     ana.open(NAME)
     ana.page.context.clear_cookies()
     expect(ana.password).to_be_visible()
+    # The plain host's own script may have asked, too, and been refused.
+    complaints[:] = [each for each in complaints if not each.endswith("repeated: refresh")]
 
 
 @each_host
