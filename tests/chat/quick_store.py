@@ -21,6 +21,7 @@ from google.cloud.datastore_v1.types import datastore as rpc_types
 from local.datastore import server
 from local.datastore.storage import Storage
 
+
 class _Answer:
     """A call that is over when it is made, as ndb takes the answer of one."""
 

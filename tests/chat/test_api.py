@@ -69,17 +69,14 @@ def test_the_cursor_is_from_before_the_reading(
     from chat.screen import api
 
     order: list[str] = []
-    cursor, query = realtime_events.current_cursor, api.serializers.conversation_json
-    message_json = api.serializers.message_json
+    cursor = realtime_events.current_cursor
     monkeypatch.setattr(
         realtime_events, "current_cursor", lambda: order.append("cursor") or cursor()
     )
-    monkeypatch.setattr(
-        api.serializers, "conversation_json", lambda *a: order.append("data") or query(*a)
-    )
-    monkeypatch.setattr(
-        api.serializers, "message_json", lambda *a: order.append("data") or message_json(*a)
-    )
+    for model in (api.Conversation, api.Message):
+        monkeypatch.setattr(
+            model, "query", lambda *a, query=model.query: order.append("data") or query(*a)
+        )
     response = ana.get(path.format(chat)).get_json()
     assert response["cursor"]
     assert order == ["cursor", "data"]

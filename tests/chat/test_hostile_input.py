@@ -13,7 +13,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from google.api_core.exceptions import Aborted
 
-from chat.incoming import deferred, webhook
+from chat.incoming import deferred, handling, webhook
 from chat.incoming.deferred import DeferredUpdates, RejectedUpdate
 from chat.platform import datastore
 from chat.platform.settings import Settings
@@ -133,7 +133,7 @@ def test_half_a_character_in_a_profile_name_costs_no_message(
     calls = call(text_message("w", "certo"), contacts=[contact("Maria \ud83d")])
     assert deliver(client, calls).status_code == 200
     assert ana.texts() == ["certo"]
-    assert ana.conversations()[0]["name"] == "Maria ?"
+    assert ana.conversations()[0]["name"] == "Maria \ufffd"
     assert stored(RejectedUpdate) == []
 
 
@@ -157,7 +157,7 @@ def test_an_error_is_logged_without_the_customers_words(
     def quotes_it(*_args: Any) -> None:
         raise ValueError(f"Expected something, got {secret!r}")
 
-    monkeypatch.setattr(webhook, "handle_incoming_message", quotes_it)
+    monkeypatch.setattr(handling, "handle_incoming_message", quotes_it)
     assert deliver(client, call(text_message("wamid.HBgNNTUx", secret))).status_code == 200
     assert re.search(r"cannot store message #[0-9a-f]{12}: ValueError", caplog.text)
     assert "HBgNNTUx" not in caplog.text, "the customer's number, as base64"
@@ -180,11 +180,11 @@ def test_what_is_deferred_a_second_time_is_still_there(
         raise Aborted("conflict")
 
     with monkeypatch.context() as patched, datastore.context():
-        patched.setattr(webhook, "_store_together", conflict)
+        patched.setattr(handling, "_store_together", conflict)
         # No time for a second batch: the first is tried, and deferred as it is.
         clock = iter([0.0])
         patched.setattr(deferred.time, "monotonic", lambda: next(clock, 1.0))
-        assert deferred.work_off(webhook._handle_deferred, 0.5) == 1
+        assert deferred.work_off(0.5) == 1
     assert tried == [1]
     (again,) = stored(DeferredUpdates)
     assert again.body == first.body

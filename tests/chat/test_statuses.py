@@ -12,7 +12,6 @@ from flask import Flask
 
 import message_status
 from chat.conversation.models import Conversation, Message
-from chat.incoming import webhook
 from chat.incoming.deferred import DeferredUpdates, RejectedUpdate
 from chat.outgoing import sending
 from chat.platform import datastore
