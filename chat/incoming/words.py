@@ -90,8 +90,8 @@ def text_of(kind: str, body: Any) -> str:
         return edited_text(body) or ""
     if kind == "interactive":
         replies = [body[name] for name in _REPLIES if isinstance(body.get(name), dict)]
-        names = ("title", "body", "name", "id")
-        return _first(reply.get(name) for reply in replies for name in names)
+        parts = ("title", "body", "name", "id")
+        return _first(reply.get(name) for reply in replies for name in parts)
     names = ("body", "caption", "text", *(["payload"] if kind == "button" else []))
     return _first(body.get(name) for name in names)
 

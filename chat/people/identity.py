@@ -127,8 +127,8 @@ class People:
                 return found
         if not message.phone:
             return None
-        holder, bsuid = self._holder(message.phone, message.sent_ms)
-        return None if _is_another(bsuid, message) else holder
+        holder, known_as = self._holder(message.phone, message.sent_ms)
+        return None if _is_another(known_as, message) else holder
 
     def of(self, message: IncomingMessage) -> Conversation:
         """The conversation of this message's sender, made if need be, with all the message says
