@@ -17,7 +17,9 @@ ROOMS = {
         "tasks", "screen", "incoming", "outgoing", "people", "conversation", "team", "platform",
     ],
     "local": ["bench", "sample_data", "simulator", "datastore", "processes"],
-    "static/chat": ["chat", "list", "thread", "composer", "notices", "data", "parts", "logout"],
+    "static/chat": [
+        "chat", "list", "thread", "message", "composer", "notices", "data", "parts", "logout",
+    ],
 }  # fmt: skip
 MOST_FILES = 10
 #: The simulator stands for a whole other house.

@@ -24,10 +24,10 @@ _MODULES = [
     "data/sending",
     "data/thread_state",
     "list/conversation_menu",
+    "message/bubble",
+    "message/extras",
     "parts/format",
     "parts/rich_text",
-    "thread/bubble",
-    "thread/extras",
     "thread/thread_items",
 ]
 

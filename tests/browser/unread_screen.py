@@ -77,16 +77,14 @@ def row(page: Page, name: str) -> Locator:
     return page.locator("[data-conversation-id]", has=page.get_by_text(name, exact=True))
 
 
-def take_an_event(page: Page, simulator: Simulator, phone: str, emoji: str) -> None:
-    """Wait until the page has drawn something that counts as nothing unread: a reaction.
+def take_an_event(page: Page, simulator: Simulator, phone: str, sign: str) -> None:
+    """Wait until the page has drawn something that counts as nothing unread: WhatsApp's notice.
 
     What the page was about to do before, such as reading what it shows, it has done by then.
     """
-    path = f"/customers/{phone}/messages"
-    about = simulator.get(path).json()["messages"][0]["id"]
-    simulator.post(path, {"type": "reaction", "emoji": emoji, "reply_to": about})
-    drawn = page.locator("[data-conversation-id]", has_text=f"Reagiu com {emoji}")
-    expect(drawn).to_be_visible()
+    notice = {"type": "system", "system": {"type": "of_tomorrow", "body": f"Aviso {sign}"}}
+    simulator.post(f"/customers/{phone}/messages", {"type": "system", "payload": notice})
+    expect(page.locator("[data-conversation-id]", has_text=f"Aviso {sign}")).to_be_visible()
 
 
 def look_away(person: Attendant) -> Page:

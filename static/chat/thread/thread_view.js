@@ -1,9 +1,9 @@
 /** The open thread: days and bubbles, keyed, and where it is scrolled to. */
 
+import { createBubble } from "../message/bubble.js";
+import { createNotice } from "../message/notice.js";
 import { el, reconcile, setAttribute, setHidden, setText } from "../parts/dom.js";
 import { createDivider } from "./divider.js";
-import { createBubble } from "./bubble.js";
-import { createNotice } from "./notice.js";
 
 /** The divider comes to stand this far below the top of the view, under the sticky day. */
 const DIVIDER_TOP_PX = 52;
