@@ -200,7 +200,9 @@ function receive(event) {
 /** What a notification says of a message. */
 function previewOf({ conversation_id: id, data: { message, conversation } }) {
   const about = state.conversation(id) ?? conversation;
-  return { title: displayName(about), body: previewText(message), icon: avatarPicture(about) };
+  const words = previewText(message);
+  const body = about.is_group && message.author?.name ? `${message.author.name}: ${words}` : words;
+  return { title: displayName(about), body, icon: avatarPicture(about) };
 }
 
 /** Shows the conversation that was selected; one that is not in the list yet is fetched. */
@@ -375,7 +377,7 @@ function renderConversation(conversation, now) {
   threadView.render({
     conversationId: id,
     customerName: displayName(conversation),
-    days: threadDays(thread.messages, { now, userName, divider }),
+    days: threadDays(thread.messages, { now, userName, divider, isGroup: conversation.is_group }),
     loadState,
     hasOlder,
     loaded: thread.loaded,
