@@ -314,9 +314,11 @@ async function jumpTo(messageId) {
       return;
     }
     const before = thread.next;
-    await loader.loadOlder(id);
-    if (thread.next === before) return; // the beginning, or no answer: nothing more to look in
+    const isKnown = thread.messages.every(({ reply_to: quote }) => quote?.id !== messageId || quote.text !== null);
+    if (isKnown) await loader.loadOlder(id); // else the server has not got the original either
+    if (thread.next === before) break; // the beginning, or no answer: nothing more to look in
   }
+  if (state.selectedId === id) toast.show("A mensagem original não está nesta conversa.");
 }
 
 /** One drawing for however many changes come together. */
@@ -382,6 +384,7 @@ function renderConversation(conversation, now) {
     hasOlder,
     loaded: thread.loaded,
     place,
+    settled,
   });
   unread.rendered(id, thread.messages, { ready: settled && thread.loaded && !thread.stale });
   messageMenu.setTabStop();

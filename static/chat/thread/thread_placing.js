@@ -178,10 +178,12 @@ export class ThreadPlacing {
     const missing = (opening.kept && !keptHere) || (first && !first.complete);
     if (missing && this.#lookFurther(messages, hasOlder)) return null;
     this.#opening = null;
-    if (first?.messageId) this.#divider = { ...first, count: opening.n, growing: false };
+    // Too far up to be found: no divider is better than one in the wrong place.
+    const found = first?.messageId && (first.complete || !hasOlder);
+    if (found) this.#divider = { ...first, count: opening.n, growing: false };
     if (opening.touched) return null; // the person has begun to scroll meanwhile
     if (keptHere) return { messageId: opening.kept[0], offset: opening.kept[1] };
-    return first?.messageId ? { messageId: first.messageId, divider: true } : { end: true };
+    return found ? { messageId: first.messageId, divider: true } : { end: true };
   }
 
   /** Whether something unread stands above all that is shown, with read messages in between. */

@@ -49,10 +49,12 @@ export class ThreadView {
   /**
    * days: see thread_items.js; loadState: "idle" | "loading" | "older" | "error" | "older-error";
    * hasOlder: there are earlier messages on the server; loaded: the newest page is here; place:
-   * where to scroll to, when that is new (see `layout` in unread_state.js).
+   * where to scroll to, when that is new; settled: false while that is being looked for (see
+   * `layout` in thread_placing.js): nothing is shown that would be thrown up a moment later.
    */
-  render({ conversationId, customerName, days, loadState, hasOlder, loaded, place }) {
+  render({ conversationId, customerName, days, loadState, hasOlder, loaded, place, settled = true }) {
     if (conversationId !== this.#conversationId) this.#open(conversationId);
+    this.#content.classList.toggle("placing", !settled && (this.#pinned || Boolean(place)));
     const anchor = this.#pinned ? null : this.#anchor();
     this.#renderDays(days, customerName);
     this.#renderLoadState(loadState, loaded);
