@@ -65,7 +65,11 @@ def alias_names(message: IncomingMessage) -> list[str]:
 
 
 def load_conversation(conversation_id: str) -> Conversation | None:
-    """The conversation of this id, or the one it was merged into; None if there is none."""
+    """The conversation of this id, which may be any text, or the one it was merged into; None if
+    there is none.
+    """
+    if not datastore.is_key_name(conversation_id):
+        return None
     for _ in range(_MAX_REDIRECTS):
         found = datastore.get(Conversation, conversation_id)
         if found is None or not found.merged_into:
@@ -75,8 +79,10 @@ def load_conversation(conversation_id: str) -> Conversation | None:
 
 
 def message_of(conversation: Conversation, message_id: str) -> Message | None:
-    """The message of this id, if it is in this conversation or in one merged into it."""
-    found = datastore.get(Message, message_id)
+    """The message of this id, which may be any text, if it is in this conversation or in one merged
+    into it.
+    """
+    found = datastore.get(Message, message_id) if datastore.is_key_name(message_id) else None
     here = found is not None and found.conversation_id in (conversation.id, *conversation.absorbed)
     return found if here else None
 

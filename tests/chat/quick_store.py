@@ -61,7 +61,7 @@ class _Stub:
 
         class Method:
             @staticmethod
-            def future(request: Any, timeout: float | None = None, metadata: Any = ()) -> _Answer:
+            def future(request: Any, **_options: Any) -> _Answer:
                 return _Answer(call, rpc, request)
 
         return Method

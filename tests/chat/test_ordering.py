@@ -49,7 +49,7 @@ def test_an_answer_of_the_same_second_goes_after_what_it_answers() -> None:
 def test_what_goes_after_one_of_ours_keeps_its_own_order() -> None:
     seconds = [T, T + 1000, T + 2000]
     lifted = [position(ordering.incoming_ms(at, [T + 2500]), at=at) for at in seconds]
-    assert sorted(reversed(lifted)) == lifted
+    assert sorted(lifted) == lifted
 
 
 def test_the_newest_near_outgoing_message_counts() -> None:
