@@ -92,7 +92,7 @@ def _edit(message: Message, change: Change) -> bool:
     if change.at < (message.edited_at or 0):
         versions = sorted([*versions, new], key=lambda each: int(each["at"]))
     else:
-        versions = versions if now["text"] == change.text else [*versions, now]
+        versions = [*versions, now]
         message.text, message.edited_at = change.text, change.at
         # A photo is a photo without a caption, too; a text has nothing else.
         if message.placeholder in (None, EMPTY):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import message_status
@@ -88,8 +89,11 @@ def message_fields(message: Any) -> dict[str, Any]:
     data["reactions"] = [{"emoji": r["emoji"], "author": r["name"]} for r in shown if r["emoji"]]
     if message.edited_at:
         data["edited_at"] = iso(message.edited_at)
+        known = [*(message.versions or []), {"text": data["text"]}]
         data["versions"] = [
-            {"text": each["text"], "at": iso(each["at"])} for each in message.versions or []
+            {"text": each["text"], "at": iso(each["at"])}
+            for each, later in pairwise(known)
+            if each["text"] != later["text"]
         ]
     if message.revoked_at:
         for name in (*_TOLD_BESIDE, "details", "edited_at", "versions"):
