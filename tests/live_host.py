@@ -89,6 +89,8 @@ def create_app(config: dict[str, Any] | None = None, client: ndb.Client | None =
         config: settings on top of the environment's.
         client: default: on the store that the environment names.
     """
+    # ndb knows one class of a kind a process, and other tests have kinds of these names.
+    ndb.Model._kind_map.update({each._get_kind(): each for each in (Conversa, Mensagem)})
     app = Flask("live_host", root_path=str(ROOT))
     app.config.update({"SECRET_KEY": "s", **(config or {})})
     client = client or make_client()
