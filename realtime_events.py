@@ -127,25 +127,27 @@ class Cursor:
     def of(cls, watermark: int, names: Iterable[str]) -> "Cursor":
         """The cursor of a client that has these records and all up to `watermark`."""
         made = cls(watermark)
-        made.add(name for name in names if _stamp(name) > watermark)
+        made.add(names)
         return made
 
     def add(self, names: Iterable[str]) -> None:
-        """Notes that these records, each above the watermark, are delivered, too."""
-        _mix(self.digests, ((self._slot(name), int(name[-12:], 16)) for name in names))
+        """Notes that these records are delivered, too."""
+        _mix(self.digests, self._slots(names).values())
         while len(self.digests) > _SLOTS:
             self.width *= 2
             self.digests = _mix({}, ((slot // 2, each) for slot, each in self.digests.items()))
 
-    def _slot(self, name: str) -> int:
-        return min(_stamp(name) - self.watermark, 0xFFFF) // self.width
+    def _slots(self, names: Iterable[str]) -> dict[str, tuple[int, int]]:
+        """Slot and id of those above the watermark."""
+        first = f"{self.watermark + 1:013d}"  # comparing texts is faster, and the ring is long
+        above = [(name, _stamp(name) - self.watermark) for name in names if name > first]
+        return {name: (min(ms, 0xFFFF) // self.width, int(name[-12:], 16)) for name, ms in above}
 
     def unseen(self, names: Iterable[str]) -> list[str]:
         """Those of these records (all that is visible above the watermark) to be delivered."""
-        first = f"{self.watermark + 1:013d}"  # comparing texts is faster, and the ring is long
-        above = [name for name in names if name > first]
-        now = _mix({}, ((self._slot(name), int(name[-12:], 16)) for name in above))
-        return [n for n in above if now[s := self._slot(n)] != self.digests.get(s)]
+        slots = self._slots(names)
+        now = _mix({}, slots.values())
+        return [name for name, (slot, _) in slots.items() if now[slot] != self.digests.get(slot)]
 
     def encode(self) -> str:
         """Url-safe text that any process can resume."""
@@ -763,7 +765,7 @@ class _Hub:
         self._end = 0  # position after the newest record; the oldest is at end - len(ring)
         self._ring: deque[_Record] = deque()
         self._floor = 0  # what was stamped up to it may be missing from the ring
-        self._above: set[str] = set()  # records of the ring above the watermark
+        self._above: set[str] = set()  # records of the ring; of those below the watermark not all
         self._known = Cursor(0)  # at the ring's end
         self._text: str | None = None  # its encoding
         self._made = (0, 0, b"")  # a batch, and from and to which position
@@ -791,9 +793,9 @@ class _Hub:
         self._end += len(new)
         while len(self._ring) > self.settings["RING_SIZE"]:
             self._floor = max(self._floor, _stamp(self._ring.popleft()[0]))
-        above = [name for name, _ in new if _stamp(name) > self._known.watermark]
-        self._above.update(above)
-        self._known.add(above)
+        names = [name for name, _ in new]
+        self._above.update(names)
+        self._known.add(names)
         self._text = None
         self._changed.notify_all()
 

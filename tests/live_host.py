@@ -18,7 +18,7 @@ from local.processes.parts import ROOT
 
 _PAGE = """<!doctype html>
 <html lang="pt-BR"><head><meta charset="utf-8"><title>Atendimento</title>
-{% for module in modules %}{% include module ~ "/head.html" ignore missing %}{% endfor %}</head>
+{% include "realtime_events/head.html" %}</head>
 <body>
 <main>
 <ul id="lista" data-live-region>{% for c in conversas %}
@@ -36,12 +36,7 @@ _PAGE = """<!doctype html>
 """
 
 
-def _bases(floor: type, *mixins: type) -> tuple[type, ...]:
-    # Until every module stands on realtime_events.
-    return tuple(each for each in mixins if issubclass(each, floor)) or (floor,)
-
-
-class Conversa(*_bases(realtime_events.LiveConversation, unread_state.UnreadConversationMixin)):  # type: ignore[misc]
+class Conversa(unread_state.UnreadConversationMixin):
     """A customer's chat; the key is allocated by the store."""
 
     cliente = ndb.StringProperty()
@@ -50,13 +45,7 @@ class Conversa(*_bases(realtime_events.LiveConversation, unread_state.UnreadConv
     atualizada = ndb.DateTimeProperty(auto_now=True)
 
 
-class Mensagem(  # type: ignore[misc]
-    *_bases(
-        realtime_events.LiveMessage,
-        unread_state.UnreadMessageMixin,
-        message_status.MessageStatusMixin,
-    )
-):
+class Mensagem(unread_state.UnreadMessageMixin, message_status.MessageStatusMixin):
     """A message; the key is allocated by the store."""
 
     conversa = ndb.KeyProperty(kind="Conversa")
@@ -100,21 +89,14 @@ def create_app(config: dict[str, Any] | None = None, client: ndb.Client | None =
         config: settings on top of the environment's.
         client: default: on the store that the environment names.
     """
+    # ndb knows one class of a kind a process, and other tests have kinds of these names.
+    ndb.Model._kind_map.update({each._get_kind(): each for each in (Conversa, Mensagem)})
     app = Flask("live_host", root_path=str(ROOT))
     app.config.update({"SECRET_KEY": "s", **(config or {})})
     client = client or make_client()
     realtime_events.init_app(app, client, current_user_id=lambda: session.get("usuario"))
-    modules = ["realtime_events"]
-    if issubclass(Conversa, unread_state.UnreadConversationMixin):
-        unread_state.init_app(app, Conversa, Mensagem, name="cliente", text="corpo")
-        modules.append("unread_state")
-    else:
-        realtime_events.use_models(
-            app, conversation=Conversa, message=Mensagem, name="cliente", text="corpo"
-        )
-    if issubclass(Mensagem, message_status.MessageStatusMixin):
-        message_status.init_app(app, Mensagem, send=deliver)
-        modules.append("message_status")
+    unread_state.init_app(app, Conversa, Mensagem, name="cliente", text="corpo")
+    message_status.init_app(app, Mensagem, send=deliver)
 
     @app.post("/login")
     def login() -> Response:
@@ -133,7 +115,7 @@ def create_app(config: dict[str, Any] | None = None, client: ndb.Client | None =
                 mensagens = Mensagem.query(Mensagem.conversa == aberta.key).fetch(200)
                 mensagens.sort(key=lambda each: (each.arrival or 0, each.criada))
             return render_template_string(
-                _PAGE, modules=modules, conversas=conversas, aberta=aberta, mensagens=mensagens
+                _PAGE, conversas=conversas, aberta=aberta, mensagens=mensagens
             )
 
     @app.post("/webhook")
@@ -148,9 +130,8 @@ def create_app(config: dict[str, Any] | None = None, client: ndb.Client | None =
                         corpo = each.get("text", {}).get("body", each["type"])
                         mensagem = Mensagem(conversa=conversa.key, corpo=corpo)
                         realtime_events.receive(mensagem, wamid=each["id"], resumo=corpo)
-                if "message_status" in modules:
-                    with client.context():
-                        message_status.record_statuses(value.get("statuses"))
+                with client.context():
+                    message_status.record_statuses(value.get("statuses"))
         return {}
 
     @app.post("/enviar")
@@ -162,12 +143,7 @@ def create_app(config: dict[str, Any] | None = None, client: ndb.Client | None =
         with client.context():
             conversa = realtime_events.find(Conversa, data["conversa"]) or abort(404)
             mensagem = Mensagem(conversa=conversa.key, corpo=data["corpo"], nossa=True)
-            if "message_status" in modules:
-                message_status.send(mensagem, resumo=data["corpo"])
-            else:
-                realtime_events.add_message(
-                    mensagem, outgoing=True, changes={"resumo": data["corpo"]}
-                )
+            message_status.send(mensagem, resumo=data["corpo"])
             if request.is_json:
                 return mensagem.live_json()
             return redirect(f"/?c={data['conversa']}")

@@ -70,6 +70,14 @@ def context(request: pytest.FixtureRequest, app: Flask, store: Store) -> Iterato
         yield
 
 
+
+@pytest.fixture(autouse=True)
+def own_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ndb knows one class of a kind a process, and other tests have kinds of these names."""
+    for model in (Conversa, Mensagem):
+        monkeypatch.setitem(ndb.Model._kind_map, model._get_kind(), model)
+
+
 def stored(key: ndb.Key) -> Any:
     """As the store has it."""
     return key.get(use_cache=False)
