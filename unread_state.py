@@ -187,6 +187,8 @@ def _implied(conversation: Any, message: Any) -> int:
 
 def _read(conversation: Any, up_to: int) -> None:
     """Reads so many of the counted messages, and takes the mark away."""
+    # A message may have been counted before the host took the module out, and in again.
+    up_to = min(up_to, conversation.incoming_counted)
     if up_to > conversation.incoming_read or conversation.marked_unread:
         conversation.incoming_read = max(conversation.incoming_read, up_to)
         conversation.mark_flips += conversation.mark_flips % 2
