@@ -54,7 +54,7 @@ function desenharConversas() {
     if (busca && (c.nome + c.telefone).toLowerCase().indexOf(busca) < 0) return;
     var li = criar('li', c.id == conversaAtual ? 'ativa' : '');
     Object.assign(li.dataset, c.live);
-    li.appendChild(criar('unread-badge'));
+    li.append(criar('unread-badge'), ' ');
     li.appendChild(criar('span', 'hora', c.hora));
     li.appendChild(criar('b', 'nome', c.nome));
     li.appendChild(criar('p', 'ultima', c.ultima));
@@ -91,7 +91,7 @@ function adicionarMensagem(m) {
   Object.assign(div.dataset, m.live);
   if (m.minha) div.appendChild(criar('div', 'quem', m.usuario));
   div.appendChild(criar('div', 'texto', m.texto));
-  div.appendChild(criar('div', 'hora', m.hora)).appendChild(criar('message-ticks'));
+  div.appendChild(criar('div', 'hora', m.hora + ' ')).appendChild(criar('message-ticks'));
   el('mensagens').appendChild(div);
 }
 
