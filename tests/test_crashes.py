@@ -148,10 +148,10 @@ def test_sigkill_in_mid_burst_loses_nothing_answered_and_leaves_nothing_half(
         stored = {key.id() for key in Message.query().fetch(keys_only=True)}
         conversations = Conversation.query().fetch()
         events = Counter(
-            json.loads(event.data)["message"]["id"]
+            json.loads(block.split(b"data: ", 1)[1])["data"]["message"]["id"]
             for entity in RealtimeEvent.query().fetch()
-            for event in entity.events()
-            if event.type == "message.created"
+            for block in entity.blocks
+            if block.startswith(b"event: message.created")
         )
     for call in meta.sent:
         names = {f"wamid.{call}.{n}" for n in range(GROUP)}

@@ -17,7 +17,7 @@ def run(chromium: Browser) -> Iterator[Run]:
 
 
 ROW = """
-  const state = new store.ChatStore();
+  const state = new page_state.PageState();
   const last = (more) => ({ id: 'o1', text: 'oi', direction: 'out', position: '5', ...more });
   const conversation = (version, more) => ({ id: 'a', version, last_message: last(more) });
   const tell = (name, id = 'a') => state.apply({
@@ -72,13 +72,13 @@ def test_a_row_keeps_its_tick_through_a_merge(run: Run, winner_first: bool) -> N
 DOUBT = """
   const message = { id: 'o1', client_id: 'o1', direction: 'out', position: '5', status: 'sending' };
   const doubtful = { code: 'unconfirmed', message: '?' };
-  const state = new store.ChatStore();
+  const state = new page_state.PageState();
   const tell = (at, error) => state.apply({
     type: 'message.status_changed', conversation_id: 'a', at,
     data: { message_id: 'o1', client_id: 'o1', status: 'sending', statuses: {}, error } });
   const shown = () => state.thread('a').find('o1').error?.code ?? null;
   const pages = [];
-  const reader = new loader.Loader({ store: state, noteVersion() {}, onChange() {},
+  const reader = new loader.Loader({ state, noteVersion() {}, onChange() {},
     api: { messages: () => new Promise((resolve) => pages.push(resolve)) } });
   const read = async (messages, meanwhile = () => {}) => {
     state.thread('a').stale = true;
@@ -119,7 +119,7 @@ def test_a_repeated_event_does_not_undo_a_doubt(run: Run) -> None:
 
 def test_a_status_finds_its_message_in_the_conversation_that_took_it_over(run: Run) -> None:
     body = """
-      const state = new store.ChatStore();
+      const state = new page_state.PageState();
       const message = { id: 'o1', client_id: 'o1', direction: 'out', position: '5' };
       state.putMessages('winner', [{ ...message, status: 'sending' }], 1);
       state.apply({ type: 'message.status_changed', conversation_id: 'loser', at: '1',
