@@ -139,6 +139,8 @@ class CuttableProxy:
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
+        for _ in range(5):  # a closed transport lets its socket go in one of the next rounds
+            await asyncio.sleep(0)
 
     async def _count_open(self) -> int:
         return sum(1 for each in self._exchanges if each.relay and each.target.startswith(EVENTS))
