@@ -23,7 +23,7 @@ from chat.outgoing.whatsapp import WhatsAppClient
 from chat.people import identity
 from chat.platform import cron, datastore, errors, health
 from chat.platform.settings import Settings, told_in_one_line
-from chat.screen import api
+from chat.screen import admin, api
 from chat.team import auth
 
 #: JSON and forms; the webhook allows itself more.
@@ -68,8 +68,8 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
     csrf = CSRFProtect(app)
     csrf.exempt(webhook.blueprint)  # signed by Meta
     csrf.exempt(tasks.blueprint)  # guarded by `cron.is_cron`
-    for blueprint in (api.blueprint, webhook.blueprint, tasks.blueprint, health.blueprint):
-        app.register_blueprint(blueprint)
+    for room in (api, admin, webhook, tasks, health):
+        app.register_blueprint(room.blueprint)
     realtime_events.init_app(
         app,
         current_user_id=auth.current_username,

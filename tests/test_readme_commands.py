@@ -165,7 +165,8 @@ def test_the_first_attendant_is_made_as_the_page_says(page: str, store: Store) -
         cwd=ROOT, env={"PATH": os.environ["PATH"], **environ, **store.environ},
         input="quatro palavras e um número 7\n", capture_output=True, text=True, timeout=100,
     )  # fmt: skip
-    assert (made.returncode, made.stdout) == (0, "Atendente maria salvo.\n"), made.stderr
+    told = "Atendente maria salvo, com acesso de administrador.\n"
+    assert (made.returncode, made.stdout) == (0, told), made.stderr
     with store.context():
         assert auth.datastore.get(Attendant, "maria") is not None
 

@@ -22,6 +22,7 @@ from chat.outgoing.whatsapp import MAX_TEXT_CHARS
 from chat.people import identity
 from chat.platform import datastore
 from chat.platform.errors import ApiError
+from chat.screen import admin
 
 blueprint = Blueprint("chat", __name__)
 
@@ -46,6 +47,8 @@ def home() -> ResponseReturnValue:
         user=current_user,
         user_id=current_user.username,
         user_name=current_user.name,
+        is_admin=current_user.is_admin,
+        set_aside=admin.count_in_words() if current_user.is_admin else None,
     )
 
 

@@ -41,6 +41,8 @@ class Attendant(ndb.Model):
     created_at = ndb.IntegerProperty(indexed=False)
     #: The open logins, oldest first: "ID ENDS", ENDS in ms since 1970.
     logins = ndb.TextProperty(repeated=True)
+    #: Sees what concerns the whole chat: what was set aside (screen/admin.py).
+    is_admin = ndb.BooleanProperty(indexed=False, default=False)
 
 
 class User(UserMixin):
@@ -49,10 +51,13 @@ class User(UserMixin):
     def __init__(self, attendant: Attendant, login_id: str) -> None:
         self.username = str(attendant.key.id())
         self.name = str(attendant.name or self.username)
+        self.is_admin = bool(attendant.is_admin)
         self.id = f"{self.username}:{login_id}"
 
 
-def save_attendant(username: str, password: str, name: str | None = None) -> None:
+def save_attendant(
+    username: str, password: str, name: str | None = None, is_admin: bool | None = None
+) -> bool:
     """Adds an attendant, or gives one a new password, which ends the logins made with the old one.
 
     Whether the password is a good one is for the caller to say (`commands.why_weak`): the logins
@@ -61,7 +66,11 @@ def save_attendant(username: str, password: str, name: str | None = None) -> Non
     Args:
         username: letters, digits, `.`, `_`, `-`; case does not matter.
         password: any text that is not empty.
-        name: as shown; the user name when None.
+        name: as shown; None: as it is, of a new attendant the user name.
+        is_admin: whether they administer; None: as it is, of the first attendant True.
+
+    Returns:
+        whether they administer.
 
     Raises:
         ValueError: the user name or the password cannot be used; the text says so in Portuguese.
@@ -75,13 +84,45 @@ def save_attendant(username: str, password: str, name: str | None = None) -> Non
         )
     if not password:
         raise ValueError("A senha está vazia.")
-    Attendant(
-        id=username,
-        name=(name or username).strip(),
-        password_hash=generate_password_hash(password),
-        created_at=_now_ms(),
-    ).put()
+    password_hash = generate_password_hash(password)
+    # Somebody has to be able to; whoever sets the chat up is the one who is there.
+    is_first = not Attendant.query().fetch(1, keys_only=True)
+
+    def attempt() -> bool:
+        known = datastore.get(Attendant, username)
+        was_admin = bool(known.is_admin) if known is not None else is_first
+        attendant = Attendant(
+            id=username,
+            name=(name or (known.name if known is not None else None) or username).strip(),
+            password_hash=password_hash,
+            created_at=_now_ms(),
+            is_admin=was_admin if is_admin is None else is_admin,
+        )
+        attendant.put()
+        return bool(attendant.is_admin)
+
+    administers = realtime_events.transaction(attempt)
     forget(username)
+    return administers
+
+
+def set_admin(username: str, is_admin: bool) -> bool:
+    """Lets an attendant administer, or no more; their logins stay and learn it within
+    `CACHE_SECONDS`. False when there is no such attendant.
+    """
+    username = username.strip().lower()
+
+    def attempt() -> bool:
+        attendant = datastore.get(Attendant, username)
+        if attendant is None:
+            return False
+        attendant.is_admin = is_admin
+        attendant.put()
+        return True
+
+    found = datastore.is_key_name(username) and realtime_events.transaction(attempt)
+    forget(username)
+    return found
 
 
 def remove_attendant(username: str) -> bool:

@@ -11,7 +11,7 @@ import click
 from flask.cli import AppGroup
 
 from chat.platform import datastore
-from chat.team.attendants import Attendant, remove_attendant, save_attendant
+from chat.team.attendants import Attendant, remove_attendant, save_attendant, set_admin
 
 attendants_cli = AppGroup("attendants", help="Who may log in.")
 
@@ -66,7 +66,8 @@ def _read_password() -> str:
 @attendants_cli.command("add")
 @click.argument("username")
 @click.option("--name", help="Name shown in the chat.")
-def add_command(username: str, name: str | None) -> None:
+@click.option("--admin", is_flag=True, help="Administers; the first attendant does anyway.")
+def add_command(username: str, name: str | None, admin: bool) -> None:
     """Add an attendant, or give one a new password (asked for, or read from stdin)."""
     password = _read_password()
     problem = why_weak(username, password)
@@ -74,10 +75,24 @@ def add_command(username: str, name: str | None) -> None:
         raise click.ClickException(problem)
     with _told_in_one_line():
         try:
-            save_attendant(username, password, name)
+            administers = save_attendant(username, password, name, admin or None)
         except ValueError as error:
             raise click.ClickException(str(error)) from error
-    click.echo(f"Atendente {username.strip().lower()} salvo.")
+    role = ", com acesso de administrador" if administers else ""
+    click.echo(f"Atendente {username.strip().lower()} salvo{role}.")
+
+
+@attendants_cli.command("admin")
+@click.argument("username")
+@click.option("--off", is_flag=True, help="Takes it away.")
+def admin_command(username: str, off: bool) -> None:
+    """Let an attendant administer, without a new password."""
+    username = username.strip().lower()
+    with _told_in_one_line():
+        if not set_admin(username, not off):
+            raise click.ClickException(f"Não existe o atendente {username}.")
+    told = "não tem mais" if off else "agora tem"
+    click.echo(f"Atendente {username} {told} acesso de administrador.")
 
 
 @attendants_cli.command("list")
@@ -85,7 +100,8 @@ def list_command() -> None:
     """List the attendants."""
     with _told_in_one_line():
         for attendant in Attendant.query().order(Attendant._key):
-            click.echo(f"{attendant.key.id()}\t{attendant.name}")
+            role = "\tadministrador" if attendant.is_admin else ""
+            click.echo(f"{attendant.key.id()}\t{attendant.name}{role}")
 
 
 @attendants_cli.command("remove")

@@ -35,6 +35,7 @@ _BRASILIA_MS = 3 * 60 * _MINUTE  # behind UTC, all year
 #: By then somebody has looked at what a customer wrote last.
 _READ_AFTER_MINUTES = 45
 _LOGINS = (("ana", "Ana Beatriz"), ("bruno", "Bruno Costa"))
+_ADMIN = "ana"
 
 
 @dataclass
@@ -156,7 +157,7 @@ def fill(now_ms: int) -> int:
                 datastore.put_many(_conversation(sample, now_ms, seed))
                 made += 1
         for username, name in _LOGINS:
-            auth.save_attendant(username, username, name)
+            auth.save_attendant(username, username, name, username == _ADMIN)
     return made
 
 

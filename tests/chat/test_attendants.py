@@ -25,7 +25,7 @@ def test_an_attendant_is_added_listed_and_removed(app: Flask) -> None:
     run = app.test_cli_runner().invoke
     added = run(args=["attendants", "add", "Carla", "--name", "Carla Dias"], input=f"{GOOD}\n")
     assert added.exit_code == 0, added.output
-    assert run(args=["attendants", "list"]).output == "carla\tCarla Dias\n"
+    assert run(args=["attendants", "list"]).output == "carla\tCarla Dias\tadministrador\n"
     client = app.test_client()
     form = {"username": "carla", "password": GOOD, "csrf_token": token_of(client)}
     assert client.post("/login", data=form).status_code == 302
@@ -118,8 +118,9 @@ def flask_command(environ: dict[str, str], *args: str) -> subprocess.CompletedPr
 
 def test_the_command_works_from_the_environment_alone(store: Store) -> None:
     added = flask_command(store.environ, "add", "maria")
-    assert (added.returncode, added.stdout) == (0, "Atendente maria salvo.\n"), added.stderr
-    assert flask_command(store.environ, "list").stdout == "maria\tmaria\n"
+    told = "Atendente maria salvo, com acesso de administrador.\n"
+    assert (added.returncode, added.stdout) == (0, told), added.stderr
+    assert flask_command(store.environ, "list").stdout == "maria\tmaria\tadministrador\n"
 
 
 @pytest.mark.parametrize(
