@@ -82,6 +82,20 @@ def test_who_only_passes_by_the_window_has_not_read(run: Run) -> None:
     assert seen == [0, 0, [["c", "m3"]]]
 
 
+def test_who_comes_to_the_window_by_opening_a_conversation_does_not_pass_by(run: Run) -> None:
+    assert run(
+        OPEN
+        + """
+        focus(false);
+        focus(true);
+        unread.select("c");
+        draw(messages);
+        await settle();
+        return reads();
+        """
+    ) == [["c", "m3"]]
+
+
 def test_a_read_that_fails_is_taken_back_and_tried_again_ever_later(run: Run) -> None:
     seen = run(
         OPEN
