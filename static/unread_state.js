@@ -785,11 +785,13 @@ class UnreadState {
       const box = node.getBoundingClientRect();
       [top, bottom] = [Math.max(top, box.top), Math.min(bottom, box.bottom)];
     }
-    for (const id of this.unseen()) {
-      const box = boxOf(id);
-      const visible = box ? Math.min(box.bottom, bottom) - Math.max(box.top, top) : 0;
-      if (visible > 0 && visible >= Math.min(box.height, bottom - top) / 2) seen.add(id);
-    }
+    const isOnScreen = (box) => {
+      const visible = Math.min(box.bottom, bottom) - Math.max(box.top, top);
+      return visible > 0 && visible >= Math.min(box.height, bottom - top) / 2;
+    };
+    const found = this.unseen().filter((id) => boxOf(id) && isOnScreen(boxOf(id)));
+    for (const id of found) seen.add(id);
+    if (found.length) this.#host.onChange(); // the thread need not point there any more
     const last = messages.length && boxOf(messages.at(-1).id);
     return Boolean(last?.height) && last.bottom > top && last.bottom <= bottom + this.#config.near_bottom_px;
   }

@@ -407,6 +407,24 @@ def test_what_came_late_is_read_when_it_has_been_on_screen(run: Run) -> None:
     assert seen == [[], 1, ["m26"], ["m26"], [], [], [["c", "m26"]], 0, []]
 
 
+def test_the_thread_points_no_longer_to_what_has_been_on_screen(run: Run) -> None:
+    seen = run(
+        """
+        begin({ known: { c: numbers(27, 25) } });
+        const [first, second] = many(26, 27);
+        unread.select("c");
+        draw([first, ...many(1, 10), second, ...many(11, 25)]);
+        await settle();
+        const seen = [unread.unseen()];
+        const before = got.changes;
+        scroll(900);
+        await settle();
+        return [...seen, unread.unseen(), got.changes - before, reads()];  // the first bars it
+        """
+    )
+    assert seen == [["m26", "m27"], ["m26"], 1, []]
+
+
 def test_who_passes_by_the_window_has_not_seen_it_either(run: Run) -> None:
     seen = run(
         """
