@@ -785,11 +785,13 @@ class UnreadState {
       const box = node.getBoundingClientRect();
       [top, bottom] = [Math.max(top, box.top), Math.min(bottom, box.bottom)];
     }
-    for (const id of this.unseen()) {
-      const box = boxOf(id);
-      const visible = box ? Math.min(box.bottom, bottom) - Math.max(box.top, top) : 0;
-      if (visible > 0 && visible >= Math.min(box.height, bottom - top) / 2) seen.add(id);
-    }
+    const isOnScreen = (box) => {
+      const visible = Math.min(box.bottom, bottom) - Math.max(box.top, top);
+      return visible > 0 && visible >= Math.min(box.height, bottom - top) / 2;
+    };
+    const found = this.unseen().filter((id) => boxOf(id) && isOnScreen(boxOf(id)));
+    for (const id of found) seen.add(id);
+    if (found.length) this.#host.onChange(); // the thread need not point there any more
     const last = messages.length && boxOf(messages.at(-1).id);
     return Boolean(last?.height) && last.bottom > top && last.bottom <= bottom + this.#config.near_bottom_px;
   }
@@ -1045,15 +1047,14 @@ class HostPage {
     const watched = ["data-live", "data-conversation-id", "data-message-id", "data-live-thread"];
     const observer = new MutationObserver(() => this.#look());
     observer.observe(document.body, { subtree: true, childList: true, attributes: true, attributeFilter: watched });
-    const clicked = this.#tab.get("clicked"); // in the page before this one
-    this.#clicked = clicked;
-    this.#tab.set("clicked", null);
+    this.#clicked = this.#tab.get("clicked"); // in the page before this one
+    const left = this.#tab.get("left");
+    for (const key of ["clicked", "left"]) this.#tab.set(key, null);
     this.#look();
-    const [navigation] = performance.getEntriesByType("navigation");
-    const closed = Date.now() - Number(this.#tab.get("left")) < CLOSED_WITHIN && navigation?.type !== "reload";
-    if (this.#shownId === null && closed) this.#tab.set("selected", "");
-    this.#tab.set("left", null);
-    if (this.#shownId === null) this.#unread.restore();
+    if (this.#shownId === null) {
+      if (Date.now() - Number(left) < CLOSED_WITHIN) this.#tab.set("selected", "");
+      this.#unread.restore();
+    }
     if (this.#asked === null) this.#unread.load();
   }
 
@@ -1071,6 +1072,10 @@ class HostPage {
   #follow() {
     const thread = threadMark();
     const id = thread?.dataset.liveThread || null;
+    if (!thread && document.querySelector("[data-message-id]")) {
+      warnOnce("no thread", "unread_state: nothing is read here, for there is no data-live-thread; give it to the "
+        + "element around the messages, with the id of the conversation that is open");
+    }
     if (id !== this.#shownId) {
       const byPerson = id === null || id === this.#clicked;
       const how = id === this.#asked?.id ? this.#asked.how : byPerson ? "click" : "link";

@@ -186,14 +186,11 @@ export class ThreadPlacing {
     return found ? { messageId: first.messageId, divider: true } : { end: true };
   }
 
-  /** Whether something unread stands above all that is shown, with read messages in between. */
+  /** Whether something unread stands above all that is shown. */
   #isMissing(messages) {
-    const numbers = this.#unread.numbers(this.#id);
     const n = this.#unread.badge(this.#id).count;
-    if (!numbers || n === 0) return false;
-    const here = unreadAmong(messages, { counted: numbers.counted, read: numbers.counted - n });
-    const isOlder = ({ arrival }) => here.length === 0 || arrival < here[0].arrival;
-    return here.length < n && messages.some(isOlder);
+    const counted = this.#unread.numbers(this.#id)?.counted;
+    return n > 0 && unreadAmong(messages, { counted, read: counted - n }).length < n;
   }
 
   /** Asks for one more page, where there is one and not too many were read; whether it is awaited. */

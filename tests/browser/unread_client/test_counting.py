@@ -300,8 +300,8 @@ def test_a_page_without_an_icon_gets_one(run: Run) -> None:
 
 
 BADGES = """
-  document.querySelector("#pane").insertAdjacentElement("afterend", document.createElement("ul"));
-  const list = document.querySelector("ul");
+  const list = document.createElement("ul");
+  document.querySelector("#pane").after(list);
   const row = (id) => {
     const node = document.createElement("li");
     node.dataset.conversationId = id;

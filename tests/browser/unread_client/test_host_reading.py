@@ -165,12 +165,40 @@ def test_bubbles_are_taken_as_they_stand_on_the_screen(shop: Shop) -> None:
     page.evaluate(
         """() => {
           thread().style.cssText = "display: flex; flex-direction: column-reverse";
-          messages[1] = many(1, 3).reverse();
-          drawRows(conversation(1, 3, 1));
+          messages[1] = many(1, 30).reverse();
+          drawRows(conversation(1, 30, 1));
         }"""
     )
     page.locator(".row").click()
+    expect_reads(shop, ("1", "m30"))
+
+
+def test_the_messages_of_the_conversation_before_are_not_this_ones(shop: Shop, tab: Page) -> None:
+    """A page may name the new conversation before it has its messages."""
+    tab.locator(".row").first.click()
     expect_reads(shop, ("1", "m3"))
+    tab.evaluate("arrive(2, 5, 4)")
+    tab.evaluate("document.querySelectorAll('.row')[1].onclick = () => {}")
+    tab.locator(".row").nth(1).click()
+    tab.evaluate("thread().dataset.liveThread = '2'")
+    tab.wait_for_url("**/?c=2")
+    expect_badges(tab, {"2": "1"})
+    tab.evaluate("drawThread(message(5, { conversation_id: '2' }))")
+    expect_reads(shop, ("1", "m3"), ("2", "m5"))
+
+
+def test_news_that_change_nothing_in_the_page_keep_nothing_from_being_read(
+    shop: Shop, tab: Page
+) -> None:
+    tab.evaluate("messages[1] = many(1, 30)")
+    tab.locator(".row").first.click()
+    expect_reads(shop, ("1", "m30"))
+    tab.evaluate("thread().scrollTop = 0; arrive(1, 31, 30); drawThread(...many(1, 31)); undefined")
+    expect_badges(tab, {"1": "1"})
+    tab.evaluate("arrive(99, 1, 0)")  # it has no row
+    expect(tab).to_have_title("(2) Loja")
+    tab.evaluate("thread().scrollTop = 10000")
+    expect_reads(shop, ("1", "m30"), ("1", "m31"))
 
 
 def test_a_reading_that_fails_is_shown_again(shop: Shop, tab: Page) -> None:
@@ -231,6 +259,14 @@ def test_a_mark_that_lacks_something_is_told_once_with_the_remedy(
     (warning, _) = shop.warnings
     for name in names:
         assert name in warning
+
+
+def test_messages_outside_any_thread_are_told_of(shop: Shop) -> None:
+    shop.pages["/"] = OWN_SCRIPT.replace('data-live-thread=""', "")
+    page = shop.open()
+    page.evaluate("drawThread(...many(1, 3))")
+    shop.wait_for(lambda: shop.warnings)
+    assert "data-live-thread" in shop.warnings[0]
 
 
 def test_messages_from_before_the_module_are_no_mistake(shop: Shop, tab: Page) -> None:

@@ -82,6 +82,20 @@ def test_who_only_passes_by_the_window_has_not_read(run: Run) -> None:
     assert seen == [0, 0, [["c", "m3"]]]
 
 
+def test_who_comes_to_the_window_by_opening_a_conversation_does_not_pass_by(run: Run) -> None:
+    assert run(
+        OPEN
+        + """
+        focus(false);
+        focus(true);
+        unread.select("c");
+        draw(messages);
+        await settle();
+        return reads();
+        """
+    ) == [["c", "m3"]]
+
+
 def test_a_read_that_fails_is_taken_back_and_tried_again_ever_later(run: Run) -> None:
     seen = run(
         OPEN
@@ -391,6 +405,24 @@ def test_what_came_late_is_read_when_it_has_been_on_screen(run: Run) -> None:
         """
     )
     assert seen == [[], 1, ["m26"], ["m26"], [], [], [["c", "m26"]], 0, []]
+
+
+def test_the_thread_points_no_longer_to_what_has_been_on_screen(run: Run) -> None:
+    seen = run(
+        """
+        begin({ known: { c: numbers(27, 25) } });
+        const [first, second] = many(26, 27);
+        unread.select("c");
+        draw([first, ...many(1, 10), second, ...many(11, 25)]);
+        await settle();
+        const seen = [unread.unseen()];
+        const before = got.changes;
+        scroll(900);
+        await settle();
+        return [...seen, unread.unseen(), got.changes - before, reads()];  // the first bars it
+        """
+    )
+    assert seen == [["m26", "m27"], ["m26"], 1, []]
 
 
 def test_who_passes_by_the_window_has_not_seen_it_either(run: Run) -> None:
