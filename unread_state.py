@@ -125,7 +125,8 @@ class UnreadMessageMixin(realtime_events.LiveMessage):
         """What the page needs to know of it; the host may override it and add to it."""
         # One from before the module is read, like its conversation.
         counts = self.counted_at_arrival is not None and self.counts_unread
-        return {**super().live_json(), "counts_unread": counts}
+        place = {"counts_unread": counts, "counted_at_arrival": self.counted_at_arrival}
+        return {**super().live_json(), **place}
 
     def _grow(self, stored: Any) -> None:
         super()._grow(stored)

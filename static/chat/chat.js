@@ -2,7 +2,7 @@
 
 import { startMessageStatus } from "../message_status.js";
 import { startRealtime } from "../realtime_events.js";
-import { startUnread } from "../unread_state.js";
+import { startUnread, unreadLabel } from "../unread_state.js";
 import { Composer } from "./composer/composer.js";
 import { Drafts, tabStorage } from "./composer/drafts.js";
 import { Api } from "./data/api.js";
@@ -39,6 +39,7 @@ const { cursor, userId, userName } = document.body.dataset;
 const app = document.querySelector(".app");
 const pane = document.querySelector(".thread-pane");
 const emptyPane = document.querySelector(".empty-pane");
+const lateButton = document.querySelector(".late-button");
 const liveRegion = document.querySelector(".live-region");
 const storage = tabStorage();
 /** Focusing the field would pull up a phone's keyboard over half of what was to be read. */
@@ -388,6 +389,13 @@ function renderConversation(conversation, now) {
   });
   unread.rendered(id, thread.messages, { ready: settled && thread.loaded && !thread.stale });
   messageMenu.setTabStop();
+  showLate(settled ? unread.unseen() : []);
+}
+
+/** What came late stands above what is on screen, unread until it was seen: the way there. */
+function showLate(ids) {
+  setHidden(lateButton, ids.length === 0);
+  setText(lateButton.querySelector(".late-text"), unreadLabel(ids.length));
 }
 
 function renderEmpty(id) {
@@ -426,6 +434,7 @@ document.addEventListener("keydown", (event) => {
   closeConversation();
 });
 document.addEventListener("visibilitychange", schedule);
+lateButton.addEventListener("click", () => jumpTo(unread.unseen()[0]));
 setInterval(schedule, CLOCK_MS);
 
 const userAvatar = createAvatar("small");
