@@ -144,14 +144,14 @@ def patience() -> None:
 def writes(simulator: Simulator) -> Callable[..., None]:
     """`writes(text)`: Maria writes, and the host has answered; `phone` and `name`: another one.
 
-    Each message has a second of its own, some minutes ago (`now`: the present one): these hosts
+    Each message has a second of its own, some minutes ago (`now`: about the present one): these hosts
     order messages by WhatsApp's whole seconds.
     """
     last = int(time.time()) - 600
 
     def write(text: str, phone: str = MARIA, name: str = NAME, *, now: bool = False) -> None:
         nonlocal last
-        last = int(time.time()) if now else last + 1
+        last = max(last + 1, int(time.time()) if now else 0)
         simulator.post("/customers", {"phone": phone, "name": name})
         simulator.post(f"/customers/{phone}/messages", {"text": text, "timestamp": last})
         wait_until(lambda: simulator.get("/deliveries").json()["idle"], what="the webhook's 200")
