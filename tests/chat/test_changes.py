@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -292,7 +291,7 @@ def post(browser: Browser, chat: str, text: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def told(graph: Graph, sending_app: Flask) -> Iterator[list[str]]:
+def told(graph: Graph, sending_app: Flask) -> list[str]:
     """Texts to which the customer reacts before the Graph API's answer is there."""
     quick: list[str] = []
 
@@ -304,7 +303,7 @@ def told(graph: Graph, sending_app: Flask) -> Iterator[list[str]]:
         return None if body["text"]["body"] == "perdida" else made
 
     graph.answer = answer
-    yield quick
+    return quick
 
 
 def test_a_reaction_to_one_of_ours_is_shown(

@@ -1,0 +1,273 @@
+"""Webhook calls that nobody has thought of: never an error, and never a good neighbour lost.
+
+Real payloads are taken apart, changed in odd places, and put together again, with good messages
+between them. Where thousands are needed they go through decoding, parsing and handling on a store
+inside this process, which refuses all that the real one refuses.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from flask import Flask
+from google.cloud import ndb
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from chat.conversation.blank import is_blank
+from chat.conversation.models import Conversation, Message
+from chat.incoming import decoding, deferred
+from chat.platform import datastore
+from tests.chat.support import PAYLOADS, Browser, deliver, login, stored, text_message
+from tests.helpers import SETTINGS
+
+#: Good messages are of a customer whom no odd one names.
+GOOD = "5581900000001"
+#: Examples on one store, so that none grows without end.
+EXAMPLES_A_STORE = 400
+#: No JSON writer writes these: they take the place of texts in the finished body.
+RAW = {
+    "<digits>": "9" * 5000,
+    "<deep>": "[" * 3000 + "]" * 3000,
+    "<deep objects>": '{"a":' * 3000 + "1" + "}" * 3000,
+    "<nan>": "NaN",
+    "<infinity>": "-Infinity",
+    "<large>": "1e999",
+    "<half>": '"\\ud83d"',
+    "<other half>": '"a\\ude42\\ud800b"',
+    "<null>": '"a\\u0000b"',
+    "<long>": json.dumps("漢" * 2000),
+}
+
+
+def _parts() -> Iterator[tuple[str, Any]]:
+    for path in sorted(PAYLOADS.glob("*.json")):
+        for entry in json.loads(path.read_text()).get("entry") or []:
+            for change in entry["changes"]:
+                yield "change", change
+                value = change.get("value")
+                for key in ("messages", "message_echoes", "statuses", "contacts"):
+                    found = value.get(key) if isinstance(value, dict) else None
+                    for item in found if isinstance(found, list) else []:
+                        yield key, item
+
+
+PARTS: dict[str, list[Any]] = {}
+for _kind, _part in _parts():
+    PARTS.setdefault(_kind, []).append(_part)
+
+odd = st.one_of(
+    st.sampled_from([
+        None, True, False, 0, -1, 1, 1.5, 10**25, "", " ", "\u3164", "1", "0", "text", "BR.1349",
+        "US.1", "5511987654321", "wamid.text", "wamid.echo", "__x__", "1761998400", "1761998400.5",
+        "1761998400123", "-1", "9" * 600, [], {}, [[]], [{}], [None], {"id": {}}, {"body": "x"},
+        *RAW,
+    ]),
+    st.text(max_size=6),
+    st.integers(),
+    st.floats(allow_nan=False, allow_infinity=False),
+).map(copy.deepcopy)  # fmt: skip
+
+
+def places(value: Any) -> list[tuple[Any, Any]]:
+    """All containers inside a value, each with one of its keys."""
+    found: list[tuple[Any, Any]] = []
+    pending = [value]
+    while pending:
+        part = pending.pop()
+        keys: Any = part if isinstance(part, dict) else range(len(part))
+        for key in keys:
+            found.append((part, key))
+            if isinstance(part[key], dict | list):
+                pending.append(part[key])
+    return found
+
+
+@st.composite
+def changed(draw: st.DrawFn, kind: str) -> Any:
+    """A part of a real payload with odd things in it."""
+    part = copy.deepcopy(draw(st.sampled_from(PARTS[kind])))
+    if not isinstance(part, dict):
+        return part
+    for _ in range(draw(st.integers(0, 3))):
+        found = places(part)
+        if not found:
+            break
+        container, key = found[draw(st.integers(0, len(found) - 1))]
+        deed = draw(st.sampled_from(["replace", "replace", "remove", "wrap", "add", "double"]))
+        if deed == "replace":
+            container[key] = draw(odd)
+        elif deed == "remove":
+            del container[key]
+        elif deed == "wrap":
+            container[key] = draw(st.sampled_from([[container[key]], {"value": container[key]}]))
+        elif isinstance(container, dict):
+            name = draw(st.sampled_from(["id", "type", "from", "text", "context", "errors", "x",
+                                         "group_id", "referral", "timestamp"]))  # fmt: skip
+            container[name] = draw(odd) if deed == "add" else copy.deepcopy(container[key])
+        else:
+            container.append(draw(odd) if deed == "add" else copy.deepcopy(container[key]))
+    return part
+
+
+numbers = itertools.count(1)
+
+
+@dataclass
+class Body:
+    """A webhook call, and which good messages stand in it."""
+
+    raw: bytes
+    good: list[str]
+
+
+@st.composite
+def bodies(draw: st.DrawFn) -> Body:
+    good: list[str] = []
+
+    def neighbours(items: list[Any]) -> list[Any]:
+        mixed: list[Any] = []
+        for item in [*items, None]:
+            if draw(st.booleans()):
+                good.append(f"good.{next(numbers):09}")
+                mixed.append(text_message(good[-1], "certo", **{"from": GOOD}))
+            if item is not None:
+                mixed.append(item)
+        return mixed
+
+    changes: list[Any] = []
+    for _ in range(draw(st.integers(1, 3))):
+        shape = draw(st.sampled_from(["messages", "message_echoes", "statuses", "change", "odd"]))
+        if shape == "odd":
+            changes.append(draw(odd))
+        elif shape == "change":
+            changes.append(draw(changed("change")))
+        else:
+            items = [draw(changed(shape)) for _ in range(draw(st.integers(1, 3)))]
+            value: dict[str, Any] = {shape: items}
+            value["messages"] = neighbours(items if shape == "messages" else [])
+            if draw(st.booleans()):
+                value["contacts"] = [draw(changed("contacts"))]
+            if draw(st.integers(0, 5)) == 0:
+                value[draw(st.sampled_from(["contacts", "errors", "statuses", "x"]))] = draw(odd)
+            changes.append({"field": "messages", "value": value})
+    entries: list[Any] = [{"id": "1", "changes": changes}]
+    if draw(st.integers(0, 4)) == 0:
+        entries.insert(0, draw(odd))
+    if draw(st.integers(0, 8)) == 0:
+        entries.append({"changes": draw(odd)})
+    text = json.dumps({"object": "whatsapp_business_account", "entry": entries})
+    for token, written in RAW.items():
+        text = text.replace(json.dumps(token), written)
+    raw = text.encode()
+    if draw(st.integers(0, 19)) == 0:  # and some that are broken as a whole
+        cut = draw(st.integers(0, len(raw)))
+        raw = raw[:cut] + draw(st.binary(max_size=4)) + raw[cut + draw(st.integers(0, 3)) :]
+        good = []
+    return Body(raw, good)
+
+
+def check(body: Body) -> None:
+    """All good messages are in their customer's chat, and whatever came can be shown."""
+    found = datastore.get_many([ndb.Key(Message, wamid) for wamid in body.good])
+    assert [message is not None and message.type for message in found] == ["text"] * len(found)
+
+
+def check_what_is_shown() -> None:
+    for message in Message.query().fetch(use_cache=False):
+        told = message.live_json()
+        json.dumps(told, allow_nan=False).encode()
+        assert not is_blank(told["text"]) or not is_blank(told["placeholder"]), told
+        assert told["position"][:13].isdigit()
+        assert told["author"]["name"]
+    for conversation in Conversation.query().fetch(use_cache=False):
+        told = conversation.live_json()
+        json.dumps(told, allow_nan=False).encode()
+        if conversation.sort_key:
+            assert not is_blank(told["last_message"]["text"])
+            assert not is_blank(told["name"])
+    deferred.listed()
+
+
+class Inside:
+    """Stores inside this process, one after the other."""
+
+    def __init__(self, app: Flask, make: Callable[[], ndb.Client]) -> None:
+        self._app, self._make, self._used = app, make, 0
+        self.client = make()
+
+    def take(self, body: Body) -> None:
+        if self._used and self._used % EXAMPLES_A_STORE == 0:
+            self.client = self._make()
+        self._used += 1
+        with self._app.app_context(), datastore.context(seconds=600.0):
+            try:
+                payload = decoding.decode(body.raw)
+            except ValueError:
+                assert body.good == []
+                return
+            deferred.take_in(payload, 1_767_225_600_000, SETTINGS["WHATSAPP_PHONE_NUMBER_ID"])
+            check(body)
+            if self._used % 100 == 0:
+                check_what_is_shown()
+
+
+@pytest.fixture
+def inside(
+    quick_app: Flask, quick_client: Callable[[], ndb.Client], monkeypatch: pytest.MonkeyPatch
+) -> Inside:
+    inside = Inside(quick_app, quick_client)
+    monkeypatch.setattr(datastore, "get_client", lambda: inside.client)
+    return inside
+
+
+UNBOUNDED = settings(
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=(Phase.generate, Phase.shrink),
+    database=None,
+)
+
+
+@pytest.mark.timeout(900)
+@settings(UNBOUNDED, max_examples=2_000, derandomize=True)
+@given(bodies())
+def test_no_call_fails_and_no_good_message_is_lost(inside: Inside, body: Body) -> None:
+    inside.take(body)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(6 * 3600)
+@settings(UNBOUNDED, max_examples=100_000)
+@given(bodies())
+def test_no_call_of_a_hundred_thousand_fails(inside: Inside, body: Body) -> None:
+    inside.take(body)
+
+
+@pytest.mark.store
+@pytest.mark.timeout(600)
+def test_no_call_of_some_hundred_is_answered_otherwise_than_200(app: Flask) -> None:
+    client, kept = app.test_client(), []
+
+    @settings(UNBOUNDED, max_examples=300, derandomize=True)
+    @given(bodies())
+    def run(body: Body) -> None:
+        assert deliver(client, body.raw).status_code == 200
+        kept.append(body)
+
+    run()
+    with app.app_context(), datastore.context(seconds=300.0):
+        for body in kept:
+            check(body)
+        check_what_is_shown()
+    ana: Browser = login(app)
+    shown = {c["id"]: ana.thread(c["id"]) for c in ana.conversations()}
+    good = {wamid for body in kept for wamid in body.good}
+    assert good <= {message["id"] for thread in shown.values() for message in thread}
+    assert len(stored(Message)) >= len(good)
