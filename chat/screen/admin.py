@@ -60,7 +60,8 @@ _GONE = "Esta atualização não está mais na lista: já foi recuperada ou desc
 
 def count_in_words() -> str:
     """How many updates are set aside, as the menu says it; empty for none."""
-    count = RejectedUpdate.query().count(limit=_MOST_COUNTED)
+    query = RejectedUpdate.query(RejectedUpdate.sort_key > "")  # as `deferred.listed`
+    count = query.count(limit=_MOST_COUNTED)
     return f"{_MOST_COUNTED - 1}+" if count >= _MOST_COUNTED else str(count or "")
 
 
