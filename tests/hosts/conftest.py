@@ -144,8 +144,8 @@ def patience() -> None:
 def writes(simulator: Simulator) -> Callable[..., None]:
     """`writes(text)`: Maria writes, and the host has answered; `phone` and `name`: another one.
 
-    Each message has a second of its own, some minutes ago (`now`: about the present one): these hosts
-    order messages by WhatsApp's whole seconds.
+    Each message has a second of its own, some minutes ago (`now`: about the present one): these
+    hosts order messages by WhatsApp's whole seconds.
     """
     last = int(time.time()) - 600
 
