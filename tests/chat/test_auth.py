@@ -98,7 +98,9 @@ def test_a_change_needs_the_token(ana: Browser) -> None:
     assert ana.get("/api/conversations").status_code == 200
 
 
-def test_passwords_are_stored_hashed(ana: Browser) -> None:
+def test_passwords_are_stored_hashed(app: Flask) -> None:
+    with app.app_context(), datastore.context():
+        auth.save_attendant("ana", "segredo")
     (attendant,) = stored(Attendant)
     assert attendant.password_hash.startswith("scrypt:32768:")
     assert "segredo" not in attendant.password_hash

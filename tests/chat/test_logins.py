@@ -294,6 +294,10 @@ def test_nothing_of_a_login_can_be_guessed(app: Flask, ana: Browser) -> None:
 # --- open streams ---------------------------------------------------------------------------------
 
 
+#: As under gunicorn's threads: without them every answer ends at once.
+THREADED = {"wsgi.multithread": True}
+
+
 @pytest.fixture
 def streaming(store: object, monkeypatch: pytest.MonkeyPatch) -> Flask:
     """An application whose streams have a heartbeat ten times a second."""
@@ -305,7 +309,7 @@ def streaming(store: object, monkeypatch: pytest.MonkeyPatch) -> Flask:
 
 @contextmanager
 def open_stream(client: FlaskClient) -> Iterator[Iterator[bytes]]:
-    response = client.get("/realtime/events", buffered=False)
+    response = client.get("/realtime/events", buffered=False, environ_overrides=THREADED)
     assert response.status_code == 200
     pieces = iter(response.iter_encoded())
     assert b"event: hello" in next(pieces)
@@ -387,9 +391,9 @@ def test_a_store_that_hiccups_ends_no_stream_before_its_time(
 
 def test_a_stream_that_is_closed_early_gives_its_place_back(streaming: Flask) -> None:
     ana = login(streaming)
-    hub = streaming.extensions["realtime_events"]
+    hub = streaming.extensions["realtime_events"].hub
     for _ in range(3):
-        response = ana.client.get("/realtime/events", buffered=False)
+        response = ana.client.get("/realtime/events", buffered=False, environ_overrides=THREADED)
         assert len(hub.streams) == 1
         response.close()
         assert len(hub.streams) == 0
