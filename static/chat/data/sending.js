@@ -216,6 +216,7 @@ export class Sender {
         failures = 0;
         continue;
       }
+      if (outcome === "hung") continue;
       for (const entry of this.#queue(id)) this.#change(entry, { delivery: "waiting" });
       if (outcome === "login") return; // the page is about to leave; the next one goes on
       failures += 1;
@@ -233,7 +234,8 @@ export class Sender {
     return null;
   }
 
-  /** One attempt: "answered", "lost" (nobody knows, nothing is decided) or "login". */
+  /** One attempt: "answered", "lost" (nobody knows, nothing is decided), "hung" (the same, and the
+   * connection is back) or "login". */
   async #post(id, entry) {
     const version = this.#state.versionOf(entry.id);
     const { moment } = this.#state;
@@ -243,7 +245,7 @@ export class Sender {
     });
     try {
       const answer = await Promise.race([this.#api.send(this.#state.resolve(entry.id), entry.message), hung]);
-      if (answer === null) return "lost";
+      if (answer === null) return "hung";
       this.#state.putMessages(entry.id, [answer], version, moment);
       this.#drop(entry, answer);
     } catch (error) {
