@@ -107,6 +107,11 @@ export class ServerClock {
     this.#spread = spread;
   }
 
+  /** The server's time in ms when the local clock says `now`; null before the first sample. */
+  at(now) {
+    return this.#spread === Infinity ? null : now + this.#offset;
+  }
+
   age(at, now) {
     return now + this.#offset - Date.parse(at);
   }
@@ -309,6 +314,11 @@ class RealtimeClient {
   close() {
     this.#listeners.abort();
     this.#end();
+  }
+
+  /** The time in ms by the server's clock; null before its first answer. */
+  serverNow() {
+    return this.#clock.at(this.#env.now());
   }
 
   // --- life of the page ---------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from typing import Any
 
 from cachetools import TTLCache
@@ -44,6 +45,7 @@ def home() -> ResponseReturnValue:
     return render_template(
         "chat/chat.html",
         cursor=cursor,
+        now=int(time.time() * 1000),
         user=current_user,
         user_id=current_user.username,
         user_name=current_user.name,

@@ -4,7 +4,7 @@ import { startMessageStatus } from "../message_status.js";
 import { startRealtime } from "../realtime_events.js";
 import { startUnread, unreadLabel } from "../unread_state.js";
 import { Composer } from "./composer/composer.js";
-import { Drafts, tabStorage } from "./composer/drafts.js";
+import { Drafts, browserStorage, tabStorage } from "./composer/drafts.js";
 import { Api } from "./data/api.js";
 import { Loader } from "./data/loader.js";
 import { PageState } from "./data/page_state.js";
@@ -36,12 +36,14 @@ const HIDDEN_FRAME_MS = 100;
 const MAX_JUMP_PAGES = 20;
 
 const { cursor, userId, userName } = document.body.dataset;
+const rendered = { at: Number(document.body.dataset.now) || Date.now(), after: performance.now() };
 const app = document.querySelector(".app");
 const pane = document.querySelector(".thread-pane");
 const emptyPane = document.querySelector(".empty-pane");
 const lateButton = document.querySelector(".late-button");
 const liveRegion = document.querySelector(".live-region");
 const storage = tabStorage();
+const sharedStorage = browserStorage();
 /** Focusing the field would pull up a phone's keyboard over half of what was to be read. */
 const touch = matchMedia("(pointer: coarse)");
 /** What the server rendered for unread_state.js. */
@@ -62,6 +64,8 @@ const state = new PageState({
   onMerge: (loser, winner) => {
     unread.merged(loser, winner);
     placing.merged(loser, winner);
+    drafts.move(loser, winner);
+    showDraft(winner);
   },
   onRemove: forgetConversation,
 });
@@ -101,8 +105,8 @@ const placing = new ThreadPlacing({
   loadOlder: (id) => loader.loadOlder(id),
   onChange: schedule,
 });
-const drafts = new Drafts(storage, userId);
-const sender = new Sender({ state, api, storage, userId, userName });
+const drafts = new Drafts(sharedStorage, userId);
+const sender = new Sender({ state, api, storage: sharedStorage, userId, userName, now: serverNow });
 
 const ticks = startMessageStatus({
   request: (method, path, body) => api.call(method, path, body),
@@ -180,10 +184,15 @@ const realtime = startRealtime({
     unread.connection(connection);
     if (connection !== "connected") return;
     loader.retryFailed(state.selectedId);
-    sender.retryLately();
+    sender.resume();
   },
   onLogin: goToLogin,
 });
+
+/** Milliseconds by the server's clock: the 24 hours are the server's, and a computer's may be wrong. */
+function serverNow() {
+  return realtime.serverNow() ?? rendered.at + performance.now() - rendered.after;
+}
 
 function receive(event) {
   state.apply(event);
@@ -271,6 +280,11 @@ function send(text) {
   threadView.jumpToEnd();
 }
 
+/** A draft changed by other means than typing here. */
+function showDraft(id) {
+  if (id === state.selectedId && composer.text !== drafts.get(id)) composer.setText(drafts.get(id));
+}
+
 function actOnMessage(action, messageId) {
   const id = state.selectedId;
   if (action === "retry") sender.retry(id);
@@ -336,7 +350,8 @@ function render() {
     frame = null;
   }
   followSelection();
-  const now = new Date();
+  sender.settle();
+  const now = new Date(serverNow());
   const id = state.selectedId;
   filters.update();
   const { server = null, empty, rows: own } = filters.active;
@@ -409,8 +424,6 @@ function renderEmpty(id) {
 function followSelection() {
   const id = state.selectedId;
   if (id !== shownId) {
-    const merged = shownId !== null && id !== null && state.resolve(shownId) === id;
-    if (merged) drafts.move(shownId, id);
     ticks.closeDetails();
     shownId = id;
   }
@@ -433,18 +446,42 @@ document.addEventListener("keydown", (event) => {
   if (state.selectedId === null || document.querySelector(":popover-open, dialog:modal")) return;
   closeConversation();
 });
-document.addEventListener("visibilitychange", schedule);
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) sender.resume();
+  schedule();
+});
 lateButton.addEventListener("click", () => jumpTo(unread.unseen()[0]));
 setInterval(schedule, CLOCK_MS);
+
+/** Another tab of this attendant typed, sent, or logged out. */
+window.addEventListener("storage", (event) => {
+  sender.onStorage(event);
+  const id = drafts.onStorage(event);
+  if (id === null) return;
+  showDraft(id);
+  schedule();
+});
+window.addEventListener("beforeunload", (event) => {
+  if (sender.isAtRisk || drafts.isAtRisk) event.preventDefault();
+});
 
 const userAvatar = createAvatar("small");
 updateAvatar(userAvatar, { id: userId, name: userName });
 document.querySelector(".rail-user").append(userAvatar);
 
-logOutTogether(document.querySelector("#user-menu form"), {
+const logoutForm = document.querySelector("#user-menu form");
+logoutForm.addEventListener("submit", (event) => {
+  const text = "Há mensagens que ainda não foram enviadas. Ao sair, elas se perdem. Sair mesmo assim?";
+  if (!sender.hasUnsent || window.confirm(text)) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+});
+logOutTogether(logoutForm, {
   onLeave: () => {
     unread.forget();
     placing.forget();
+    drafts.forget();
+    sender.forget();
   },
   onLoggedOut: goToLogin,
 });
@@ -454,4 +491,5 @@ loader.loadList().finally(() => { // the rows bring their own numbers and check 
   ticks.start();
 });
 unread.restore();
+sender.resume();
 render();

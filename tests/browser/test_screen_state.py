@@ -253,8 +253,9 @@ SENDER = """
   const api = { send: (id, message) => new Promise((resolve, reject) => {
     posts.push({ id, message, resolve, reject });
   }) };
-  const make = (target) => new sending.Sender(
-    { state: target, api, storage: memory, userId: 'ana', userName: 'Ana' });
+  let clock = Date.now();
+  const make = (target, more = {}) => new sending.Sender({ state: target, api, storage: memory,
+    userId: 'ana', userName: 'Ana', now: () => clock, locks: null, ...more });
   const sender = make(state);
   const settle = () => new Promise((resolve) => setTimeout(resolve));
   const stored = (m, text = m.text) => ({ id: m.client_id, client_id: m.client_id, direction: 'out',
@@ -278,9 +279,9 @@ def test_the_servers_message_takes_the_place_of_the_bubble(run: Run, chat: dict[
       sender.send('a', 'olá');
       const before = shown();
       posts[0].resolve(stored(posts[0].message)); await settle();
-      return [before, shown(), memory.getItem('chat.unsent.ana')];
+      return [before, shown(), memory.length];
     """
-    assert run(SENDER + body, chat) == [[["olá", "pending"]], [["olá", "sending"]], None]
+    assert run(SENDER + body, chat) == [[["olá", "pending"]], [["olá", "sending"]], 0]
 
 
 def test_an_event_that_overtakes_the_answer_leaves_one_bubble(
@@ -302,10 +303,10 @@ def test_a_lost_request_waits_and_goes_again_with_the_same_id_and_order(
     run: Run, chat: dict[str, Any]
 ) -> None:
     body = """
-      sender.send('a', 'um'); sender.send('a', 'dois');
+      sender.send('a', 'um');
       posts[0].reject(lost()); await settle();
       const waiting = [shown(), posts.length];
-      sender.retry('a');
+      sender.send('a', 'dois'); await settle(); // which asks for the first one again, at once
       posts[1].resolve(stored(posts[1].message)); await settle();
       posts[2].resolve({ ...stored(posts[2].message), position: '9000000000000-00000010' });
       await settle();
@@ -313,7 +314,7 @@ def test_a_lost_request_waits_and_goes_again_with_the_same_id_and_order(
       return [waiting, same, posts.map((post) => post.message.text), shown()];
     """
     waiting, same, texts, after = run(SENDER + body, chat)
-    assert waiting == [[["um", "unsent"], ["dois", "unsent"]], 1]
+    assert waiting == [[["um", "waiting"]], 1]
     assert same
     assert texts == ["um", "um", "dois"]
     assert after == [["um", "sending"], ["dois", "sending"]]
@@ -336,30 +337,113 @@ def test_what_was_not_confirmed_survives_a_reload(run: Run, chat: dict[str, Any]
     body = """
       sender.send('a', 'olá');
       const reloaded = new page_state.PageState();
-      make(reloaded);
-      const key = posts[0].message.client_id;
-      return [shown(reloaded), reloaded.thread('a').messages[0].client_id === key];
+      const next = make(reloaded);
+      const before = [shown(reloaded), posts.length];
+      next.resume();
+      posts[1].resolve(stored(posts[1].message)); await settle();
+      const same = posts[0].message.client_id === posts[1].message.client_id;
+      return [before, same, shown(reloaded), memory.length];
     """
-    assert run(SENDER + body, chat) == [[["olá", "unsent"]], True]
+    assert run(SENDER + body, chat) == [[[["olá", "pending"]], 1], True, [["olá", "sending"]], 0]
 
 
 def test_the_connection_is_back_and_only_what_is_lately_written_goes_by_itself(
     run: Run, chat: dict[str, Any]
 ) -> None:
     body = """
-      sender.send('a', 'um'); sender.send('a', 'dois');
+      sender.send('a', 'um');
       posts[0].reject(lost()); await settle();
-      sender.retryLately(new Date(Date.now() + 16 * 60_000));
-      const late = posts.length;
-      sender.retryLately();
-      sender.retryLately();
-      posts[1].resolve(stored(posts[1].message)); await settle();
-      posts[2].resolve({ ...stored(posts[2].message), position: '9000000000000-00000010' });
+      clock += sending.BY_ITSELF_MS - 1;
+      sender.send('a', 'dois'); await settle();
+      posts[1].reject(lost()); await settle();
+      clock += 1;
+      sender.resume(); await settle();
+      const late = [shown(), posts.length];
+      sender.send('a', 'três'); // does not wait for the attendant's word on the others
+      posts[2].resolve(stored(posts[2].message)); await settle();
+      sender.retry('a');
+      posts[3].resolve({ ...stored(posts[3].message), position: '9000000000000-00000010' });
+      await settle();
+      posts[4].resolve({ ...stored(posts[4].message), position: '9000000000000-00000011' });
       await settle();
       return [late, posts.map((post) => post.message.text), shown()];
     """
-    expected = [1, ["um", "um", "dois"], [["um", "sending"], ["dois", "sending"]]]
+    late, posts, after = run(SENDER + body, chat)
+    assert late == [[["um", "unsent"], ["dois", "unsent"]], 2]
+    assert posts == ["um", "um", "três", "um", "dois"]
+    assert after == [["três", "sending"], ["um", "sending"], ["dois", "sending"]]
+
+
+def test_attempts_grow_rare_and_not_in_step(run: Run) -> None:
+    body = """
+      const waits = (random) => [1, 2, 3, 4, 5, 6, 60].map((n) => sending.waitAfter(n, () => random));
+      return [waits(0), waits(1)];
+    """
+    least, most = run(body)
+    assert most == [1000, 2000, 4000, 8000, 16000, 30000, 30000]
+    assert least == [0.75 * wait for wait in most]
+
+
+def test_the_order_is_the_typings_whatever_the_clock_says(run: Run, chat: dict[str, Any]) -> None:
+    body = """
+      sender.send('a', 'um'); clock -= 3_600_000;
+      sender.send('a', 'dois'); clock -= 3_600_000;
+      sender.send('a', 'três');
+      const typed = shown();
+      const reloaded = new page_state.PageState();
+      make(reloaded).resume();
+      for (let n = 1; n < 4; n += 1) {
+        posts[n].resolve({ ...stored(posts[n].message), position: `9000000000000-0000001${n}` });
+        await settle();
+      }
+      return [typed, posts.slice(1).map((post) => post.message.text)];
+    """
+    typed, posts = run(SENDER + body, chat)
+    assert [text for text, _ in typed] == ["um", "dois", "três"]
+    assert posts == ["um", "dois", "três"]
+
+
+def test_a_hung_request_is_not_waited_for_when_the_connection_is_back(
+    run: Run, chat: dict[str, Any]
+) -> None:
+    body = """
+      sender.send('a', 'um');
+      sender.resume(); await settle();
+      const fresh = posts.length;
+      const real = performance.now;
+      performance.now = () => real.call(performance) + 6_000;
+      sender.resume(); await settle();
+      performance.now = real;
+      posts[0].reject(lost()); await settle();
+      return [fresh, posts.length, shown()];
+    """
+    assert run(SENDER + body, chat) == [1, 2, [["um", "pending"]]]
+
+
+def test_a_full_storage_is_told_and_sends_all_the_same(run: Run, chat: dict[str, Any]) -> None:
+    body = """
+      memory.setItem = () => { throw new Error('full'); };
+      sender.send('a', 'um');
+      const typed = new drafts.Drafts(memory, 'ana');
+      typed.set('a', 'quase');
+      const risk = [sender.isAtRisk, typed.isAtRisk];
+      posts[0].resolve(stored(posts[0].message)); await settle();
+      typed.set('a', '');
+      return [risk, [sender.isAtRisk, typed.isAtRisk], shown()];
+    """
+    expected = [[True, True], [False, False], [["um", "sending"]]]
     assert run(SENDER + body, chat) == expected
+
+
+def test_one_attendants_keys_are_not_anothers(run: Run, chat: dict[str, Any]) -> None:
+    body = """
+      const other = new page_state.PageState();
+      make(state, { userId: 'ana/b' }).send('a', 'de outra');
+      make(state, { userId: 'ana.b' }).send('a', 'de mais outra');
+      make(other).forget();
+      return [shown(other), memory.length];
+    """
+    assert run(SENDER + body, chat) == [[], 2]
 
 
 def test_an_own_message_tops_the_list_until_somebody_writes_later(

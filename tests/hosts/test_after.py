@@ -198,16 +198,20 @@ def test_the_modules_can_go_and_come_back(
     assert "".join(again.error.all_inner_texts()) == ""
     without.stop()
 
-    ana = desk(start_host(name, "after"))
-    for text in ("De volta", "E de novo"):
-        writes(text, now=True)
-        expect_unread({NAME: "1"}, ana)
-        with ana.page.expect_response("**/read"):  # the badge goes before the server has answered
-            ana.open(NAME)
-            expect(ana.bubbles.last).to_have_text(text)
-            ana.bubbles.last.scroll_into_view_if_needed()
-        expect_unread({}, ana)
-        ana.page.goto(f"{ana.url}/?c=0")
+    back = start_host(name, "after")
+    ana = desk(back)
+    ana.page.wait_for_selector("html[data-connection=connected]")
+    writes("De volta", now=True)
+    expect_unread({NAME: "1"}, ana)
+    with ana.page.expect_response("**/read"):  # the badge goes before the server has answered
+        ana.open(NAME)
+        expect(ana.bubbles.last).to_have_text("De volta")
+        ana.bubbles.last.scroll_into_view_if_needed()
+    expect_unread({}, ana)
+    ana.page.goto("about:blank")
+    writes("E de novo", now=True)  # is no less unread for what was counted the first time
+    unread = ana.page.request.get(f"{back.url}/unread").json()
+    assert (unread["conversations"], unread["messages"]) == (1, 1)
 
 
 def test_what_one_types_and_where_one_reads_stay_while_the_server_renders_anew(

@@ -1,13 +1,20 @@
-/** What was typed and not sent, per conversation, kept for this tab (survives a reload). */
+/** What was typed and not sent, per conversation: in every tab of the attendant, and after them. */
 export class Drafts {
   #storage;
   #prefix;
   #known = new Map(); // read once from the storage: every drawing of the list asks for all of them
+  #unkept = new Set(); // ids of those that the storage did not take
+  #isClosed = false;
 
-  /** `storage` is sessionStorage or alike; `userId` keeps two attendants' drafts apart. */
+  /** `storage` is localStorage or alike; `userId` keeps two attendants' drafts apart. */
   constructor(storage, userId) {
     this.#storage = storage;
-    this.#prefix = `chat.draft.${userId}.`;
+    this.#prefix = `chat.draft.${encodeURIComponent(userId)}/`;
+  }
+
+  /** Whether closing the page would lose what was typed: the storage did not take it. */
+  get isAtRisk() {
+    return this.#unkept.size > 0;
   }
 
   get(conversationId) {
@@ -18,29 +25,57 @@ export class Drafts {
   }
 
   set(conversationId, text) {
+    if (this.#isClosed) return;
     const key = this.#prefix + conversationId;
     this.#known.set(conversationId, text);
+    this.#unkept.delete(conversationId);
     try {
       if (text) this.#storage.setItem(key, text);
       else this.#storage.removeItem(key);
     } catch {
-      // The storage is full: it is kept in memory, only a reload would lose it.
+      this.#unkept.add(conversationId); // full, or forbidden: only this page has it
     }
+  }
+
+  /** Another tab changed the storage, by typing or sending: the conversation's id, or null. */
+  onStorage({ key, newValue }) {
+    if (!key?.startsWith(this.#prefix)) return null;
+    const id = key.slice(this.#prefix.length);
+    this.#known.set(id, newValue ?? "");
+    this.#unkept.delete(id);
+    return id;
   }
 
   /** The conversation was merged into another one: what was typed follows. */
   move(from, to) {
     const text = this.get(from);
     if (!text) return;
+    this.set(from, ""); // first, or a tab that hears of both would move it once more
     const there = this.get(to);
     this.set(to, there ? `${there}\n${text}` : text);
-    this.set(from, "");
+  }
+
+  /** The attendant logs out: nothing stays in this browser. */
+  forget() {
+    this.#isClosed = true;
+    this.#known.clear();
+    this.#unkept.clear();
+    const keys = Array.from({ length: this.#storage.length }, (_, index) => this.#storage.key(index));
+    for (const key of keys) if (key?.startsWith(this.#prefix)) this.#storage.removeItem(key);
   }
 }
 
-/** Storage for browsers that deny sessionStorage: lasts as long as the page. */
+/** Storage for browsers that deny theirs: lasts as long as the page. */
 export class MemoryStorage {
   #values = new Map();
+
+  get length() {
+    return this.#values.size;
+  }
+
+  key(index) {
+    return [...this.#values.keys()][index] ?? null;
+  }
 
   getItem(key) {
     return this.#values.get(key) ?? null;
@@ -55,11 +90,31 @@ export class MemoryStorage {
   }
 }
 
+/** What a browser that denies its storage has instead: it takes nothing, so that the page knows. */
+const DENIED = {
+  length: 0,
+  key: () => null,
+  getItem: () => null,
+  setItem() {
+    throw new Error("no storage");
+  },
+  removeItem() {},
+};
+
 /** The tab's own storage, or memory where the browser forbids it (merely reading it may throw). */
 export function tabStorage() {
   try {
     return window.sessionStorage;
   } catch {
     return new MemoryStorage();
+  }
+}
+
+/** The storage that all tabs share; where the browser forbids it, one that takes nothing. */
+export function browserStorage() {
+  try {
+    return window.localStorage ?? DENIED;
+  } catch {
+    return DENIED;
   }
 }

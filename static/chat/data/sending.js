@@ -1,15 +1,26 @@
 /**
  * Sending from this page. The bubble is in the state before the request leaves; the server's
- * message takes its place by `client_id`, whichever of answer and event comes first. What the
- * server did not confirm survives a reload of the tab. Requests of one conversation go one after
- * the other, so that the server gets the messages in the order they were typed.
+ * message takes its place by `client_id`, whichever of answer and event comes first.
+ *
+ * What the server has not confirmed stands in the outbox, which all tabs of the attendant share.
+ * Of each conversation one message is sent after the other, in the order they were typed, by one
+ * tab at a time (a Web Lock); when that tab is closed, the next one goes on. What got no answer is
+ * sent again, which is safe by the client_id, and nothing overtakes it.
  */
 
+import { Outbox } from "./outbox.js";
 import { isLocal } from "./thread_state.js";
 
 /** What waited longer for the connection is sent by a click only: an answer out of the blue, long
  * after the question, does more harm than good. The server does the same (GIVE_UP_MS). */
-const BY_ITSELF_MS = 15 * 60_000;
+export const BY_ITSELF_MS = 15 * 60_000;
+/** Between two attempts, doubled with each one that fails. */
+const FIRST_WAIT_MS = 1_000;
+const LONGEST_WAIT_MS = 30_000;
+/** A request this old when the connection comes back hangs on the one that was lost. */
+const HUNG_MS = 5_000;
+/** A phone's browser may have put the tab with the lock to sleep: one that is seen goes ahead. */
+const LOCK_PATIENCE_MS = 10_000;
 
 /** A random UUID, also where crypto.randomUUID is missing (plain http on another machine). */
 export function randomId(source = globalThis.crypto) {
@@ -21,27 +32,59 @@ export function randomId(source = globalThis.crypto) {
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
 }
 
+/** Milliseconds before the next attempt, after `failures` (1, 2, …) in a row. */
+export function waitAfter(failures, random = Math.random) {
+  const wait = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(failures - 1, 16));
+  return wait * (0.75 + random() / 4); // not all pages in step when a server comes back
+}
+
+/** Whether it goes out by itself: neither refused nor left to the attendant. */
+const isQueued = ({ delivery }) => delivery === "pending" || delivery === "waiting";
+
 export class Sender {
   #state;
   #api;
-  #storage;
-  #storageKey;
+  #outbox;
   #userName;
-  #running = new Set(); // conversation ids with a request under way
+  #now;
+  #locks;
+  #lockName;
+  #entries = new Map(); // client_id -> {id, message}, of this tab and of the others
+  #running = new Map(); // conversation id -> whether there is more to do after this
+  #wakes = new Map(); // conversation id -> ends the wait for an attempt, or for its answer
+  #isClosed = false;
 
-  constructor({ state, api, storage, userId, userName }) {
+  /** `now`: milliseconds by the server's clock; `storage`: localStorage or alike; `locks`:
+   * navigator.locks, null where there is none (two tabs may then send the same message, which the
+   * server takes once). Nothing is sent before `send` or `resume`. */
+  constructor({ state, api, storage, userId, userName, now = Date.now, locks = navigator.locks }) {
     this.#state = state;
     this.#api = api;
-    this.#storage = storage;
-    this.#storageKey = `chat.unsent.${userId}`;
+    this.#outbox = new Outbox(storage, userId);
     this.#userName = userName;
-    this.#restore();
+    this.#now = now;
+    this.#locks = locks ?? null;
+    this.#lockName = (id) => `chat.sending.${encodeURIComponent(userId)}/${id}`;
+    this.#readOutbox();
+  }
+
+  /** Whether something is not confirmed. */
+  get hasUnsent() {
+    return this.#entries.size > 0;
+  }
+
+  /** Whether closing the page would lose a message: the storage did not take it. */
+  get isAtRisk() {
+    return this.#outbox.isAtRisk;
   }
 
   /** `readUpTo`: the message that had arrived last, on this screen, when this was written. */
-  send(conversationId, text, { readUpTo = null, now = new Date() } = {}) {
+  send(conversationId, text, { readUpTo = null } = {}) {
     const id = randomId();
-    this.#state.putLocal(conversationId, {
+    const now = Math.round(this.#now());
+    // Clocks are set back, and this one is reckoned anew now and then: the order is the typing's.
+    const order = Math.max(now, ...this.#queue(conversationId).map(({ message }) => message.order + 1));
+    const message = {
       id,
       client_id: id,
       conversation_id: conversationId,
@@ -49,102 +92,214 @@ export class Sender {
       author: { kind: "attendant", name: this.#userName },
       type: "text",
       text,
-      sent_at: now.toISOString(),
-      position: this.#state.nextLocalPosition(now),
+      sent_at: new Date(now).toISOString(),
+      position: this.#state.nextLocalPosition(order),
       status: "sending",
       delivery: "pending",
       read_up_to: readUpTo,
-    });
-    this.#drain(conversationId);
+      order,
+      since: now,
+    };
+    this.#entries.set(id, { id: conversationId, message });
+    this.#outbox.keep({ id: conversationId, message });
+    this.#state.putLocal(conversationId, message);
+    this.#sendNow(conversationId);
   }
 
-  /** Tries again everything of this conversation that got no answer, in its order. */
+  /** Sends everything of this conversation that was left to the attendant, in its order. */
   retry(conversationId) {
-    for (const message of this.#state.thread(conversationId).locals) {
-      if (message.delivery === "unsent") {
-        this.#state.updateLocal(conversationId, message.client_id, { delivery: "pending" });
-      }
+    for (const entry of this.#of(conversationId)) {
+      if (entry.message.delivery !== "unsent") continue;
+      this.#change(entry, { delivery: "pending", since: Math.round(this.#now()) });
     }
-    this.#drain(conversationId);
+    this.#sendNow(conversationId);
   }
 
-  /** The server is there again: what got no answer lately goes out by itself, once (client_id). */
-  retryLately(now = new Date()) {
-    const young = ({ delivery, sent_at: at }) => delivery === "unsent" && now - new Date(at) < BY_ITSELF_MS;
-    const waiting = this.#state.locals.filter(([, message]) => young(message)).map(([id]) => id);
-    for (const id of new Set(waiting)) this.retry(id);
+  /** The page begins, or the server is there again: what waits goes now. */
+  resume() {
+    const waiting = [...this.#entries.values()].filter(({ message }) => isQueued(message));
+    for (const id of new Set(waiting.map((entry) => this.#state.resolve(entry.id)))) this.#sendNow(id, true);
   }
 
   /** Takes a message that did not go out off the screen; null when the server has it after all. */
   discard(conversationId, clientId) {
     const removed = this.#state.removeLocal(conversationId, clientId);
-    this.#save();
+    const entry = this.#entries.get(clientId);
+    if (entry) this.#drop(entry, removed ? null : this.#state.thread(conversationId).find(clientId));
     return removed;
   }
 
-  async #drain(id) {
-    this.#save();
-    if (this.#running.has(id)) return;
-    this.#running.add(id);
-    try {
-      for (let message = this.#nextPending(id); message; message = this.#nextPending(id)) {
-        await this.#post(id, message);
-        this.#save();
-      }
-    } finally {
-      this.#running.delete(id);
+  /** Another tab changed the storage: a "storage" event. */
+  onStorage(event) {
+    const told = this.#isClosed ? null : this.#outbox.told(event);
+    if (!told) return;
+    if (told.gone) {
+      this.#entries.delete(told.key);
+      if (told.message) this.#state.putMessages(told.id, [told.message], 0, this.#state.moment);
+      else if (told.message === null) this.#state.removeLocal(told.id, told.key);
+    } else if (told.message?.client_id && this.#take(told) && this.#locks) {
+      this.#sendNow(told.id); // behind the tab that wrote it, should that one be closed
     }
   }
 
-  #nextPending(id) {
-    return this.#state.thread(id).locals.find((message) => message.delivery === "pending");
+  /** Forgets what the server has by now, from whatever brought it. */
+  settle() {
+    for (const [key, entry] of this.#entries) {
+      const message = this.#state.knownThread(entry.id)?.find(key);
+      if (message && !isLocal(message)) this.#drop(entry, message);
+    }
   }
 
-  async #post(id, message) {
-    const key = message.client_id;
-    const version = this.#state.versionOf(id);
+  /** The attendant logs out: nothing stays in this browser, and nothing is sent any more. */
+  forget() {
+    this.#isClosed = true;
+    this.#entries.clear();
+    this.#outbox.clear();
+  }
+
+  /** The entries of a conversation, in the order they were typed. */
+  #of(id) {
+    const resolved = this.#state.resolve(id);
+    return [...this.#entries.values()]
+      .filter((entry) => this.#state.resolve(entry.id) === resolved)
+      .sort((a, b) => a.message.order - b.message.order);
+  }
+
+  #queue(id) {
+    return this.#of(id).filter(({ message }) => isQueued(message));
+  }
+
+  /** `isBack`: the connection is, so that what hangs on the lost one is not waited for. */
+  async #sendNow(id, isBack = false) {
+    const resolved = this.#state.resolve(id);
+    if (this.#running.has(resolved)) {
+      this.#running.set(resolved, true);
+      this.#wakes.get(resolved)?.(isBack);
+      return;
+    }
+    do {
+      this.#running.set(resolved, false);
+      try {
+        await this.#alone(resolved, () => this.#work(resolved));
+      } catch (error) {
+        this.#running.delete(resolved);
+        throw error;
+      }
+    } while (this.#running.get(resolved));
+    this.#running.delete(resolved);
+  }
+
+  /** Runs `work` while no other tab works on this conversation. */
+  async #alone(id, work) {
+    while (this.#locks) {
+      let begun = false;
+      try {
+        const signal = AbortSignal.timeout(LOCK_PATIENCE_MS);
+        return await this.#locks.request(this.#lockName(id), { signal }, () => {
+          begun = true;
+          return work();
+        });
+      } catch (error) {
+        if (begun) throw error;
+        if (error.name !== "TimeoutError" || !document.hidden) break;
+      }
+    }
+    return work();
+  }
+
+  async #work(id) {
+    this.#readOutbox();
+    let failures = 0;
+    for (let head = this.#next(id); head; head = this.#next(id)) {
+      const outcome = await this.#post(id, head);
+      if (outcome === "answered") {
+        failures = 0;
+        continue;
+      }
+      if (outcome === "hung") continue;
+      for (const entry of this.#queue(id)) this.#change(entry, { delivery: "waiting" });
+      if (outcome === "login") return; // the page is about to leave; the next one goes on
+      failures += 1;
+      const woken = await this.#rest(id, waitAfter(failures));
+      if (woken) failures = 0;
+    }
+  }
+
+  /** What to send next; what waited too long, and all that is behind it, is left to the attendant. */
+  #next(id) {
+    this.settle();
+    const queue = this.#isClosed ? [] : this.#queue(id);
+    if (!queue.length || this.#now() - queue[0].message.since < BY_ITSELF_MS) return queue[0] ?? null;
+    for (const entry of queue) this.#change(entry, { delivery: "unsent" });
+    return null;
+  }
+
+  /** One attempt: "answered", "lost" (nobody knows, nothing is decided), "hung" (the same, and the
+   * connection is back) or "login". */
+  async #post(id, entry) {
+    const version = this.#state.versionOf(entry.id);
     const { moment } = this.#state;
+    const began = performance.now();
+    const hung = new Promise((resolve) => {
+      this.#wakes.set(id, (isBack) => isBack && performance.now() - began > HUNG_MS && resolve(null));
+    });
     try {
-      const answer = await this.#api.send(this.#state.resolve(id), message);
-      this.#state.putMessages(id, [answer], version, moment);
+      const answer = await Promise.race([this.#api.send(this.#state.resolve(entry.id), entry.message), hung]);
+      if (answer === null) return "hung";
+      this.#state.putMessages(entry.id, [answer], version, moment);
+      this.#drop(entry, answer);
     } catch (error) {
-      if (error.unavailable || error.status === 401) this.#hold(id);
-      else if (error.name === "ApiError") {
-        const refusal = { code: error.code, message: error.message };
-        this.#state.updateLocal(id, key, { delivery: "refused", error: refusal });
-      } else throw error;
+      if (error.status === 401) return "login";
+      if (error.unavailable) return "lost";
+      if (error.name !== "ApiError") throw error;
+      this.#change(entry, { delivery: "refused", error: { code: error.code, message: error.message } });
+    } finally {
+      this.#wakes.delete(id);
     }
+    return "answered";
   }
 
-  /** No answer: what comes after must not overtake it, so everything waits for "try again". */
-  #hold(id) {
-    for (const message of this.#state.thread(id).locals) {
-      if (message.delivery === "pending") {
-        this.#state.updateLocal(id, message.client_id, { delivery: "unsent" });
-      }
-    }
+  /** Waits before the next attempt; true when something ended the wait. */
+  async #rest(id, ms) {
+    let timer;
+    const woken = await new Promise((resolve) => {
+      timer = setTimeout(resolve, ms, false);
+      this.#wakes.set(id, () => resolve(true));
+    });
+    clearTimeout(timer);
+    this.#wakes.delete(id);
+    return woken;
   }
 
-  #save() {
-    const waiting = this.#state.locals.filter(([, message]) => isLocal(message));
-    try {
-      if (waiting.length) this.#storage.setItem(this.#storageKey, JSON.stringify(waiting));
-      else this.#storage.removeItem(this.#storageKey);
-    } catch {
-      // The storage is full: the bubbles are still on screen, only a reload would lose them.
-    }
+  #change(entry, change) {
+    const { client_id: key } = entry.message;
+    if (!this.#entries.has(key)) return;
+    if (Object.entries(change).every(([name, value]) => entry.message[name] === value)) return;
+    entry.message = { ...entry.message, ...change };
+    this.#outbox.keep(entry);
+    this.#state.updateLocal(entry.id, key, change);
   }
 
-  #restore() {
-    let waiting;
-    try {
-      waiting = JSON.parse(this.#storage.getItem(this.#storageKey) ?? "[]");
-    } catch {
-      waiting = []; // not ours: nothing to bring back
-    }
-    for (const [id, message] of waiting) {
-      const delivery = message.delivery === "refused" ? "refused" : "unsent";
-      this.#state.putLocal(id, { ...message, delivery });
-    }
+  /** Done with it: `message` is the server's, null when it was discarded. */
+  #drop(entry, message) {
+    this.#entries.delete(entry.message.client_id);
+    this.#outbox.remove(entry, message);
+  }
+
+  #readOutbox() {
+    if (this.#isClosed) return;
+    for (const entry of this.#outbox.read()) this.#take(entry);
+  }
+
+  /** Takes over what the storage says of a message; true when there is something new to send. */
+  #take({ id, message }) {
+    const key = message.client_id;
+    const known = this.#entries.get(key);
+    const isNew = isQueued(message) && !(known && isQueued(known.message));
+    if (known) known.message = message;
+    else this.#entries.set(key, { id, message });
+    if (known) this.#state.updateLocal(id, key, message);
+    else this.#state.putLocal(id, message);
+    return isNew;
   }
 }

@@ -5,9 +5,9 @@
  * the server's message are one entry. Messages carry no version of their own: each is kept with
  * the version of the conversation it was seen at, and older news never replaces newer.
  *
- * A local message has `delivery`: "pending" (on its way to our server), "unsent" (our server did
- * not answer: trying again is safe, the client_id makes it idempotent) or "refused" (our server
- * answered no). The server's message has none.
+ * A local message has `delivery`: "pending" (on its way to our server), "waiting" (our server did
+ * not answer, and is asked again: the client_id makes that safe), "unsent" (that took so long that
+ * the attendant has to decide) or "refused" (our server answered no). The server's message has none.
  */
 
 import { isFurther, withStatus } from "../../message_status.js";

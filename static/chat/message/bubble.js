@@ -15,9 +15,12 @@ import {
  * where there is nothing to do but wait.
  */
 export function problemOf(message) {
+  if (message.delivery === "waiting") {
+    return { text: "Aguardando conexão", failed: false, action: null, label: "" };
+  }
   if (message.delivery === "unsent") {
     return {
-      text: "Não enviada: sem resposta do servidor.",
+      text: "Não enviada: ficou tempo demais sem conexão.",
       failed: true,
       action: "retry",
       label: "Tentar de novo",
@@ -87,7 +90,7 @@ function updateBubble(node, parts, { message, startsRun, author, speaker }, cust
   const own = message.direction === "out";
   const time = clockTime(new Date(message.sent_at));
   const problem = problemOf(message);
-  const pending = message.delivery === "pending";
+  const pending = message.delivery === "pending" || message.delivery === "waiting";
   const edited = Boolean(message.edited_at) && !message.revoked_at;
   node.dataset.messageId = message.id;
   setAttribute(node, "aria-label", `${speaker ?? customerName}, ${time}`);

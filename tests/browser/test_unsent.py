@@ -1,0 +1,455 @@
+"""What the server did not take at once: it waits, outlives its tab, and goes out once, in order."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Dialog, Locator, Page, Route, expect
+
+from tests.browser.conftest import Attendant
+from tests.helpers import LiveServer, Simulator, wait_until
+
+MARIA = "5511987654321"
+POSTS = re.compile(r"/api/conversations/[^/]+/messages$")
+HOUR = 3600
+
+#: Notes every status that ticks with this text beside them have shown.
+WATCH = """() => {
+  window.shown = {};
+  const note = () => {
+    for (const node of document.querySelectorAll('.thread-content .out')) {
+      const text = node.querySelector('.bubble-text').textContent;
+      const status = node.querySelector('message-ticks').dataset.status;
+      const seen = window.shown[text] ??= [];
+      if (status && seen.at(-1) !== status) seen.push(status);
+    }
+  };
+  const options = { childList: true, subtree: true, attributes: true };
+  new MutationObserver(note).observe(document.querySelector('.thread-content'), options);
+}"""
+OUR_KEYS = "Object.keys(localStorage).filter((key) => /^chat[.](unsent|draft)/.test(key)).length"
+
+
+class Way:
+    """Between all tabs of a browser and the server: what becomes of the posts of messages."""
+
+    def __init__(self, person: Attendant) -> None:
+        self.person = person
+        self.texts: list[str] = []  # of all posts that were tried
+        self.is_shut = False
+        self.losses = 0  # that are still to come
+        self.how: Callable[[Route], None] = lambda route: route.abort()
+        person.allow_errors("ERR_FAILED|503")
+        person.context.route(POSTS, self._handle)
+
+    def lose(self, times: int, how: Callable[[Route], None]) -> None:
+        self.losses, self.how = times, how
+
+    def _handle(self, route: Route) -> None:
+        if route.request.method != "POST":
+            route.continue_()
+            return
+        self.texts.append(route.request.post_data_json["text"])
+        if self.is_shut:
+            route.abort()
+        elif self.losses:
+            self.losses -= 1
+            self.how(route)
+        else:
+            route.continue_()
+
+
+def answer_503(route: Route) -> None:
+    route.fulfill(status=503)
+
+
+def cut(route: Route) -> None:
+    route.abort()
+
+
+def cut_after_it_was_taken(route: Route) -> None:
+    route.fetch()
+    route.abort()
+
+
+def received(simulator: Simulator) -> list[str]:
+    messages = simulator.get(f"/customers/{MARIA}/messages").json()["messages"]
+    return [each["text"] for each in messages if each["direction"] == "in"]
+
+
+def bubble(page: Page, text: str) -> Locator:
+    return page.locator(".thread-content [data-message-id]", has_text=text)
+
+
+def field(page: Page) -> Locator:
+    return page.get_by_role("textbox", name="Mensagem")
+
+
+def send(page: Page, *texts: str) -> None:
+    for text in texts:
+        field(page).fill(text)
+        field(page).press("Enter")
+
+
+def waits(page: Page, text: str) -> None:
+    expect(bubble(page, text).locator(".problem-text")).to_have_text("Aguardando conexão")
+    expect(bubble(page, text).locator("message-ticks")).to_have_attribute("data-status", "sending")
+    expect(bubble(page, text)).to_have_count(1)
+
+
+def is_sent(page: Page, *texts: str) -> None:
+    for text in texts:
+        expect(bubble(page, text)).to_have_count(1)
+        expect(bubble(page, text).locator(".problem")).to_be_hidden()
+        status = re.compile("sent|delivered")
+        expect(bubble(page, text).locator("message-ticks")).to_have_attribute("data-status", status)
+
+
+def open_tab(person: Attendant) -> Page:
+    """Another tab of this attendant with Maria's conversation."""
+    page = person.new_tab()
+    page.goto(person.url)
+    page.locator("[data-conversation-id]").click()
+    expect(bubble(page, "oi")).to_be_visible()
+    return page
+
+
+@pytest.fixture
+def ana(
+    live_server: Callable[..., LiveServer],
+    simulator: Simulator,
+    attendant: Callable[..., Attendant],
+) -> Attendant:
+    """With Maria's conversation open, and Maria has written."""
+    server = live_server()
+    simulator.post(f"/customers/{MARIA}/messages", {"text": "oi", "name": "Maria"})
+    person = attendant("ana", server.url)
+    person.wait_connected()
+    person.page.locator("[data-conversation-id]").click()
+    expect(bubble(person.page, "oi")).to_be_visible()
+    person.page.evaluate(WATCH)
+    return person
+
+
+@pytest.mark.parametrize("how", [answer_503, cut, cut_after_it_was_taken])
+def test_one_lost_answer_does_not_reorder(
+    ana: Attendant, simulator: Simulator, how: Callable[[Route], None]
+) -> None:
+    way, page = Way(ana), ana.page
+    way.lose(1, how)
+    send(page, "A", "B", "C")
+    wait_until(lambda: received(simulator) == ["A", "B", "C"])
+    is_sent(page, "A", "B", "C")
+    texts = page.locator(".thread-content .out .bubble-text").all_inner_texts()
+    assert texts == ["A", "B", "C"]
+    # Never red, and nothing was typed twice to get there.
+    assert all("failed" not in seen for seen in page.evaluate("window.shown").values())
+    assert page.evaluate(OUR_KEYS) == 0
+
+
+def test_a_lost_answer_goes_by_itself_and_again_and_again(
+    ana: Attendant, simulator: Simulator
+) -> None:
+    way, page = Way(ana), ana.page
+    way.lose(2, answer_503)
+    send(page, "Segue o orçamento")
+    waits(page, "Segue o orçamento")
+    is_sent(page, "Segue o orçamento")
+    assert received(simulator) == ["Segue o orçamento"]
+    assert len(way.texts) == 3
+
+
+def test_what_was_typed_while_another_waits_comes_after_it(
+    ana: Attendant, simulator: Simulator
+) -> None:
+    way, page = Way(ana), ana.page
+    way.is_shut = True
+    send(page, "A")
+    waits(page, "A")
+    send(page, "B", "C")
+    for text in "ABC":
+        waits(page, text)
+    assert set(way.texts) == {"A"}, "nothing overtakes"
+    way.is_shut = False
+    is_sent(page, "A", "B", "C")
+    assert received(simulator) == ["A", "B", "C"]
+
+
+def test_a_closed_tab_loses_neither_messages_nor_drafts(
+    ana: Attendant, simulator: Simulator
+) -> None:
+    way, page = Way(ana), ana.page
+    way.is_shut = True
+    send(page, "A", "B")
+    waits(page, "B")
+    field(page).fill("quase pronto")
+    asked: list[Dialog] = []
+    page.on("dialog", lambda dialog: (asked.append(dialog), dialog.accept()))
+    page.close(run_before_unload=True)
+    wait_until(page.is_closed)
+    assert asked == [], "nothing is lost"
+
+    # The next tab, still without a way to the server: clocks, not red.
+    page = open_tab(ana)
+    expect(field(page)).to_have_value("quase pronto")
+    waits(page, "A")
+    waits(page, "B")
+    way.is_shut = False
+    is_sent(page, "A", "B")
+    assert received(simulator) == ["A", "B"]
+    assert page.evaluate(OUR_KEYS) == 1, "the draft alone"
+
+    # Sent without opening the conversation, too.
+    way.is_shut = True
+    send(page, "C")
+    waits(page, "C")
+    page.close()
+    way.is_shut = False
+    page = ana.new_tab()
+    page.goto(ana.url)
+    wait_until(lambda: received(simulator) == ["A", "B", "C"])
+
+
+def test_two_tabs_show_each_message_once_and_send_in_order(
+    ana: Attendant, simulator: Simulator
+) -> None:
+    way, first = Way(ana), ana.page
+    second = open_tab(ana)
+    way.is_shut = True
+    send(first, "A")
+    waits(first, "A")
+    waits(second, "A")
+    send(second, "B")
+    waits(second, "B")
+    waits(first, "B")
+    send(first, "C")
+    waits(second, "C")
+    way.is_shut = False
+    for page in (first, second):
+        is_sent(page, "A", "B", "C")
+    assert received(simulator) == ["A", "B", "C"]
+
+    # The tab that was sending is closed: the other one goes on.
+    way.is_shut = True
+    send(first, "D", "E")
+    waits(second, "E")
+    first.close()
+    way.is_shut = False
+    is_sent(second, "D", "E")
+    assert received(simulator) == ["A", "B", "C", "D", "E"]
+
+
+def test_a_draft_is_in_all_tabs_until_one_sends_it(ana: Attendant, simulator: Simulator) -> None:
+    first, second = ana.page, open_tab(ana)
+    field(first).press_sequentially("Bom")
+    expect(field(second)).to_have_value("Bom")
+    field(second).press("End")
+    field(second).press_sequentially(" dia")
+    expect(field(first)).to_have_value("Bom dia")
+    listed = ana.new_tab()
+    listed.goto(ana.url)
+    row = listed.locator("[data-conversation-id]")
+    expect(row).to_contain_text("Rascunho: Bom dia")
+    field(second).press("Enter")
+    expect(field(first)).to_have_value("")
+    expect(row).not_to_contain_text("Rascunho")
+    is_sent(first, "Bom dia")
+    assert received(simulator) == ["Bom dia"]
+    assert first.evaluate(OUR_KEYS) == 0
+
+
+def test_after_a_quarter_of_an_hour_the_attendant_decides(
+    ana: Attendant, simulator: Simulator
+) -> None:
+    way, page = Way(ana), ana.page
+    way.is_shut = True
+    send(page, "A")
+    waits(page, "A")
+    page.evaluate(
+        """() => {
+          const key = Object.keys(localStorage).find((each) => each.startsWith('chat.unsent'));
+          const entry = JSON.parse(localStorage[key]);
+          entry.message.since -= 15 * 60_000;
+          localStorage[key] = JSON.stringify(entry);
+        }"""
+    )
+    page.close()
+    way.is_shut = False
+    page = open_tab(ana)
+    other = open_tab(ana)
+    for each in (page, other):
+        expect(bubble(each, "A").locator(".problem-text")).to_contain_text("Não enviada")
+        ticks = bubble(each, "A").locator("message-ticks")
+        expect(ticks).to_have_attribute("data-status", "failed")
+    assert received(simulator) == []
+    bubble(page, "A").get_by_role("button", name="Tentar de novo").click()
+    is_sent(page, "A")
+    is_sent(other, "A")
+    assert received(simulator) == ["A"]
+
+
+def test_a_refused_message_stays_and_mended_it_leaves_every_tab(
+    ana: Attendant, simulator: Simulator
+) -> None:
+    ana.allow_errors("422")
+    way, page = Way(ana), ana.page
+    refusal = {"error": {"code": "invalid", "message": "Não pode."}}
+    way.lose(1, lambda route: route.fulfill(status=422, json=refusal))
+    send(page, "A", "B")
+    is_sent(page, "B")
+    other = open_tab(ana)
+    for each in (page, other):
+        problem = bubble(each, "A").locator(".problem-text")
+        expect(problem).to_have_text("Não enviada: Não pode.")
+    bubble(other, "A").get_by_role("button", name="Copiar para o campo de mensagem").click()
+    for each in (page, other):
+        expect(bubble(each, "A")).to_have_count(0)
+        expect(field(each)).to_have_value("A")
+    assert received(simulator) == ["B"]
+
+
+def test_closing_asks_only_when_something_would_be_lost(ana: Attendant) -> None:
+    page = ana.page
+    asked: list[str] = []
+
+    def note(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.dismiss()
+
+    page.on("dialog", note)
+    page.evaluate("Storage.prototype.setItem = () => { throw new DOMException('full') }")
+    field(page).press_sequentially("quase")
+    page.close(run_before_unload=True)
+    wait_until(lambda: page.evaluate("true") and asked == ["beforeunload"])
+    field(page).fill("")
+    page.close(run_before_unload=True)
+    wait_until(page.is_closed)
+    assert asked == ["beforeunload"]
+
+
+def test_logging_out_asks_for_what_waits_and_leaves_nothing(
+    ana: Attendant, simulator: Simulator
+) -> None:
+    ana.allow_errors("401")
+    way, page = Way(ana), ana.page
+    way.is_shut = True
+    send(page, "A")
+    waits(page, "A")
+    field(page).fill("quase")
+    answers = [False, True]
+    asked: list[str] = []
+
+    def answer(dialog: Dialog) -> None:
+        asked.append(dialog.message)
+        if answers.pop(0):
+            dialog.accept()
+        else:
+            dialog.dismiss()
+
+    page.on("dialog", answer)
+    page.get_by_role("button", name="Menu", exact=True).click()
+    leave = page.get_by_role("button", name="Sair", exact=True)
+    leave.click()
+    wait_until(lambda: len(asked) == 1)
+    waits(page, "A")
+    if not leave.is_visible():
+        page.get_by_role("button", name="Menu", exact=True).click()
+    leave.click()
+    page.wait_for_url("**/login*")
+    assert len(asked) == 2
+    assert "não foram enviadas" in asked[0]
+    assert page.evaluate(OUR_KEYS) == 0
+    assert received(simulator) == []
+
+
+def wrong_clock(hours: float) -> str:
+    """A script that makes the computer's clock this much fast."""
+    return f"""
+      const Real = Date;
+      const ahead = {int(hours * HOUR * 1000)};
+      window.Date = class extends Real {{
+        constructor(...given) {{
+          if (given.length) super(...given);
+          else super(Real.now() + ahead);
+        }}
+        static now() {{ return Real.now() + ahead; }}
+      }};
+    """
+
+
+def reloaded(person: Attendant, hours: float, *, stream: bool = True) -> Page:
+    """The page, opened anew on a computer with that clock; without a stream it has no answer yet."""
+    page = person.new_tab()
+    page.add_init_script(wrong_clock(hours))
+    if not stream:
+        page.route("**/realtime/events*", lambda route: None)
+    page.goto(person.page.url)
+    expect(bubble(page, "oi")).to_be_visible()
+    if stream:
+        page.wait_for_selector("html[data-connection=connected]")
+    return page
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("hours", [23.5, 30, -30])
+def test_a_wrong_clock_neither_closes_the_window_nor_warns(
+    ana: Attendant, simulator: Simulator, hours: float, stream: bool
+) -> None:
+    page = reloaded(ana, hours, stream=stream)
+    expect(field(page)).to_be_enabled()
+    expect(page.locator(".composer-notice")).to_be_hidden()
+    send(page, "A")
+    wait_until(lambda: received(simulator) == ["A"])
+
+
+@pytest.mark.parametrize("hours", [0, -5, 5])
+def test_a_wrong_clock_does_not_keep_a_closed_window_open(
+    ana: Attendant, simulator: Simulator, hours: float
+) -> None:
+    yesterday = int(time.time() * 1000) - 25 * HOUR * 1000
+    ana.context.route(
+        re.compile(r"/api/conversations(/[^/]+)?(\?.*)?$"),
+        lambda route: _with_window(route, yesterday + 24 * HOUR * 1000),
+    )
+    page = reloaded(ana, hours)
+    expect(field(page)).to_be_disabled()
+    expect(page.locator(".composer-notice")).to_contain_text("Faz mais de 24 horas")
+
+
+def _with_window(route: Route, closes: int) -> None:
+    """Lets the answer through with this end of the 24 hours in every conversation."""
+    response = route.fetch()
+    body = response.json()
+    at = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(closes / 1000))
+    for each in [*body.get("conversations", []), body.get("conversation")]:
+        if each:
+            each["window_expires_at"] = at
+    route.fulfill(response=response, json=body)
+
+
+@pytest.mark.parametrize("hours", [2, -2])
+def test_a_wrong_clock_does_not_make_what_waits_old(
+    ana: Attendant, simulator: Simulator, hours: float
+) -> None:
+    """Written with a right clock, found by a page with a wrong one, and the other way round."""
+    way, page = Way(ana), ana.page
+    way.is_shut = True
+    send(page, "A")
+    waits(page, "A")
+    page.goto("about:blank")
+    wrong = ana.new_tab()
+    wrong.add_init_script(wrong_clock(hours))
+    wrong.goto(ana.url)
+    wrong.locator("[data-conversation-id]").click()
+    waits(wrong, "A")
+    send(wrong, "B")
+    waits(wrong, "B")
+    wrong.close()
+    page = open_tab(ana)
+    waits(page, "B")
+    way.is_shut = False
+    is_sent(page, "A", "B")
+    assert received(simulator) == ["A", "B"]
