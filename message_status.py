@@ -688,9 +688,8 @@ def retry(message_id: str, *, client_id: str, confirm: bool = False) -> tuple[An
             new = host.resend(old, client_id)
             old.put()
         elif not realtime_events.add_message(
-            new, outgoing=True, replaces=old, by_person=False, attempt_of=message_id,
-            started_at=now_ms(),
-        ):  # fmt: skip
+            new, outgoing=True, replaces=old, attempt_of=message_id, started_at=now_ms()
+        ):
             raise RetryRefused("client_id_taken")
         return new, True
 

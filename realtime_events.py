@@ -81,7 +81,6 @@ _PREFIX = "REALTIME_EVENTS"
 _HOLD_RETRY = b"retry: 20\n\n"  # ms; never 0: EventSource then spins without back-off
 _SLOTS = 250  # of a cursor: 8 bytes each, 2,700 characters encoded at most
 _DATA_BYTES = 400_000  # of one event; a Datastore entity holds 1 MiB
-_RECORD_EVENTS = 200
 _LOOKUP = 500  # Datastore looks up 1,000 keys at most
 _SPARE_THREADS = 20  # at most so many, and a quarter, stay free of streams
 _BREATH_SECONDS = 0.0003  # a stream, after a batch of a burst: each wakes every stream
@@ -235,7 +234,7 @@ def _write(pending: list[_Pending]) -> None:
     records: list[RealtimeEvent] = []
     size = _DATA_BYTES
     for type, conversation_id, version, data in pending:
-        if size >= _DATA_BYTES or len(records[-1].blocks) >= _RECORD_EVENTS:
+        if size >= _DATA_BYTES:
             name = f"{stamp:013d}-{len(records):04d}-{secrets.token_hex(6)}"
             records.append(RealtimeEvent(id=name, expires_at=datetime(1970, 1, 1) + kept))  # noqa: DTZ001
             size = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from flask import Flask
@@ -45,6 +45,15 @@ class Mensagem(rt.LiveMessage):
     conversa = ndb.KeyProperty(kind="Conversa")
     corpo = ndb.TextProperty()
     placed: dict[str, Any]
+    remembered: ClassVar[list[str]] = []
+
+    def _is_repeat(self, wamid: str) -> bool:
+        return super()._is_repeat(wamid) or wamid in self.remembered
+
+    def _remember(self, wamid: str) -> None:
+        super()._remember(wamid)
+        assert self.key.id(), "it must be told whose it is"
+        self.remembered.append(wamid)
 
     def _place(self, conversation: Any, *, outgoing: bool, **facts: Any) -> None:
         super()._place(conversation, outgoing=outgoing, **facts)
@@ -58,6 +67,7 @@ def app(store: Store) -> Iterator[Flask]:
     app.secret_key = "s"
     rt.init_app(app, store.client, current_user_id=lambda: "ana")
     rt.use_models(app, conversation=Conversa, message=Mensagem, name="cliente", text="corpo")
+    Mensagem.remembered.clear()
     with app.app_context():
         yield app
 
@@ -68,7 +78,6 @@ def context(request: pytest.FixtureRequest, app: Flask, store: Store) -> Iterato
     options = {} if request.param == "cached" else {"cache_policy": False}
     with store.client.context(**options):
         yield
-
 
 
 @pytest.fixture(autouse=True)
@@ -147,6 +156,16 @@ def test_in_one_transaction_what_was_read_in_it_is_put_as_it_is() -> None:
 
     ndb.transaction(change)
     assert stored(key).counted == 7
+
+
+@pytest.mark.usefixtures("context")
+def test_what_is_further_on_than_what_is_stored_stays_so() -> None:
+    key = new_conversation(version=3, arrivals=3, counted=3).key
+    early = stored(key)
+    early.version = early.arrivals = early.counted = 5
+    early.put()
+    known = stored(key)
+    assert (known.version, known.arrivals, known.counted) == (5, 5, 5)
 
 
 @pytest.mark.usefixtures("context")
@@ -293,6 +312,8 @@ def test_the_same_message_again_stores_and_tells_nothing() -> None:
     conversa = new_conversation()
     assert rt.receive(new_message(conversa, id="wamid.1"), wamid="wamid.1") is True
     assert rt.receive(new_message(conversa, "Outra", id="wamid.1"), wamid="wamid.1") is False
+    assert rt.receive(new_message(conversa, "Outra"), wamid="wamid.1") is False
+    assert rt.receive(new_message(conversa, "Outra", id="wamid.1")) is False
     assert len(events()) == 1
     assert stored(conversa.key).version == 1
 
@@ -323,7 +344,8 @@ def test_a_message_that_replaces_another_tells_of_both() -> None:
     old, new = new_message(conversa, "Falhou"), new_message(conversa, "De novo")
     rt.receive(old)
     old.corpo = "Falhou, e foi tentada de novo"
-    rt.add_message(new, outgoing=True, replaces=old)
+    ndb.transaction(lambda: rt.add_message(new, outgoing=True, replaces=old))
+    assert len(rt.RealtimeEvent.query().fetch(keys_only=True)) == 2, "one record a verb"
     assert types() == ["message.created", "message.created", "message.updated"]
     assert events()[-1]["data"]["message"]["text"] == "Falhou, e foi tentada de novo"
     assert [event["version"] for event in events()] == [1, 2, 2]

@@ -90,6 +90,13 @@ def test_a_cursor_of_thousands_of_records_stays_within_three_kilobytes() -> None
     assert len(again) < 100, "one late record re-delivers its own slot only"
 
 
+def test_a_cursor_has_all_up_to_its_watermark_and_nothing_above() -> None:
+    rng = random.Random(1)
+    names = [name_of(ms, rng) for ms in (999, 1000, 1001, 1002)]
+    assert rt.Cursor(1000).unseen(names) == names[2:]
+    assert rt.Cursor.of(1000, names) == rt.Cursor.of(1000, names[2:])
+
+
 def test_a_block_is_readable_by_any_sse_client() -> None:
     block = rt.format_event(
         "message.created", '{"text":"olá\\nvocê"}', event_id="E", at=1_700_000_000_123,
@@ -278,6 +285,22 @@ def test_events_of_a_slow_commit_are_told_once_more(
     monkeypatch.setattr(rt.ndb, "transaction", slow)
     host.publish(1)
     assert [event["data"]["n"] for event in stored(host)] == [1, 1]
+
+
+@pytest.mark.store
+def test_events_of_a_long_callback_are_told_once(
+    host: EventHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, late = time.monotonic, [0.0]
+    monkeypatch.setattr(rt.time, "monotonic", lambda: real() + late[0])
+
+    def work() -> None:
+        late[0] += 6  # before its events are stamped
+        rt.publish("message.created", {"n": 1}, conversation_id="c1")
+
+    with host.store.context():
+        rt.transaction(work)
+    assert [event["data"]["n"] for event in stored(host)] == [1]
 
 
 @pytest.mark.store

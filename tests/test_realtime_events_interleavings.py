@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 from flask import Flask
+from google.cloud import ndb
 
 import realtime_events as rt
 from tests.delaying_store import DelayingStore
@@ -187,6 +188,39 @@ def test_a_commit_handed_over_while_a_read_is_under_way_comes_once(
     assert numbers(got) == list(range(10))
     elsewhere = host.make_app(elsewhere=True)
     assert numbers(host.ask(last_cursor(got), app=elsewhere, hello="1")) == []
+    response.close()
+
+
+@pytest.mark.store
+def test_a_commit_that_a_read_shows_before_it_is_handed_over_comes_once(host: EventHost) -> None:
+    app, gate = gated(host)
+    response = host.get(app=app, delivery="stream")
+    chunks = iter(response.response)
+    got = next(chunks).decode()
+    committed, listed = Held(), Held()
+
+    def change() -> None:
+        ndb.get_context().call_on_commit(committed)  # before the module's own
+        rt.publish("message.created", {"n": 1}, conversation_id="c1")
+
+    def run() -> None:
+        with host.store.context():
+            rt.transaction(change)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    assert committed.reached.wait(10)
+    count = gate.reads
+    gate.before = lambda: setattr(gate, "after", listed) if gate.reads > count else None
+    assert listed.reached.wait(10)  # a read that began after the commit has listed it
+    committed.let_go()
+    thread.join(10)
+    gate.before = gate.after = lambda: None
+    listed.let_go()
+    host.publish(2)
+    while 2 not in numbers(got):
+        got += next(chunks).decode()
+    assert numbers(got) == [1, 2]
     response.close()
 
 
