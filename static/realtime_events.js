@@ -751,6 +751,7 @@ export async function request(method, path, body) {
   const headers = { Accept: "application/json", "Content-Type": "application/json", "X-CSRFToken": token };
   const signal = AbortSignal.timeout(REQUEST_LIMIT);
   const options = { method, headers, signal, body: body && JSON.stringify(body), cache: "no-store" };
+  options.keepalive = method !== "GET"; // a change outlives the page that is being left
   const response = await fetch(path, options).catch(() => null);
   if (response && isLogin(response, path)) leave();
   const answer = await response?.json().catch(() => null);
