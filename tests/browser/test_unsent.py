@@ -163,7 +163,7 @@ def test_a_lost_answer_goes_by_itself_and_again_and_again(
     send(page, "Segue o orçamento")
     waits(page, "Segue o orçamento")
     is_sent(page, "Segue o orçamento")
-    assert received(simulator) == ["Segue o orçamento"]
+    arrive(page, simulator, "Segue o orçamento")
     assert len(way.texts) == 3
 
 
@@ -269,7 +269,7 @@ def test_a_draft_is_in_all_tabs_until_one_sends_it(ana: Attendant, simulator: Si
     expect(field(first)).to_have_value("")
     expect(row.get_by_text("Rascunho")).to_be_hidden()
     is_sent(first, "Bom dia")
-    assert received(simulator) == ["Bom dia"]
+    arrive(first, simulator, "Bom dia")
     assert first.evaluate(OUR_KEYS) == 0
 
 
@@ -300,7 +300,7 @@ def test_after_a_quarter_of_an_hour_the_attendant_decides(
     bubble(page, "Primeira").get_by_role("button", name="Tentar de novo").click()
     is_sent(page, "Primeira")
     is_sent(other, "Primeira")
-    assert received(simulator) == ["Primeira"]
+    arrive(page, simulator, "Primeira")
 
 
 def test_a_refused_message_stays_and_mended_it_leaves_every_tab(
@@ -320,7 +320,7 @@ def test_a_refused_message_stays_and_mended_it_leaves_every_tab(
     for each in (page, other):
         expect(bubble(each, "Primeira")).to_have_count(0)
         expect(field(each)).to_have_value("Primeira")
-    assert received(simulator) == ["Segunda"]
+    arrive(page, simulator, "Segunda")
 
 
 def test_closing_asks_only_when_something_would_be_lost(ana: Attendant) -> None:
