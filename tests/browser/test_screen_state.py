@@ -376,10 +376,10 @@ def test_the_connection_is_back_and_only_what_is_lately_written_goes_by_itself(
 
 def test_attempts_grow_rare_and_not_in_step(run: Run) -> None:
     body = """
-      const waits = (random) => [1, 2, 3, 4, 5, 6, 60].map((n) => sending.waitAfter(n, () => random));
+      const waits = (random) => arg.map((failures) => sending.waitAfter(failures, () => random));
       return [waits(0), waits(1)];
     """
-    least, most = run(body)
+    least, most = run(body, [1, 2, 3, 4, 5, 6, 60])
     assert most == [1000, 2000, 4000, 8000, 16000, 30000, 30000]
     assert least == [0.75 * wait for wait in most]
 
