@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from google.cloud import ndb
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +16,7 @@ from chat.conversation.models import Conversation, Message
 from chat.incoming import parsing
 from chat.people import identity
 from chat.platform import datastore
+from tests.chat.dict_store import DictStore
 from tests.chat.support import NOON, Graph, deliver, live_conversations, login, text_message
 
 Fact = dict[str, Any]  # a change of a webhook call
@@ -139,24 +139,11 @@ def check(person: Person, order: Any, *texts: str) -> None:
 
 
 class Registry:
-    """Who is who without a store: what transactions read and write, kept in a dict."""
+    """Who is who, fact by fact."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self._entities: dict[Any, Any] = {}
+    def __init__(self, store: DictStore) -> None:
+        self._store = store
         self._homes: dict[str, str] = {}
-        monkeypatch.setattr(
-            datastore, "get_many", lambda keys: [self._entities.get(key) for key in keys]
-        )
-        monkeypatch.setattr(
-            datastore, "get", lambda model, name: self._entities.get(ndb.Key(model, name))
-        )
-        monkeypatch.setattr(
-            identity.ndb,
-            "put_multi",
-            lambda entities: self._entities.update({each.key: each for each in entities}),
-        )
-        monkeypatch.setattr(identity.realtime_events, "publish", lambda *_a, **_k: None)
-        monkeypatch.setattr(identity.realtime_events, "tell", lambda *_a, **_k: None)
 
     def tell(self, fact: Fact) -> None:
         batch = parsing.parse({"entry": [{"changes": [fact]}]}, (NOON + 10**6) * 1000)
@@ -174,18 +161,17 @@ class Registry:
         return home
 
     def live(self) -> int:
-        every = (e for e in self._entities.values() if isinstance(e, Conversation))
-        return sum(not each.merged_into for each in every)
+        return sum(not each.merged_into for each in self._store.all(Conversation))
 
     def clear(self) -> None:
-        self._entities.clear()
+        self._store.clear()
         self._homes.clear()
 
 
 @pytest.fixture
 def registry(quick_app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry]:
     with quick_app.app_context(), datastore.context():
-        yield Registry(monkeypatch)
+        yield Registry(DictStore(monkeypatch))
 
 
 @pytest.mark.parametrize("story", STORIES)
