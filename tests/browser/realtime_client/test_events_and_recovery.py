@@ -69,7 +69,7 @@ def test_a_bad_event_or_a_failing_host_never_stops_the_stream(page: Page, run: R
 
 
 def test_catch_up_is_told_by_age_on_the_servers_clock(run: Run) -> None:
-    late, events = run(
+    late, events, before, after = run(
         """const wrong = 7_200_000; // this browser is two hours ahead
         const date = { Date: "Tue, 01 Jan 2030 00:00:30 GMT" };
         const clock = new FakeClock();
@@ -77,12 +77,15 @@ def test_catch_up_is_told_by_age_on_the_servers_clock(run: Run) -> None:
           + event("old", { at: "2030-01-01T00:00:14.000Z" })
           + event("new", { at: "2030-01-01T00:00:20.000Z" }), date),
           { env: { now: () => Date.parse("2030-01-01T02:00:30.000Z") } });
+        const before = client.serverNow();
         await settle();
         client.close();
-        return [got.late, got.events];"""
+        return [got.late, got.events, before, client.serverNow()];"""
     )
     assert events == ["old", "new"]
     assert late == ["old"]
+    assert before is None
+    assert after == 1_893_456_030_500  # in the middle of the second that the header tells
 
 
 def test_a_reset_adopts_its_cursor_and_refetches_after_a_jitter_until_that_succeeds(
