@@ -60,10 +60,14 @@ class Business:
             GraphError: there is no such recipient on WhatsApp.
         """
         with self._phones.lock:
-            customer, entry, by_user_id = self._recipient(request)
+            group_id = request["to"] if request.get("recipient_type") == "group" else None
+            customer, entry, by_user_id = (
+                self._group(str(group_id)) if group_id else self._recipient(request)
+            )
             kind = request["type"]
             message = Message(
                 id=new_wamid(customer.phone or customer.bsuid, from_customer=False),
+                group_id=group_id,
                 author="business",
                 type=kind,
                 body=request[kind],
@@ -74,13 +78,18 @@ class Business:
                 recipient_id=entry.get("wa_id"),
                 by_user_id=by_user_id,
             )
-            self._phones.keep(customer, message)
-            customer.typing_until = 0.0
+            for member in self._phones.members(group_id) if group_id else [customer]:
+                self._phones.keep(member, message)
+                member.typing_until = 0.0
             failure = self._failure(customer, message)
+        self.follow(customer, message, failure)
+        return entry, message.id
+
+    def follow(self, customer: Customer, message: Message, failure: Refusal | None = None) -> None:
+        """The message is on its way: its statuses follow, in a group those of who wrote last."""
         self._timers.call_later(
             self._pace.sent_after, lambda: self._leaves_meta(customer, message, failure)
         )
-        return entry, message.id
 
     def mark_read(self, message_id: str, *, typing: bool) -> None:
         """The business has read this and all the customer's earlier messages.
@@ -129,6 +138,12 @@ class Business:
                 self._reach(customer, message, "read")
         return len(new)
 
+    def _group(self, group_id: str) -> tuple[Customer, JSON, bool]:
+        members = self._phones.members(group_id)
+        if not members:
+            raise GraphError(131009, "The group does not exist.")
+        return members[-1], {"input": group_id, "wa_id": group_id}, False
+
     def _recipient(self, request: JSON) -> tuple[Customer, JSON, bool]:
         if request.get("to"):  # where both are given, the number goes before
             digits = digits_of(request["to"])
@@ -156,6 +171,8 @@ class Business:
         chosen = self._switches.next_failure()
         if chosen is not None:
             return chosen
+        if message.group_id:
+            return None  # a group has no window
         late = customer.last_wrote is None or message.at - customer.last_wrote > WINDOW_SECONDS
         if self._switches["enforce_window"] and message.type != "template" and late:
             return Refusal(131047, None, None)
@@ -170,19 +187,10 @@ class Business:
                 return
             self._reach(customer, message, "sent")
             if message.type == "reaction":
-                self._react(message)
+                wamid = str(message.body.get("message_id"))
+                self._phones.apply("reaction", wamid, "business", message.body)
             elif customer.online:
                 self._deliver_soon(customer, message)
-
-    def _react(self, message: Message) -> None:
-        found = self._phones.message(str(message.body.get("message_id")))
-        if found is None:
-            return
-        target = found[1]
-        if message.body.get("emoji"):
-            target.reactions["business"] = message.body["emoji"]
-        else:
-            target.reactions.pop("business", None)
 
     def _deliver_soon(self, customer: Customer, message: Message) -> None:
         self._timers.call_later(
@@ -231,13 +239,18 @@ class Business:
             status=state,
             timestamp=int(now),
             recipient_id=message.recipient_id,
+            recipient_type="group" if message.group_id else None,
             recipient_user_id=(
-                None if state == "failed" and not message.by_user_id else customer.bsuid
+                None
+                if message.group_id or (state == "failed" and not message.by_user_id)
+                else customer.bsuid
             ),
             biz_opaque_callback_data=message.callback_data,
             category="utility" if message.type == "template" else "service",
             error=message.error,
         )
+        if message.group_id:
+            return status_update(item, None)
         who = contact(
             wa_id=message.recipient_id if known_by_number else None,
             user_id=customer.bsuid,

@@ -8,7 +8,7 @@ from werkzeug.exceptions import HTTPException
 from local.simulator.identities import is_bsuid
 from local.simulator.payloads import MAX_UPDATES, encode
 from local.simulator.phones import FROM_FORMS, Customer, valid_phone
-from local.simulator.samples import Draft, check_draft
+from local.simulator.samples import AD, Draft, check_draft
 from local.simulator.switches import InvalidInput
 from local.simulator.world import World
 
@@ -20,8 +20,10 @@ MAX_COUNT = 10_000  # messages by one request: ten of Meta's largest POSTs
 _CUSTOMER_FIELDS = (
     "phone", "bsuid", "name", "username", "online", "reads", "from_form", "on_whatsapp",
 )  # fmt: skip
+_APP_FIELDS = ("to", "text", "type", "reply_to", "payload", "timestamp", "emoji", "group")
 _MESSAGE_FIELDS = (
     "text", "type", "name", "reply_to", "payload", "contact", "timestamp", "count", "emoji",
+    "group", "referral", "forwarded",
 )  # fmt: skip
 
 
@@ -111,6 +113,18 @@ def control_blueprint(world: World) -> Blueprint:
                 customer.name = name
         ids = [customers.write(customer, draft) for draft in drafts]
         return jsonify(id=ids[0], ids=ids, customer=customer.key, bsuid=customer.bsuid), 201
+
+    @control.post("/business/messages")
+    def write_on_the_businesss_phone() -> tuple[Response, int]:
+        wanted = _body(*_APP_FIELDS)
+        key = _text(wanted, "to")
+        if not key:
+            raise InvalidInput("to", "is missing: a customer's number, BSUID or @username")
+        draft = _draft(wanted, 1, 1)
+        check_draft(draft)
+        customer = phones.find_or_add(key)
+        wamid = world.business_app.write(customer, draft)
+        return jsonify(id=wamid, customer=customer.key), 201
 
     @control.get("/customers/<key>/messages")
     def read_phone(key: str) -> Response:
@@ -270,7 +284,19 @@ def _draft(body: JSON, number: int, count: int) -> Draft:
         timestamp = int(timestamp)
     if timestamp is not None and (isinstance(timestamp, bool) or not isinstance(timestamp, int)):
         raise InvalidInput("timestamp", "must be whole seconds since 1970")
+    referral = AD if body.get("referral") is True else body.get("referral")
+    if referral is not None and not isinstance(referral, dict):
+        raise InvalidInput("referral", "must be true, or an object")
+    forwarded = "once" if body.get("forwarded") is True else body.get("forwarded")
+    if forwarded not in (None, False, "once", "frequently"):
+        raise InvalidInput("forwarded", "must be true, once or frequently")
+    group = _text(body, "group")
+    if group is not None and not (group.isascii() and group.isalnum()):
+        raise InvalidInput("group", "must be an id of letters and digits")
     return Draft(
+        group=group,
+        referral=referral,
+        forwarded=forwarded or None,
         text=text,
         type=_text(body, "type") or "text",
         reply_to=_text(body, "reply_to"),

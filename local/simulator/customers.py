@@ -16,7 +16,7 @@ from local.simulator.payloads import (
     system_message,
     user_id_update,
 )
-from local.simulator.phones import Customer, Message, Phones
+from local.simulator.phones import NO_BUBBLE, Customer, Message, Phones
 from local.simulator.samples import Draft, check_draft, sample_body
 from local.simulator.switches import InvalidInput, Switches
 from local.simulator.timers import Clockwork
@@ -26,8 +26,6 @@ __all__ = ["Customers"]
 JSON = dict[str, Any]
 
 BURST_FIRST_PHONE = 5511900000000  # bursts' customers are numbered on from here
-# A reaction, an edit and a revoke change a message and make no bubble of their own.
-_NO_BUBBLE = ("reaction", "edit", "revoke")
 
 
 class Customers:
@@ -171,6 +169,11 @@ class Customers:
             user_id=customer.bsuid,
             context=self._context(draft, wa_id),
         )
+        if draft.group:
+            item["group_id"] = draft.group
+            self._phones.join(draft.group, customer)
+        if draft.referral:
+            item["referral"] = draft.referral
         item = _overlaid(item, draft.payload)
         entry = None if draft.no_contact else _overlaid(self._contact(customer), draft.contact)
         shown_at = now if draft.timestamp is None else float(draft.timestamp)
@@ -185,22 +188,22 @@ class Customers:
     ) -> None:
         kind = item.get("type", draft.type)
         shown = item.get(kind, body)
-        if kind in _NO_BUBBLE:
-            target = self._phones.message(draft.reply_to or "")
-            if target is not None and kind == "reaction" and isinstance(shown, dict):
-                if shown.get("emoji"):
-                    target[1].reactions["customer"] = shown["emoji"]
-                else:
-                    target[1].reactions.pop("customer", None)
-                self._phones.changed()
+        if kind in NO_BUBBLE:
+            self._phones.apply(kind, draft.reply_to or "", "customer", shown)
             return
         self._phones.keep(
             customer,
-            Message(wamid, "customer", kind, shown, at, "sent", reply_to=draft.reply_to),
-        )
+            Message(
+                wamid, "customer", kind, shown, at, "sent",
+                reply_to=draft.reply_to, group_id=draft.group,
+            ),
+        )  # fmt: skip
 
     def _context(self, draft: Draft, wa_id: str | None) -> JSON | None:
-        if draft.reply_to is None or draft.type in _NO_BUBBLE:
+        if draft.forwarded:
+            often = {"frequently_forwarded": True} if draft.forwarded == "frequently" else {}
+            return {"forwarded": True, **often}
+        if draft.reply_to is None or draft.type in NO_BUBBLE:
             return None
         found = self._phones.message(draft.reply_to)
         by_business = found is None or found[1].author == "business"

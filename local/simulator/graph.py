@@ -34,6 +34,12 @@ def check_send(payload: JSON) -> JSON:
     """
     if not payload.get("to") and not payload.get("recipient"):
         raise GraphError(100, message="(#100) The parameter to is required.")
+    recipient_type = payload.get("recipient_type", "individual")
+    if recipient_type not in ("individual", "group"):
+        names = "{INDIVIDUAL, GROUP}"
+        raise GraphError(100, message=f"(#100) Param recipient_type must be one of {names}.")
+    if recipient_type == "group" and not isinstance(payload.get("to"), str):
+        raise GraphError(100, message="(#100) Param to must be the id of a group.")
     kind = payload.get("type", "text")
     if kind not in _TYPES:
         names = ", ".join(name.upper() for name in _TYPES)

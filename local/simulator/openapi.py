@@ -35,6 +35,20 @@ _MESSAGE = {
     "timestamp": {**_WHOLE, "description": "seconds since 1970"},
     "count": {**_WHOLE, "default": 1, "maximum": 10_000},
     "emoji": {**_TEXT, "description": "of a reaction; empty takes it back"},
+    "group": {**_TEXT, "description": "id of the group it is written in; unknown ones are made"},
+    "referral": {
+        "type": ["boolean", "object"],
+        "description": "the ad that the customer came from; true: a sample",
+    },
+    "forwarded": {"enum": [True, "once", "frequently"]},
+}
+_ON_THE_PHONE = {
+    "to": {**_TEXT, "description": "phone, BSUID or @username"},
+    **{
+        name: _MESSAGE[name]
+        for name in ("text", "type", "reply_to", "payload", "timestamp", "emoji")
+    },
+    "group": {**_TEXT, "description": "id of a group in which that customer has written"},
 }
 
 
@@ -81,6 +95,14 @@ def _paths() -> dict[str, JSON]:
                 "from the business, out = written by the customer"
             ),
             "post": _operation("The customer writes; unknown numbers are added", _MESSAGE, (), 201),
+        },
+        "/business/messages": {
+            "post": _operation(
+                "The business writes on its own phone; the webhook gets an echo",
+                _ON_THE_PHONE,
+                ("to",),
+                201,
+            )
         },
         "/customers/{phone}/online": {"post": _operation("Back in reach")},
         "/customers/{phone}/offline": {"post": _operation("Out of reach")},

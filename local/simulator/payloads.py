@@ -18,6 +18,8 @@ __all__ = [
     "Metadata",
     "Update",
     "contact",
+    "echo",
+    "echo_update",
     "encode",
     "envelope",
     "message",
@@ -32,6 +34,8 @@ __all__ = [
 JSON = dict[str, Any]
 
 MAX_UPDATES = 1000  # in one POST, says Meta
+# Under which name a field's items stand, where that is not the field's own.
+_LISTS = {"smb_message_echoes": "message_echoes"}
 # Meta spreads a batch over entries and changes. Small numbers here, so that a receiver that
 # only reads the first of each loses something already in a batch of eleven.
 _UPDATES_A_CHANGE = 10
@@ -88,6 +92,7 @@ def envelope(updates: Sequence[Update], metadata: Metadata) -> JSON:
             value["contacts"] = contacts
         for update in run:
             name = update.kind if update.field == "messages" else update.field
+            name = _LISTS.get(name, name)
             value.setdefault(name, []).append(update.item)
         changes.append({"value": value, "field": run[0].field})
     return {
@@ -172,6 +177,34 @@ def message_update(item: JSON, contact: JSON | None) -> Update:
     return Update("messages", "messages", item, contact, item.get("id"))
 
 
+def echo(
+    *,
+    message_id: str,
+    timestamp: int,
+    type: str,  # noqa: A002 - Meta's own name of the field
+    body: Any,
+    own_number: str,
+    wa_id: str | None,
+    user_id: str,
+    context: JSON | None = None,
+) -> JSON:
+    """An item of ``message_echoes``: what the business wrote on its own phone.
+
+    Args:
+        own_number: the business's, digits.
+        wa_id, user_id: the customer's.
+    """
+    item = message(message_id=message_id, timestamp=timestamp, type=type, body=body,
+                   wa_id=own_number, user_id=user_id, context=context)  # fmt: skip
+    del item["from_user_id"]
+    return item | ({"to": wa_id} if wa_id else {"to_user_id": user_id})
+
+
+def echo_update(item: JSON) -> Update:
+    """A message of the business's own phone on its way to the business: no contacts."""
+    return Update("other", "smb_message_echoes", item, None, item.get("id"))
+
+
 def status(
     *,
     message_id: str,
@@ -182,14 +215,18 @@ def status(
     biz_opaque_callback_data: str | None = None,
     category: str = "service",
     error: tuple[int, str] | None = None,
+    recipient_type: str | None = None,
 ) -> JSON:
     """An item of ``statuses``.
 
     Args:
         timestamp: whole seconds since 1970.
         error: code and details, for ``failed``.
+        recipient_type: ``group``, whose id is then the recipient's.
     """
     item: JSON = {"id": message_id, "status": status, "timestamp": str(timestamp)}
+    if recipient_type:
+        item["recipient_type"] = recipient_type
     if recipient_id:
         item["recipient_id"] = recipient_id
     if recipient_user_id:

@@ -15,11 +15,13 @@ from local.simulator.identities import (
 )
 from local.simulator.switches import InvalidInput
 
-__all__ = ["Customer", "Message", "Phones", "preview", "valid_phone"]
+__all__ = ["NO_BUBBLE", "Customer", "Message", "Phones", "preview", "valid_phone"]
 
 JSON = dict[str, Any]
 
 FROM_FORMS = ("with", "without")
+# They change a message and make no bubble of their own.
+NO_BUBBLE = ("reaction", "edit", "revoke")
 
 # What people are called who write without having been given a name.
 _NAMES = (
@@ -59,6 +61,7 @@ class Message:
     error: tuple[int, str] | None = None
     times: dict[str, float] = field(default_factory=dict)
     held_statuses: list[Any] = field(default_factory=list)
+    group_id: str | None = None
 
     @property
     def on_phone(self) -> bool:
@@ -77,6 +80,7 @@ class Message:
             "at": self.at,
             "times": dict(self.times),
             "reply_to": self.reply_to,
+            "group_id": self.group_id,
             "reactions": dict(self.reactions),
             "on_phone": self.on_phone,
             "error": self.error and {"code": self.error[0], "details": self.error[1]},
@@ -182,6 +186,7 @@ class Phones:
         self._by_bsuid: dict[str, Customer] = {}
         self._given: set[str] = set()  # a number's next holder is somebody else
         self._messages: dict[str, tuple[Customer, Message]] = {}
+        self._groups: dict[str, list[Customer]] = {}  # members, who wrote last at the end
 
     def __iter__(self) -> Iterator[Customer]:
         return iter(self._by_bsuid.values())
@@ -193,6 +198,7 @@ class Phones:
             self._by_bsuid.clear()
             self._given.clear()
             self._messages.clear()
+            self._groups.clear()
             self.changed()
 
     def changed(self) -> None:
@@ -277,6 +283,38 @@ class Phones:
             customer.messages.append(message)
             self._messages[message.id] = (customer, message)
             self.changed()
+
+    def apply(self, kind: str, message_id: str, who: str, body: Any) -> None:
+        """A reaction, an edit or a revoke changes what the phone shows of its message.
+
+        Args:
+            who: `customer` or `business`.
+            body: what stands under the type's key.
+        """
+        with self.lock:
+            found = self._messages.get(message_id)
+            if found is None or not isinstance(body, dict):
+                return
+            message = found[1]
+            if kind == "reaction" and body.get("emoji"):
+                message.reactions[who] = body["emoji"]
+            elif kind == "reaction":
+                message.reactions.pop(who, None)
+            elif kind == "edit" and isinstance(new := body.get("message"), dict):
+                message.body = new.get(new.get("type", "text"), message.body)
+            elif kind == "revoke":
+                message.type, message.body, message.reactions = "revoke", None, {}
+            self.changed()
+
+    def join(self, group_id: str, customer: Customer) -> None:
+        """Somebody writes in a group, which is there from then on."""
+        with self.lock:
+            members = self._groups.setdefault(group_id, [])
+            members[:] = [*(each for each in members if each is not customer), customer]
+
+    def members(self, group_id: str) -> list[Customer]:
+        """Who is in a group; nobody where there is none."""
+        return list(self._groups.get(group_id, ()))
 
     def message(self, message_id: str) -> tuple[Customer, Message] | None:
         """A message by its wamid, with whose phone it is on."""

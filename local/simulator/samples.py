@@ -7,7 +7,7 @@ from typing import Any
 from local.simulator.media import MediaStore
 from local.simulator.switches import InvalidInput
 
-__all__ = ["TYPES", "Draft", "check_draft", "sample_body"]
+__all__ = ["AD", "TYPES", "Draft", "check_draft", "sample_body"]
 
 JSON = dict[str, Any]
 
@@ -16,6 +16,17 @@ TYPES = (
     "interactive", "button", "order", "unsupported", "request_welcome", "edit", "revoke",
 )  # fmt: skip
 _NEED_A_MESSAGE = ("reaction", "edit", "revoke")
+# What stands beside a message of somebody who came from an ad (click-to-WhatsApp).
+AD: JSON = {
+    "source_url": "https://fb.me/3cr4Wqqkv",
+    "source_type": "ad",
+    "source_id": "120210000000000000",
+    "headline": "Revisão completa por R$ 95",
+    "body": "Só esta semana: traga sua bicicleta!",
+    "media_type": "image",
+    "image_url": "https://scontent.example/anuncio.jpg",
+    "ctwa_clid": "ARAkLkA8rmlFeiCktEJQ-QTwRiyYHAFDLMNDBH0CD3qpjd0HR4irJ6LEkR7JwFF4XvnO2E4Nx0",
+}
 
 
 @dataclass(frozen=True)
@@ -30,6 +41,9 @@ class Draft:
     no_contact: bool = False  # leaves contacts out altogether
     timestamp: int | None = None
     emoji: str = "👍"
+    group: str | None = None  # the id of the group it is written in
+    referral: JSON | None = None  # the ad that the customer came from
+    forwarded: str | None = None  # once, frequently
 
 
 def check_draft(draft: Draft) -> None:

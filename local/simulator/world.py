@@ -3,6 +3,7 @@
 import time
 
 from local.simulator.business import Business, Pace
+from local.simulator.business_app import BusinessApp
 from local.simulator.customers import Customers
 from local.simulator.delivery import Deliveries, RetryPolicy
 from local.simulator.media import MediaStore
@@ -68,6 +69,10 @@ class World:
         self.business = Business(
             self.phones, self.switches, self.timers, pace or Pace(), self.deliveries.send,
             display_phone_number,
+        )  # fmt: skip
+        self.business_app = BusinessApp(
+            self.phones, self.business, self.media, self.switches, self.timers, self.metadata,
+            self.deliveries.send,
         )  # fmt: skip
         self.customers = Customers(
             self.phones, self.business, self.media, self.switches, self.timers, self.metadata,
