@@ -61,7 +61,7 @@ def handle(batch: Batch, received_ms: int, deadline: float | None = None) -> Out
     if batch.error_codes:
         _log.warning("WhatsApp reports errors: %s", batch.error_codes[:20])
     for number, count in batch.foreign.items():
-        _log.info("%d updates are for another number: %s", count, number)
+        _log.warning("%d updates are for another number: %s", count, number)
     outcome = Outcome(rejected=list(batch.rejected))
     quoted = _quotes(batch.messages)
     late: list[IncomingMessage] = []

@@ -240,6 +240,7 @@ class Sender:
                         self._start(conversation_id)
             except datastore.ERRORS as error:
                 _log.warning("outboxes are not watched: %s", type(error).__name__)
+                time.sleep(10 * WATCH_SECONDS)
         with self._lock:
             self._watching = False
 

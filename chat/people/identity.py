@@ -217,7 +217,7 @@ class People:
         Returns:
             the conversation, or the one it was merged into.
         """
-        if conversation.phone == phone:
+        if conversation.phone == phone or conversation.group_id:
             return conversation
         alias = self._alias(alias_name(phone=phone))
         other = self.conversation(alias.conversation_id)

@@ -16,6 +16,7 @@ from tests.chat.support import (
     NOON,
     Browser,
     Graph,
+    accepted,
     call,
     contact,
     deliver,
@@ -110,6 +111,18 @@ def test_an_answer_goes_to_the_group(sending_app: Flask, ana: Browser, graph: Gr
     assert "recipient" not in sent
     assert sent["context"] == {"message_id": "g"}
     assert ana.conversations()[0]["unread_count"] == 0
+
+
+def test_the_number_in_the_answer_for_a_group_is_nobodys(
+    sending_app: Flask, ana: Browser, graph: Graph
+) -> None:
+    graph.answer = lambda body: accepted(body, wa_id=GROUP)
+    tell(sending_app, text_message("g", "oi", group_id=GROUP))
+    (group,) = ana.conversations()
+    post(ana, group["id"], "Olá a todos")
+    assert [(each.phone, each.group_id) for each in live_conversations()] == [(None, GROUP)]
+    post(ana, group["id"], "E de novo")
+    assert [sent["to"] for sent in graph.received] == [GROUP, GROUP]
 
 
 def test_who_writes_in_a_group_says_nothing_about_who_is_who(
