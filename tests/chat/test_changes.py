@@ -29,6 +29,7 @@ from tests.chat.support import (
     live_conversations,
     login,
     published,
+    run_together,
     stored,
     text_message,
 )
@@ -410,3 +411,22 @@ def test_a_change_in_a_merged_chat_finds_its_message_and_its_row(quick_app: Flas
 def test_no_link_is_made_for_what_customers_write(quick_app: Flask) -> None:
     tell(quick_app, text_message("w"), reaction("r", "w", "👍"))
     assert stored(WamidLink) == []
+
+
+# --- at the same time ---------------------------------------------------------------------------
+
+
+@pytest.mark.store
+def test_a_message_and_its_changes_that_come_at_once_always_meet(app: Flask) -> None:
+    for number in range(6):
+        name, sender = f"w{number}", {"from": f"55119{number:08}"}
+        parts = [
+            text_message(name, "antes", **sender),
+            reaction(f"r{number}", name, "👍", 30, **sender),
+            edit(f"e{number}", name, "depois", 40, **sender),
+        ]
+        run_together(*[lambda part=part: tell(app, part) for part in parts * 2])
+        now = shown(app, name)
+        assert (now["text"], len(now["reactions"])) == ("depois", 1), number
+    assert stored(WaitingChanges) == []
+    assert len(live_conversations()) == 6
