@@ -15,6 +15,7 @@ import { Alarms, liveOf, pageData, request, warnOnce } from "./realtime_events.j
 // Milliseconds where nothing else is said. What the server decides comes in `settings`.
 const RETRY_BASE = 2_000; // a read that failed is tried again while its conditions hold
 const RETRY_CAP = 60_000;
+const TOLD = 1_000; // messages remembered
 const DIGEST_QUIET = 1_200; // events of a catch-up come in batches: one line for all of them
 const TONE_SPACING = 1_000; // five messages at once are one sound
 const REDRAW_WAIT = 300; // a page that hears of a message draws it within this
@@ -560,7 +561,9 @@ class UnreadState {
   #startedAt;
   #hadFocus;
   #focusedAt = -Infinity;
-  #told = new Map(); // conversation id → how many were counted at what was told of last
+  #begunWith = new Map(); // conversation id → how many were counted when the page learned of it
+  #newest = new Map(); // conversation id → the number of the newest message announced
+  #told = new Set(); // messages told of: events come in any order, and twice
   #missed = new Map(); // conversation id → ids of messages
 
   constructor(options) {
@@ -630,7 +633,7 @@ class UnreadState {
       this.#limitReached = cut;
       this.#merge([...Object.entries(listed), ...(selected ? [[selected.id, selected]] : [])]);
       // What was there already is no news.
-      for (const [id, { counted: n }] of this.#map.snapshot()) if (!this.#told.has(id)) this.#told.set(id, n);
+      for (const [id, { counted: n }] of this.#map.snapshot()) if (!this.#begunWith.has(id)) this.#begunWith.set(id, n);
       if (!cut) this.#map.settle(before, listed);
       if (selected === null) {
         this.removed(chosen);
@@ -860,13 +863,17 @@ class UnreadState {
   #arrived(id, event) {
     const { message, conversation } = event.data;
     const n = message.counted_at_arrival ?? conversation?.incoming_counted;
-    if (n <= this.#told.get(id)) return;
-    this.#told.set(id, n);
+    const name = `${id} ${n ?? message.id}`; // one number a message that counts
+    if (n <= this.#begunWith.get(id) || this.#told.has(name)) return;
+    this.#told.add(name);
+    if (this.#told.size > TOLD) this.#told.delete(this.#told.values().next().value);
     if (event.age > this.#env.now() - this.#startedAt || this.isSilent(id)) return;
     const quiet = this.#config.quiet_after_seconds * 1_000;
     const late = event.age === undefined ? event.catchUp : event.age > quiet;
-    if (late) this.#miss(id, message.id);
-    else this.#announce(id, event);
+    if (late) return this.#miss(id, message.id);
+    if (n < this.#newest.get(id)) return; // overtaken by one that was told of
+    this.#newest.set(id, n);
+    this.#announce(id, event);
   }
 
   async #announce(id, event) {
