@@ -6,17 +6,21 @@ import hashlib
 import json
 import logging
 import time
+import traceback
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+from flask import current_app
 from google.cloud import ndb
 
 import realtime_events
 from chat.conversation.models import new_id
 from chat.incoming import decoding, handling, parsing
+from chat.incoming.handling import Outcome
 from chat.incoming.parsing import Rejected
 from chat.platform import datastore
+from chat.platform.settings import Settings
 
 _log = logging.getLogger(__name__)
 
@@ -73,11 +77,29 @@ def take_in(
     Raises:
         one of `datastore.ERRORS`: not everything is safe; the same call may come again.
     """
-    batch = parsing.parse(payload, received_ms, our_number)
-    outcome = handling.handle(batch, received_ms, deadline)
+    outcome = _handle(payload, received_ms, our_number, deadline)
     set_aside(outcome.rejected, received_ms)
     defer(outcome.late, received_ms)
     return not outcome.rejected
+
+
+def _handle(
+    payload: Any, received_ms: int, our_number: str = "", deadline: float | None = None
+) -> Outcome:
+    """Parses and handles a call. A fault of our own in it, which would come back with each repeat,
+    sets all of it aside: what is stored already stays, and trying again stores the rest.
+    """
+    try:
+        batch = parsing.parse(payload, received_ms, our_number)
+        return handling.handle(batch, received_ms, deadline)
+    except datastore.ERRORS:
+        raise
+    except Exception as error:  # noqa: BLE001 - else it is asked for again for days, and nothing else
+        places = "".join(traceback.format_tb(error.__traceback__))
+        _log.error("cannot handle a webhook call: %s\n%s", type(error).__name__, places)
+        reason = f"cannot be handled: {type(error).__name__}"
+        parts = parsing.changes_of(payload)
+        return Outcome([Rejected("$", reason, part, parsing.envelope([part])) for part in parts])
 
 
 # --- set aside --------------------------------------------------------------------------------
@@ -167,9 +189,9 @@ def retry(name: str) -> bool:
         payload = decoding.decode(entity.raw)
     except ValueError:
         return False
-    batch = parsing.parse(payload, entity.received_at)
+    settings: Settings = current_app.extensions["chat_settings"]
     # By the time of the first receipt: it says more than the present where Meta told none.
-    outcome = handling.handle(batch, entity.received_at)
+    outcome = _handle(payload, entity.received_at, settings.whatsapp_phone_number_id)
     if outcome.rejected:
         again = outcome.rejected[0]
         entity.field, entity.reason = again.field, f"{again.field}: {again.reason}"

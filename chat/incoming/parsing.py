@@ -107,6 +107,16 @@ def envelope(raws: Any) -> dict[str, Any]:
     return {"entry": [{"changes": raws}]}
 
 
+def changes_of(payload: Any) -> list[Any]:
+    """The changes of a webhook call, whatever they are."""
+    found: list[Any] = []
+    entries = payload.get("entry") if isinstance(payload, dict) else None
+    for entry in entries if isinstance(entries, list) else []:
+        changes = entry.get("changes") if isinstance(entry, dict) else None
+        found += changes if isinstance(changes, list) else []
+    return found
+
+
 def status_changes(statuses: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """These statuses as changes of a webhook call, like `IncomingMessage.raw`."""
     parts: list[list[dict[str, Any]]] = []

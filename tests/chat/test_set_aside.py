@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -124,6 +125,51 @@ def test_an_item_that_could_not_be_stored_can_be_tried_again(
     for name in names():
         assert deferred.retry(name) is True
     assert wamids() == ["w", "x"]
+
+
+def test_a_fault_of_our_own_is_asked_for_by_nobody_again_and_again(
+    quick_app: Flask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    secret = "Ma" + "ria"
+
+    def fails(_messages: Any) -> Any:
+        raise RuntimeError(secret)
+
+    client = quick_app.test_client()
+    foreign = payload("foreign_number")["entry"]
+    calls = {"entry": [*call(text_message("w"))["entry"], *call(text_message("x"))["entry"]]}
+    with monkeypatch.context() as patched:
+        patched.setattr(handling, "group_by_sender", fails)
+        for _ in range(2):
+            assert deliver(client, calls).status_code == 200
+        with quick_app.app_context(), datastore.context():
+            assert [deferred.retry(name) for name in names()] == [False, False]
+            known = [(each["reason"], each["times"]) for each in deferred.listed()["updates"]]
+    assert known == [("$: cannot be handled: RuntimeError", 2)] * 2
+    assert "cannot handle a webhook call: RuntimeError" in caplog.text
+    assert secret not in caplog.text
+    with quick_app.app_context(), datastore.context():
+        assert [deferred.retry(name) for name in names()] == [True, True]
+        deferred.set_aside([parsing.Rejected("$", "x", foreign, {"entry": foreign})], NOON * 1000)
+        assert [deferred.retry(name) for name in names()] == [True], "not ours: nothing is stored"
+    assert wamids() == ["w", "x"]
+
+
+def test_a_fault_of_our_own_holds_up_nothing_that_was_put_off(
+    inside: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = text_message("w")
+    deferred.defer(call(message)["entry"][0]["changes"], NOON * 1000)
+    deferred.defer(call(text_message("x"))["entry"][0]["changes"], NOON * 1000 + 1)
+    quotes = handling._quotes
+    monkeypatch.setattr(
+        handling, "_quotes", lambda found: 1 / 0 if found[0].wamid == "w" else quotes(found)
+    )
+    assert deferred.work_off(time.monotonic() + 30) == 2
+    assert wamids() == ["x"]
+    assert [each["reason"] for each in deferred.listed()["updates"]] == [
+        "$: cannot be handled: ZeroDivisionError"
+    ]
 
 
 def test_a_status_can_be_tried_again(inside: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
