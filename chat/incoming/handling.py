@@ -253,8 +253,7 @@ def _apply_changes(
     waits = dict(zip(targets, waiting, strict=True))
     for message in changes:
         target = found.get(message.target or "")
-        home = people.conversation(target.conversation_id) if target else None
-        conversation = _conversation_of_change(people, message, home)
+        conversation = _conversation_of_change(people, message, target)
         if message.opens_window and message.sent_ms > (conversation.last_incoming_at or 0):
             people.touch(conversation)
             conversation.last_incoming_at = message.sent_ms
@@ -272,7 +271,7 @@ def _apply_changes(
             if entity is not None:
                 waits[change.target] = entity
                 entity.put()
-        elif home is not conversation:
+        elif people.conversation(target.conversation_id) is not conversation:
             _log.warning("a %s speaks of a message of another conversation", change.kind)
         elif changing.apply(target, change):
             people.touch(conversation)
@@ -282,25 +281,27 @@ def _apply_changes(
 
 
 def _conversation_of_change(
-    people: identity.People, message: IncomingMessage, home: Conversation | None
+    people: identity.People, message: IncomingMessage, target: Message | None
 ) -> Conversation:
-    """Its sender's; that of the message it speaks of, where the sender is in none yet: nobody else
-    can have changed it.
+    """Its sender's, which is that of the message it speaks of: nobody else can have changed it. So
+    it tells whose a BSUID is that came alone so far, unless it contradicts what is known.
     """
-    if home is None or people.known(message) is not None:
+    home = people.conversation(target.conversation_id) if target else None
+    known = people.known(message)
+    if home is None or home is known or home.group_id or message.group_id:
         return people.of(message)
-    if home.group_id is None and _contradicts(home, message):
+    if _differ(home, message) or (known is not None and _differ(home, known)):
         return people.of(message)
-    return people.learn(home, message)
+    return people.learn(home if known is None else people.merge(home, known), message)
 
 
-def _contradicts(conversation: Conversation, message: IncomingMessage) -> bool:
-    """Whether a sender is known to be another than the customer of a conversation."""
-    pairs = [(conversation.bsuid, message.bsuid)]
-    if conversation.phone and message.phone:
-        pairs.append((phones.canonical(conversation.phone), phones.canonical(message.phone)))
-    told = [one == other for one, other in pairs if one and other]
-    return bool(told) and not any(told)
+def _differ(one: Conversation, other: Conversation | IncomingMessage) -> bool:
+    """Whether two are known to be with different people."""
+    pairs = [(one.bsuid, other.bsuid)]
+    if one.phone and other.phone:
+        pairs.append((phones.canonical(one.phone), phones.canonical(other.phone)))
+    same = [first == second for first, second in pairs if first and second]
+    return bool(same) and not any(same)
 
 
 def _who(message: IncomingMessage) -> str:

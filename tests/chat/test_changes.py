@@ -397,6 +397,19 @@ def test_a_change_by_the_bsuid_alone_finds_the_chat_and_joins_it(quick_app: Flas
     assert (conversation.phone, conversation.bsuid) == (MARIA, "BR.1")
 
 
+def test_a_change_joins_two_chats_of_one_person_and_never_of_two(quick_app: Flask) -> None:
+    alone = {"from": None, "from_user_id": "BR.1"}
+    tell(quick_app, text_message("a", "por número"), text_message("b", "por nome", **alone))
+    tell(quick_app, text_message("c", "outra", **{"from": "5521998877665"}))
+    assert len(live_conversations()) == 3
+    tell(quick_app, reaction("r", "c", "👍"))
+    assert (len(live_conversations()), shown(quick_app, "c")["reactions"]) == (3, [])
+    tell(quick_app, edit("e", "a", "sou eu", **alone))
+    assert shown(quick_app, "a")["text"] == "sou eu"
+    people = sorted((each.phone or "", each.bsuid or "") for each in live_conversations())
+    assert people == [(MARIA, "BR.1"), ("5521998877665", "")]
+
+
 def test_a_change_in_a_merged_chat_finds_its_message_and_its_row(quick_app: Flask) -> None:
     alone = {"from": None, "from_user_id": "BR.1"}
     tell(quick_app, text_message("a", "por número"))
