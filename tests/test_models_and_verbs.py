@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from typing import Any, ClassVar
+from unittest import mock
 
 import pytest
 from flask import Flask
@@ -81,10 +82,11 @@ def context(request: pytest.FixtureRequest, app: Flask, store: Store) -> Iterato
 
 
 @pytest.fixture(autouse=True)
-def own_kinds(monkeypatch: pytest.MonkeyPatch) -> None:
+def own_kinds() -> Iterator[None]:
     """ndb knows one class of a kind a process, and other tests have kinds of these names."""
-    for model in (Conversa, Mensagem):
-        monkeypatch.setitem(ndb.Model._kind_map, model._get_kind(), model)
+    own = {model._get_kind(): model for model in (Conversa, Mensagem)}
+    with mock.patch.dict(ndb.Model._kind_map, own):
+        yield
 
 
 def stored(key: ndb.Key) -> Any:

@@ -55,6 +55,8 @@ def test_three_tabs_agree_and_one_of_them_notifies(
     second = ana.new_tab()
     second.goto(url)  # in front of the first one, which holds the connection
     pages = (ana.page, second, bruno.page)
+    for page in pages:
+        page.wait_for_selector("html[data-connection=connected]")
 
     write(MARIA, "oi", 2)
     write(JOAO, "olá")
