@@ -676,6 +676,6 @@ def test_versions_are_told_by_id_as_text(app: Flask, store: Store) -> None:
     with ndb.get_context().new().use():
         answer = app.test_client().get("/realtime/versions", query_string={"id": ids})
     assert answer.json == {"versions": {rt.id_of(conversa): 1, "texto": 0}}
-    many = [str(n) for n in range(1, 60)] + ["texto"]
+    many = [f"nada-{n}" for n in range(1, 60)] + ["texto"]
     answer = app.test_client().get("/realtime/versions", query_string={"id": many})
     assert answer.json == {"versions": {}}, "more than are compared at once"

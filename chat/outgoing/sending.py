@@ -40,6 +40,8 @@ from chat.platform.settings import Settings
 from message_status import SENDING
 
 _log = logging.getLogger(__name__)
+#: Of the watch alone: a thread of its own must not change what others draw.
+_random = random.Random()
 
 #: Longer than connecting and waiting for the Graph API's answer together.
 CALL_SECONDS = 45.0
@@ -233,7 +235,7 @@ class Sender:
         On App Engine a thread may be frozen between requests; every open page keeps one under way.
         """
         while time.monotonic() < self._awake_until and not self._leases.closing:
-            time.sleep(WATCH_SECONDS * random.uniform(0.8, 1.2))
+            time.sleep(WATCH_SECONDS * _random.uniform(0.8, 1.2))
             try:
                 with app.app_context(), datastore.context(seconds=3.0, rpc_seconds=1.0):
                     for conversation_id in _due(_now_ms()):
