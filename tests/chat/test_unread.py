@@ -469,7 +469,7 @@ def test_two_processes_at_once_never_drift(
 
 def fill(count: int, unread_count: int) -> None:
     """That many conversations, of which some are unread."""
-    with datastore.context():
+    with datastore.context(seconds=90.0, rpc_seconds=30.0):
         entities = []
         for number in range(count):
             chat = Conversation(id=f"c{number}", sort_key=f"{number:06d}")
