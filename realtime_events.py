@@ -88,6 +88,8 @@ _VERSIONS = 50  # conversations compared in one request; static/realtime_events.
 _NAME_BYTES = 1_400  # Datastore takes key names up to 1,500
 _TYPE = re.compile(r"[a-z_]+(\.[a-z_]+)?")
 _log = logging.getLogger(__name__)
+#: No seed of anybody's, which threads and forked workers would share.
+_random = random.SystemRandom()
 _T = TypeVar("_T")
 
 
@@ -293,7 +295,7 @@ def _retried(callback: Callable[[], _T], retries: int) -> _T:
         except (Aborted, ServiceUnavailable):
             if tried == retries:
                 raise
-            time.sleep(random.uniform(0.2, 1.0) * min(1.0, 0.02 * 2**tried))
+            time.sleep(_random.uniform(0.2, 1.0) * min(1.0, 0.02 * 2**tried))
             tried += 1
 
 
@@ -744,7 +746,7 @@ def _retry(ms: float) -> bytes:
 
 
 def _jittered(value: float) -> float:
-    return value * random.uniform(0.85, 1.15)
+    return value * _random.uniform(0.85, 1.15)
 
 
 # --- one poller a process ---------------------------------------------------------------------

@@ -40,8 +40,8 @@ from chat.platform.settings import Settings
 from message_status import SENDING
 
 _log = logging.getLogger(__name__)
-#: Of the watch alone: a thread of its own must not change what others draw.
-_random = random.Random()
+#: No seed of anybody's, which threads and forked workers would share.
+_random = random.SystemRandom()
 
 #: Longer than connecting and waiting for the Graph API's answer together.
 CALL_SECONDS = 45.0
