@@ -125,7 +125,7 @@ class CuttableProxy:
         if self._server is not None:
             return
         self._server = await asyncio.start_server(
-            self._serve, "127.0.0.1", self._port, limit=HEAD_BYTES
+            self._let_in, "127.0.0.1", self._port, limit=HEAD_BYTES
         )
         self._port = self._server.sockets[0].getsockname()[1]
 
@@ -135,6 +135,10 @@ class CuttableProxy:
             self._server = None
 
     async def _finish(self) -> None:
+        # Who was let in just now becomes an exchange first: cancelled before, nobody closes it.
+        for _ in range(5):
+            await asyncio.sleep(0)
+        await self._reset_all()
         others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in others:
             task.cancel()
@@ -155,13 +159,16 @@ class CuttableProxy:
                 exchange.relay.cancel()
                 exchange.relay = None
 
-    async def _serve(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
+    def _let_in(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
         exchange = _Exchange("", client)
         self._exchanges.append(exchange)
+        task = asyncio.ensure_future(self._serve(exchange, reader))
+        task.add_done_callback(lambda _task: client.close())
+
+    async def _serve(self, exchange: _Exchange, reader: asyncio.StreamReader) -> None:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             await self._answer(exchange, reader)
         self._exchanges.remove(exchange)
-        client.close()
 
     async def _answer(self, exchange: _Exchange, reader: asyncio.StreamReader) -> None:
         head = await reader.readuntil(b"\r\n\r\n")

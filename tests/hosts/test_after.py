@@ -7,10 +7,11 @@ from collections.abc import Callable
 
 import pytest
 import requests
+from google.cloud import ndb
 from playwright.sync_api import expect
 
 from tests.browser.unread_screen import told
-from tests.helpers import Simulator, wait_until
+from tests.helpers import Simulator, Store, wait_until
 from tests.hosts.support import MARIA, NAME, Desk, Host
 
 JOAO = "5521998877665"
@@ -173,6 +174,7 @@ def test_what_is_from_before_is_there_read_and_without_check_marks(
 @each_host
 def test_the_modules_can_go_and_come_back(
     name: str,
+    store: Store,
     start_host: Callable[..., Host],
     desk: Callable[..., Desk],
     writes: Callable[..., None],
@@ -198,6 +200,8 @@ def test_the_modules_can_go_and_come_back(
     assert "".join(again.error.all_inner_texts()) == ""
     without.stop()
 
+    with store.context():  # as docs/instalacao.md says: they tell of numbers that are gone
+        ndb.delete_multi(ndb.Query(kind="RealtimeEvent").fetch(keys_only=True))
     back = start_host(name, "after")
     ana = desk(back)
     ana.page.wait_for_selector("html[data-connection=connected]")
