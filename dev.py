@@ -298,6 +298,8 @@ def test_command(arguments: Sequence[str]) -> int:
     common = [*spread_options(chosen), "--durations=10"]
     common += [*(["--long"] if options.long else []), *chosen]
     environ = dict(os.environ)
+    # Some hundred processes import the same files: they are compiled once.
+    environ.pop("PYTHONDONTWRITEBYTECODE", None)
     closing = []
     if options.store != "google":
         browser = find_browser()

@@ -12,6 +12,7 @@ import requests
 
 from local.datastore import google_emulator
 from local.processes.parts import Part, without_proxies
+from tests import forking
 from tests.chromium import chromium  # noqa: F401 - a fixture for every folder
 from tests.helpers import SETTINGS, LiveServer, Simulator, Store, add_attendant, free_port
 
@@ -43,7 +44,12 @@ def pytest_configure_node(node: Any) -> None:
         node.workerinput["emulator"] = config.stash[EMULATOR].host_port
 
 
+def pytest_configure() -> None:
+    forking.begin()
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
+    forking.end()
     if EMULATOR in config.stash:
         config.stash[EMULATOR].stop()
 

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
 import pytest
 from google.cloud import ndb
 
+from local.processes.parts import ROOT
+from tests import forking
 from tests.helpers import Store, wait_until
 
 
@@ -28,3 +37,71 @@ def test_waiting_for_what_never_comes_fails_with_its_name() -> None:
 def test_waiting_returns_the_first_true_value() -> None:
     answers = iter([0, "", None, "here"])
     assert wait_until(lambda: next(answers), 5, every=0.001) == "here"
+
+
+# --- processes that are forked in place of being started ------------------------------------------
+
+Start = Callable[..., Any]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """`start(forking.popen, END="3")`: tests/telling.py, started in that way."""
+    started: list[Any] = []
+
+    def start(popen: Callable[..., Any], **environ: str) -> Any:
+        env = {**os.environ, "PYTHONUNBUFFERED": "1", "END": "", **environ}
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        command = [*forking.PREFIX, "tests.telling", "a", "b c"]
+        started.append(popen(command, cwd=ROOT, env=env, start_new_session=True, **pipes))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            pipe.close()
+
+
+forks = pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only")
+
+
+@forks
+def test_a_forked_process_has_what_a_started_one_has(start: Start) -> None:
+    kinds: list[tuple[Any, Any]] = [(subprocess.Popen, subprocess.Popen)]
+    kinds.append((forking.popen, forking.Forked))
+    told = []
+    for popen, kind in kinds:
+        process = start(popen, ANOTHER="ção")
+        assert isinstance(process, kind)
+        told.append(json.loads(process.stdout.readline()))
+        assert process.stderr.readline() == b"and this\n"
+        assert process.poll() is None
+    assert told[0] == told[1]
+
+
+@forks
+@pytest.mark.parametrize(("end", "code"), [("0", 0), ("3", 3), ("error", 1)])
+def test_a_forked_process_ends_with_its_own_code(start: Start, end: str, code: int) -> None:
+    process = start(forking.popen, END=end)
+    assert process.wait() == process.poll() == code
+    assert (b"as asked" in process.stderr.read()) == (end == "error")
+
+
+@forks
+def test_a_forked_process_ends_by_signals_and_with_its_owner(start: Start) -> None:
+    killed, asked, left = (start(forking.popen) for _ in range(3))
+    for each in (killed, asked, left):
+        each.stdout.readline()
+    with pytest.raises(subprocess.TimeoutExpired):
+        killed.wait(0.01)
+    killed.kill()
+    asked.terminate()
+    left.stdin.close()
+    assert [each.wait(10) for each in (killed, asked, left)] == [-9, -15, -15]
+
+
+@forks
+def test_what_an_interpreter_reads_at_its_start_gets_one_of_its_own(start: Start) -> None:
+    assert isinstance(start(forking.popen, PYTHONPATH="tests"), subprocess.Popen)

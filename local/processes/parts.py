@@ -21,6 +21,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 POSIX = os.name == "posix"
@@ -94,6 +95,8 @@ class Part:
     environment of the child; `echo` is called with each line that it prints.
     """
 
+    popen: Callable[..., Any] = subprocess.Popen
+
     def __init__(
         self,
         name: str,
@@ -132,7 +135,7 @@ class Part:
 
     def start(self) -> Part:
         """Start the process; returns itself. Whether it is ready is another question."""
-        process = subprocess.Popen(
+        process = self.popen(
             self._command,
             cwd=ROOT,
             env=self._environ,

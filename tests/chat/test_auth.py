@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.security import generate_password_hash
 
 from chat.platform import datastore
 from chat.team import auth
@@ -34,6 +35,11 @@ def test_every_route_but_the_listed_ones_needs_a_login(app: Flask, client: Flask
             response = client.open(path, method=method)
             expected = 401 if path.startswith(("/api/", "/realtime/", "/unread")) else 302
             assert response.status_code == expected, (method, path)
+
+
+def test_an_unknown_name_costs_as_much_as_a_wrong_password() -> None:
+    method = generate_password_hash("x").split("$")[0]
+    assert auth._NOBODY.split("$")[0] == method, "make a new one with this werkzeug"
 
 
 def test_unknown_paths_tell_strangers_nothing(client: FlaskClient) -> None:

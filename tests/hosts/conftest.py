@@ -59,7 +59,7 @@ def start_host(store: Store, simulator: Simulator, tmp_path: Path) -> Iterator[C
         }
         port = simulator.webhook_port if called_back else free_port()
         host = Host(name, folder, whole, port, entrypoint)
-        add_users(host)
+        add_users(host, store)
         hosts.append(host)
         return host.start()
 

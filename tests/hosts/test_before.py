@@ -65,6 +65,15 @@ def test_a_customer_and_two_attendants_write_to_each_other(
 
 
 @browser
+def test_the_hosts_own_command_makes_an_attendant(
+    start_host: Callable[..., Host], desk: Callable[..., Desk]
+) -> None:
+    host = start_host("rendered", "before")
+    host.run("flask", "--app", "app", "novo-atendente", "carla", "Carla", "--senha", "da-carla")
+    assert desk(host, "carla", "da-carla").password.count() == 0
+
+
+@browser
 def test_a_wrong_login_is_refused(host: Host, desk: Callable[..., Desk]) -> None:
     for user, password in [("ana", "senha-do-bruno"), ("ninguem", "senha-da-ana")]:
         stranger = desk(host, user, password)
