@@ -13,17 +13,13 @@ The host gives its message model this module's mixin, calls `init_app`, sends by
 """
 
 import contextlib
-import dataclasses
 import logging
-import re
 import time
 import uuid
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import requests
 from flask import Flask, current_app, has_app_context, has_request_context, jsonify, request
@@ -35,10 +31,10 @@ import realtime_events
 from realtime_events import find, id_of, iso, now_ms
 
 __all__ = [
-    "DEFAULTS", "FAILED", "SENDING", "UNCONFIRMED", "UNREACHABLE",
-    "AlreadyStored", "BadStatus", "MessageStatusMixin", "RetryRefused", "StatusReport", "WamidLink",
-    "audit", "delete_expired", "explain", "fact", "init_app", "owners", "record_outcome",
-    "record_statuses", "retry", "send", "sending", "started", "status_json",
+    "DEFAULTS", "EXPLANATIONS", "FAILED", "SENDING", "UNCONFIRMED", "UNREACHABLE",
+    "AlreadyStored", "BadStatus", "MessageStatusMixin", "Refused", "WamidLink",
+    "audit", "fact", "init_app", "owners", "record_outcome", "record_statuses", "retry",
+    "send", "sending", "started", "status_json",
 ]  # fmt: skip
 
 #: Settings, read from `app.config` or else the environment under the prefix `MESSAGE_STATUS_`:
@@ -61,8 +57,6 @@ _NAME_BYTES = 1_400  # Datastore takes key names up to 1,500
 _TEXT_CHARS = 500  # of Meta's own words
 _ATTEMPTS = 20  # shown of a chain of attempts
 _DELETED_AT_ONCE = 500  # Datastore's mutations a commit
-_CODE_PREFIX = re.compile(r"^\(#\d+\)\s*")  # "(#131047) Re-engagement message"
-_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - ndb's DateTimeProperty is naive UTC
 _FIRST_MS = 1_230_768_000_000  # WhatsApp started in 2009: older times are garbage
 _AHEAD_MS = 60_000  # another clock may be this far ahead
 #: App Engine ends a request after ten minutes: whoever called the Graph API before that is gone.
@@ -75,69 +69,32 @@ _FAULTS = (
     ValueError, TypeError, LookupError, AttributeError, RecursionError,
     api_exceptions.InvalidArgument, api_exceptions.FailedPrecondition, api_exceptions.OutOfRange,
 )  # fmt: skip
+_NOT_FOUND = ("not_found", "Mensagem não encontrada.")
+_last_host: SimpleNamespace | None = None
 _log = logging.getLogger(__name__)
 
-#: Why no new attempt is made, by code.
-_REFUSALS = {
-    "not_found": "Mensagem não encontrada.",
-    "not_retryable": "Esta mensagem não precisa ser enviada de novo.",
-    "may_duplicate": "O cliente pode receber esta mensagem duas vezes.",
-    "already_retried": "Esta mensagem já foi enviada de novo.",
-    "client_id_taken": "Este identificador já foi usado por outra mensagem.",
-}
 
+class Refused(ValueError):  # noqa: N818 - it names the condition
+    """Nothing is done, for a reason: `code`, `words` for people, `more` such as `message_id`."""
 
-class RetryRefused(ValueError):  # noqa: N818 - it names the condition
-    """No new attempt, for a `code` of `_REFUSALS`; `message_id`: the one there is already."""
-
-    def __init__(self, code: str, message_id: str | None = None) -> None:
+    def __init__(self, code: str, words: str, **more: str) -> None:
         super().__init__(code)
-        self.code, self.message_id = code, message_id
+        self.code, self.words, self.more = code, words, more
 
 
 class AlreadyStored(ValueError):  # noqa: N818
     """The message was sent before, or put by the host, which leaves that to `sending`."""
 
 
-# --- the rule ---------------------------------------------------------------------------------
-
-
-def _apply(entity: Any, name: str, at: int, reason: Any = None) -> bool:
-    """Records a status with its message, or with the link that waits for it; False when it tells
-    nothing new.
-
-    Args:
-        entity: the message or `WamidLink`.
-        name: the status that comes, known or not.
-        at: its time, of which the earliest counts; ms.
-        reason: the error that comes with `failed`.
-    """
-    before = status, error, times = _state(entity)
-    if name == FAILED and status in (SENDING, "sent"):
-        status, error = FAILED, reason
-    elif name == FAILED:
-        error = error or reason  # terminal, or it arrived: noted, and the ticks stay
-    elif status != FAILED and _RANKS.get(name, -1) > _RANKS.get(status, -1):
-        status, error = name, None if status == SENDING else error
-    if name in _TOLD:
-        times = {**times, name: min(at, times.get(name, at))}
-    if (status, error, times) == before:
-        return False
-    entity.status = status
-    _update(entity, error=error, times=times)
-    return True
-
-
 _ADMIN = "Avise o administrador."
-_SOON = "Tente de novo em instantes."
 _WAITS = "Sem contato com o WhatsApp. A mensagem será enviada assim que ele responder."
 #: By codes. Source: Meta's page "Error codes" of the WhatsApp Cloud API.
 _WORDS = {
     UNCONFIRMED: "Sem resposta do WhatsApp: o cliente pode ter recebido a mensagem.",
     UNREACHABLE: "Não foi possível falar com o WhatsApp. A mensagem não foi enviada.",
     "0 190": f"O acesso ao WhatsApp expirou. {_ADMIN}",
-    "1 131000": f"Falha temporária do WhatsApp. {_SOON}",
-    "2 131016": f"O WhatsApp está temporariamente fora do ar. {_SOON}",
+    "1 131000": "Falha temporária do WhatsApp. Tente de novo em instantes.",
+    "2 131016": "O WhatsApp está temporariamente fora do ar. Tente de novo em instantes.",
     "3 10 200 131005": f"O aplicativo não tem permissão para enviar mensagens. {_ADMIN}",
     "4 80007 130429": "Muitas mensagens em pouco tempo. Aguarde um pouco e tente de novo.",
     "33 131045 133010": f"O número da empresa não está registrado no WhatsApp. {_ADMIN}",
@@ -160,15 +117,8 @@ _WORDS = {
     "131056": "Muitas mensagens para este cliente em pouco tempo. Aguarde e tente de novo.",
     "131057": "A conta do WhatsApp está em manutenção. Tente de novo mais tarde.",
 }
-_EXPLANATIONS = {code: words for codes, words in _WORDS.items() for code in codes.split()}
-
-
-def explain(code: str, title: str = "") -> str:
-    """What to tell the attendant, in Brazilian Portuguese, about an error of Meta's code as text or
-    of one of ours; `title`: Meta's own words, for what has no explanation.
-    """
-    unknown = f"{title} (erro {code})" if title else f"O WhatsApp recusou a mensagem (erro {code})."
-    return _EXPLANATIONS.get(code, unknown)
+#: By code.
+EXPLANATIONS = {code: words for codes, words in _WORDS.items() for code in codes.split()}
 
 
 # --- data -------------------------------------------------------------------------------------
@@ -196,7 +146,6 @@ class MessageStatusMixin(realtime_events.LiveMessage):
         return wamid in owners([wamid]) or super()._is_repeat(wamid)
 
     def _remember(self, wamid: str) -> None:
-        super()._remember(wamid)
         if _usable_name(wamid):
             WamidLink(id=wamid, message_id=id_of(self)).put()
 
@@ -235,29 +184,18 @@ class WamidLink(ndb.Model):
     """
 
     message_id = ndb.TextProperty()  # None: not known yet, or another program's
-    #: What the callbacks so far make of it, as with a message.
-    status = ndb.TextProperty()
+    status = ndb.TextProperty()  # what the callbacks so far make of it, as with a message
     status_facts = ndb.JsonProperty()
     #: Of one that waits only; a Datastore TTL policy on it can replace the clean-up route.
-    expires_at = ndb.DateTimeProperty()
+    expires_at = ndb.DateTimeProperty(tzinfo=UTC)
 
 
-@dataclass(frozen=True)
-class BadStatus:
+class BadStatus(NamedTuple):
     """A callback that could not be used, and why."""
 
     field: str
     reason: str
-    raw: Any = dataclasses.field(repr=False)
-
-
-@dataclass
-class StatusReport:
-    """What became of the callbacks of one call; numbers are of callbacks."""
-
-    applied: int = 0  # told something new of a message
-    parked: int = 0  # of a message not known yet
-    bad: list[BadStatus] = dataclasses.field(default_factory=list)
+    raw: Any
 
 
 def _walk(found: Any, *path: str) -> list[Any]:
@@ -288,13 +226,14 @@ def _error(found: Any) -> dict[str, str]:
     without half of a cut emoji, which no store takes.
     """
     found = found if isinstance(found, dict) else {}
+    code = "?" if found.get("code") is None else str(found["code"])
+    title = found.get("title") or found.get("message")
     details = next(iter(_walk(found, "error_data", "details")), None)
-    title, code = found.get("title") or found.get("message"), found.get("code")
-    words = {"code": "?" if code is None else str(code), "title": title, "details": details}
-    return {
-        name: _CODE_PREFIX.sub("", text)[:_TEXT_CHARS].encode("utf-8", "replace").decode()
-        for name, text in words.items() if isinstance(text, str) and text
-    }  # fmt: skip
+    # "(#131047) Re-engagement message"
+    words = {name: text.removeprefix(f"(#{code})").strip()[:_TEXT_CHARS]
+             for name, text in (("code", code), ("title", title), ("details", details))
+             if isinstance(text, str) and text}  # fmt: skip
+    return {name: text.encode("utf-8", "replace").decode() for name, text in words.items()}
 
 
 def _usable_name(value: Any) -> str | None:
@@ -313,25 +252,19 @@ def _time(value: Any, received: int) -> int:
     return received
 
 
-def _error_of(message: Any) -> dict[str, str] | None:
-    """Its error; of a send whose process is gone without a word, that nobody knows."""
-    found: dict[str, str] | None = fact(message, "error")
-    lost = now_ms() - (fact(message, "started_at") or now_ms()) > _LOST_MS
-    return {"code": UNCONFIRMED} if lost and _is_open(message) else found
-
-
-def _is_open(message: Any) -> bool:
-    """Whether nobody knows yet what the Graph API made of it."""
-    return message.status == SENDING and not fact(message, "wamid")
-
-
 def _error_json(message: Any) -> dict[str, str] | None:
-    if not (found := _error_of(message)):
+    """Its error; of a send whose process is gone without a word, that nobody knows."""
+    found, started_at = fact(message, "error"), fact(message, "started_at")
+    unanswered = message.status == SENDING and not fact(message, "wamid")
+    if unanswered and started_at and now_ms() - started_at > _LOST_MS:
+        found = {"code": UNCONFIRMED}
+    if not found:
         return None
     waits = message.status == SENDING and found["code"] == UNREACHABLE
-    text = _WAITS if waits else explain(found["code"], found.get("title", ""))
+    code, title = found["code"], found.get("title", "O WhatsApp recusou a mensagem")
+    text = _WAITS if waits else EXPLANATIONS.get(code, f"{title} (erro {code})")
     details = found.get("details") or found.get("title")
-    return {"code": found["code"], "message": text, **({"details": details} if details else {})}
+    return {"code": code, "message": text, **({"details": details} if details else {})}
 
 
 def status_json(message: Any) -> dict[str, Any]:
@@ -346,11 +279,6 @@ def _times_json(message: Any) -> dict[str, str | None]:
     return {name: iso(times[name]) for name in (SENDING, *_TOLD) if name in times}
 
 
-# --- storage ----------------------------------------------------------------------------------
-
-_last_host: SimpleNamespace | None = None
-
-
 def _host() -> Any:
     """This app's; in a thread without an app context, that of the app made last."""
     found = current_app.extensions.get(__name__) if has_app_context() else None
@@ -363,6 +291,10 @@ def _ours(ids: Iterable[Any]) -> dict[str, Any]:
     """Those of these messages that we send, by id."""
     found = find(_host().model, [id_ for id_ in ids if id_])
     return {id_: each for id_, each in found.items() if each.status}
+
+
+def _now() -> datetime:
+    return datetime.fromtimestamp(now_ms() / 1000, UTC)
 
 
 def _our(id_: Any) -> Any:
@@ -392,6 +324,27 @@ def _update(entity: Any, **facts: Any) -> None:
     entity.status_facts = {name: value for name, value in merged.items() if value is not None}
 
 
+def _apply(entity: Any, name: str, at: int, reason: Any = None) -> bool:
+    """Records a status, known or not, with its message, or with the `WamidLink` where it waits;
+    False when it tells nothing new. Of its times (ms) the earliest counts; `reason`: the error
+    that comes with `failed`.
+    """
+    before = status, error, times = _state(entity)
+    if name == FAILED and status in (SENDING, "sent"):
+        status, error = FAILED, reason
+    elif name == FAILED:
+        error = error or reason  # terminal, or it arrived: noted, and the ticks stay
+    elif status != FAILED and _RANKS.get(name, -1) > _RANKS.get(status, -1):
+        status, error = name, None if status == SENDING else error
+    if name in _TOLD:
+        times = {**times, name: min(at, times.get(name, at))}
+    if (status, error, times) == before:
+        return False
+    entity.status = status
+    _update(entity, error=error, times=times)
+    return True
+
+
 def _adopt(message: Any, link: Any) -> None:
     """The message learns its wamid, and what waited under it."""
     if not fact(message, "wamid"):
@@ -406,7 +359,7 @@ def _adopt(message: Any, link: Any) -> None:
     link.status = link.status_facts = link.expires_at = None
 
 
-# --- the outcome of a send ----------------------------------------------------------------------
+# --- sending ----------------------------------------------------------------------------------
 
 
 def started(message: Any) -> None:
@@ -417,11 +370,11 @@ def started(message: Any) -> None:
 
 
 def record_outcome(
-    message_id: str | int, *, wamid: str = "", error: dict[str, Any] | None = None,
-    again: bool = False,
-) -> Any:  # fmt: skip
-    """Records what the Graph API made of a message. It joins the caller's transaction, may come any
-    number of times, and changes nothing once the outcome is known.
+    message_id: str | int, *, wamid: str = "", error: Any = None, again: bool = False
+) -> Any:
+    """Records what the Graph API made of a message, and returns that as it is now; None if we sent
+    none of this id. It joins the caller's transaction, may come any number of times, and changes
+    nothing once the outcome is known.
 
     Args:
         message_id: our id.
@@ -430,9 +383,6 @@ def record_outcome(
             With neither there was no answer, or the process that waited for it is gone: never to
             be sent again without an attendant's word, and any callback repairs it.
         again: after this error the host tries again by itself: still the clock.
-
-    Returns:
-        the message as it is now, or None if we sent none of this id.
     """
 
     def attempt() -> Any:
@@ -441,7 +391,8 @@ def record_outcome(
             _log.warning("there is no message %s that was sent", message_id)
             return None
         before, link = _state(message), wamid and (find(WamidLink, wamid) or WamidLink(id=wamid))
-        if fact(message, "accepted_at") if link else not _is_open(message):
+        answered = message.status != SENDING or fact(message, "wamid")
+        if fact(message, "accepted_at") if link else answered:
             return message
         if link:
             _update(message, accepted_at=now_ms())
@@ -458,52 +409,33 @@ def record_outcome(
     return realtime_events.transaction(attempt)
 
 
-# --- sending ----------------------------------------------------------------------------------
-
-
-class _Call:
+@contextlib.contextmanager
+def _call(message: Any) -> Iterator[Any]:
     """Round one call of the Graph API, once `started_at` is committed."""
-
-    def __init__(self, message: Any) -> None:
-        self.message, self.answered = message, False
-
-    def answer(self, response: Any) -> None:
-        """Records what the Graph API said: a `requests.Response` or one like it, (status code,
-        decoded JSON), or the wamid alone.
-        """
-        self._settle(**_outcome(response))
-
-    def _settle(self, **outcome: Any) -> None:
-        """Stores it, again for some time while the store is down."""
-        self.answered = True
-        for pause in (*_PAUSES, None):
-            try:
-                stored = record_outcome(id_of(self.message), **outcome)
-                break
-            except api_exceptions.GoogleAPIError as error:
-                if pause is None:
-                    raise
-                _log.warning("an outcome waits for the store: %s", type(error).__name__)
-                time.sleep(pause)
-        self.message._grow(stored or self.message)
-
-    def __enter__(self) -> "_Call":
-        return self
-
-    def __exit__(self, _kind: Any, error: BaseException | None, _traceback: Any) -> bool:
+    outcomes: list[dict[str, Any]] = []
+    errors: list[Any] = []
+    try:
+        yield SimpleNamespace(answer=lambda response: outcomes.append(_outcome(response)))
+    except BaseException as error:  # noqa: BLE001 - it goes on below
         # A host's own exception tells by its cause what became of the call.
-        by_requests = next((each for each in (error, getattr(error, "__cause__", None))
-                            if isinstance(each, requests.RequestException)), None)  # fmt: skip
-        if not self.answered:
-            reason = type(error).__name__ if error else "sending() ended without answer(response)"
-            _log.error("message %s: %s", id_of(self.message), reason)
-            try:
-                self._settle(**(_outcome(by_requests) if by_requests else {}))
-            except Exception:
-                if not error or by_requests:
-                    raise
-                _log.exception("message %s: its outcome is lost", id_of(self.message))
-        return by_requests is not None
+        errors = [error, error.__cause__]
+    by_requests = [each for each in errors if isinstance(each, requests.RequestException)]
+    if not outcomes:
+        reason = type(errors[0]).__name__ if errors else "sending() ended without answer(response)"
+        _log.error("message %s: %s", id_of(message), reason)
+        outcomes += [_outcome(each) for each in by_requests] or [{}]
+    for pause in (*_PAUSES, None):
+        try:
+            message._grow(record_outcome(id_of(message), **outcomes[0]) or message)
+            break
+        except Exception:
+            _log.exception("message %s: its outcome cannot be stored", id_of(message))
+            if pause is not None:
+                time.sleep(pause)
+            elif by_requests or not errors:
+                raise
+    if errors and not by_requests:
+        raise errors[0]
 
 
 def _outcome(answer: Any) -> dict[str, Any]:
@@ -538,15 +470,16 @@ def _outcome(answer: Any) -> dict[str, Any]:
 
 def sending(
     message: Any, *, by_person: bool = True, read_up_to: Any = None, **changes: Any
-) -> _Call:
+) -> contextlib.AbstractContextManager[Any]:
     """Stores a new message of ours, tells everybody, and records what comes of its sending::
 
         with message_status.sending(message, last_text=text) as call:
             call.answer(requests.post(…, timeout=30))
 
-    The message is committed before the block begins, and up to date after it. An exception of
-    requests is an outcome (refused, or unconfirmed) and goes no further. Any other makes the
-    message unconfirmed and goes on; a block without an answer makes it unconfirmed, too.
+    The message is committed before the block begins, and up to date after it. `answer` takes a
+    `requests.Response` or one like it, (status code, decoded JSON), or the wamid alone. An
+    exception of requests is an outcome (refused, or unconfirmed) and goes no further. Any other
+    makes the message unconfirmed and goes on; a block without an answer does so, too.
 
     Args:
         message: the host's new entity, not put yet.
@@ -555,9 +488,7 @@ def sending(
             `read_up_to`, else all that has come.
         changes: the conversation's properties that change with it, such as `last_text="Olá"`.
 
-    Raises:
-        AlreadyStored: nothing is sent.
-        RuntimeError: in a transaction, where nothing is committed before the call.
+    Raises AlreadyStored; RuntimeError in a transaction, where nothing is committed before the call.
     """
     if ndb.in_transaction():
         raise RuntimeError("sending() must not run in a transaction: it commits before the call")
@@ -569,14 +500,12 @@ def sending(
         started_at=now_ms(),
     ):  # fmt: skip
         raise AlreadyStored(f"message {id_of(message)} is stored already")
-    return _Call(message)
+    return _call(message)
 
 
 def send(message: Any, **more: Any) -> bool:
-    """`sending` by the function that `init_app` was given as `send=`.
-
-    Returns:
-        whether the message is new: what is stored already is not sent again.
+    """`sending` by the function that `init_app` was given as `send=`. Returns whether the message
+    is new: what is stored already is not sent again.
     """
     by_host = _host().send
     if by_host is None:
@@ -591,35 +520,31 @@ def send(message: Any, **more: Any) -> bool:
 
 
 def retry(message_id: str, *, client_id: str, confirm: bool = False) -> tuple[Any, bool]:
-    """Sends a new message that says what the old one said, which stays as it is.
+    """Sends a new message that says what the old one said, which stays as it is. Returns that, and
+    whether it is new; raises Refused.
 
     Args:
         message_id: the old one: refused, or of unknown outcome.
         client_id: the browser's id for the attempt; the same again changes nothing.
         confirm: the attendant knows that the customer may get it twice.
-
-    Returns:
-        the new message, and whether it is new.
-
-    Raises:
-        RetryRefused.
     """
     host = _host()
 
     def attempt() -> tuple[Any, bool]:
         old = _our(message_id)
         if old is None:
-            raise RetryRefused("not_found")
+            raise Refused(*_NOT_FOUND)
         if successor := fact(old, "retried_as"):
             known = _our(successor)
             if fact(old, "retry_id") != client_id or known is None:
-                raise RetryRefused("already_retried", successor)
+                words = "Esta mensagem já foi enviada de novo."
+                raise Refused("already_retried", words, message_id=successor)
             return known, False
-        doubt = old.status == SENDING and (_error_of(old) or {}).get("code") == UNCONFIRMED
+        doubt = old.status == SENDING and (_error_json(old) or {}).get("code") == UNCONFIRMED
         if not (doubt or old.status == FAILED) or not host.send:
-            raise RetryRefused("not_retryable")
+            raise Refused("not_retryable", "Esta mensagem não precisa ser enviada de novo.")
         if doubt and not confirm:
-            raise RetryRefused("may_duplicate")
+            raise Refused("may_duplicate", "O cliente pode receber esta mensagem duas vezes.")
         new = None if host.resend else _copy(old, client_id)
         new_id = id_of(new) if new else client_id
         _update(old, retried_as=new_id, retried_at=now_ms(), retry_id=client_id)
@@ -629,14 +554,14 @@ def retry(message_id: str, *, client_id: str, confirm: bool = False) -> tuple[An
         elif not realtime_events.add_message(
             new, outgoing=True, replaces=old, attempt_of=message_id, started_at=now_ms()
         ):
-            raise RetryRefused("client_id_taken")
+            raise Refused("client_id_taken", "Este identificador já foi usado por outra mensagem.")
         return new, True
 
     message, new = realtime_events.transaction(attempt)
     if host.resend and (new or fact(message, "started_at") is None):
         host.send(message)  # also for a repeat: the process that made it may have died before this
     elif new and not host.resend:
-        with _Call(message) as call:
+        with _call(message) as call:
             call.answer(host.send(message))
     return message, new
 
@@ -667,7 +592,7 @@ def _copy(old: Any, client_id: str) -> Any:
 # --- callbacks --------------------------------------------------------------------------------
 
 
-def record_statuses(items: Any, *, received_ms: int | None = None) -> StatusReport:
+def record_statuses(items: Any, *, received_ms: int | None = None) -> list[BadStatus]:
     """Records the status callbacks of a webhook call; touches no conversation.
 
     A callback finds its message by `biz_opaque_callback_data`, else by its wamid, else waits under
@@ -677,46 +602,36 @@ def record_statuses(items: Any, *, received_ms: int | None = None) -> StatusRepo
         items: the webhook call's whole JSON, or a `value.get("statuses")` of it, as it came.
         received_ms: when, milliseconds since 1970; now when None.
 
-    Raises:
-        what the store raises when it is down, or when others keep changing the same messages: the
-        webhook is to fail, and the same call comes again.
+    Returns those that could not be used. Raises what the store does when it is down, or when others
+    keep changing the same messages: the webhook is to fail, and the same call comes again.
     """
-    report, received = StatusReport(), now_ms() if received_ms is None else received_ms
-    whole = isinstance(items, dict) and "entry" in items
-    path = ("entry", "changes", "value", "statuses") if whole else ()
-    read = [_read(item, received) for item in _walk(items, *path)]
-    report.bad += [each for each in read if isinstance(each, BadStatus)]
+    path = ("entry", "changes", "value", "statuses") if isinstance(items, dict) else ()
+    read = [_read(item, received_ms or now_ms()) for item in _walk(items, *path)]
+    bad = [each for each in read if isinstance(each, BadStatus)]
     usable = [each for each in read if not isinstance(each, BadStatus)]
     size = _host().settings["BATCH_SIZE"]
     for start in range(0, len(usable), size):
-        _record(usable[start : start + size], report)
-    if report.parked:
-        _log.info("%d statuses wait for their messages", report.parked)
-    if report.bad:
+        bad += _record(usable[start : start + size])
+    if bad:
         # Not by wamid, which has the customer's number inside.
-        reasons = sorted({f"{each.field}: {each.reason}" for each in report.bad})[:5]
-        _log.warning("%d statuses cannot be used (%s)", len(report.bad), "; ".join(reasons))
-    return report
+        reasons = sorted({f"{each.field}: {each.reason}" for each in bad})[:5]
+        _log.warning("%d statuses cannot be used (%s)", len(bad), "; ".join(reasons))
+    return bad
 
 
-def _record(callbacks: list[Any], report: StatusReport) -> None:
+def _record(callbacks: list[Any]) -> list[BadStatus]:
     """Records some callbacks together; in ever smaller parts where one of them cannot be."""
     try:
-        done = realtime_events.transaction(partial(_record_together, callbacks))
+        return realtime_events.transaction(lambda: _record_together(callbacks))
     except _FAULTS as fault:
         if half := len(callbacks) // 2:
-            _record(callbacks[:half], report)
-            return _record(callbacks[half:], report)
+            return _record(callbacks[:half]) + _record(callbacks[half:])
         reason = f"cannot be recorded: {type(fault).__name__}"
-        done = StatusReport(bad=[BadStatus("statuses", reason, callbacks[0].raw)])
-    for name, more in vars(done).items():
-        setattr(report, name, getattr(report, name) + more)
-    return None
+        return [BadStatus("statuses", reason, callbacks[0].raw)]
 
 
-def _record_together(callbacks: list[Any]) -> StatusReport:
+def _record_together(callbacks: list[Any]) -> list[BadStatus]:
     """In a transaction: at most three lookups and one write, however many messages."""
-    done = StatusReport()
     messages = _ours(each.opaque for each in callbacks)
 
     def by_opaque(callback: Any) -> Any:
@@ -732,95 +647,60 @@ def _record_together(callbacks: list[Any]) -> StatusReport:
 
     before = {name: _state(message) for name, message in messages.items()}
     changed: dict[ndb.Key, ndb.Model] = {}
+    parked, bad = 0, []
     for callback in callbacks:
         link = links.get(callback.wamid)
         message = by_opaque(callback) or (link and messages.get(link.message_id))
         unknown = link is not None and link.message_id is None
-        target = message or (link if unknown else None)
-        if target is None:
-            reason = "of no message of ours, and nothing to keep it under"
-            done.bad.append(BadStatus("biz_opaque_callback_data", reason, callback.raw))
-            continue
         if message and unknown:  # nobody recorded the send's answer, or not yet
             _adopt(message, link)
             changed[link.key], changed[message.key] = link, message
-        news = _apply(target, callback.name, callback.at, callback.error)
-        if news:
-            changed[target.key] = target
-        if message:
-            done.applied += news
-        else:
-            done.parked += 1
-            link.expires_at = _in_days(_host().settings["PARK_DAYS"])
+        elif unknown:
+            parked += 1
+            link.expires_at = _now() + timedelta(days=_host().settings["PARK_DAYS"])
+        elif not message:
+            reason = "of no message of ours, and nothing to keep it under"
+            bad.append(BadStatus("biz_opaque_callback_data", reason, callback.raw))
+            continue
+        if _apply(message or link, callback.name, callback.at, callback.error):
+            changed[(message or link).key] = message or link
     ndb.put_multi(list(changed.values()))
     for name, message in messages.items():
         _tell(message, before[name])
-    return done
-
-
-def _in_days(days: int) -> datetime:
-    """So many days from now, as ndb stores it."""
-    return datetime.fromtimestamp(now_ms() / 1000 + days * 86_400, UTC).replace(tzinfo=None)
+    if parked:
+        _log.info("%d statuses wait for their messages", parked)
+    return bad
 
 
 def owners(wamids: Iterable[str]) -> dict[str, str]:
-    """The ids of the messages that WhatsApp knows by these wamids, by wamid: of those we sent, and
-    of those received with `wamid=`.
-    """
+    """Whose these wamids are: the ids of messages that we sent, or received with `wamid=`."""
     links = find(WamidLink, list(wamids))
     return {name: link.message_id for name, link in links.items() if link.message_id}
 
 
-def delete_expired(seconds: float) -> tuple[int, bool]:
-    """Deletes parked callbacks whose message never came, for so long.
-
-    Returns:
-        How many wamids were deleted, and whether there may be more.
-    """
-    end, deleted, keys = time.monotonic() + seconds, 0, [None]
-    # None counts as less than any time.
-    query = WamidLink.query(WamidLink.expires_at > _EPOCH, WamidLink.expires_at <= _in_days(0))
-    while keys and time.monotonic() < end:
-        keys = query.fetch(limit=_DELETED_AT_ONCE, keys_only=True, timeout=seconds)
-        ndb.delete_multi(keys)
-        deleted += len(keys)
-    return deleted, bool(keys)
+# --- views ------------------------------------------------------------------------------------
 
 
-# --- looking at it ----------------------------------------------------------------------------
-
-
-def audit(message_id: str) -> dict[str, Any] | None:
-    """All that is known of a message's sending, as JSON; None if we sent no such message."""
+def audit(message_id: str) -> dict[str, Any]:
+    """All that is known of a message's sending, as JSON; raises Refused if we sent no such one."""
     message = _our(message_id)
     if message is None:
-        return None
+        raise Refused(*_NOT_FOUND)
     chain = [message]  # all attempts of what it says, the first one first
     while len(chain) < _ATTEMPTS and (other := _our(fact(chain[0], "attempt_of"))):
         chain.insert(0, other)
     while len(chain) < _ATTEMPTS and (other := _our(fact(chain[-1], "retried_as"))):
         chain.append(other)
     known = {"wamid": fact(message, "wamid"), "statuses": _times_json(message)}
-    attempts = [_attempt_json(each) for each in chain]
+    attempts = [{"message_id": id_of(each), **status_json(each),
+                 "started_at": iso(fact(each, "started_at")),
+                 "accepted_at": iso(fact(each, "accepted_at"))} for each in chain]  # fmt: skip
     return {"message_id": message_id, **status_json(message), **known, "attempts": attempts}
 
 
-def _attempt_json(message: Any) -> dict[str, Any]:
-    times = {name: iso(fact(message, name)) for name in ("started_at", "accepted_at")}
-    known = {"message_id": id_of(message), "status": message.status}
-    return {**known, "error": _error_json(message), **times}
-
-
-# --- views ------------------------------------------------------------------------------------
-
-
-def _refuse(code: str, **more: Any) -> Any:
-    return realtime_events.error(404 if code == "not_found" else 409, code, _REFUSALS[code], **more)
-
-
-def _status_view(message_id: str) -> Any:
-    found = audit(message_id)
-    return jsonify(found) if found else _refuse("not_found")
+def _refuse(refusal: Refused) -> Any:
+    status = {"not_found": 404, "invalid": 422}.get(refusal.code, 409)
+    return realtime_events.error(status, refusal.code, refusal.words, **refusal.more)
 
 
 def _retry_view(message_id: str) -> Any:
@@ -828,19 +708,22 @@ def _retry_view(message_id: str) -> Any:
     try:
         client_id = str(uuid.UUID(body.get("client_id", str(uuid.uuid4()))))
     except (ValueError, TypeError, AttributeError):
-        text = "O identificador não é válido."
-        return realtime_events.error(422, "invalid", text, field="client_id")
-    try:
-        message, new = retry(message_id, client_id=client_id, confirm=body.get("confirm") is True)
-    except RetryRefused as refusal:
-        more = {"message_id": refusal.message_id} if refusal.message_id else {}
-        return _refuse(refusal.code, **more)
+        raise Refused("invalid", "O identificador não é válido.", field="client_id") from None
+    message, new = retry(message_id, client_id=client_id, confirm=body.get("confirm") is True)
     return jsonify(message.live_json()), 201 if new else 200
 
 
 def _cleanup_view() -> Any:
-    deleted, more = delete_expired(_host().settings["CLEANUP_SECONDS"])
-    return jsonify(deleted=deleted, more=more)
+    """Deletes parked callbacks whose message never came, for so long."""
+    seconds, deleted, keys = _host().settings["CLEANUP_SECONDS"], 0, [None]
+    end = time.monotonic() + seconds
+    never = datetime.fromtimestamp(0, UTC)  # None counts as less than any time
+    query = WamidLink.query(WamidLink.expires_at > never, WamidLink.expires_at <= _now())
+    while keys and time.monotonic() < end:
+        keys = query.fetch(limit=_DELETED_AT_ONCE, keys_only=True, timeout=seconds)
+        ndb.delete_multi(keys)
+        deleted += len(keys)
+    return jsonify(deleted=deleted, more=bool(keys))
 
 
 def init_app(
@@ -859,9 +742,8 @@ def init_app(
             Default: a copy of the host's own properties.
         conversation: the host's model; `unread_state` tells it, where the app has that.
 
-    Raises:
-        ValueError: a setting cannot be used; names key and value.
-        TypeError: the model cannot be used; names class, property and remedy.
+    Raises ValueError for a setting that cannot be used and names key and value, TypeError for a
+    model and names class, property and remedy.
     """
     global _last_host
     settings = realtime_events.read_settings(app, "MESSAGE_STATUS", DEFAULTS)
@@ -871,9 +753,9 @@ def init_app(
     host = SimpleNamespace(settings=settings, model=message, send=send, resend=resend)
     app.extensions[__name__] = _last_host = host
     blueprint = realtime_events.guarded_blueprint(app, __name__, cron=["cleanup"])
-    blueprint.get("/api/messages/<message_id>/status")(_status_view)
+    blueprint.get("/api/messages/<message_id>/status")(audit)
     blueprint.post("/api/messages/<message_id>/retry")(_retry_view)
     blueprint.get("/message-status/cleanup", endpoint="cleanup")(_cleanup_view)
+    blueprint.register_error_handler(Refused, _refuse)
     app.register_blueprint(blueprint)
-    page = {"retry": bool(send)}
-    app.context_processor(lambda: {"message_status_page": page})
+    app.context_processor(lambda: {"message_status_page": {"retry": bool(send)}})

@@ -235,7 +235,7 @@ def test_the_plan_explains_errors_as_the_code_does():
     rows = [(code, shown) for code, shown in rows if code != "outro"]
     assert len(rows) > 15
     for code, shown in rows:
-        assert shown == message_status.explain(code), code
+        assert shown == message_status.EXPLANATIONS[code], code
 
 
 def test_the_plan_shows_the_hosts_own_code():

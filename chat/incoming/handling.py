@@ -85,11 +85,11 @@ def handle(batch: Batch, received_ms: int, deadline: float | None = None) -> Out
 
 def _record_statuses(statuses: list[Any], received_ms: int, outcome: Outcome) -> None:
     try:
-        report = message_status.record_statuses(statuses, received_ms=received_ms)
+        unusable = message_status.record_statuses(statuses, received_ms=received_ms)
     except api_exceptions.Aborted:  # others kept changing the same messages
         outcome.late += parsing.status_changes(statuses)
         return
-    for bad in report.bad:
+    for bad in unusable:
         alone = parsing.envelope(parsing.status_changes([bad.raw]))
         outcome.rejected.append(Rejected(bad.field, bad.reason, bad.raw, alone))
 
