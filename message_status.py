@@ -227,9 +227,8 @@ def _error(found: Any) -> dict[str, str]:
     """
     found = found if isinstance(found, dict) else {}
     code = "?" if found.get("code") is None else str(found["code"])
-    title = found.get("title") or found.get("message")
+    title = found.get("title") or found.get("message")  # "(#131047) Re-engagement message"
     details = next(iter(_walk(found, "error_data", "details")), None)
-    # "(#131047) Re-engagement message"
     words = {name: text.removeprefix(f"(#{code})").strip()[:_TEXT_CHARS]
              for name, text in (("code", code), ("title", title), ("details", details))
              if isinstance(text, str) and text}  # fmt: skip
@@ -261,7 +260,7 @@ def _error_json(message: Any) -> dict[str, str] | None:
     if not found:
         return None
     waits = message.status == SENDING and found["code"] == UNREACHABLE
-    code, title = found["code"], found.get("title", "O WhatsApp recusou a mensagem")
+    code, title = found["code"], found.get("title") or "O WhatsApp recusou a mensagem"
     text = _WAITS if waits else EXPLANATIONS.get(code, f"{title} (erro {code})")
     details = found.get("details") or found.get("title")
     return {"code": code, "message": text, **({"details": details} if details else {})}
