@@ -84,7 +84,7 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
         find_message=identity.message_of,
         send_receipt=ReadReceipts(whatsapp).send,
     )
-    message_status.init_app(app, Message, resend=api.resend, after_resend=api.after_resend)
+    message_status.init_app(app, Message, send=api.after_resend, resend=api.resend)
     app.after_request(_harden)
     app.wsgi_app = datastore.Middleware(app.wsgi_app)  # type: ignore[method-assign]
     if settings.production:

@@ -1,6 +1,6 @@
 /**
- * Module 3, the browser's half: the check marks, what they are called, "Dados da mensagem" with the
- * new attempt, and which sends still wait.
+ * Module 3, the browser's half: the check marks, what they are called, and "Dados da mensagem" with
+ * the new attempt.
  *
  * A page that includes message_status/head.html needs no script: a `<message-ticks>` inside what
  * `|live` marks keeps itself up to date, and opens the message's story when it is pressed. An
@@ -11,12 +11,10 @@ import { liveOf, request, warnOnce } from "./realtime_events.js";
 
 /** Of two states of one message as the server told them: it never has both a failure and these. */
 const PROGRESS = { sending: 0, sent: 1, failed: 2, delivered: 3, read: 4, played: 5 };
-const LABELS = { sending: "Pendente", sent: "Enviada", delivered: "Entregue", failed: "Não enviada" };
-const UNCONFIRMED_LABEL = "Talvez enviada";
+const LABELS = {
+  sending: "Pendente", unconfirmed: "Talvez enviada", sent: "Enviada", delivered: "Entregue", failed: "Não enviada",
+};
 const MAY_DUPLICATE = "O cliente pode receber esta mensagem duas vezes.";
-const AWAITING_MS = 60_000; // the server's AWAITING_SECONDS, until its first answer tells
-const SLACK_MS = 1_500; // asking again a little after a send became worth a look: clocks differ
-const AGAIN_MS = 30_000; // after a failed request, or when the server has more than it listed
 const TOLD = 500; // messages whose last event is remembered
 
 // --- what a status means --------------------------------------------------------------------------
@@ -38,10 +36,7 @@ export function withStatus(message, { status, statuses, error, at }) {
   const same = message.status === status && sameJson(message.error ?? null, error ?? null)
     && (!statuses || sameJson(message.statuses, statuses));
   if (same) return message;
-  const changed = { ...message, status, error: error ?? null };
-  if (statuses) changed.statuses = statuses;
-  if (at) changed.status_at = at;
-  return changed;
+  return { ...message, status, error: error ?? null, ...(statuses && { statuses }), ...(at && { status_at: at }) };
 }
 
 const sameJson = (a, b) => a === b || JSON.stringify(a) === JSON.stringify(b);
@@ -55,8 +50,7 @@ const isUnconfirmed = (status, error) => status === "sending" && error?.code ===
 
 /** What a status is called on the screen. */
 export function labelFor(status, error = null) {
-  if (isUnconfirmed(status, error)) return UNCONFIRMED_LABEL;
-  return LABELS[shownStatus(status)] ?? LABELS.sending;
+  return LABELS[isUnconfirmed(status, error) ? "unconfirmed" : shownStatus(status)] ?? LABELS.sending;
 }
 
 /**
@@ -70,7 +64,7 @@ export function problemOf({ status, error, retried_as: retriedAs, retried_at: re
   const inDoubt = isUnconfirmed(status, error);
   let text = error?.message;
   if (failed) text = text ? `${LABELS.failed}: ${text}` : `${LABELS.failed}.`;
-  else if (inDoubt) text = `${UNCONFIRMED_LABEL}. ${text}`;
+  else if (inDoubt) text = `${LABELS.unconfirmed}. ${text}`;
   if (retriedAs) text += ` Reenviada${retriedAt ? ` às ${clock(new Date(retriedAt))}` : ""}.`;
   // "unreachable": the server sends it as soon as it can.
   return { text, failed, action: !retriedAs && (failed || inDoubt) ? "resend" : null };
@@ -117,12 +111,11 @@ export class MessageTicks extends HTMLElement {
   }
 
   attributeChangedCallback() {
-    const { status } = this.dataset;
-    const name = status === "sending" && "unconfirmed" in this.dataset ? "unconfirmed" : status;
+    const name = "unconfirmed" in this.dataset ? "unconfirmed" : this.dataset.status;
     if (name === this.#drawn) return;
     this.#drawn = name;
     if (!this.hasAttribute("tabindex")) this.setAttribute("role", "img");
-    this.setAttribute("aria-label", name === "unconfirmed" ? UNCONFIRMED_LABEL : LABELS[name] ?? "");
+    this.setAttribute("aria-label", LABELS[name] ?? "");
     this.replaceChildren(...(name in DRAWINGS ? [svg("0 0 18 12", DRAWINGS[name])] : []));
   }
 
@@ -153,104 +146,24 @@ export function updateTicks(element, status, error = null) {
 }
 
 function showStatus(element, status, error) {
-  const shown = status ? shownStatus(status) : undefined;
-  const unconfirmed = isUnconfirmed(status, error);
-  if (element.dataset.status === shown && element.hidden === !shown
-      && element.hasAttribute("data-unconfirmed") === unconfirmed) return;
-  element.toggleAttribute("data-unconfirmed", unconfirmed);
-  if (shown) element.dataset.status = shown;
-  else delete element.dataset.status;
-  element.hidden = !shown;
+  const shown = status && shownStatus(status);
+  element.toggleAttribute("data-unconfirmed", isUnconfirmed(status, error));
+  element.toggleAttribute("hidden", !shown);
+  if (!shown) delete element.dataset.status;
+  else if (element.dataset.status !== shown) element.dataset.status = shown;
 }
 
 function redraw() {
   for (const each of document.querySelectorAll("message-ticks")) each.refresh();
 }
 
-// --- what still waits -----------------------------------------------------------------------------
-
-/**
- * Which sends have stayed without "sent" for too long. The server is asked once at the start, and
- * again only when a send seen here has waited that long, or when it has more than it listed: while
- * all goes well, nothing is asked.
- */
-export class Awaiting {
-  #host;
-  #listed = new Map(); // message id → message, as the server listed them
-  #watched = new Map(); // message id → when it was seen, ms
-  #ms = AWAITING_MS;
-  #told = null; // the events that came since the request that is under way began
-  #askAt = Infinity; // even if no send has waited long by then
-  #notBefore = 0;
-  #timer = null;
-
-  /** `fetch()`: the server's answer {messages, more, seconds}; `onChange()`: it is another list. */
-  constructor({ fetch, onChange, now = Date.now }) {
-    this.#host = { fetch, onChange, now };
-  }
-
-  /** The messages, the newest first. */
-  get messages() {
-    return [...this.#listed.values()];
-  }
-
-  /** Once more, when what was too young at the start has come of age. */
-  start() {
-    this.#watched.set("", this.#host.now());
-    return this.refresh();
-  }
-
-  async refresh() {
-    const asked = this.#host.now();
-    const news = this.#told = [];
-    const answer = await this.#host.fetch().catch(() => null);
-    if (this.#told !== news) return; // the request that began later knows more
-    this.#told = null;
-    this.#askAt = !answer || answer.more ? this.#host.now() + AGAIN_MS : Infinity;
-    this.#notBefore = answer ? 0 : this.#askAt;
-    const before = this.messages;
-    if (answer) {
-      this.#ms = answer.seconds * 1000;
-      this.#listed = new Map(answer.messages.map((message) => [message.id, message]));
-      for (const [id, since] of this.#watched) if (asked - since > this.#ms) this.#watched.delete(id);
-    }
-    for (const event of news) this.onEvent(event); // the answer may be older than these
-    if (!sameJson(this.messages, before)) this.#host.onChange();
-    this.#plan();
-  }
-
-  onEvent(event) {
-    const { type, data, at } = event;
-    this.#told?.push(event);
-    const message = type === "message.status_changed" ? { ...data, id: data.message_id } : data?.message;
-    if (!message || message.direction === "in") return;
-    const { id } = message;
-    const before = this.#listed.get(id);
-    if (message.status !== "sending" || message.retried_as) {
-      this.#watched.delete(id);
-      this.#listed.delete(id);
-    } else if (before) this.#listed.set(id, withStatus(before, { ...message, at })); // in doubt, or certain again
-    else if (!this.#watched.has(id)) this.#watched.set(id, this.#host.now());
-    if (this.#listed.get(id) !== before) this.#host.onChange();
-    this.#plan();
-  }
-
-  #plan() {
-    clearTimeout(this.#timer);
-    const due = Math.min(...this.#watched.values()) + this.#ms + SLACK_MS;
-    const at = Math.max(this.#notBefore, Math.min(this.#askAt, due));
-    if (at === Infinity || this.#told) return;
-    this.#timer = setTimeout(() => this.refresh(), Math.max(0, at - this.#host.now()));
-  }
-}
-
 // --- "Dados da mensagem" --------------------------------------------------------------------------
 
+/** What is told of each step; the last three only where they have happened. */
 const STEPS = {
-  sending: "Escrita", accepted: "Aceita pelo WhatsApp", sent: "Enviada", delivered: "Entregue",
-  read: "Lida", played: "Ouvida", failed: "Não enviada",
+  sending: "Escrita", accepted: "Aceita pelo WhatsApp", sent: LABELS.sent, delivered: LABELS.delivered,
+  read: "Lida", played: "Ouvida", failed: LABELS.failed,
 };
-const RARE = new Set(["read", "played", "failed"]); // told only where they have happened
 
 /** Date and time as pt-BR; only the time for today's. */
 export function momentText(iso, now = new Date()) {
@@ -262,10 +175,9 @@ export function momentText(iso, now = new Date()) {
 }
 
 /** The steps to show of an audit: [{name, at}], in their order. */
-export function stepsOf(audit) {
-  const accepted = audit.attempts.find((each) => each.message_id === audit.message_id)?.accepted_at;
-  const times = { ...audit.statuses, accepted };
-  const isShown = (name) => times[name] || (!RARE.has(name) && audit.status !== "failed");
+export function stepsOf({ message_id: id, status, statuses, attempts }) {
+  const times = { ...statuses, accepted: attempts.find((each) => each.message_id === id)?.accepted_at };
+  const isShown = (name, place) => times[name] || (place < 4 && status !== "failed");
   return Object.keys(STEPS).filter(isShown).map((name) => ({ name, at: times[name] ?? null }));
 }
 
@@ -280,100 +192,83 @@ function stepLine({ name, at }) {
   return el("li", attributes, ticks, el("b", {}, STEPS[name]), el("time", {}, momentText(at)));
 }
 
-/** A dialog: modal, or on a wide screen beside what is in `pane`. */
-class Details {
-  messageId = null;
-  #options;
-  #root = null;
-  #reading = false;
-  #stale = false;
+/** A dialog with a message's story: modal, or on a wide screen beside what is in `pane`. */
+function makeDetails({ ask, preview, pane, again }) {
+  const closeButton = el("button", { part: "close", type: "button", "aria-label": "Fechar", title: "Fechar" },
+    svg("0 0 24 24", [["M6 6 18 18M18 6 6 18"]]));
+  const title = el("h2", { id: "message-details-title" }, "Dados da mensagem");
+  const notice = el("p", { part: "notice", role: "status" });
+  const story = el("div", { part: "story" });
+  const attributes = { class: "message-details", "aria-labelledby": title.id, "data-live-kept": "" };
+  const root = el("dialog", attributes, el("header", {}, closeButton, title), notice, story);
+  closeButton.addEventListener("click", () => root.close());
+  root.addEventListener("click", ({ target }) => target === root && root.close()); // beside the modal
+  let shownId = null;
+  let asked = null; // the request whose answer is to be shown: the last one
 
-  constructor(options) {
-    this.#options = options;
-  }
+  const shows = (id) => root.open && id === shownId;
 
-  async open(messageId) {
-    this.#root ??= this.#make();
-    this.messageId = messageId;
-    this.#show(null, "Carregando…");
-    const beside = this.#options.pane && !matchMedia("(max-width: 760px)").matches;
-    if (!this.#root.open) beside ? this.#root.show() : this.#root.showModal();
-    this.#part("close").focus();
-    await this.read();
+  async function open(id) {
+    shownId = id;
+    show(null, "Carregando…");
+    if (!root.isConnected) (pane ?? document.body).append(root);
+    const beside = pane && !matchMedia("(max-width: 760px)").matches;
+    if (!root.open) beside ? root.show() : root.showModal();
+    closeButton.focus();
+    await read();
   }
 
   /** Whether it was open. */
-  close() {
-    const wasOpen = this.messageId !== null;
-    this.messageId = null;
-    this.#root?.close();
+  function close() {
+    const wasOpen = root.open;
+    root.close();
     return wasOpen;
   }
 
-  /** Reads the message's story again; news that come meanwhile make it once more. */
-  async read() {
-    this.#stale = this.#reading;
-    if (this.#reading) return;
-    this.#reading = true;
-    const id = this.messageId;
-    let notice = "";
-    const audit = await this.#options.ask("GET", pathOf(id, "status")).catch(({ status }) => {
-      notice = status === 404 ? "Esta mensagem não existe mais." : "Não foi possível ler os dados desta mensagem.";
+  async function read() {
+    const request = asked = {};
+    let problem = "";
+    const audit = await ask("GET", pathOf(shownId, "status")).catch(({ status }) => {
+      problem = status === 404 ? "Esta mensagem não existe mais." : "Não foi possível ler os dados desta mensagem.";
     });
-    this.#reading = false;
-    if (this.messageId !== null && id === this.messageId) this.#show(audit, notice);
-    if (this.messageId !== null && (this.#stale || id !== this.messageId)) await this.read();
+    if (request === asked && root.open) show(audit, problem);
   }
 
-  #part(name) {
-    return this.#root.querySelector(`[data-part="${name}"]`);
-  }
-
-  #make() {
-    const close = el("button", { part: "close", type: "button", "aria-label": "Fechar", title: "Fechar" },
-      svg("0 0 24 24", [["M6 6 18 18M18 6 6 18"]]));
-    const title = el("h2", { id: "message-details-title" }, "Dados da mensagem");
-    const attributes = { class: "message-details", "aria-labelledby": title.id, "data-live-kept": "" };
-    const root = el("dialog", attributes, el("header", {}, close, title),
-      el("p", { part: "notice", role: "status" }), el("div", { part: "story" }));
-    close.addEventListener("click", () => this.close());
-    root.addEventListener("click", ({ target }) => target === root && this.close()); // beside the modal
-    root.addEventListener("close", () => root.open || this.close()); // by Escape
-    return (this.#options.pane ?? document.body).appendChild(root);
-  }
-
-  #show(audit, notice = "") {
+  function show(audit, problem = "") {
     const { error, status, attempts = [] } = audit ?? {};
-    const parts = [el("p", { part: "text", dir: "auto" }, this.#options.preview(this.messageId))];
+    const parts = [el("p", { part: "text", dir: "auto" }, preview(shownId))];
     if (audit) parts.push(el("ol", { part: "steps" }, ...stepsOf(audit).reverse().map(stepLine)));
     if (error) {
-      const said = shownStatus(status) === "delivered" ? `Depois de entregue, o WhatsApp avisou um erro: ${error.message}` : error.message;
+      const after = shownStatus(status) === "delivered" ? "Depois de entregue, o WhatsApp avisou um erro: " : "";
       const code = /^\d+$/.test(error.code) ? `Código ${error.code} da Meta. ` : "";
       const words = error.details && !error.message.includes(error.details) ? error.details : "";
-      parts.push(el("div", { part: "error" }, el("p", {}, said), el("p", { part: "error-code" }, code + words)));
+      const said = [el("p", {}, after + error.message), el("p", { part: "error-code" }, code + words)];
+      parts.push(el("div", { part: "error" }, ...said));
     }
-    if (audit && this.#options.again && problemOf(audit)?.action) {
+    if (audit && again && problemOf(audit)?.action) {
       const button = el("button", { part: "again", type: "button" }, "Tentar de novo");
-      button.addEventListener("click", () => this.#again(audit));
+      button.addEventListener("click", () => tryAgain(audit));
       parts.push(button);
     }
     if (attempts.length > 1) {
       parts.push(el("h3", {}, "Tentativas"), el("ol", { part: "attempts" }, ...attempts.map((each, place) => {
-        const here = each.message_id === audit.message_id ? " (esta)" : "";
+        const here = each.message_id === shownId ? " (esta)" : "";
         const said = `${place + 1}ª tentativa${here}: ${labelFor(each.status, each.error).toLowerCase()} `;
         return el("li", {}, said, el("time", {}, momentText(each.started_at)));
       })));
     }
-    this.#part("notice").textContent = notice;
-    this.#part("story").replaceChildren(...parts);
+    notice.textContent = problem;
+    story.replaceChildren(...parts);
   }
 
-  async #again(audit) {
-    const show = (text) => this.messageId === audit.message_id && this.#show({ ...audit, status: null }, text);
-    const message = { ...audit, id: audit.message_id };
-    await this.#options.again(message, { onStart: () => show("Enviando de novo…") })
-      .then(() => this.messageId === audit.message_id && this.read(), (error) => show(error.message));
+  async function tryAgain(audit) {
+    const id = audit.message_id;
+    const say = (text) => shows(id) && show({ ...audit, status: null }, text);
+    await again({ ...audit, id }, { onStart: () => say("Enviando de novo…") })
+      .then(() => shows(id) && read(), (error) => say(error.message));
   }
+
+  return { open, close, read, shows };
 }
 
 // --- start ----------------------------------------------------------------------------------------
@@ -381,62 +276,47 @@ class Details {
 const pathOf = (id, what) => `/api/messages/${encodeURIComponent(id)}/${what}`;
 
 /**
- * Makes what asks the server; nothing is asked before `start()`.
+ * Makes what asks the server.
  *
  * request(method, path, body): the JSON of the answer; rejects with {status, code, message}.
  * onRetried(message): the new attempt, for the page to show.
- * onAwaiting(): the messages that wait are other ones; without it they are not asked for.
  * confirm(text): asks the attendant; resolves to true or false.
  * newId(): a UUID for a new attempt. preview(id): the text of a message, for its story.
  * pane: what the story stands beside, on a wide screen. again: whether it offers a new attempt.
  */
 export function startMessageStatus({
-  request: ask = request, onRetried = () => {}, onAwaiting = null, newId = () => undefined,
+  request: ask = request, onRetried = () => {}, newId = () => undefined,
   confirm = async (text) => globalThis.confirm(`${text} Enviar de novo?`),
   preview = () => "", pane = null, again = false,
 } = {}) {
   const ids = new Map(); // message id → the client_id of its one new attempt
-  const fetch = () => ask("GET", "/api/messages/awaiting");
-  const awaiting = onAwaiting && new Awaiting({ fetch, onChange: onAwaiting });
-  const details = new Details({ ask, preview, pane, again: again && retry });
+  const details = makeDetails({ ask, preview, pane, again: again && retry });
 
-  async function post(message, confirmed) {
+  /**
+   * A new attempt; resolves when it is on its way or the attendant thought better of it.
+   * `onStart()` is called when there is nothing more to ask.
+   */
+  async function retry(message, { onStart = () => {} } = {}) {
+    let sure = isUnconfirmed(message.status, message.error);
+    if (sure && !(await confirm(MAY_DUPLICATE))) return;
+    onStart();
     // The same id as in an answer that got lost: the server sends it once.
     if (!ids.has(message.id)) ids.set(message.id, newId());
-    const body = { client_id: ids.get(message.id), confirm: confirmed };
-    onRetried(await ask("POST", pathOf(message.id, "retry"), body));
-  }
-
-  async function retry(message, { onStart = () => {} } = {}) {
-    const inDoubt = isUnconfirmed(message.status, message.error);
-    if (inDoubt && !(await confirm(MAY_DUPLICATE))) return;
-    onStart();
-    try {
-      await post(message, inDoubt);
-    } catch (error) {
+    const post = () => ask("POST", pathOf(message.id, "retry"), { client_id: ids.get(message.id), confirm: sure });
+    const made = await post().catch(async (error) => {
       if (error.code !== "may_duplicate") throw error;
-      if (await confirm(error.message)) await post(message, true);
-    }
+      sure = await confirm(error.message);
+      return sure ? post() : null;
+    });
+    if (made) onRetried(made);
   }
 
   return {
-    onEvent(event) {
-      awaiting?.onEvent(event);
-      const id = event.data?.message_id ?? event.data?.message?.id;
-      if (id !== undefined && id === details.messageId) details.read();
+    onEvent({ data }) {
+      if (details.shows(data?.message_id ?? data?.message?.id)) details.read();
     },
-    get awaiting() {
-      return awaiting?.messages ?? [];
-    },
-    /** Asks what awaits its sending; when the page has shown what is more urgent. */
-    start: () => awaiting?.start(),
-    refresh: () => awaiting?.refresh(),
-    openDetails: (messageId) => details.open(messageId),
-    closeDetails: () => details.close(),
-    /**
-     * A new attempt; resolves when it is on its way or the attendant thought better of it.
-     * `onStart()` is called when there is nothing more to ask.
-     */
+    openDetails: details.open,
+    closeDetails: details.close,
     retry,
   };
 }

@@ -10,7 +10,7 @@ from typing import Any
 from google.cloud import ndb
 
 from chat.conversation import serializers
-from message_status import MessageStatusMixin
+from message_status import SENDING, MessageStatusMixin, fact
 from unread_state import UnreadConversationMixin, UnreadMessageMixin
 
 INCOMING = "in"
@@ -96,6 +96,14 @@ class Message(UnreadMessageMixin, MessageStatusMixin):
 
     # Outgoing only; what became of it is in the mixin's.
     author_id = ndb.TextProperty()
+    #: When it was written, while it still waits for WhatsApp's word and nobody has sent it anew.
+    awaiting_since = ndb.ComputedProperty(
+        lambda self: (
+            (fact(self, "times") or {}).get(SENDING)
+            if self.status == SENDING and not fact(self, "retried_as")
+            else None
+        )
+    )
 
     @property
     def id(self) -> str:

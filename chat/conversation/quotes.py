@@ -20,7 +20,7 @@ def of_message(message: Message) -> Quote:
 
 def wamid_of(message: Message) -> str | None:
     """What WhatsApp calls a message; None for one of ours that it has not taken yet."""
-    return message_status.wamid_of(message) if message.author_id else message.id
+    return message_status.fact(message, "wamid") if message.author_id else message.id
 
 
 def find(wamids: Iterable[str]) -> dict[str, Quote]:

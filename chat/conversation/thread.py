@@ -67,7 +67,7 @@ def append_incoming(
         by_person = incoming.sent_ms >= newest
         realtime_events.place(conversation, message, outgoing=True, by_person=by_person)
         # It is on its way already, and nobody waits for an answer of the Graph API.
-        message.status, message.awaiting_since = "sent", None
+        message.status = "sent"
         message.status_facts = {**(message.status_facts or {}), "times": {"sent": message.sent_at}}
     else:
         counts = counts_unread(incoming.type)

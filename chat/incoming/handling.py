@@ -33,7 +33,8 @@ from chat.platform import datastore
 
 _log = logging.getLogger(__name__)
 
-#: Messages of one customer in one transaction: well under the store's 500 writes and 10 MiB.
+#: Messages of one customer, or statuses, in one transaction: well under the store's 500 writes and
+#: 10 MiB.
 CHUNK = 100
 
 
@@ -73,15 +74,24 @@ def handle(batch: Batch, received_ms: int, deadline: float | None = None) -> Out
                 continue
             late += _store_chunk(chunk, received_ms, quoted, outcome)
     outcome.late = [message.raw for message in late]
-    if batch.statuses:
-        report = message_status.record_statuses(
-            batch.statuses, received_ms=received_ms, deadline=deadline
-        )
-        outcome.late += parsing.status_changes(report.late)
-        for bad in report.bad:
-            alone = parsing.envelope(parsing.status_changes([bad.raw]))
-            outcome.rejected.append(Rejected(bad.field, bad.reason, bad.raw, alone))
+    for start in range(0, len(batch.statuses), CHUNK):
+        statuses = batch.statuses[start : start + CHUNK]
+        if deadline is not None and time.monotonic() > deadline:
+            outcome.late += parsing.status_changes(statuses)
+        else:
+            _record_statuses(statuses, received_ms, outcome)
     return outcome
+
+
+def _record_statuses(statuses: list[Any], received_ms: int, outcome: Outcome) -> None:
+    try:
+        unusable = message_status.record_statuses(statuses, received_ms=received_ms)
+    except api_exceptions.Aborted:  # others kept changing the same messages
+        outcome.late += parsing.status_changes(statuses)
+        return
+    for bad in unusable:
+        alone = parsing.envelope(parsing.status_changes([bad.raw]))
+        outcome.rejected.append(Rejected(bad.field, bad.reason, bad.raw, alone))
 
 
 def group_by_sender(messages: Iterable[IncomingMessage]) -> list[list[IncomingMessage]]:
@@ -228,7 +238,8 @@ def _store_together(
         ndb.delete_multi([waits[wamid] for wamid in entities if early[wamid]])
         for message in new:
             if message.outgoing and message.wamid in entities:
-                message_status.accepted(message.wamid, message.wamid)  # for its delivery statuses
+                # Its delivery statuses find it by this.
+                message_status.record_outcome(message.wamid, wamid=message.wamid)
         _apply_changes(people, changes, entities, received_ms)
         people.save()
         people.tell_numbers()

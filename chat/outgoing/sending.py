@@ -61,6 +61,7 @@ GIVE_UP_MS = 15 * 60_000
 _RETRY_MS = 15_000
 #: Longer than `_surely` tries, with what its calls may take.
 _RECORD_SECONDS = 90.0
+_UNREACHABLE = {"code": message_status.UNREACHABLE}
 #: Outboxes looked at in one sweep.
 _SWEEP_LIMIT = 50
 
@@ -373,18 +374,18 @@ def _claim(conversation_id: str, holder: str) -> tuple[Message, Conversation] | 
         waits = (
             message is not None
             and message.status == SENDING
-            and not message_status.wamid_of(message)
+            and not message_status.fact(message, "wamid")
         )
         # One that an attendant has sent anew must not follow it by itself.
         if message is not None and waits and not message_status.fact(message, "retried_as"):
             if message_status.fact(message, "started_at") is None:
-                message_status.started(message, now)
+                message_status.started(message)
                 outbox.holder, outbox.lease_until = holder, now + LEASE_MS
                 outbox.due_at = outbox.lease_until
                 datastore.put_many([outbox, message])
                 return message, conversation
             # Somebody began and never told the outcome: never send it again by ourselves.
-            message_status.unconfirmed(message.id)
+            message_status.record_outcome(message.id)
         outbox.queue.pop(0)
     _free(outbox)
     outbox.put()
@@ -400,19 +401,17 @@ def _settle(conversation_id: str, message_id: str, outcome: Accepted | Exception
             _free(outbox)
         outbox.put()
     if isinstance(outcome, Accepted):
-        message_status.accepted(message_id, outcome.wamid)
+        message_status.record_outcome(message_id, wamid=outcome.wamid)
         message = datastore.get(Message, message_id)
         if message is not None:
             changing.catch_up(message)
         _learn(message, outcome.wa_id)
     elif isinstance(outcome, RefusedError):
-        message_status.refused(
-            message_id, code=outcome.code, title=outcome.title, details=outcome.details
-        )
+        message_status.record_outcome(message_id, error=outcome.error)
     elif isinstance(outcome, UnreachableError):
-        message_status.refused(message_id, code=message_status.UNREACHABLE)
+        message_status.record_outcome(message_id, error=_UNREACHABLE)
     else:
-        message_status.unconfirmed(message_id)
+        message_status.record_outcome(message_id)
 
 
 def _postpone(conversation_id: str, message_id: str, holder: str) -> None:
@@ -431,7 +430,7 @@ def _postpone(conversation_id: str, message_id: str, holder: str) -> None:
     if outbox.holder in (holder, None):
         outbox.holder, outbox.lease_until, outbox.due_at = None, 0, _now_ms() + _RETRY_MS
     outbox.put()
-    message_status.postponed(message_id)
+    message_status.record_outcome(message_id, error=_UNREACHABLE, again=True)
 
 
 def _learn(message: Message | None, wa_id: str | None) -> None:

@@ -7,7 +7,6 @@ Meta documents no idempotency key, so the difference between "refused", "never r
 from __future__ import annotations
 
 import logging
-import re
 import threading
 from dataclasses import dataclass
 from typing import Any
@@ -24,19 +23,14 @@ _log = logging.getLogger(__name__)
 MAX_TEXT_CHARS = 4096
 #: Connections kept open to the Graph API by all threads together.
 _POOL = 20
-_CODE_PREFIX = re.compile(r"^\(#\d+\)\s*")
 
 
 class RefusedError(Exception):
-    """Meta said no: the message was not sent. `code` is Meta's error code as text, `title` and
-    `details` are its words.
-    """
+    """Meta said no: the message was not sent. `error` is Meta's own, or has the HTTP status."""
 
-    def __init__(self, code: str, title: str = "", details: str = "") -> None:
-        super().__init__(f"refused with code {code}")
-        self.code = code
-        self.title = title
-        self.details = details
+    def __init__(self, error: dict[str, Any]) -> None:
+        super().__init__(f"refused with code {error['code']}")
+        self.error = error
 
 
 class UnreachableError(Exception):
@@ -128,7 +122,7 @@ class WhatsAppClient:
         if response.ok and (accepted := _accepted(answer)):
             return accepted
         if 400 <= response.status_code < 500:
-            raise RefusedError(str(response.status_code))
+            raise RefusedError({"code": response.status_code})
         # A proxy's 502, or a 200 that says nothing: Meta may have taken it.
         _log.warning("Graph API answered HTTP %d without a result", response.status_code)
         raise UnconfirmedError
@@ -151,13 +145,11 @@ class WhatsAppClient:
             answer = {}
         refusal = answer.get("error")
         if isinstance(refusal, dict):
-            code = str(refusal.get("code", response.status_code))
-            _log.warning("Graph API refused: HTTP %d code %s", response.status_code, code)
-            data = refusal.get("error_data")
-            details = data.get("details") if isinstance(data, dict) else None
-            # "(#131047) Re-engagement message": the code is told apart from the words.
-            title = _CODE_PREFIX.sub("", str(refusal.get("message") or ""))
-            raise RefusedError(code, title, details if isinstance(details, str) else "")
+            refusal = {"code": response.status_code, **refusal}
+            _log.warning(
+                "Graph API refused: HTTP %d code %s", response.status_code, refusal["code"]
+            )
+            raise RefusedError(refusal)
         return response, answer
 
     def _open(self) -> requests.Session:

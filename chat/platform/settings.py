@@ -67,6 +67,8 @@ class Settings:
     #: How long a request that queued a message waits for the Graph API before it answers. Zero
     #: where threads outlive the request; on App Engine standard they may be frozen, so it waits.
     send_wait_seconds: float = 0.0
+    #: A send without `sent` is worth a look after so long.
+    message_status_awaiting_seconds: float = 60.0
 
     @property
     def production(self) -> bool:

@@ -32,6 +32,8 @@ _MAX_PAGE = 100
 #: All tabs ask every minute; answering from memory for some seconds makes that one read a process.
 _VERSIONS_SECONDS = 30
 _MAX_KEY = 200
+_MOST_AWAITING = 50
+_AWAITING_DAYS = 30
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 _versions: TTLCache[str, dict[str, int]] = TTLCache(maxsize=10, ttl=_VERSIONS_SECONDS)
@@ -157,6 +159,20 @@ def send(conversation_id: str) -> ResponseReturnValue:
         # Also for a repeat: the first answer, and with it this call, may have been lost.
         sender.start(owner_id)
     return jsonify({**message.live_json(), "conversation_id": owner_id}), 201 if new else 200
+
+
+@blueprint.get("/api/messages/awaiting")
+def awaiting() -> ResponseReturnValue:
+    """The newest messages that have been on their way for too long."""
+    seconds = current_app.extensions["chat_settings"].message_status_awaiting_seconds
+    since, now = Message.awaiting_since, realtime_events.now_ms()
+    # Nothing will be heard of older ones any more.
+    query = Message.query(
+        since > now - _AWAITING_DAYS * 86_400_000, since <= now - int(seconds * 1000)
+    )
+    found = query.order(-since).fetch(_MOST_AWAITING + 1)
+    listed = [each.live_json() for each in found[:_MOST_AWAITING]]
+    return jsonify(messages=listed, more=len(found) > _MOST_AWAITING, seconds=seconds)
 
 
 @blueprint.post("/api/conversations/<conversation_id>/muted")

@@ -110,7 +110,7 @@ def _sent_messages(prefix: str, count: int) -> list[str]:
                 conversation, f"{prefix}-{n:04d}", "Bom dia! O pedido já saiu.", now,
                 author_id="bench", author_name="Bench",
             )  # fmt: skip
-            message_status.started(message, now)
+            message_status.started(message)
             wamid = f"wamid.{message.id}"
             message.status_facts = {**message.status_facts, "wamid": wamid, "accepted_at": now}
             messages.append(message)

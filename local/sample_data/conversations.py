@@ -74,12 +74,11 @@ class _Written:
             self.conversation, message_id, text, at, author_id=login, author_name=name
         )
         self.entities.append(message)
-        message.awaiting_since = None
         facts: dict[str, Any] = {"times": {SENDING: at}, "started_at": at + 20}
         if refused:
             message.status = FAILED
             facts["times"][FAILED] = at + 400
-            facts["error"] = {"code": refused, "source": "response", "at": at + 400}
+            facts["error"] = {"code": refused}
         else:
             message.status = self.seed.choice(["delivered", "read", "read"])
             facts["wamid"] = f"wamid.sample.out.{self.phone}.{self.count}"

@@ -6,6 +6,7 @@ import { startUnread, unreadLabel } from "../unread_state.js";
 import { Composer } from "./composer/composer.js";
 import { Drafts, browserStorage, tabStorage } from "./composer/drafts.js";
 import { Api } from "./data/api.js";
+import { Awaiting } from "./data/awaiting.js";
 import { Loader } from "./data/loader.js";
 import { PageState } from "./data/page_state.js";
 import { Sender, randomId } from "./data/sending.js";
@@ -111,11 +112,14 @@ const sender = new Sender({ state, api, storage: sharedStorage, userId, userName
 const ticks = startMessageStatus({
   request: (method, path, body) => api.call(method, path, body),
   onRetried: (message) => state.putMessages(message.conversation_id, [message], 0),
-  onAwaiting: schedule,
   confirm: (text) => askIn(document.querySelector(".confirm-dialog"), `${text} Enviar de novo?`),
   newId: randomId,
   preview: (id) => previewText(state.thread(state.selectedId).find(id) ?? {}),
   pane: document.querySelector(".details-pane"),
+});
+const awaiting = new Awaiting({
+  fetch: () => api.call("GET", "/api/messages/awaiting"),
+  onChange: schedule,
 });
 const messageMenu = new MessageMenu(pane.querySelector(".thread-content"), {
   onDetails: (id) => ticks.openDetails(id),
@@ -146,7 +150,7 @@ const filters = new ListFilters(document.querySelector(".list-filters"), [
     matches: ({ id }) => unread.isUnread(id),
     server: "unread",
   },
-  awaitingFilter({ state, loader, messages: () => ticks.awaiting }),
+  awaitingFilter({ state, loader, messages: () => awaiting.messages }),
 ], { onChange: chooseFilter });
 const listView = new ListView(document.querySelector(".list-pane"), {
   onSelect: (id) => unread.select(id),
@@ -175,7 +179,7 @@ const realtime = startRealtime({
   userId,
   cursor,
   onEvent: receive,
-  onReset: () => Promise.all([loader.refreshAll(), ticks.refresh(), unread.load()]),
+  onReset: () => Promise.all([loader.refreshAll(), awaiting.refresh(), unread.load()]),
   shownVersions: () => versionsRead,
   fetchVersions: () => api.versions(), // of the newest on the server, also those missed whole
   onBehind: (id) => loader.refreshConversation(id),
@@ -198,6 +202,7 @@ function receive(event) {
   state.apply(event);
   unread.onEvent(event);
   ticks.onEvent(event);
+  awaiting.onEvent(event);
   const message = event.data?.message;
   const arrived = event.type === "message.created" && message?.direction === "in";
   if (arrived && message.counts_unread) placing.arrived(state.resolve(event.conversation_id), message);
@@ -488,7 +493,7 @@ logOutTogether(logoutForm, {
 
 loader.loadList().finally(() => { // the rows bring their own numbers and check marks
   unread.load();
-  ticks.start();
+  awaiting.start();
 });
 unread.restore();
 sender.resume();

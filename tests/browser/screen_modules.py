@@ -19,6 +19,7 @@ Run = Callable[..., Any]
 _BLANK = "static/chat/favicon.svg"
 _MODULES = [
     "composer/drafts",
+    "data/awaiting",
     "data/loader",
     "data/page_state",
     "data/sending",

@@ -232,7 +232,6 @@ def test_the_ticks_of_500_messages_cost_no_request(
                 author_id="ana", author_name="Ana",
             )  # fmt: skip
             message.status = ["sending", "sent", "delivered", "read", "played", "failed"][n % 6]
-            message.awaiting_since = None
             messages.append(message)
         datastore.put_many([conversation, *messages])
     person = attendant("ana", live_server().url)

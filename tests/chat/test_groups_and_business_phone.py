@@ -283,7 +283,7 @@ def test_callbacks_tick_an_answer_on_the_phone_before_it_and_after_it(
     assert ana.thread(chat["id"])[0]["status"] == "read"
     assert ana.conversations()[0]["last_message"]["status"] == "read"
     (link,) = stored(WamidLink)
-    assert (link.message_id, link.parked) == ("e", None)
+    assert (link.message_id, link.status_facts) == ("e", None)
 
 
 def test_the_first_thing_in_a_chat_may_be_the_phones(sending_app: Flask, ana: Browser) -> None:

@@ -81,7 +81,7 @@ def test_a_message_is_stored_told_and_sent(ana: Browser, chat: str, graph: Graph
     preview = ana.conversations()[0]["last_message"]
     assert (preview["text"], preview["status"]) == ("Olá, Maria!", "sending")
     (entity,) = [each for each in stored(Message) if each.id == client_id]
-    assert message_status.wamid_of(entity) == f"wamid.out.{client_id}"
+    assert message_status.fact(entity, "wamid") == f"wamid.out.{client_id}"
 
 
 def test_the_same_client_id_again_sends_nothing(ana: Browser, chat: str, graph: Graph) -> None:

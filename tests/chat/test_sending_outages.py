@@ -84,7 +84,7 @@ def test_a_long_queue_ends_with_every_outcome_stored(
         patched.setattr(datastore.time, "monotonic", lambda: real() + spent[0])
         sender.drain(chat)
     assert graph.texts() == ["1", "2"]
-    assert all(message_status.wamid_of(message) for message in outgoing().values())
+    assert all(message_status.fact(message, "wamid") for message in outgoing().values())
 
 
 def test_a_message_given_up_while_it_was_surely_unsent_is_sent_after_all(

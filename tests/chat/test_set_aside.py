@@ -179,7 +179,7 @@ def test_a_status_can_be_tried_again(inside: Flask, monkeypatch: pytest.MonkeyPa
     assert deferred.retry(name) is False
     monkeypatch.setattr(
         handling.message_status, "record_statuses",
-        lambda *_a, **_k: handling.message_status.StatusReport(applied=1),
+        lambda *_a, **_k: [],
     )  # fmt: skip
     assert deferred.retry(name) is True
     assert names() == []

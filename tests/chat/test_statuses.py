@@ -129,7 +129,7 @@ def test_a_callback_may_overtake_the_answer_of_its_send(
     post(ana, chat, "com")
     post(ana, chat, "sem")  # parked under the wamid, taken over when the answer is recorded
     assert [m["status"] for m in ana.thread(chat)[-2:]] == ["delivered", "delivered"]
-    assert all(not link.parked for link in stored(WamidLink))
+    assert all(not link.status_facts for link in stored(WamidLink))
 
 
 def test_a_failure_after_the_200_is_explained(sending_app: Flask, ana: Browser, chat: str) -> None:
@@ -139,7 +139,6 @@ def test_a_failure_after_the_200_is_explained(sending_app: Flask, ana: Browser, 
     shown = last(ana, chat)
     assert (shown["status"], shown["error"]["code"]) == ("failed", "131047")
     assert "modelo" in shown["error"]["message"]
-    assert shown["error"]["source"] == "callback"
     assert ana.conversations()[0]["last_message"]["status"] == "failed"
 
 
@@ -237,8 +236,8 @@ def test_the_list_of_what_awaits_and_the_clean_up(
 ) -> None:
     message = post(ana, chat, "parada")
     assert ana.get("/api/messages/awaiting").get_json()["messages"] == []
-    now = message_status.now_ms()
-    monkeypatch.setattr(message_status, "now_ms", lambda: now + 61_000)
+    now = realtime_events.now_ms()
+    monkeypatch.setattr(realtime_events, "now_ms", lambda: now + 61_000)
     answer = ana.get("/api/messages/awaiting").get_json()
     assert [each["id"] for each in answer["messages"]] == [message["id"]]
     assert (answer["more"], answer["seconds"]) == (False, 60)
@@ -248,7 +247,7 @@ def test_the_list_of_what_awaits_and_the_clean_up(
     assert client.get("/message-status/cleanup").status_code == 403
     answer = client.get("/message-status/cleanup", headers=CRON).get_json()
     assert answer == {"deleted": 0, "more": False}
-    assert len([link for link in stored(WamidLink) if link.parked]) == 1
+    assert len([link for link in stored(WamidLink) if link.status_facts]) == 1
 
 
 def test_a_bad_status_is_set_aside_with_its_reason(

@@ -343,8 +343,8 @@ def test_statuses_of_unknown_messages_wait_once_and_change_nothing(client: Flask
     for name in ("status_sent", "status_read", "status_sent", "status_failed"):
         assert deliver(client, payload(name)).status_code == 200
     (link,) = stored(WamidLink)
-    assert sorted(link.parked["times"]) == ["failed", "read", "sent"]
-    assert link.parked["status"] == "read", "what came in the end does not undo an arrival"
+    assert sorted(link.status_facts["times"]) == ["failed", "read", "sent"]
+    assert link.status == "read", "what came in the end does not undo an arrival"
     assert events() == []
 
 

@@ -76,8 +76,7 @@ def test_a_refusal_carries_metas_code(graph: Graph, status: int, code: int) -> N
     graph.answer = lambda _body: refused(code, status)
     with pytest.raises(RefusedError) as caught:
         send(graph.url)
-    assert caught.value.code == str(code)
-    assert caught.value.title == "no", "Meta's words, without the code before them"
+    assert (caught.value.error["code"], caught.value.error["message"]) == (code, f"(#{code}) no")
 
 
 @pytest.mark.parametrize(

@@ -389,7 +389,6 @@ def test_the_modules_routes_ask_for_a_login_and_for_this_pages_token(
         "/unread",
         "/realtime/events",
         "/realtime/versions?id=1",
-        "/api/messages/awaiting",
     ):
         answer = ana.page.request.get(host.url + path, max_redirects=0)
         assert answer.status in (302, 401), path

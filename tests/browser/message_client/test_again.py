@@ -11,7 +11,6 @@ RETRY = """
   let answers = [];
   const ticks = marks.startMessageStatus({
     request: async (method, path, body) => {
-      if (method === 'GET') return { messages: [], more: false, seconds: 60 };
       asked.push([path, body.client_id, body.confirm]);
       const answer = answers.shift();
       if (answer instanceof Error) throw answer;
@@ -57,22 +56,3 @@ def test_in_doubt_the_attendant_is_asked_first(run: Run, word: bool) -> None:
     assert questions == [mine, "may_duplicate?"]
     assert shown == (["new", "new2"] if word else [])
     assert started == (2 if word else 1)
-
-
-def test_nothing_is_asked_of_what_awaits_unless_the_page_shows_it(run: Run) -> None:
-    body = """
-      const paths = [];
-      const request = async (method, path) => {
-        paths.push(path);
-        return { messages: [], more: false, seconds: 60 };
-      };
-      const quiet = marks.startMessageStatus({ request });
-      await quiet.start(); await quiet.refresh();
-      const message = { id: '1', direction: 'out', status: 'sending' };
-      quiet.onEvent({ type: 'message.created', data: { message } });
-      const before = [...paths];
-      const shows = marks.startMessageStatus({ request, onAwaiting() {} });
-      await shows.start();
-      return [before, quiet.awaiting, paths];
-    """
-    assert run(body) == [[], [], ["/api/messages/awaiting"]]

@@ -107,6 +107,25 @@ def test_news_of_the_message_are_read_while_it_is_open_and_only_then(host: Page,
     assert len(api.asked) == asked
 
 
+def test_once_closed_it_reads_no_more_whenever_the_browser_tells_of_the_closing(
+    host: Page, api: Api
+) -> None:
+    api.answer(PATH, audit())
+    details = press(host)
+    expect(details.locator("[data-step]").first).to_be_visible()
+    # As by Escape: the dialog is closed, and its event comes later.
+    host.evaluate("document.querySelector('.message-details').close(); tell('1', 'read')")
+    host.evaluate("settled()")
+    assert len(api.asked) == 1
+    host.evaluate("""() => {
+      document.querySelector('#mensagens message-ticks').click();
+      document.querySelector('.message-details').close();
+      document.querySelector('#mensagens message-ticks').click();
+    }""")
+    host.evaluate("settled()")
+    expect(details).to_be_visible()
+
+
 def test_what_cannot_be_read_is_said(host: Page, api: Api) -> None:
     api.answer(PATH, (404, {"error": {"code": "not_found", "message": "x"}}), audit())
     details = press(host)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from tests.browser.message_client.conftest import Run
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.browser.screen_modules import Run, modules_page
 
 AWAITING = """
   const { setTimeout: real, clearTimeout: realClear } = globalThis;
@@ -24,7 +29,7 @@ AWAITING = """
   };
   const answers = [];
   let changes = 0;
-  const waiting = new marks.Awaiting({
+  const waiting = new awaiting.Awaiting({
     fetch: () => new Promise((resolve, reject) => answers.push({ resolve, reject })),
     onChange: () => { changes += 1; },
     now: () => now,
@@ -42,6 +47,12 @@ AWAITING = """
   const doubt = { code: 'unconfirmed', message: '?' };
   try { BODY } finally { restore(); }
 """
+
+
+@pytest.fixture(scope="module")
+def run(chromium: Browser) -> Iterator[Run]:
+    with modules_page(chromium) as page:
+        yield page
 
 
 def played(run: Run, body: str) -> object:
