@@ -7,9 +7,11 @@ is closed.
 
     python -m local.processes.buffering_proxy --port 8080 --upstream http://127.0.0.1:9090
 
-prints `ready http://127.0.0.1:8080`. For tests and `dev.py run --buffering` on one machine: plain
-HTTP/1.1, no TLS, no upgrade. Hundreds of held requests cost a coroutine each, and asyncio sets
-TCP_NODELAY on its sockets, so nothing waits 40 ms for Nagle's algorithm.
+prints `ready http://127.0.0.1:8080`. With several `--upstream` it takes them in turn, and passes
+over one that takes no connection, as the front end does with an instance that is gone. For tests
+and `dev.py run --buffering` on one machine: plain HTTP/1.1, no TLS, no upgrade. Hundreds of held
+requests cost a coroutine each, and asyncio sets TCP_NODELAY on its sockets, so nothing waits 40 ms
+for Nagle's algorithm.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import itertools
 import signal
+from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import urlsplit
@@ -116,17 +120,17 @@ async def _read_body(message: _Message, reader: asyncio.StreamReader, *, respons
 
 
 class BufferingProxy:
-    """The proxy as an asyncio server; `upstream` is the application's address, `http://host:port`.
+    """The proxy as an asyncio server; `upstreams` are the addresses of the application's
+    instances, `http://host:port`, which get the requests in turn.
 
     `held` counts the requests whose response is being collected.
     """
 
-    def __init__(self, upstream: str, *, request_seconds: float = REQUEST_SECONDS) -> None:
-        parts = urlsplit(upstream)
-        if parts.scheme != "http" or not parts.hostname:
-            raise ValueError(f"upstream must be http://HOST:PORT, not {upstream!r}")
-        self._host = parts.hostname
-        self._port = parts.port or 80
+    def __init__(
+        self, upstreams: Sequence[str], *, request_seconds: float = REQUEST_SECONDS
+    ) -> None:
+        self._instances = [_address(upstream) for upstream in upstreams]
+        self._turns = itertools.count()
         self._request_seconds = request_seconds
         self.held = 0
 
@@ -198,8 +202,20 @@ class BufferingProxy:
         except (OSError, asyncio.IncompleteReadError, _BadMessageError, ValueError) as error:
             return _error(HTTPStatus.BAD_GATEWAY, f"the application did not answer: {error}")
 
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A connection to the next instance that takes one. A request is sent only once."""
+        turn = next(self._turns)
+        *others, last = [
+            self._instances[(turn + place) % len(self._instances)]
+            for place in range(len(self._instances))
+        ]
+        for host, port in others:
+            with contextlib.suppress(OSError):
+                return await asyncio.open_connection(host, port, limit=HEAD_BYTES)
+        return await asyncio.open_connection(*last, limit=HEAD_BYTES)
+
     async def _ask_upstream(self, request: _Message) -> bytes:
-        reader, writer = await asyncio.open_connection(self._host, self._port, limit=HEAD_BYTES)
+        reader, writer = await self._connect()
         try:
             headers = request.end_to_end_headers()
             headers.append((b"Connection", b"close"))
@@ -225,14 +241,21 @@ class BufferingProxy:
                 await writer.wait_closed()
 
 
+def _address(upstream: str) -> tuple[str, int]:
+    parts = urlsplit(upstream)
+    if parts.scheme != "http" or not parts.hostname:
+        raise ValueError(f"upstream must be http://HOST:PORT, not {upstream!r}")
+    return parts.hostname, parts.port or 80
+
+
 def _error(status: HTTPStatus, text: str) -> bytes:
     body = text.encode()
     headers = [(b"Content-Type", b"text/plain"), (b"Content-Length", str(len(body)).encode())]
     return _encode(f"HTTP/1.1 {status.value} {status.phrase}".encode(), headers, body)
 
 
-async def _run(port: int, upstream: str) -> None:
-    server = await BufferingProxy(upstream).start(port)
+async def _run(port: int, upstreams: Sequence[str]) -> None:
+    server = await BufferingProxy(upstreams).start(port)
     address = server.sockets[0].getsockname()
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
@@ -249,7 +272,10 @@ def main() -> None:
     """Command line: see the module's docstring."""
     parser = argparse.ArgumentParser(prog="python -m local.processes.buffering_proxy")
     parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--upstream", required=True, help="http://HOST:PORT of the application")
+    parser.add_argument(
+        "--upstream", required=True, action="append",
+        help="http://HOST:PORT of the application; again for each further instance of it",
+    )  # fmt: skip
     options = parser.parse_args()
     asyncio.run(_run(options.port, options.upstream))
 

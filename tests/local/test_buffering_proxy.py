@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import socket
 import threading
@@ -71,6 +72,32 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+
+class _Instance:
+    """Answers 200 and counts."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    @contextlib.contextmanager
+    def serving(self) -> Iterator[str]:
+        instance = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def log_message(self, format: str, *args: object) -> None:
+                """Say nothing."""
+
+            def do_GET(self) -> None:
+                instance.asked += 1
+                self.send_response(200)
+                self.end_headers()
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        server.server_close()
 
 
 @pytest.fixture
@@ -143,6 +170,25 @@ def test_an_application_that_is_down_is_a_bad_gateway(
         with requests.Session() as session:
             session.trust_env = False
             assert session.get(f"{address}/quick", timeout=10).status_code == 502
+
+
+def test_of_several_instances_it_takes_each_in_turn_and_passes_over_one_that_is_gone() -> None:
+    servers = [_Instance(), _Instance()]
+    with socket.socket() as unused, contextlib.ExitStack() as stack:
+        unused.bind(("127.0.0.1", 0))
+        gone = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        urls = [stack.enter_context(each.serving()) for each in servers]
+        upstreams = [urls[0], gone, urls[1]]
+        args = ["--port", "0", *(a for url in upstreams for a in ("--upstream", url))]
+        part = Part("proxy", "local.processes.buffering_proxy", args).start()
+        stack.callback(part.stop)
+        address = part.wait_for_line("ready ").rstrip("/")
+        session = stack.enter_context(requests.Session())
+        session.trust_env = False
+        for _ in range(6):
+            assert session.get(address, timeout=10).status_code == 200
+    # The turn of the one that is gone goes to the next.
+    assert [each.asked for each in servers] == [2, 4]
 
 
 def test_hundreds_of_held_requests_leave_a_quick_one_quick(
