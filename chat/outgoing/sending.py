@@ -58,7 +58,7 @@ WATCH_SECONDS = 0.6
 _LATE_SECONDS = 0.1
 #: Something is going on for so long after a POST, and after the start of a process, which may have
 #: come for one that is gone.
-_AWAKE_SECONDS = 120.0
+AWAKE_SECONDS = 120.0
 #: While WhatsApp cannot be reached, messages wait for the sweep so long; then they have failed,
 #: because an answer that arrives out of the blue much later does more harm than good.
 GIVE_UP_MS = 15 * 60_000
@@ -228,7 +228,7 @@ class Sender:
 
     def _stay_awake(self, app: Flask) -> None:
         with self._lock:
-            self._awake_until = time.monotonic() + _AWAKE_SECONDS
+            self._awake_until = time.monotonic() + AWAKE_SECONDS
             if self._watching:
                 return
             self._watching = True

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 
+from chat.outgoing.sending import AWAKE_SECONDS
 from local.bench import measures, module, statuses, unread
 from local.bench.measures import Idle, middle, percentile
 from local.bench.storm.running import CUSTOMERS, SWITCHES, storm
@@ -42,7 +43,7 @@ TICK_SECONDS = 10.0
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """The options; `--quick` sets what is not given."""
     parser = argparse.ArgumentParser(prog="dev.py bench", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a rough idea in under a minute")
+    parser.add_argument("--quick", action="store_true", help="a rough idea in some minutes")
     parser.add_argument("--only", choices=PARTS, help="one part of it")
     parser.add_argument("--listeners", help="for latency and memory (1,50,200,500; quick: 1,50)")
     parser.add_argument("--rounds", type=int, help="webhook calls a latency (40; quick: 6)")
@@ -155,9 +156,10 @@ def show_idle(host: str, options: argparse.Namespace) -> None:
     ]
     say(
         f"IDLE: calls of one server to the store while nobody writes, a minute (counted for"
-        f" {seconds} s in a\npass-through between server and store; the cases run side by side)."
-        f" cron: the routes of cron.yaml,\ncalled at the start and then on their schedule: every"
-        f" minute, the clean-up every hour."
+        f" {seconds} s in a\npass-through between server and store; the cases run side by side;"
+        f" {AWAKE_SECONDS:.0f} s after the last POST,\nso long does a server look for messages that"
+        f" another one has left). cron: the routes of cron.yaml,\ncalled at the start and then on"
+        f" their schedule: every minute, the clean-up every hour."
     )
     rows = (
         [
