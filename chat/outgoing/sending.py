@@ -467,7 +467,9 @@ def _learn(message: Message | None, wa_id: str | None) -> None:
     if conversation is not None:
         people = identity.People()
         version = conversation.version
-        conversation = people.learn_phone(people.adopt(conversation), number, _now_ms())
+        # When it was sent: what came while the Graph API thought about it is newer.
+        asked_ms = message_status.fact(message, "started_at") or _now_ms()
+        conversation = people.learn_phone(people.adopt(conversation), number, asked_ms)
         if conversation.version != version:
             identity.publish_conversation(conversation)
         people.save()
