@@ -948,7 +948,7 @@ def _status_view(message_id: str) -> Any:
 
 
 def _retry_view(message_id: str) -> Any:
-    body = realtime_events.json_body()
+    body = realtime_events.json_body(strict=True)
     client_id = body.get("client_id", str(uuid.uuid4()))
     if not isinstance(client_id, str) or not _UUID.fullmatch(client_id):
         text = "O identificador não é válido."
