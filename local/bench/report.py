@@ -18,6 +18,7 @@ from importlib.metadata import version
 
 from chat.outgoing.sending import AWAKE_SECONDS
 from local.bench import measures, module, statuses, unread
+from local.bench.hanging import SENDERS, hanging
 from local.bench.measures import Idle, middle, percentile
 from local.bench.storm.running import CUSTOMERS, SWITCHES, storm
 from local.bench.world import cores, store
@@ -25,16 +26,9 @@ from local.datastore.google_emulator import missing
 from local.processes.parts import POSIX
 
 PARTS = (
-    "latency",
-    "memory",
-    "idle",
-    "webhook",
-    "statuses",
-    "overload",
-    "unread",
-    "module",
+    "latency", "memory", "idle", "webhook", "statuses", "overload", "hanging", "unread", "module",
     "storm",
-)
+)  # fmt: skip
 UPDATES, QUICK_UPDATES = 1000, 100
 #: Stored → first tick, of 95 in 100 messages, with a Graph API that answers in a second.
 TICK_SECONDS = 10.0
@@ -233,6 +227,26 @@ def show_overload(host: str, options: argparse.Namespace) -> None:
     show(["", "figure"], 27, rows)
 
 
+def show_hanging(host: str, options: argparse.Namespace) -> None:
+    """A Graph API that does not answer."""
+    say(
+        f"HANGING: {measures.DEFAULT_THREADS} threads, {measures.DEFAULT_CAPACITY} open streams,"
+        f" and a Graph API that does not answer while attendants go on\nsending in {SENDERS} chats,"
+        f" their requests waiting for the outcome as on App Engine. A webhook call\nand a"
+        f" GET /healthz every 0.25 s. Times in ms, p50/p95/p99."
+    )
+    rows = (
+        [
+            f"{row.senders} chats, {row.sent} messages" if row.senders else "nobody sends",
+            percentiles(row.webhook),
+            percentiles(row.healthz),
+            str(len(row.webhook)),
+        ]
+        for row in hanging(host, 5 if options.quick else 20)
+    )
+    show(["sending", "webhook POST->200", "GET /healthz", "calls"], 24, rows)
+
+
 def show_unread(host: str, options: argparse.Namespace) -> None:
     """The start of a page with few and with many conversations."""
     sizes = [(50, 3), (200, 20)] if options.quick else [(50, 3), (5000, 50), (5000, 300)]
@@ -330,6 +344,7 @@ SHOWN = {
     "webhook": show_webhook,
     "statuses": show_statuses,
     "overload": show_overload,
+    "hanging": show_hanging,
     "unread": show_unread,
     "module": show_module,
     "storm": show_storm,

@@ -1,4 +1,4 @@
-"""Who acts in a storm: customers who write, and an attendant who answers several of them."""
+"""Who acts in a storm: customers who write, an attendant who answers several, and who looks on."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import requests
 
@@ -140,6 +141,41 @@ class Answering:
                 raise RuntimeError(f"{method} was never answered: {problem}")
             self._customer.repeated += 1
             pause.wait(_AGAIN_SECONDS)
+
+
+class Reader:
+    """What the API tells, while nobody is killed."""
+
+    def __init__(self, url: str, cookie: str) -> None:
+        self._url = url
+        self._http = requests.Session()
+        self._http.trust_env = False
+        self._http.headers["Cookie"] = cookie
+
+    def get(self, path: str) -> Any:
+        """The JSON that a path answers."""
+        answer = self._http.get(f"{self._url}{path}", timeout=60)
+        answer.raise_for_status()
+        return answer.json()
+
+    def pages(self, path: str, name: str) -> list[list[dict[str, Any]]]:
+        """All pages of a list, in the order in which they come."""
+        found, before = [], ""
+        while True:
+            answer = self.get(f"{path}?limit=100{before}")
+            found.append(answer[name])
+            if answer["next"] is None:
+                return found
+            before = f"&before={answer['next']}"
+
+    def conversations(self) -> list[dict[str, Any]]:
+        """Newest first."""
+        return sum(self.pages("/api/conversations", "conversations"), [])
+
+    def thread(self, chat: str) -> list[dict[str, Any]]:
+        """Oldest first."""
+        pages = self.pages(f"/api/conversations/{chat}/messages", "messages")
+        return [message for part in reversed(pages) for message in part]
 
 
 def _soon(seconds: tuple[float, float]) -> float:

@@ -13,12 +13,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-import requests
-
 from local.bench.listeners import Listener, Listeners
 from local.bench.storm import judging
 from local.bench.storm.judging import TICKED, Chat, Page, Stored
-from local.bench.storm.people import Answering, Crew, Customer, Writing, write
+from local.bench.storm.people import Answering, Crew, Customer, Reader, Writing, write
 from local.bench.world import Server, Simulator, World, page, phone
 from local.processes.parts import free_port
 
@@ -73,12 +71,13 @@ def storm(host: str, seconds: float) -> Storm:
         simulator = world.simulator(port, front, **SWITCHES)
         world.cron(front)
         cookie = servers[0].login()
-        desk = _Desk(front, cookie)
+        reader = Reader(front, cookie)
         customers = [Customer(n, phone(n)) for n in range(1, CUSTOMERS + 1)]
         for each in customers:
             write(simulator, each)
-        _until(lambda: _find_chats(desk, customers), _WARM_SECONDS, "not all customers have a chat")
-        cursor = desk.get("/api/conversations")["cursor"]
+        if not _wait(lambda: _find_chats(reader, customers), _WARM_SECONDS):
+            raise RuntimeError("not all customers have a chat")
+        cursor = reader.get("/api/conversations")["cursor"]
         with (
             Listeners(front, cookie, 2, delivery="hold", cursor=cursor, prefix="front") as held,
             Listeners(servers[0].url, cookie, 1, delivery="stream", cursor=cursor) as streaming,
@@ -98,42 +97,8 @@ def storm(host: str, seconds: float) -> Storm:
             crew.end()
             result.seconds = time.monotonic() - started
             result.faults += crew.faults
-            _judge(result, desk, simulator, customers, fleets, watched)
+            _judge(result, reader, simulator, customers, fleets, watched)
             return result
-
-
-class _Desk:
-    """What the API tells, while nobody is killed."""
-
-    def __init__(self, url: str, cookie: str) -> None:
-        self._url = url
-        self._http = requests.Session()
-        self._http.trust_env = False
-        self._http.headers["Cookie"] = cookie
-
-    def get(self, path: str) -> Any:
-        answer = self._http.get(f"{self._url}{path}", timeout=60)
-        answer.raise_for_status()
-        return answer.json()
-
-    def pages(self, path: str, name: str) -> list[list[dict[str, Any]]]:
-        """All pages of a list, in the order in which they come."""
-        found, before = [], ""
-        while True:
-            answer = self.get(f"{path}?limit=100{before}")
-            found.append(answer[name])
-            if answer["next"] is None:
-                return found
-            before = f"&before={answer['next']}"
-
-    def conversations(self) -> list[dict[str, Any]]:
-        """Newest first."""
-        return sum(self.pages("/api/conversations", "conversations"), [])
-
-    def thread(self, chat: str) -> list[dict[str, Any]]:
-        """Oldest first."""
-        pages = self.pages(f"/api/conversations/{chat}/messages", "messages")
-        return [message for part in reversed(pages) for message in part]
 
 
 class _Watched:
@@ -163,16 +128,11 @@ def _kill_and_restart(server: Server) -> None:
     server.part.wait_for_http(f"{server.url}/healthz")
 
 
-def _find_chats(desk: _Desk, customers: Sequence[Customer]) -> bool:
-    chats = {"".join(filter(str.isdigit, each["phone"])): each for each in desk.conversations()}
+def _find_chats(reader: Reader, customers: Sequence[Customer]) -> bool:
+    chats = {"".join(filter(str.isdigit, each["phone"])): each for each in reader.conversations()}
     for each in customers:
         each.chat = chats[each.phone]["id"] if each.phone in chats else ""
     return all(each.chat for each in customers)
-
-
-def _until(holds: Callable[[], bool], seconds: float, problem: str) -> None:
-    if not _wait(holds, seconds):
-        raise RuntimeError(problem)
 
 
 def _wait(holds: Callable[[], bool], seconds: float) -> bool:
@@ -195,7 +155,7 @@ def _stored(message: dict[str, Any]) -> Stored:
     )
 
 
-def _chat_of(customer: Customer, desk: _Desk, simulator: Simulator) -> Chat:
+def _chat_of(customer: Customer, reader: Reader, simulator: Simulator) -> Chat:
     told = simulator.ask("GET", f"/customers/{customer.phone}/messages")["messages"]
     received = [each["text"] for each in told if each["direction"] == "in"]
     return Chat(
@@ -203,12 +163,12 @@ def _chat_of(customer: Customer, desk: _Desk, simulator: Simulator) -> Chat:
         customer.written,
         customer.sent,
         [customer.texts.get(text, text) for text in received],
-        [_stored(message) for message in desk.thread(customer.chat)],
+        [_stored(message) for message in reader.thread(customer.chat)],
     )
 
 
 def _judge(
-    result: Storm, desk: _Desk, simulator: Simulator, customers: Sequence[Customer],
+    result: Storm, reader: Reader, simulator: Simulator, customers: Sequence[Customer],
     fleets: Sequence[Listeners], watched: _Watched,
 ) -> None:  # fmt: skip
     """Waits until nothing is on its way any more, and compares all sides."""
@@ -217,14 +177,14 @@ def _judge(
     def settled() -> bool:
         if not simulator.ask("GET", "/deliveries")["idle"]:
             return False
-        chats[:] = [_chat_of(each, desk, simulator) for each in customers]
+        chats[:] = [_chat_of(each, reader, simulator) for each in customers]
         ours = [each for chat in chats for each in chat.thread if each.outgoing]
         return all(each.status in TICKED or each.in_doubt for each in ours)
 
     if not _wait(settled, SETTLE_SECONDS):
         result.faults.append(f"not settled after {SETTLE_SECONDS:.0f} s")
-        chats[:] = chats or [_chat_of(each, desk, simulator) for each in customers]
-    listed = desk.conversations()
+        chats[:] = chats or [_chat_of(each, reader, simulator) for each in customers]
+    listed = reader.conversations()
     unread = {each["id"]: each["unread_count"] for each in listed}
     for customer, chat in zip(customers[1:], chats[1:], strict=True):  # the first is open on a page
         chat.unread = unread[customer.chat]
@@ -239,7 +199,7 @@ def _judge(
     told = simulator.ask("GET", "/deliveries")
     result.posted, result.retried = told["posted"], told["retried"]
     result.cut = sum(one.failures for fleet in fleets for one in fleet.all)
-    result.ticks = _ticks(fleets[0].all[0], desk, customers)
+    result.ticks = _ticks(fleets[0].all[0], reader, customers)
 
 
 def _of_listeners(fleets: Sequence[Listeners], chats: Sequence[Chat]) -> list[str]:
@@ -276,7 +236,7 @@ def _of_page(
     return faults()
 
 
-def _ticks(listener: Listener, desk: _Desk, customers: Sequence[Customer]) -> list[float]:
+def _ticks(listener: Listener, reader: Reader, customers: Sequence[Customer]) -> list[float]:
     """Seconds from a message's storing to its first tick at a listener, in the order of storing."""
     ahead = time.time() - time.monotonic()
     first: dict[str, float] = {}
@@ -288,7 +248,7 @@ def _ticks(listener: Listener, desk: _Desk, customers: Sequence[Customer]) -> li
     stored = {
         message["id"]: datetime.fromisoformat(message["sent_at"]).timestamp()
         for customer in customers
-        for message in desk.thread(customer.chat)
+        for message in reader.thread(customer.chat)
         if message["direction"] == "out"
     }
     return [first[name] - at for name, at in stored.items() if name in first]
