@@ -308,16 +308,18 @@ def show_storm(host: str, options: argparse.Namespace) -> list[str]:
     """Two servers that are killed in turn; what did not hold."""
     say(
         f"STORM: two servers on one store behind a front end that takes them in turn; every few"
-        f" seconds one of\nthem is killed (SIGKILL) and started again. {CUSTOMERS} customers write,"
-        f" an attendant answers several, a page\nis open throughout. The Graph API answers in"
-        f" {SWITCHES['graph_delay_ms'] / 1000:.0f} s; webhook calls come twice and out of order."
+        f" seconds one of\nthem is killed, now and then asked to go, and started again. {CUSTOMERS}"
+        f" customers write, an attendant\nanswers several, a page is open throughout. Webhook calls"
+        f" come twice and out of order, and the Graph API\nanswers in"
+        f" {SWITCHES['graph_delay_ms'] / 1000:.0f} s."
     )
     row = storm(host, options.seconds)
     slowest = max(row.ticks, default=float("nan"))
     late = percentile(row.ticks, 0.95)
     ticks = f"{percentile(row.ticks, 0.5):.1f}/{late:.1f}/{slowest:.1f} s of {len(row.ticks)}"
     rows = [
-        ["seconds, kills", f"{row.seconds:.0f}, {row.kills}"],
+        ["seconds", f"{row.seconds:.0f}"],
+        ["SIGKILL, SIGTERM", f"{row.kills}, {row.deploys}"],
         ["messages from customers", str(row.written)],
         ["messages from the attendant", f"{row.sent} ({row.repeated} calls made again)"],
         ["webhook calls", f"{row.posted} ({row.retried} made again)"],

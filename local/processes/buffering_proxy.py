@@ -8,8 +8,8 @@ is closed.
     python -m local.processes.buffering_proxy --port 8080 --upstream http://127.0.0.1:9090
 
 prints `ready http://127.0.0.1:8080`. With several `--upstream` it takes them in turn, and passes
-over one that takes no connection, as the front end does with an instance that is gone. For tests
-and `dev.py run --buffering` on one machine: plain HTTP/1.1, no TLS, no upgrade. Hundreds of held
+over one that is gone until it answers `GET /healthz` again, as the front end does. For tests and
+`dev.py run --buffering` on one machine: plain HTTP/1.1, no TLS, no upgrade. Hundreds of held
 requests cost a coroutine each, and asyncio sets TCP_NODELAY on its sockets, so nothing waits 40 ms
 for Nagle's algorithm.
 """
@@ -30,6 +30,7 @@ REQUEST_SECONDS = 600.0  # App Engine's limit under automatic scaling
 HEAD_BYTES = 64 * 1024
 RESPONSE_BYTES = 32 * 1024 * 1024  # App Engine's limit for one response
 BACKLOG = 1024
+PROBE_SECONDS = 0.2  # how often an instance that was gone is asked whether it is there again
 
 # Headers that concern one connection only (RFC 9110, 7.6.1); lengths are written anew.
 HOP_BY_HOP = frozenset(
@@ -45,6 +46,9 @@ class _BadMessageError(Exception):
 
 class _TooLargeError(Exception):
     """The response is larger than the front end lets through."""
+
+
+_Address = tuple[str, int]
 
 
 @dataclass
@@ -131,6 +135,7 @@ class BufferingProxy:
     ) -> None:
         self._instances = [_address(upstream) for upstream in upstreams]
         self._turns = itertools.count()
+        self._gone: dict[_Address, asyncio.Future[None]] = {}  # and who looks for it
         self._request_seconds = request_seconds
         self.held = 0
 
@@ -202,46 +207,73 @@ class BufferingProxy:
         except (OSError, asyncio.IncompleteReadError, _BadMessageError, ValueError) as error:
             return _error(HTTPStatus.BAD_GATEWAY, f"the application did not answer: {error}")
 
-    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def _connect(self) -> tuple[_Address, asyncio.StreamReader, asyncio.StreamWriter]:
         """A connection to the next instance that takes one. A request is sent only once."""
-        turn = next(self._turns)
-        *others, last = [
-            self._instances[(turn + place) % len(self._instances)]
-            for place in range(len(self._instances))
-        ]
-        for host, port in others:
+        turn, count = next(self._turns), len(self._instances)
+        order = [self._instances[(turn + place) % count] for place in range(count)]
+        order.sort(key=lambda address: address in self._gone)  # those come last
+        for address in order[:-1]:
+            try:
+                return address, *await asyncio.open_connection(*address, limit=HEAD_BYTES)
+            except OSError:
+                self._lose(address)
+        return order[-1], *await asyncio.open_connection(*order[-1], limit=HEAD_BYTES)
+
+    def _lose(self, address: _Address) -> None:
+        """An instance is gone. One that starts takes connections long before it answers."""
+        if len(self._instances) > 1 and address not in self._gone:
+            self._gone[address] = asyncio.ensure_future(self._find_again(address))
+
+    async def _find_again(self, address: _Address) -> None:
+        request = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        answer = b""
+        while b" 200 " not in answer:
+            await asyncio.sleep(PROBE_SECONDS)
             with contextlib.suppress(OSError):
-                return await asyncio.open_connection(host, port, limit=HEAD_BYTES)
-        return await asyncio.open_connection(*last, limit=HEAD_BYTES)
+                reader, writer = await asyncio.open_connection(*address)
+                try:
+                    writer.write(request)
+                    answer = await reader.readline()
+                finally:
+                    writer.close()
+        del self._gone[address]
 
     async def _ask_upstream(self, request: _Message) -> bytes:
-        reader, writer = await self._connect()
+        address, reader, writer = await self._connect()
         try:
-            headers = request.end_to_end_headers()
-            headers.append((b"Connection", b"close"))
-            if request.body or request.header(b"content-length"):
-                headers.append((b"Content-Length", str(len(request.body)).encode()))
-            writer.write(_encode(request.start_line, headers, request.body))
-            await writer.drain()
-            response = await _read_head(reader)
-            if response is None:
-                raise _BadMessageError("closed without a response")
-            status = response.start_line.split(b" ")[1]
-            bodiless = request.start_line.startswith(b"HEAD ") or status in NO_BODY_STATUSES
-            headers = response.end_to_end_headers()
-            if bodiless:
-                return _encode(response.start_line, headers, b"")
-            body = await _read_body(response, reader, response=True)
-            headers.append((b"Content-Length", str(len(body)).encode()))
-            start_line = response.start_line.replace(b"HTTP/1.0", b"HTTP/1.1", 1)
-            return _encode(start_line, headers, body)
+            return await self._exchange(request, reader, writer)
+        except (OSError, asyncio.IncompleteReadError):
+            self._lose(address)
+            raise
         finally:
             writer.close()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
 
+    async def _exchange(
+        self, request: _Message, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> bytes:
+        headers = request.end_to_end_headers()
+        headers.append((b"Connection", b"close"))
+        if request.body or request.header(b"content-length"):
+            headers.append((b"Content-Length", str(len(request.body)).encode()))
+        writer.write(_encode(request.start_line, headers, request.body))
+        await writer.drain()
+        response = await _read_head(reader)
+        if response is None:
+            raise ConnectionResetError("closed without a response")
+        status = response.start_line.split(b" ")[1]
+        bodiless = request.start_line.startswith(b"HEAD ") or status in NO_BODY_STATUSES
+        headers = response.end_to_end_headers()
+        if bodiless:
+            return _encode(response.start_line, headers, b"")
+        body = await _read_body(response, reader, response=True)
+        headers.append((b"Content-Length", str(len(body)).encode()))
+        start_line = response.start_line.replace(b"HTTP/1.0", b"HTTP/1.1", 1)
+        return _encode(start_line, headers, body)
 
-def _address(upstream: str) -> tuple[str, int]:
+
+def _address(upstream: str) -> _Address:
     parts = urlsplit(upstream)
     if parts.scheme != "http" or not parts.hostname:
         raise ValueError(f"upstream must be http://HOST:PORT, not {upstream!r}")

@@ -101,12 +101,14 @@ def test_many_of_a_kind_are_counted() -> None:
 
 
 def test_a_listener_may_hear_twice_but_must_hear() -> None:
-    ids = [each.id for each in whole().thread]
-    assert of_listener("listener 1", [*ids, *ids], 0, [whole()]) == []
-    assert of_listener("listener 1", ids[1:], 0, [whole()]) == ["listener 1: not told of: in-1"]
-    assert of_listener("listener 1", ids, 2, [whole()]) == [
-        "listener 1: had to read everything again, 2 times"
-    ]
+    ids, ticked = [each.id for each in whole().thread], ["out-1", "out-3"]
+    assert of_listener("listener 1", [*ids, *ids], ticked * 2, 0, [whole()]) == []
+    missed = of_listener("listener 1", ids[1:], ticked, 0, [whole()])
+    assert missed == ["listener 1: not told of: in-1"]
+    missed = of_listener("listener 1", ids, ticked[:1], 0, [whole()])
+    assert missed == ["listener 1: not told of the tick of: out-3"]
+    reset = of_listener("listener 1", ids, ticked, 2, [whole()])
+    assert reset == ["listener 1: had to read everything again, 2 times"]
 
 
 def page() -> Page:

@@ -114,17 +114,22 @@ def _unread(thread: Iterable[Stored]) -> int:
     return sum(not each.outgoing and each.arrival > answered for each in thread)
 
 
-def of_listener(name: str, heard: Iterable[str], resets: int, chats: Iterable[Chat]) -> list[str]:
+def of_listener(
+    name: str, heard: Iterable[str], ticked: Iterable[str], resets: int, chats: Sequence[Chat]
+) -> list[str]:
     """What a listener of the events missed. Hearing of a message twice changes nothing on a screen.
 
     Args:
         name: for the sentences.
         heard: ids of the messages that it was told to be new.
+        ticked: ids of those that it was told to be sent.
         resets: how often it was told to read everything again.
         chats: all of them.
     """
-    there = {each.id for chat in chats for each in chat.thread}
-    faults = _told(f"{name}: not told of", there - set(heard))
+    there = [each for chat in chats for each in chat.thread]
+    sent = {each.id for each in there if each.status in TICKED}
+    faults = _told(f"{name}: not told of", {each.id for each in there} - set(heard))
+    faults += _told(f"{name}: not told of the tick of", sent - set(ticked))
     if resets:
         faults.append(f"{name}: had to read everything again, {resets} times")
     return faults

@@ -1,5 +1,6 @@
 """Runs a storm: two servers on one store behind a front end that takes them in turn, one of them
-killed and started again every few seconds; callbacks out of order and twice; a slow Graph API.
+killed, or asked to go, and started again every few seconds; callbacks out of order and twice; a
+slow Graph API.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from local.bench.listeners import Listener, Listeners
+from local.bench.measures import arrivals
 from local.bench.storm import judging
 from local.bench.storm.judging import TICKED, Chat, Page, Stored
 from local.bench.storm.people import Answering, Crew, Customer, Reader, Writing, write
@@ -24,6 +26,9 @@ CUSTOMERS = 20
 ANSWERED = 8  # of them, by the attendant
 #: Mean time from one server's return to the other's death.
 KILL_SECONDS = 4.0
+#: Every fourth one is asked to go, as at a deploy, and killed when it has not gone after two
+#: seconds, as on App Engine.
+DEPLOY_EVERY, DEPLOY_SECONDS = 4, 2.0
 THREADS, CAPACITY = 80, 60  # as in app.yaml
 #: The simulator's: each webhook call twice, updates shuffled within a second, a slow Graph API.
 SWITCHES = {"webhook_repeat": 2, "webhook_reorder": 8, "graph_delay_ms": 1000}
@@ -44,7 +49,8 @@ class Storm:
     """What came of it; `faults` is empty when all held."""
 
     seconds: float = 0.0
-    kills: int = 0
+    kills: int = 0  # SIGKILL
+    deploys: int = 0  # SIGTERM
     written: int = 0  # by customers
     sent: int = 0  # by the attendant
     repeated: int = 0  # calls of the attendant that were not answered
@@ -92,8 +98,7 @@ def storm(host: str, seconds: float) -> Storm:
                 crew.start(Answering(front, cookie, each))
             started = time.monotonic()
             while time.monotonic() - started < seconds:
-                _kill_and_restart(servers[result.kills % 2])
-                result.kills += 1
+                _end_one_and_restart(servers, result)
             crew.end()
             result.seconds = time.monotonic() - started
             result.faults += crew.faults
@@ -121,9 +126,16 @@ class _Watched:
         return Page(bubbles, told["rows"], self._errors, len(self._loads))
 
 
-def _kill_and_restart(server: Server) -> None:
+def _end_one_and_restart(servers: Sequence[Server], result: Storm) -> None:
     threading.Event().wait(KILL_SECONDS * random.uniform(0.6, 1.4))
-    server.part.kill()
+    ended = result.kills + result.deploys
+    server = servers[ended % 2]
+    if ended % DEPLOY_EVERY == DEPLOY_EVERY - 1:
+        server.part.stop(DEPLOY_SECONDS)
+        result.deploys += 1
+    else:
+        server.part.kill()
+        result.kills += 1
     server.part.start()
     server.part.wait_for_http(f"{server.url}/healthz")
 
@@ -207,14 +219,9 @@ def _of_listeners(fleets: Sequence[Listeners], chats: Sequence[Chat]) -> list[st
     news = [Chat(chat.name, thread=chat.thread[1:]) for chat in chats]
 
     def faults(one: Listener) -> list[str]:
-        events = list(one.events)
-        heard = [
-            json.loads(event.data)["data"]["message"]["id"]
-            for event in events
-            if event.type == "message.created"
-        ]
-        resets = sum(event.type == "reset" for event in events)
-        return judging.of_listener(one.client, heard, resets, news)
+        heard = arrivals(one)
+        resets = sum(event.type == "reset" for event in list(one.events))
+        return judging.of_listener(one.client, heard, _first_ticks(one), resets, news)
 
     everybody = [one for fleet in fleets for one in fleet.all]
     _wait(lambda: not any(faults(one) for one in everybody), SHOWN_SECONDS)
@@ -239,16 +246,22 @@ def _of_page(
 def _ticks(listener: Listener, reader: Reader, customers: Sequence[Customer]) -> list[float]:
     """Seconds from a message's storing to its first tick at a listener, in the order of storing."""
     ahead = time.time() - time.monotonic()
-    first: dict[str, float] = {}
-    for event in list(listener.events):
-        if event.type == "message.status_changed":
-            told = json.loads(event.data)["data"]
-            if told["status"] in TICKED:
-                first.setdefault(told["message_id"], event.at + ahead)
+    first = _first_ticks(listener)
     stored = {
         message["id"]: datetime.fromisoformat(message["sent_at"]).timestamp()
         for customer in customers
         for message in reader.thread(customer.chat)
         if message["direction"] == "out"
     }
-    return [first[name] - at for name, at in stored.items() if name in first]
+    return [first[name] + ahead - at for name, at in stored.items() if name in first]
+
+
+def _first_ticks(listener: Listener) -> dict[str, float]:
+    """When a listener was first told that a message was sent, by id; time.monotonic()."""
+    first: dict[str, float] = {}
+    for event in list(listener.events):
+        if event.type == "message.status_changed":
+            told = json.loads(event.data)["data"]
+            if told["status"] in TICKED:
+                first.setdefault(told["message_id"], event.at)
+    return first
