@@ -18,7 +18,7 @@ import requests
 from flask import Flask
 from google.cloud import ndb
 
-from chat.outgoing import sending
+from chat.outgoing import leases, sending
 from chat.outgoing.leases import LEASE_MS
 from chat.outgoing.sending import Outbox, Sender
 from tests.helpers import LiveServer, Simulator, Store, wait_until
@@ -205,6 +205,23 @@ def test_the_first_request_of_a_process_has_it_look_and_later_only_what_changes_
     assert len(woken) == 1
     client.post("/webhook", data=b"")
     assert len(woken) == 2
+
+
+def test_a_lease_that_cannot_be_given_back_keeps_no_other(
+    app: Flask, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[tuple[str, str, int]] = []
+
+    def renew(outbox: str, holder: str, milliseconds: int) -> None:
+        if outbox == "strange":
+            raise ValueError(outbox)
+        given.append((outbox, holder, milliseconds))
+
+    monkeypatch.setattr(leases, "GRACE_SECONDS", 0.0)
+    held = leases.Leases(renew)
+    with held.held("strange", "us"), held.held("good", "us"):
+        held.give_back()
+    assert given == [("good", "us", 0)]
 
 
 def test_a_look_that_fails_does_not_end_the_watch(
