@@ -703,7 +703,7 @@ def _refuse(refusal: Refused) -> Any:
 
 
 def _retry_view(message_id: str) -> Any:
-    body = realtime_events.json_body()
+    body = realtime_events.json_body(strict=True)
     try:
         client_id = str(uuid.UUID(body.get("client_id", str(uuid.uuid4()))))
     except (ValueError, TypeError, AttributeError):

@@ -41,7 +41,17 @@ from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
 
-from flask import Blueprint, Flask, Response, current_app, g, jsonify, make_response, request
+from flask import (
+    Blueprint,
+    Flask,
+    Response,
+    abort,
+    current_app,
+    g,
+    jsonify,
+    make_response,
+    request,
+)  # fmt: skip
 from google.api_core.exceptions import Aborted, ServiceUnavailable
 from google.cloud import ndb
 from itsdangerous import URLSafeSerializer
@@ -973,13 +983,21 @@ def error(status: int, code: str, message: str, **more: Any) -> Response:
     return make_response(jsonify(error={"code": code, "message": message, **more}), status)
 
 
-def json_body() -> dict[str, Any]:
-    """The request's JSON object; an empty one for anything else."""
+def json_body(*, strict: bool = False) -> dict[str, Any]:
+    """The request's JSON object; an empty one for anything else.
+
+    Args:
+        strict: a body that is neither a JSON object nor a form's fields is answered 400.
+    """
     try:
-        body = request.get_json(silent=True)
+        body = request.get_json(force=strict and not request.form, silent=True)
     except RecursionError:  # nested thousands deep, which `silent` does not cover
         body = None
-    return body if isinstance(body, dict) else {}
+    if isinstance(body, dict):
+        return body
+    if strict and request.get_data() and not request.form:
+        abort(error(400, "not_json", "O pedido precisa ser um objeto JSON."))
+    return {}
 
 
 def guarded_blueprint(

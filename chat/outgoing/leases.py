@@ -81,3 +81,5 @@ class Leases:
         except datastore.ERRORS as error:
             # Whoever takes over meanwhile sends nothing twice: this message was begun.
             _log.warning("a lease was not renewed: %s", type(error).__name__)
+        except Exception:  # noqa: BLE001 - the others are to be renewed, and this one again
+            _log.exception("a lease was not renewed")

@@ -51,10 +51,14 @@ MAX_DRAINS = 16
 #: Requests that wait for their send at the same time (`SEND_WAIT_SECONDS`); the others answer at
 #: once, and the message goes out all the same.
 MAX_WAITING = 8
-#: How often a process looks for outboxes that another one has left, while anything is going on.
+#: How often a process looks for outboxes that another one has left, while anything is going on. It
+#: sees leases that run out before the next look, and comes for them on time.
 WATCH_SECONDS = 0.6
-#: Something is going on for so long after a POST.
-_AWAKE_SECONDS = 120.0
+#: After a lease has run out; two processes that come for it do not come at the same moment.
+_LATE_SECONDS = 0.1
+#: Something is going on for so long after a POST, and after the start of a process, which may have
+#: come for one that is gone.
+AWAKE_SECONDS = 120.0
 #: While WhatsApp cannot be reached, messages wait for the sweep so long; then they have failed,
 #: because an answer that arrives out of the blue much later does more harm than good.
 GIVE_UP_MS = 15 * 60_000
@@ -96,7 +100,7 @@ class Sender:
         self._lock = threading.Lock()
         #: Conversation → its thread, and whether there is more to do when it is done.
         self._draining: dict[str, tuple[threading.Thread, bool]] = {}
-        self._awake_until = 0.0
+        self._awake_until: float | None = None  # None: no request has come yet
         self._watching = False
 
     def init_app(self, app: Flask) -> None:
@@ -105,7 +109,8 @@ class Sender:
 
         @app.before_request
         def stay_awake() -> None:
-            if request.method == "POST" and not app.testing:
+            first = self._awake_until is None
+            if (request.method == "POST" or first) and not app.testing:
                 self._stay_awake(app)
 
     def queue(
@@ -223,8 +228,8 @@ class Sender:
         return thread
 
     def _stay_awake(self, app: Flask) -> None:
-        self._awake_until = time.monotonic() + _AWAKE_SECONDS
         with self._lock:
+            self._awake_until = time.monotonic() + AWAKE_SECONDS
             if self._watching:
                 return
             self._watching = True
@@ -235,17 +240,34 @@ class Sender:
 
         On App Engine a thread may be frozen between requests; every open page keeps one under way.
         """
-        while time.monotonic() < self._awake_until and not self._leases.closing:
-            time.sleep(WATCH_SECONDS * _random.uniform(0.8, 1.2))
+        pause = 0.0
+        while True:
+            time.sleep(pause)
+            with self._lock:
+                if time.monotonic() > (self._awake_until or 0.0) or self._leases.closing:
+                    self._watching = False
+                    return
             try:
                 with app.app_context(), datastore.context(seconds=3.0, rpc_seconds=1.0):
-                    for conversation_id in _due(_now_ms()):
-                        self._start(conversation_id)
+                    pause = self._look()
             except datastore.ERRORS as error:
                 _log.warning("outboxes are not watched: %s", type(error).__name__)
-                time.sleep(10 * WATCH_SECONDS)
-        with self._lock:
-            self._watching = False
+                pause = 10 * WATCH_SECONDS
+            except Exception:  # noqa: BLE001 - the thread must live: nobody would start another
+                _log.exception("outboxes are not watched")
+                pause = 10 * WATCH_SECONDS
+
+    def _look(self) -> float:
+        """Starts what is due; returns the seconds to the next look."""
+        pause = WATCH_SECONDS * _random.uniform(0.8, 1.2)
+        now = _now_ms()
+        for due_at, conversation_id in _due(now + int(pause * 1000)):
+            if due_at <= now:
+                self._start(conversation_id)
+            else:
+                late = _LATE_SECONDS * _random.uniform(0.2, 1.0)
+                pause = min(pause, (due_at - now) / 1000 + late)
+        return pause
 
     def sweep(self, seconds: float) -> int:
         """Sends what was left behind by lost processes and by an unreachable WhatsApp.
@@ -259,7 +281,7 @@ class Sender:
         end = time.monotonic() + seconds
         datastore.allow(seconds + CALL_SECONDS, datastore.RPC_SECONDS)
         done = 0
-        for conversation_id in _due(_now_ms()):
+        for _, conversation_id in _due(_now_ms()):
             if time.monotonic() > end:
                 break
             self.drain(conversation_id)
@@ -329,10 +351,12 @@ def _enqueue(conversation: Conversation, client_id: str, text: str, **written: A
     return message
 
 
-def _due(now_ms: int) -> list[str]:
-    """The conversations whose outboxes nobody works off, oldest first."""
-    query = Outbox.query(Outbox.due_at <= now_ms).order(Outbox.due_at)
-    return [str(key.id()) for key in query.fetch(_SWEEP_LIMIT, keys_only=True, timeout=2.0)]
+def _due(until_ms: int) -> list[tuple[int, str]]:
+    """(When, conversation) of the outboxes that nobody works off by then, oldest first."""
+    # Without the lower bound all the empty ones would come first: a null is less than any number.
+    query = Outbox.query(Outbox.due_at > 0, Outbox.due_at <= until_ms).order(Outbox.due_at)
+    found = query.fetch(_SWEEP_LIMIT, projection=[Outbox.due_at], timeout=2.0)
+    return [(each.due_at, str(each.key.id())) for each in found]
 
 
 def _renew(conversation_id: str, holder: str, milliseconds: int) -> None:
@@ -442,7 +466,9 @@ def _learn(message: Message | None, wa_id: str | None) -> None:
     if conversation is not None:
         people = identity.People()
         version = conversation.version
-        conversation = people.learn_phone(people.adopt(conversation), number, _now_ms())
+        # When it was sent: what came while the Graph API thought about it is newer.
+        asked_ms = message_status.fact(message, "started_at") or _now_ms()
+        conversation = people.learn_phone(people.adopt(conversation), number, asked_ms)
         if conversation.version != version:
             identity.publish_conversation(conversation)
         people.save()

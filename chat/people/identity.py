@@ -220,6 +220,8 @@ class People:
         if conversation.phone == phone or conversation.group_id:
             return conversation
         alias = self._alias(alias_name(phone=phone))
+        if any(asked_ms <= until for until, _, _ in alias.earlier or []):
+            return conversation  # the number has been given up since
         other = self.conversation(alias.conversation_id)
         if other and other is not conversation:
             if other.bsuid and conversation.bsuid and other.bsuid != conversation.bsuid:

@@ -190,6 +190,9 @@ def mute(conversation_id: str) -> ResponseReturnValue:
 
 def resend(old: Message, client_id: str) -> Message:
     """Queues what `old` says once more, for the attendant who asks; see `message_status.retry`."""
+    if old.type != "text" or not old.text:  # the business wrote it on its phone
+        text = "Por aqui só dá para enviar textos de novo. Envie esta pelo celular da empresa."
+        raise ApiError(409, "not_text", text)
     sender: Sender = current_app.extensions["chat_sender"]
     try:
         return sender.resend(

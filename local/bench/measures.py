@@ -16,6 +16,7 @@ from statistics import median
 
 import requests
 
+from chat.outgoing.sending import AWAKE_SECONDS
 from local.bench.counter import counting, reads
 from local.bench.listeners import Listener, Listeners
 from local.bench.world import SETTINGS, Posted, Server, World, phone, post_updates
@@ -182,7 +183,11 @@ class Idle:
 
 
 def idle(host: str, cases: Sequence[Idle], seconds: float) -> Sequence[Idle]:
-    """Count the calls of one server a case for so many seconds; the cases run side by side."""
+    """Count the calls of one server a case for so many seconds; the cases run side by side.
+
+    A server that was written to looks two minutes long for what another one has left; after that
+    nothing is going on.
+    """
     with contextlib.ExitStack() as stack:
         counters = []
         for case in cases:
@@ -195,7 +200,9 @@ def idle(host: str, cases: Sequence[Idle], seconds: float) -> Sequence[Idle]:
             if case.listeners:
                 stack.enter_context(_fleet(server.url, cookie, case.listeners, case.delivery))
             counters.append((case, world, server, counts))
-        _pause.wait(6)  # a poller without listeners stops after 3 s
+        # A poller without listeners stops after 3 s; what another process has left is looked for
+        # longer.
+        _pause.wait(AWAKE_SECONDS + 6)
         began = {}
         for case, world, server, counts in counters:
             began[id(case)] = time.monotonic()

@@ -5,22 +5,16 @@ One part of report.py's tables, apart because it needs a browser, where the othe
 
 from __future__ import annotations
 
-import contextlib
-import os
-import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 import requests
 
 from local.bench.counter import counting
-from local.bench.world import Server, World
+from local.bench.world import Server, World, page
 
-_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-_FLAGS = ["--no-sandbox", "--disable-quic", "--disable-background-networking"]
 #: What a page asks for at its start.
 PATHS = ("/", "/api/conversations", "/api/conversations?filter=unread", "/unread")
 _FIRST_MS = 1_760_000_000_000
@@ -69,11 +63,11 @@ def unread(host: str, sizes: Sequence[tuple[int, int]], rounds: int) -> Iterator
                     counts.reset()
                     _get(session, server, path)
                     row.calls[path] = dict(counts.calls())
-            with _page(cookie, server.url) as page:
-                if page is not None:
+            with page(cookie, server.url) as tab:
+                if tab is not None:
                     for number in range(rounds + 1):
-                        page.goto(f"{server.url}/")
-                        painted, listed = page.evaluate(_FIRST_PAINT)
+                        tab.goto(f"{server.url}/")
+                        painted, listed = tab.evaluate(_FIRST_PAINT)
                         if number:
                             row.painted.append(painted)
                             row.listed.append(listed)
@@ -123,24 +117,3 @@ def _fill(conversations: int, unread_ones: int) -> None:
             conversation.incoming_read = 0 if is_unread else 3
             entities.append(conversation)
         datastore.put_many(entities)
-
-
-@contextlib.contextmanager
-def _page(cookie: str, url: str) -> Iterator[Any]:
-    """A page of a real browser, logged in; None where there is none."""
-    names = [os.environ.get("CHROMIUM"), *_BROWSERS]
-    found = next((path for name in names if name and (path := shutil.which(name))), None)
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        found = None
-    if found is None:
-        yield None
-        return
-    name, _, value = cookie.partition("=")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=_FLAGS)
-        context = browser.new_context(locale="pt-BR")
-        context.add_cookies([{"name": name, "value": value, "url": url}])
-        yield context.new_page()
-        browser.close()

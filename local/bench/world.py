@@ -13,11 +13,13 @@ import json
 import os
 import re
 import secrets
+import shutil
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import requests
 
@@ -28,6 +30,8 @@ STOP_SECONDS = 5.0
 # Threads besides those of the streams: the webhook, logins, and streams not yet known to be gone.
 SPARE_THREADS = 40
 USER, PASSWORD = "bench", "bench"
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+_FLAGS = ["--no-sandbox", "--disable-quic", "--disable-background-networking"]
 _CSRF = re.compile(r'name="csrf_token"[^>]*value="([^"]+)"')
 
 SETTINGS = {
@@ -70,10 +74,12 @@ def store(kind: str) -> Iterator[str]:
 class World:
     """An empty store of its own for one measurement, and the servers on it.
 
-    Args: `host` HOST:PORT of the Datastore that the servers use.
+    Args: `host` HOST:PORT of the Datastore that the servers use; `settings` those of the servers
+    that differ from `SETTINGS`.
     """
 
     host: str
+    settings: dict[str, str] = field(default_factory=dict)
     project: str = field(default_factory=lambda: f"bench-{secrets.token_hex(5)}")
     _stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
@@ -96,6 +102,7 @@ class World:
         return {
             **os.environ,
             **SETTINGS,
+            **self.settings,
             "DATASTORE_EMULATOR_HOST": self.host,
             "GOOGLE_CLOUD_PROJECT": self.project,
         }
@@ -110,13 +117,26 @@ class World:
         server.part.wait_for_http(f"{server.url}/healthz")
         return server
 
-    def buffering_proxy(self, upstream: str) -> str:
-        """A front end that buffers whole responses, as App Engine's; its address."""
-        part = Part(
-            "proxy", "local.processes.buffering_proxy", ["--port", "0", "--upstream", upstream]
-        )
+    def buffering_proxy(self, *upstreams: str) -> str:
+        """A front end that buffers whole responses, as App Engine's; its address.
+
+        Of several servers it takes one after the other.
+        """
+        args = ["--port", "0", *(each for url in upstreams for each in ("--upstream", url))]
+        part = Part("proxy", "local.processes.buffering_proxy", args)
         self._stack.enter_context(started(part))
         return part.wait_for_line("ready ").rstrip("/")
+
+    def simulator(self, port: int, webhook_url: str, **switches: Any) -> Simulator:
+        """WhatsApp, on a port that the servers' WHATSAPP_API_URL names, with these switches on."""
+        args = ["--port", str(port), "--webhook-url", f"{webhook_url}/webhook"]
+        # Nobody waits a minute here for what a killed process did not answer.
+        args += ["--retry-first", "0.5", "--retry-cap", "4"]
+        part = Part("simulator", "local.simulator", args, environ=self.environ)
+        self._stack.enter_context(started(part))
+        simulator = Simulator(part.wait_for_line("ready ").rstrip("/"))
+        simulator.ask("PATCH", "/switches", switches)
+        return simulator
 
     def cron(self, url: str) -> None:
         """Calls the routes of cron.yaml on this server, each at once and then on its schedule."""
@@ -170,6 +190,21 @@ class Server:
     def rss_kb(self) -> int:
         """Resident memory of the worker, kB."""
         return worker_rss_kb(self.part.pid)
+
+
+class Simulator:
+    """The simulator's own routes."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def ask(self, method: str, path: str, body: Any = None) -> Any:
+        """The JSON that a route answers; raises unless that is 2xx. Safe for many threads."""
+        with requests.Session() as session:
+            session.trust_env = False
+            answer = session.request(method, f"{self.url}{path}", json=body, timeout=60)
+        answer.raise_for_status()
+        return answer.json()
 
 
 def worker_rss_kb(master: int) -> int:
@@ -261,3 +296,24 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def page(cookie: str, url: str) -> Iterator[Any]:
+    """A page of a real browser, logged in; None where there is none."""
+    names = [os.environ.get("CHROMIUM"), *_BROWSERS]
+    found = next((path for name in names if name and (path := shutil.which(name))), None)
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        found = None
+    if found is None:
+        yield None
+        return
+    name, _, value = cookie.partition("=")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=_FLAGS)
+        context = browser.new_context(locale="pt-BR")
+        context.add_cookies([{"name": name, "value": value, "url": url}])
+        yield context.new_page()
+        browser.close()

@@ -7,9 +7,11 @@ is closed.
 
     python -m local.processes.buffering_proxy --port 8080 --upstream http://127.0.0.1:9090
 
-prints `ready http://127.0.0.1:8080`. For tests and `dev.py run --buffering` on one machine: plain
-HTTP/1.1, no TLS, no upgrade. Hundreds of held requests cost a coroutine each, and asyncio sets
-TCP_NODELAY on its sockets, so nothing waits 40 ms for Nagle's algorithm.
+prints `ready http://127.0.0.1:8080`. With several `--upstream` it takes them in turn, and passes
+over one that is gone until it answers `GET /healthz` again, as the front end does. For tests and
+`dev.py run --buffering` on one machine: plain HTTP/1.1, no TLS, no upgrade. Hundreds of held
+requests cost a coroutine each, and asyncio sets TCP_NODELAY on its sockets, so nothing waits 40 ms
+for Nagle's algorithm.
 """
 
 from __future__ import annotations
@@ -17,7 +19,9 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import itertools
 import signal
+from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import urlsplit
@@ -26,6 +30,7 @@ REQUEST_SECONDS = 600.0  # App Engine's limit under automatic scaling
 HEAD_BYTES = 64 * 1024
 RESPONSE_BYTES = 32 * 1024 * 1024  # App Engine's limit for one response
 BACKLOG = 1024
+PROBE_SECONDS = 0.2  # how often an instance that was gone is asked whether it is there again
 
 # Headers that concern one connection only (RFC 9110, 7.6.1); lengths are written anew.
 HOP_BY_HOP = frozenset(
@@ -41,6 +46,9 @@ class _BadMessageError(Exception):
 
 class _TooLargeError(Exception):
     """The response is larger than the front end lets through."""
+
+
+_Address = tuple[str, int]
 
 
 @dataclass
@@ -116,17 +124,18 @@ async def _read_body(message: _Message, reader: asyncio.StreamReader, *, respons
 
 
 class BufferingProxy:
-    """The proxy as an asyncio server; `upstream` is the application's address, `http://host:port`.
+    """The proxy as an asyncio server; `upstreams` are the addresses of the application's
+    instances, `http://host:port`, which get the requests in turn.
 
     `held` counts the requests whose response is being collected.
     """
 
-    def __init__(self, upstream: str, *, request_seconds: float = REQUEST_SECONDS) -> None:
-        parts = urlsplit(upstream)
-        if parts.scheme != "http" or not parts.hostname:
-            raise ValueError(f"upstream must be http://HOST:PORT, not {upstream!r}")
-        self._host = parts.hostname
-        self._port = parts.port or 80
+    def __init__(
+        self, upstreams: Sequence[str], *, request_seconds: float = REQUEST_SECONDS
+    ) -> None:
+        self._instances = [_address(upstream) for upstream in upstreams]
+        self._turns = itertools.count()
+        self._gone: dict[_Address, asyncio.Future[None]] = {}  # and who looks for it
         self._request_seconds = request_seconds
         self.held = 0
 
@@ -198,31 +207,77 @@ class BufferingProxy:
         except (OSError, asyncio.IncompleteReadError, _BadMessageError, ValueError) as error:
             return _error(HTTPStatus.BAD_GATEWAY, f"the application did not answer: {error}")
 
+    async def _connect(self) -> tuple[_Address, asyncio.StreamReader, asyncio.StreamWriter]:
+        """A connection to the next instance that takes one. A request is sent only once."""
+        turn, count = next(self._turns), len(self._instances)
+        order = [self._instances[(turn + place) % count] for place in range(count)]
+        order.sort(key=lambda address: address in self._gone)  # those come last
+        for address in order[:-1]:
+            try:
+                return address, *await asyncio.open_connection(*address, limit=HEAD_BYTES)
+            except OSError:
+                self._lose(address)
+        return order[-1], *await asyncio.open_connection(*order[-1], limit=HEAD_BYTES)
+
+    def _lose(self, address: _Address) -> None:
+        """An instance is gone. One that starts takes connections long before it answers."""
+        if len(self._instances) > 1 and address not in self._gone:
+            self._gone[address] = asyncio.ensure_future(self._find_again(address))
+
+    async def _find_again(self, address: _Address) -> None:
+        request = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        answer = b""
+        while b" 200 " not in answer:
+            await asyncio.sleep(PROBE_SECONDS)
+            with contextlib.suppress(OSError):
+                reader, writer = await asyncio.open_connection(*address)
+                try:
+                    writer.write(request)
+                    answer = await reader.readline()
+                finally:
+                    writer.close()
+        del self._gone[address]
+
     async def _ask_upstream(self, request: _Message) -> bytes:
-        reader, writer = await asyncio.open_connection(self._host, self._port, limit=HEAD_BYTES)
+        address, reader, writer = await self._connect()
         try:
-            headers = request.end_to_end_headers()
-            headers.append((b"Connection", b"close"))
-            if request.body or request.header(b"content-length"):
-                headers.append((b"Content-Length", str(len(request.body)).encode()))
-            writer.write(_encode(request.start_line, headers, request.body))
-            await writer.drain()
-            response = await _read_head(reader)
-            if response is None:
-                raise _BadMessageError("closed without a response")
-            status = response.start_line.split(b" ")[1]
-            bodiless = request.start_line.startswith(b"HEAD ") or status in NO_BODY_STATUSES
-            headers = response.end_to_end_headers()
-            if bodiless:
-                return _encode(response.start_line, headers, b"")
-            body = await _read_body(response, reader, response=True)
-            headers.append((b"Content-Length", str(len(body)).encode()))
-            start_line = response.start_line.replace(b"HTTP/1.0", b"HTTP/1.1", 1)
-            return _encode(start_line, headers, body)
+            return await self._exchange(request, reader, writer)
+        except (OSError, asyncio.IncompleteReadError):
+            self._lose(address)
+            raise
         finally:
             writer.close()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
+
+    async def _exchange(
+        self, request: _Message, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> bytes:
+        headers = request.end_to_end_headers()
+        headers.append((b"Connection", b"close"))
+        if request.body or request.header(b"content-length"):
+            headers.append((b"Content-Length", str(len(request.body)).encode()))
+        writer.write(_encode(request.start_line, headers, request.body))
+        await writer.drain()
+        response = await _read_head(reader)
+        if response is None:
+            raise ConnectionResetError("closed without a response")
+        status = response.start_line.split(b" ")[1]
+        bodiless = request.start_line.startswith(b"HEAD ") or status in NO_BODY_STATUSES
+        headers = response.end_to_end_headers()
+        if bodiless:
+            return _encode(response.start_line, headers, b"")
+        body = await _read_body(response, reader, response=True)
+        headers.append((b"Content-Length", str(len(body)).encode()))
+        start_line = response.start_line.replace(b"HTTP/1.0", b"HTTP/1.1", 1)
+        return _encode(start_line, headers, body)
+
+
+def _address(upstream: str) -> _Address:
+    parts = urlsplit(upstream)
+    if parts.scheme != "http" or not parts.hostname:
+        raise ValueError(f"upstream must be http://HOST:PORT, not {upstream!r}")
+    return parts.hostname, parts.port or 80
 
 
 def _error(status: HTTPStatus, text: str) -> bytes:
@@ -231,8 +286,8 @@ def _error(status: HTTPStatus, text: str) -> bytes:
     return _encode(f"HTTP/1.1 {status.value} {status.phrase}".encode(), headers, body)
 
 
-async def _run(port: int, upstream: str) -> None:
-    server = await BufferingProxy(upstream).start(port)
+async def _run(port: int, upstreams: Sequence[str]) -> None:
+    server = await BufferingProxy(upstreams).start(port)
     address = server.sockets[0].getsockname()
     loop = asyncio.get_running_loop()
     ended = asyncio.Event()
@@ -249,7 +304,10 @@ def main() -> None:
     """Command line: see the module's docstring."""
     parser = argparse.ArgumentParser(prog="python -m local.processes.buffering_proxy")
     parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--upstream", required=True, help="http://HOST:PORT of the application")
+    parser.add_argument(
+        "--upstream", required=True, action="append",
+        help="http://HOST:PORT of the application; again for each further instance of it",
+    )  # fmt: skip
     options = parser.parse_args()
     asyncio.run(_run(options.port, options.upstream))
 

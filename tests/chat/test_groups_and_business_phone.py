@@ -305,6 +305,30 @@ def test_a_message_of_ours_is_not_shown_twice_where_it_comes_as_an_echo(
     assert [m["text"] for m in ana.thread(chat["id"])] == ["oi", "daqui"]
 
 
+def test_what_the_phone_could_not_send_is_sent_anew_where_it_is_a_text(
+    sending_app: Flask, ana: Browser, graph: Graph
+) -> None:
+    tell(sending_app, text_message("in"))
+    picture = {"type": "image", "text": None, "image": {"id": "1", "caption": "a nota"}}
+    tell_echoes(sending_app, echo("text", "às 17h"), echo("picture", **picture))
+    failures = [{"id": name, "status": "failed", "timestamp": str(NOON + 60)}
+                for name in ("text", "picture")]  # fmt: skip
+    assert deliver(sending_app.test_client(), call(statuses=failures)).status_code == 200
+    (chat,) = ana.conversations()
+
+    def retry(name: str) -> Any:
+        return ana.post(f"/api/messages/{name}/retry", {"client_id": str(uuid.uuid4())})
+
+    answer = retry("picture")
+    assert (answer.status_code, answer.get_json()["error"]["code"]) == (409, "not_text")
+    assert "celular da empresa" in answer.get_json()["error"]["message"]
+    assert retry("picture").status_code == 409
+    (refused,) = [m for m in ana.thread(chat["id"]) if m["id"] == "picture"]
+    assert "retried_as" not in refused
+    assert retry("text").status_code == 201
+    assert graph.texts() == ["às 17h"]
+
+
 def test_an_echo_to_a_bsuid_finds_its_chat(quick_app: Flask) -> None:
     tell(quick_app, text_message("in", **{"from": None, "from_user_id": "BR.1"}))
     tell_echoes(quick_app, echo("e", to="BR.1"), echo("f", to=None, to_user_id="BR.1"))

@@ -14,10 +14,19 @@ from hypothesis import strategies as st
 
 from chat.conversation.models import Conversation, Message
 from chat.incoming import parsing
+from chat.outgoing import sending
 from chat.people import identity
 from chat.platform import datastore
 from tests.chat.dict_store import DictStore
-from tests.chat.support import NOON, Graph, deliver, live_conversations, login, text_message
+from tests.chat.support import (
+    NOON,
+    Graph,
+    accepted,
+    deliver,
+    live_conversations,
+    login,
+    text_message,
+)
 
 Fact = dict[str, Any]  # a change of a webhook call
 
@@ -312,6 +321,28 @@ def test_the_answer_goes_to_the_newest_number(sending_app: Flask, graph: Graph) 
     body = {"client_id": "6f1c9a52-3b1f-4e3a-9a63-0d7e2b1c4a55", "text": "oi"}
     assert ana.post(f"/api/conversations/{chat['id']}/messages", body).status_code == 201
     assert [sent["to"] for sent in graph.received] == [f"+{person.phone('p4')}"]
+
+
+def test_an_answer_tells_of_the_time_when_it_was_asked(
+    sending_app: Flask, graph: Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ana, person, clock = login(sending_app), Person(1), [NOON + 60]
+    monkeypatch.setattr(sending, "_now_ms", lambda: clock[0] * 1000)
+    tell(sending_app, person.text("one", "p3", "a", 0))
+    (chat,) = ana.conversations()
+
+    def change_numbers_meanwhile(body: dict[str, Any]) -> tuple[int, Any]:
+        tell(sending_app, person.moved("p3", "p4", 120, before="a", after="b"))
+        clock[0] = NOON + 180
+        return accepted(body, wa_id=person.phone("p3"))
+
+    graph.answer = change_numbers_meanwhile
+    body = {"client_id": "6f1c9a52-3b1f-4e3a-9a63-0d7e2b1c4a55", "text": "oi"}
+    assert ana.post(f"/api/conversations/{chat['id']}/messages", body).status_code == 201
+    (conversation,) = live_conversations()
+    assert conversation.phone == person.phone("p4")
+    tell(sending_app, person.text("stranger", "p3", None, 240))
+    assert home_of(person.wamid("stranger")).id != conversation.id
 
 
 def test_an_update_without_a_time_joins_and_repeats_nothing(quick_app: Flask) -> None:

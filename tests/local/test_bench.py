@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import re
@@ -17,6 +18,7 @@ from google.cloud import ndb
 from local.bench import report
 from local.bench.counter import counting, reads
 from local.bench.measures import percentile
+from local.bench.storm.running import Storm
 from local.processes.parts import ROOT, without_proxies
 from tests.helpers import Store
 
@@ -49,6 +51,32 @@ def test_listeners_that_are_no_numbers_are_refused(capsys: pytest.CaptureFixture
     assert "--listeners 1,many" in capsys.readouterr().err
 
 
+def test_a_storm_that_breaks_something_says_what_and_ends_with_an_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    came_of_it = Storm(seconds=60.0, kills=9, ticks=[1.0] * 99, faults=["chat 1: lost: in-1"])
+    monkeypatch.setattr(report, "store", lambda _kind: contextlib.nullcontext("nowhere"))
+    monkeypatch.setattr(report, "storm", lambda _host, _seconds: came_of_it)
+    assert report.main(["--only", "storm"]) == 1
+    assert "DOES NOT HOLD: chat 1: lost: in-1" in capsys.readouterr().out
+    came_of_it.faults = []
+    assert report.main(["--only", "storm"]) == 0
+    assert "DOES NOT HOLD" not in capsys.readouterr().out
+    for ticks in ([1.0] * 90 + [10.5] * 10, []):
+        came_of_it.ticks = ticks
+        assert report.main(["--only", "storm"]) == 1
+        assert "DOES NOT HOLD: stored -> first tick" in capsys.readouterr().out
+
+
+def test_a_storm_lasts_as_long_as_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert report.parse([]).seconds == 60
+    assert report.parse(["--quick"]).seconds == 15
+    assert report.parse(["--quick", "--seconds", "600"]).seconds == 600
+    with pytest.raises(SystemExit):
+        report.parse(["--seconds", "0"])
+    assert "--seconds" in capsys.readouterr().err
+
+
 def test_the_pass_through_counts_every_call_by_kind_and_hands_errors_on(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -75,7 +103,7 @@ def test_the_pass_through_counts_every_call_by_kind_and_hands_errors_on(
 
 
 @pytest.mark.long
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(900)
 def test_a_quick_run_prints_all_tables_loses_nothing_and_leaves_no_process() -> None:
     mark = f"BENCH_TEST={uuid.uuid4().hex}"
     environ = without_proxies({**os.environ, **dict([mark.split("=")])})
@@ -83,7 +111,7 @@ def test_a_quick_run_prints_all_tables_loses_nothing_and_leaves_no_process() -> 
     command += ["--rounds", str(CALLS)]
     ran = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    for title in ("LATENCY", "MEMORY", "IDLE", "WEBHOOK", "OVERLOAD", "UNREAD"):
+    for title in ("LATENCY", "MEMORY", "IDLE", "WEBHOOK", "OVERLOAD", "HANGING", "UNREAD", "STORM"):
         assert f"\n{title}" in ran.stdout
     rows = re.findall(r"^ +(\d) (\w.*?)  +(\S+)  +(\S+)  +\S+  +\S+  +(\d+)$", ran.stdout, re.M)
     assert [row[0] for row in rows] == ["1"] * 4 + ["5"] * 4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import socket
 import threading
@@ -71,6 +72,34 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+
+class _Instance:
+    """Counts, and answers 200 while it is well. Gone, it hangs up; starting, it is not healthy."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.state = "well"
+
+    @contextlib.contextmanager
+    def serving(self) -> Iterator[str]:
+        instance = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def log_message(self, format: str, *args: object) -> None:
+                """Say nothing."""
+
+            def do_GET(self) -> None:
+                instance.asked += self.path != "/healthz"
+                if instance.state != "gone":
+                    self.send_response(200 if instance.state == "well" else 503)
+                    self.end_headers()
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        server.server_close()
 
 
 @pytest.fixture
@@ -143,6 +172,52 @@ def test_an_application_that_is_down_is_a_bad_gateway(
         with requests.Session() as session:
             session.trust_env = False
             assert session.get(f"{address}/quick", timeout=10).status_code == 502
+
+
+@pytest.fixture
+def instances() -> Iterator[tuple[list[_Instance], str]]:
+    """Two instances, and the address of the front end before them."""
+    servers = [_Instance(), _Instance()]
+    with contextlib.ExitStack() as stack:
+        urls = [stack.enter_context(each.serving()) for each in servers]
+        args = ["--port", "0", *(a for url in urls for a in ("--upstream", url))]
+        part = Part("proxy", "local.processes.buffering_proxy", args).start()
+        stack.callback(part.stop)
+        yield servers, part.wait_for_line("ready ").rstrip("/")
+
+
+def test_several_instances_get_the_requests_in_turn(
+    instances: tuple[list[_Instance], str],
+) -> None:
+    (one, other), address = instances
+    with requests.Session() as session:
+        session.trust_env = False
+        for _ in range(6):
+            assert session.get(address, timeout=10).status_code == 200
+    assert (one.asked, other.asked) == (3, 3)
+
+
+def test_an_instance_that_is_gone_is_passed_over_until_it_is_well_again(
+    instances: tuple[list[_Instance], str],
+) -> None:
+    (one, other), address = instances
+    with requests.Session() as session:
+        session.trust_env = False
+        one.state = "gone"
+        # What was begun is lost with it, and made nowhere else.
+        assert sorted(session.get(address, timeout=10).status_code for _ in range(2)) == [200, 502]
+        asked = one.asked
+        one.state = "starting"
+        for _ in range(4):
+            assert session.get(address, timeout=10).status_code == 200
+        assert (one.asked, other.asked) == (asked, 5)
+        one.state = "well"
+
+        def has_its_turn() -> bool:
+            assert session.get(address, timeout=10).status_code == 200
+            return one.asked > asked
+
+        wait_until(has_its_turn)
 
 
 def test_hundreds_of_held_requests_leave_a_quick_one_quick(
