@@ -1,9 +1,9 @@
 /* Browser half of realtime_events: every event once in every tab, over one connection a browser,
  * and the page kept up to date by them.
  *
- * A page that includes realtime_events/head.html starts by itself (startPage): events come as DOM
- * events on `document`, and what the server rendered into `[data-live-region]` is fetched again
- * when there is news. An application with much script of its own may call startRealtime instead.
+ * A page that includes realtime_events/head.html starts by itself, any other by startPage. What
+ * happens comes as DOM events on `document` (see startPage), and what the server rendered into
+ * `[data-live-region]` is fetched again when there is news.
  *
  * Who connects: one tab a browser and user holds a Web Lock (the leader) and passes on what it
  * receives. Every other tab (a follower) asks the server once for what it missed and then listens.
@@ -30,17 +30,15 @@ const PING_AFTER = 4_000; // without heartbeat a follower asks the leader, whose
 const PING_TIMEOUT = 6_000; // 4 + 6: after 10 s without a leader a tab connects for itself
 const SLEPT_VISIBLE = 10_000; // a tick this late: the machine slept
 const SLEPT_HIDDEN = 75_000; // browsers slow a hidden page's timers down to one a minute
-const RECOVERY_SPACING = 1_000; // visible, online and wake come together: one recovery
+const RECOVERY_WAIT = 100; // visible, online and wake come together: one recovery
+const CHECK_SOON = 1_000; // after a recovery, or until there is a connection
 const CHECK_EVERY = 60_000;
 const CHECK_JITTER = 15_000;
 const IN_FLIGHT = 5_000; // what the server's versions are ahead by may be on its way as an event
 const RESET_JITTER = 3_000; // a reset hits every page at the same moment
 const CATCH_UP_AGE = 15_000;
-const TRUSTED_ROUND_TRIP = 2_000;
-const QUICK_ANSWER = 1_000; // a machine that is only busy is slow with a held answer, too
-const HOLD_TRIAL = 60_000; // a page that holds on suspicion tries again to stream after this long,
-const HOLD_PROOFS = 3; // and remembers that it cannot when this many trials in a row showed it
-const HOLD_MEMORY = 3_600_000; // front ends change
+const HOLD_TRIAL = 600_000; // a page that heard no stream holds so long, which is as good: busy
+// machines, dead sockets and servers that start are mistaken for front ends that buffer
 const REFRESH_WAIT = 30; // events come in batches: one reading for all of them
 const REQUEST_LIMIT = 20_000;
 const CHORE_LIMIT = 60_000; // a reading that never ends must not be the last
@@ -48,7 +46,6 @@ const RELOAD_SPACING = 10_000; // a login that a reload does not bring must not 
 const AT_END = 40; // pixels from its end within which a thread is at its end
 const SEEN_LIMIT = 5_000;
 const COMPARED = 50; // conversations; realtime_events.py compares no more in a request (_VERSIONS)
-const HOLD_KEY = "realtime_events.hold_until";
 const CLIENT_KEY = "realtime_events.client";
 const RELOAD_KEY = "realtime_events.reloaded";
 const REFRESHED_BY = new Set(["message.created", "message.updated", "conversation.updated"]);
@@ -83,38 +80,6 @@ function readBlock(text) {
 export function backoffDelay(failures, random = Math.random) {
   const ceiling = Math.min(BACKOFF_CAP, BACKOFF_BASE * 2 ** Math.min(failures - 1, 16));
   return Math.max(MIN_SPACING, random() * ceiling);
-}
-
-/** The header Retry-After (seconds or a date) in ms, bounded; 0 where there is none. */
-export function retryAfterDelay(header, now) {
-  if (!header) return 0;
-  const ms = /^\d+$/.test(header.trim()) ? Number(header) * 1_000 : Date.parse(header) - now;
-  return Math.min(Math.max(ms || 0, 0), RETRY_AFTER_CAP);
-}
-
-/** Age of an event by the server's clock (header Date): a wrong local clock does no harm. */
-export class ServerClock {
-  #offset = 0;
-  #spread = Infinity;
-
-  sample(header, sent, received) {
-    const served = Date.parse(header ?? "");
-    const spread = received - sent;
-    // A held answer may carry the date of its beginning: only short round trips are worth anything.
-    if (Number.isNaN(served) || spread < 0) return;
-    if (spread > TRUSTED_ROUND_TRIP && spread > this.#spread) return;
-    this.#offset = served + 500 - (sent + received) / 2; // Date is cut to whole seconds
-    this.#spread = spread;
-  }
-
-  /** The server's time in ms when the local clock says `now`; null before the first sample. */
-  at(now) {
-    return this.#spread === Infinity ? null : now + this.#offset;
-  }
-
-  age(at, now) {
-    return now + this.#offset - Date.parse(at);
-  }
 }
 
 /** Of all that was ever added the newest: the overlap cursor may bring an event again. */
@@ -223,12 +188,8 @@ const browserEnvironment = () => ({
   random: Math.random,
   locks: navigator.locks,
   BroadcastChannel: window.BroadcastChannel,
+  leave,
 });
-
-const nothing = () => {};
-const hostDefaults = {
-  onEvent: nothing, onReset: nothing, onBehind: nothing, onRefresh: nothing, onState: nothing, onLogin: leave,
-};
 
 /** One for all tabs of this browser, as far as it can be remembered. */
 const browserId = (first) => remember("localStorage", CLIENT_KEY)
@@ -243,17 +204,14 @@ function announce(type) {
   return { waits, handled };
 }
 
-/** A listener's mistake over one event must not cost the next one. Only the id is logged, no text. */
-function guard(run, id) {
-  new Promise((resolve) => resolve(run()))
-    .catch(() => console.error("realtime_events: a handler failed at", id));
-}
+/** A listener's mistake is the browser's to report, and costs nobody else the event. */
+const emit = (type, detail) => document.dispatchEvent(new CustomEvent(type, { detail }));
 
 class RealtimeClient {
-  #host;
+  #page;
   #env;
   #alarms;
-  #clock = new ServerClock();
+  #offset = null; // ms that the server's clock is ahead of ours, which may be wrong
   #seen = new Recent(); // ids of events
   #heard = new Recent(); // "conversation version", of events
   #listeners = new AbortController();
@@ -273,33 +231,27 @@ class RealtimeClient {
   #failures = 0;
   #greet = true; // ask for an answer at once: we do not know whether the way is open
   #delivery; // "stream", "hold", or undefined: the server decides
-  #unheard = 0; // streams in a row without a hello in time
-  #proofs = 0; // of these in a row, those after which a held answer came quickly
-  #probing = false;
 
   #lastTick;
   #lastPost = 0;
   #lastHeard = 0;
   #pingedAt = null;
-  #checkSoon = false;
-  #recoverAgain = false;
   #reset;
   #refresh;
 
-  constructor(options) {
-    this.#host = { ...hostDefaults, ...options };
-    this.#env = { ...browserEnvironment(), ...options.env };
+  constructor({ env, ...page }) {
+    this.#page = page;
+    this.#env = { ...browserEnvironment(), ...env };
     this.#alarms = new Alarms(this.#env);
-    this.#cursor = options.cursor || null;
+    this.#cursor = page.cursor || null;
     const world = { env: this.#env, alarms: this.#alarms };
+    const jitter = () => this.#env.random() * RESET_JITTER;
     const refetch = () => {
       this.#refresh.ask();
-      return Promise.all([this.#host.onReset(), ...announce("realtime:reset").waits]);
+      return Promise.all(announce("realtime:reset").waits);
     };
-    const jitter = () => this.#env.random() * RESET_JITTER;
     this.#reset = makeChore("reset", { ...world, wait: jitter, run: refetch });
-    const refresh = async () => this.#host.onRefresh();
-    this.#refresh = makeChore("refresh", { ...world, wait: () => REFRESH_WAIT, run: refresh });
+    this.#refresh = makeChore("refresh", { ...world, wait: () => REFRESH_WAIT, run: refreshPage });
     const { signal } = this.#listeners;
     const on = (target, type, run) => target.addEventListener(type, run, { signal });
     on(window, "online", () => this.reconnect());
@@ -318,7 +270,7 @@ class RealtimeClient {
 
   /** The time in ms by the server's clock; null before its first answer. */
   serverNow() {
-    return this.#clock.at(this.#env.now());
+    return this.#offset === null ? null : this.#env.now() + this.#offset;
   }
 
   // --- life of the page ---------------------------------------------------------------------
@@ -331,13 +283,11 @@ class RealtimeClient {
     this.#synced = false;
     this.#greet = true;
     this.#pingedAt = null;
-    const held = Number(remember("localStorage", HOLD_KEY)) - this.#env.now();
-    this.#delivery = held > 0 && held <= HOLD_MEMORY ? "hold" : undefined;
+    this.#delivery = undefined;
     this.#lastTick = this.#lastHeard = this.#env.now();
-    this.#checkSoon = this.#state !== null; // shown again after the bfcache
+    this.#scheduleCheck(this.#state !== null && CHECK_SOON); // shown again after the bfcache
     this.#setState(navigator.onLine === false ? "offline" : "connecting");
     this.#tick();
-    this.#scheduleCheck();
     this.#reset.resume(); // the page was put away before it could
     this.#join(this.#session.signal);
   }
@@ -348,13 +298,13 @@ class RealtimeClient {
     this.#alarms.close();
     this.#channel?.close();
     this.#channel = null;
-    this.#interrupt("end");
+    this.#interrupt();
   }
 
   /** Subscribe first, then learn whether this tab leads, then connect or catch up. */
   async #join(signal) {
     const { locks, BroadcastChannel: Channel } = this.#env;
-    const name = `realtime_events:${this.#host.userId}`;
+    const name = `realtime_events:${this.#page.user}`;
     const lead = (lock) => lock && !signal.aborted && new Promise((release) => {
       signal.addEventListener("abort", release);
       this.#role = "leader";
@@ -376,7 +326,7 @@ class RealtimeClient {
     } catch {
       if (signal.aborted) return;
       this.#role = "solo"; // no Web Locks or no channel here
-      if (running) this.#interrupt("solo");
+      if (running) this.#interrupt();
       else this.#run(signal);
     }
   }
@@ -395,31 +345,26 @@ class RealtimeClient {
       if (now - this.#pingedAt >= PING_TIMEOUT && this.#role === "follower") {
         this.#role = "solo";
         this.#greet = true;
-        this.#interrupt("solo");
+        this.#interrupt();
       }
     }
   }
 
   /** The one way back: after a sleep, shown again, online, or asked by the user. */
   reconnect() {
-    if (!this.#session) return;
-    if (this.#alarms.has("recovered")) {
-      this.#recoverAgain = true;
-      return;
-    }
-    this.#recoverAgain = false;
-    this.#alarms.set("recovered", RECOVERY_SPACING, () => {
-      if (this.#recoverAgain && this.#greet) this.reconnect();
-    });
-    this.#scheduleCheck();
+    if (!this.#session || this.#alarms.has("recover")) return;
+    if (this.#state === "offline" && navigator.onLine !== false) this.#setState("connecting");
+    this.#alarms.set("recover", RECOVERY_WAIT, () => this.#recover());
+  }
+
+  #recover() {
+    this.#scheduleCheck(CHECK_SOON);
     this.#alarms.runOverdue(); // timers may not have counted the time asleep
     this.#failures = 0;
     this.#greet = true;
-    this.#checkSoon = true;
     this.#synced = false;
     if (this.#role !== "leader") this.#post("ping");
-    if (this.#state === "offline" && navigator.onLine !== false) this.#setState("connecting");
-    this.#interrupt("recover");
+    this.#interrupt();
   }
 
   #setState(state) {
@@ -431,8 +376,7 @@ class RealtimeClient {
     if (state === "connecting") {
       this.#alarms.set("offline", OFFLINE_AFTER, () => this.#setState("offline"));
     }
-    guard(() => this.#host.onState(state), state);
-    document.dispatchEvent(new CustomEvent("realtime:state", { detail: { state } }));
+    emit("realtime:state", { state });
     if (this.#role === "leader") this.#post("beat");
   }
 
@@ -460,7 +404,7 @@ class RealtimeClient {
     if (this.#role === "solo") {
       this.#role = "follower";
       this.#synced = false;
-      this.#interrupt("follow");
+      this.#interrupt();
     }
     if (kind === "reset") this.#reset.ask();
     this.#deliver(events);
@@ -508,16 +452,15 @@ class RealtimeClient {
     this.#wake?.();
   }
 
-  #interrupt(reason) {
+  #interrupt() {
     this.#woken = true;
-    this.#request?.abort(reason);
+    this.#request?.abort();
     this.#wake?.();
   }
 
   async #ask(ask) {
     const { delivery, hello, at: started } = ask;
-    const answer = { hello: null, login: false, retryAfter: 0, retry: 0 };
-    Object.assign(answer, { bytes: 0, fresh: 0, ended: false, cut: null, lived: 0 });
+    const answer = { hello: null, retryAfter: 0, retry: 0, bytes: 0, fresh: 0 };
     const request = new AbortController();
     this.#request = request;
     const listen = (ms) => this.#alarms.set("silence", ms, () => request.abort("silence"));
@@ -528,9 +471,8 @@ class RealtimeClient {
         headers: { Accept: "text/event-stream" },
         signal: request.signal,
       });
-      this.#clock.sample(response.headers.get("Date"), started, this.#env.now());
-      answer.login = isLogin(response, this.#host.url);
-      answer.retryAfter = retryAfterDelay(response.headers.get("Retry-After"), this.#env.now());
+      answer.login = isLogin(response, this.#page.url);
+      answer.retryAfter = Math.min(response.headers.get("Retry-After") * 1_000 || 0, RETRY_AFTER_CAP);
       const type = response.headers.get("Content-Type") ?? "";
       if (response.status !== 200 || !type.startsWith("text/event-stream")) return answer;
       const feed = parseEventStream();
@@ -546,13 +488,13 @@ class RealtimeClient {
         listen(SILENCE_TIMEOUT);
         this.#setState("connected");
         this.#apply(feed(value), ask, answer);
-        if (this.#checkSoon) this.#check();
       }
     } catch {
       // A cut is an ordinary end: what it means is decided in #judge by what came before it.
     } finally {
       answer.lived = this.#env.now() - started;
-      answer.cut = request.signal.aborted ? request.signal.reason : null;
+      answer.silent = request.signal.reason === "silence";
+      answer.ours = request.signal.aborted && !answer.silent;
       if (this.#request === request) this.#alarms.clear("silence");
       request.abort("done"); // frees the connection of an answer we did not read
     }
@@ -560,7 +502,7 @@ class RealtimeClient {
   }
 
   #address(delivery, hello) {
-    const address = new URL(this.#host.url, location.href);
+    const address = new URL(`${this.#page.url}/events`, location.href);
     const set = (name, value) => value && address.searchParams.set(name, value);
     set("after", this.#cursor);
     set("delivery", delivery);
@@ -575,27 +517,19 @@ class RealtimeClient {
   #judge(ask, answer) {
     if (answer.login) {
       this.close();
-      guard(() => this.#host.onLogin(), "login");
+      this.#env.leave();
       return 0;
     }
-    if (["recover", "follow", "solo"].includes(answer.cut)) return 0; // we ended it ourselves
+    if (answer.ours) return 0;
     const lived = answer.lived >= LIVED && (answer.ended || answer.bytes > 0);
     if (lived) this.#setState("connected");
     if (lived || answer.fresh > 0) this.#failures = 0;
-    if (ask.live) {
-      const unheard = answer.cut === "silence" && answer.bytes === 0;
-      if (unheard && ask.delivery !== "hold") {
-        // A front end that buffers, or only a dead socket: a held answer will show.
-        this.#unheard += 1;
-        this.#delivery = "hold";
-        this.#probing = this.#greet = true;
-        return 0;
-      }
-      if (this.#probing) {
-        this.#delivery = undefined; // not even a held answer: the server is away,
-        this.#unheard = this.#proofs = 0; // and that is why no stream was heard
-      }
-      this.#probing = false;
+    if (ask.live && answer.silent && answer.bytes === 0) {
+      // Perhaps a front end that buffers; but if not even a held answer comes, the server is away.
+      this.#delivery = ask.delivery === "hold" ? undefined : "hold";
+      this.#alarms.set("stream", HOLD_TRIAL, () => { this.#delivery = undefined; });
+      this.#greet = true;
+      if (this.#delivery === "hold") return 0;
     }
     const complete = answer.ended && answer.bytes > 0;
     // An answer that brought something may be only the first page of it.
@@ -615,25 +549,6 @@ class RealtimeClient {
     return Math.max(backoffDelay(this.#failures, this.#env.random), later, retry);
   }
 
-  // --- how the server may deliver -----------------------------------------------------------
-
-  #learnDelivery(ask, hello) {
-    if (!ask.live) return; // a catch-up asks for hold whatever the way can do
-    if (ask.delivery !== "hold") {
-      this.#delivery = hello.delivery === "hold" ? "hold" : "stream";
-      this.#unheard = this.#proofs = 0;
-    } else if (this.#probing) {
-      this.#probing = false;
-      const quick = this.#env.now() - ask.at <= QUICK_ANSWER;
-      this.#proofs = quick ? this.#proofs + 1 : 0;
-      const proven = this.#proofs >= HOLD_PROOFS;
-      if (proven) remember("localStorage", HOLD_KEY, this.#env.now() + HOLD_MEMORY);
-      const stream = () => { this.#delivery = undefined; };
-      if (this.#unheard === 1) stream(); // at once: it may have been a server that was just starting
-      else this.#alarms.set("stream", proven ? HOLD_MEMORY : HOLD_TRIAL, stream);
-    }
-  }
-
   // --- what came ----------------------------------------------------------------------------
 
   #apply(blocks, ask, answer) {
@@ -645,7 +560,10 @@ class RealtimeClient {
       if (event?.type === "hello") {
         answer.hello = event.data ?? {};
         this.#greet = false;
-        this.#learnDelivery(ask, answer.hello);
+        this.#offset = Date.parse(event.at) - (ask.at + this.#env.now()) / 2;
+        // A catch-up asks for hold whatever the way can do.
+        const told = answer.hello.delivery === "hold" ? "hold" : "stream";
+        if (ask.live && ask.delivery !== "hold") this.#delivery = told;
         this.#cursor ??= answer.hello.cursor ?? null;
         continue; // its id is no progress: what was missed comes after it
       }
@@ -680,10 +598,8 @@ class RealtimeClient {
       this.#seen.add(event.id);
       fresh += 1;
       this.#heard.add(`${event.conversation_id} ${event.version}`);
-      const age = this.#clock.age(event.at, this.#env.now());
-      const detail = { ...event, age, catchUp: age > CATCH_UP_AGE };
-      guard(() => this.#host.onEvent(detail), event.id);
-      document.dispatchEvent(new CustomEvent("realtime:event", { detail }));
+      const age = this.serverNow() - Date.parse(event.at);
+      emit("realtime:event", { ...event, age, catchUp: age > CATCH_UP_AGE });
       if (REFRESHED_BY.has(event.type)) this.#refresh.ask();
     }
     return fresh;
@@ -691,24 +607,24 @@ class RealtimeClient {
 
   // --- the safety net -----------------------------------------------------------------------
 
-  #scheduleCheck() {
-    this.#alarms.set("check", CHECK_EVERY + this.#env.random() * CHECK_JITTER, () => {
-      this.#scheduleCheck();
-      if (!document.hidden) this.#check();
+  #scheduleCheck(ms) {
+    this.#alarms.set("check", ms || CHECK_EVERY + this.#env.random() * CHECK_JITTER, () => {
+      const isConnected = this.#state === "connected";
+      this.#scheduleCheck(!isConnected && CHECK_SOON);
+      if (isConnected && !document.hidden) this.#check();
     });
   }
 
   /** Compares what the server has with what the page shows; what stays behind is told. */
   async #check() {
-    this.#checkSoon = false;
     const session = this.#session;
     try {
       const shown = this.#shown();
-      const versions = shown.size && await this.#host.fetchVersions?.([...shown.keys()].slice(0, COMPARED));
+      const versions = shown.size && await this.#page.fetchVersions([...shown.keys()].slice(0, COMPARED));
       if (session !== this.#session || !this.#behind(versions).length) return;
       this.#alarms.set("behind", IN_FLIGHT, () => {
         for (const id of this.#behind(versions)) {
-          guard(() => this.#host.onBehind(id), id);
+          emit("realtime:behind", { id });
           this.#refresh.ask();
         }
       });
@@ -719,9 +635,7 @@ class RealtimeClient {
 
   /** Conversation id → version, as the page has read them. */
   #shown() {
-    const shown = this.#host.shownVersions?.() ?? {};
-    const pairs = shown instanceof Map ? [...shown] : Object.entries(shown);
-    return new Map(pairs.map(([id, version]) => [String(id), version]));
+    return new Map([...this.#page.shownVersions()].map(([id, version]) => [String(id), version]));
   }
 
   /** Of which conversations the page lacks something, after what it read and the events on that. */
@@ -908,51 +822,35 @@ function morphChildren(node, fresh) {
 
 // --- start ----------------------------------------------------------------------------------------
 
-/** Start receiving.
+/** Starts a page; one with realtime_events/head.html does so by itself.
  *
- * options: `url`; `userId` (names lock and channel); `cursor` the page was rendered with;
- * `onEvent(event)`, the parsed data plus `age` (ms when delivered, by the server's clock) and
- * `catchUp` (older than 15 s when delivered): each once, but perhaps late or out of order;
- * `onReset()`, read everything again (repeated when it throws or rejects);
- * `onState("connected" | "connecting" | "offline")`; `onLogin()`, the session is over (called once);
- * `shownVersions()`, a Map or object of conversation id → the version that the page has read;
- * `fetchVersions(ids)`, a promise of `{id: version}` as the server has them, perhaps of more than
- * those asked for; `onBehind(id)`, read that conversation again (told every minute until it is);
- * `onRefresh()`, read again what is shown, in place of all these (repeated when it throws or rejects).
- * `env` replaces fetch, clock, random, locks or channel in tests.
+ * options, each in place of what head.html or the marked rows say: `url` of the module's routes;
+ * `user` (names lock and channel); `cursor` the page was rendered with; `shownVersions()`, a Map of
+ * conversation id → the version that the page has read; `fetchVersions(ids)`, a promise of
+ * `{id: version}` as the server has them, perhaps of more than those asked for. `env` replaces fetch,
+ * clock, random, locks or channel in tests.
  *
- * DOM events on `document` tell the same: `realtime:event` (`detail` is the event), `realtime:state`
- * (`detail.state`), `realtime:reset` (`detail.waitUntil(promise)`: told again when it rejects). */
-export function startRealtime(options) {
-  return new RealtimeClient(options);
-}
-
-/** Starts for a page with realtime_events/head.html; that page does so by itself.
- *
- * `realtime:refresh` on `document` tells a page with a script of its own to read again what it shows
- * (`detail.waitUntil(promise)`: told again when it rejects). Regions are then fetched and replaced,
- * unless a listener calls `preventDefault()`. `options`: startRealtime's, before what is done here. */
+ * DOM events on `document`:
+ * `realtime:event`: `detail` is the parsed data plus `age` (ms when delivered, by the server's clock)
+ * and `catchUp` (older than 15 s when delivered): each once, but perhaps late or out of order;
+ * `realtime:state`: `detail.state` is "connected", "connecting" or "offline";
+ * `realtime:reset`: read everything again; `detail.waitUntil(promise)`: told again when it rejects;
+ * `realtime:behind`: the page lacks something of conversation `detail.id`; told every minute;
+ * `realtime:refresh`: read again what is shown, in place of all these (`waitUntil` as above). Regions
+ * are then fetched and replaced, unless a listener calls `preventDefault()`. */
 export function startPage(options = {}) {
-  const { url, user: userId, cursor } = pageData();
-  document.body.dataset.cursor ??= cursor;
-  const fetchVersions = async (ids) => {
+  const page = { ...pageData(), shownVersions, ...options };
+  document.body.dataset.cursor ??= page.cursor;
+  page.fetchVersions ??= async (ids) => {
     const query = new URLSearchParams(ids.map((id) => ["id", id]));
-    return (await request("GET", `${url}/versions?${query}`)).versions;
+    return (await request("GET", `${page.url}/versions?${query}`)).versions;
   };
-  const own = { url: `${url}/events`, userId, cursor, shownVersions, fetchVersions, onRefresh: refreshPage };
-  return startRealtime({ ...own, ...options });
-}
-
-let started = false;
-
-function startByItself() {
-  const element = document.getElementById("realtime-events");
-  if (started || !element || "manual" in element.dataset || !pageData()) return;
-  started = true;
-  startPage();
+  return new RealtimeClient(page);
 }
 
 // Not before every module of the page listens: the first event may come at once.
-if (document.readyState === "complete") startByItself();
-document.addEventListener("DOMContentLoaded", startByItself);
-window.addEventListener("load", startByItself);
+const ready = new Promise((resolve) => {
+  if (document.readyState === "complete") resolve();
+  for (const type of ["DOMContentLoaded", "load"]) window.addEventListener(type, resolve);
+});
+ready.then(() => pageData() && startPage());

@@ -70,27 +70,3 @@ def test_backoff_grows_to_its_cap_with_full_jitter(run: Run) -> None:
     assert longest == [1000, 2000, 4000, 8000, 16000, 30000, 30000, 30000]
     assert run("return realtime.backoffDelay(6, () => 0.5)") == 15000
     assert run("return realtime.backoffDelay(6, () => 0)") == 250
-
-
-def test_retry_after_is_read_as_seconds_or_date_and_bounded(run: Run) -> None:
-    read = run(
-        """const now = Date.parse("2030-01-01T00:00:00Z");
-        return [null, "", "7", "99999", "nonsense", "-4", "Tue, 01 Jan 2030 00:00:09 GMT",
-          "Mon, 31 Dec 2029 00:00:00 GMT",
-        ].map((header) => realtime.retryAfterDelay(header, now));"""
-    )
-    assert read == [0, 0, 7000, 60000, 0, 0, 9000, 0]
-
-
-def test_an_events_age_goes_by_the_servers_clock(run: Run) -> None:
-    ages = run(
-        """const hour = 3_600_000;
-        const clock = new realtime.ServerClock();
-        const date = "Tue, 01 Jan 2030 00:00:20 GMT";
-        const local = Date.parse(date) - hour;
-        clock.sample(null, local, local);
-        clock.sample(date, local, local + 1000);
-        clock.sample(date, local, local + 20_000); // a held answer: its date is old
-        return clock.age("2030-01-01T00:00:00.000Z", local + 1000);"""
-    )
-    assert ages == 21_000
