@@ -194,7 +194,6 @@ const browserEnvironment = () => ({
 /** One for all tabs of this browser, as far as it can be remembered. */
 const browserId = (first) => remember("localStorage", CLIENT_KEY)
   ?? remember("localStorage", CLIENT_KEY, first) ?? first;
-const newClientId = () => crypto.getRandomValues(new Uint32Array(3)).join("-"); // randomUUID wants https
 
 /** Tells the page by a DOM event that whoever listens may prolong with `event.detail.waitUntil`. */
 function announce(type) {
@@ -215,7 +214,7 @@ class RealtimeClient {
   #seen = new Recent(); // ids of events
   #heard = new Recent(); // "conversation version", of events
   #listeners = new AbortController();
-  #tabId = newClientId();
+  #tabId = crypto.getRandomValues(new Uint32Array(3)).join("-"); // randomUUID wants https
 
   #cursor;
   #state = null;
@@ -223,7 +222,6 @@ class RealtimeClient {
   #channel = null;
   #role = "follower"; // "leader" with the lock, "solo" for itself alone
   #synced = false; // a follower's own catch-up is complete: the leader's cursor is ours
-  #epoch = 0; // grows with every new leader
 
   #request = null; // AbortController of the request under way
   #wake = null; // ends the pause between two requests
@@ -279,9 +277,7 @@ class RealtimeClient {
     if (this.#session || this.#listeners.signal.aborted) return;
     this.#session = new AbortController();
     this.#alarms.isOpen = true;
-    this.#role = "follower";
-    this.#synced = false;
-    this.#greet = true;
+    this.#become("follower");
     this.#pingedAt = null;
     this.#delivery = undefined;
     this.#lastTick = this.#lastHeard = this.#env.now();
@@ -307,10 +303,8 @@ class RealtimeClient {
     const name = `realtime_events:${this.#page.user}`;
     const lead = (lock) => lock && !signal.aborted && new Promise((release) => {
       signal.addEventListener("abort", release);
-      this.#role = "leader";
-      this.#greet = true;
+      this.#become("leader");
       this.#post("lead");
-      this.#wakeUp();
     });
     let running = false;
     try {
@@ -325,9 +319,8 @@ class RealtimeClient {
       if (!signal.aborted) await locks.request(name, { signal }, lead);
     } catch {
       if (signal.aborted) return;
-      this.#role = "solo"; // no Web Locks or no channel here
-      if (running) this.#interrupt();
-      else this.#run(signal);
+      this.#become("solo"); // no Web Locks or no channel here
+      if (!running) this.#run(signal);
     }
   }
 
@@ -342,12 +335,16 @@ class RealtimeClient {
     } else if (this.#channel && Math.abs(now - this.#lastHeard) > PING_AFTER) {
       this.#pingedAt ??= now; // only silence after a question counts: our own timers may be late
       this.#post("ping");
-      if (now - this.#pingedAt >= PING_TIMEOUT && this.#role === "follower") {
-        this.#role = "solo";
-        this.#greet = true;
-        this.#interrupt();
-      }
+      if (now - this.#pingedAt >= PING_TIMEOUT && this.#role === "follower") this.#become("solo");
     }
+  }
+
+  /** Takes a role, perhaps the one it has, and begins anew with a request whose answer comes at once. */
+  #become(role) {
+    this.#role = role;
+    this.#synced = false;
+    this.#greet = true;
+    this.#interrupt();
   }
 
   /** The one way back: after a sleep, shown again, online, or asked by the user. */
@@ -361,10 +358,8 @@ class RealtimeClient {
     this.#scheduleCheck(CHECK_SOON);
     this.#alarms.runOverdue(); // timers may not have counted the time asleep
     this.#failures = 0;
-    this.#greet = true;
-    this.#synced = false;
     if (this.#role !== "leader") this.#post("ping");
-    this.#interrupt();
+    this.#become(this.#role);
   }
 
   #setState(state) {
@@ -397,23 +392,12 @@ class RealtimeClient {
     this.#lastHeard = this.#env.now();
     this.#pingedAt = null;
     if (this.#role === "leader") return; // two leaders at once: a lock that passed on in this moment
-    if (kind === "lead") {
-      this.#epoch += 1;
-      this.#synced = false;
-    }
-    if (this.#role === "solo") {
-      this.#role = "follower";
-      this.#synced = false;
-      this.#interrupt();
-    }
+    if (kind === "lead" || this.#role === "solo") this.#become("follower");
     if (kind === "reset") this.#reset.ask();
     this.#deliver(events);
-    if (this.#synced) {
-      this.#cursor = cursor ?? this.#cursor;
-      this.#setState(state);
-    } else {
-      this.#wakeUp();
-    }
+    if (!this.#synced) return;
+    this.#cursor = cursor ?? this.#cursor;
+    this.#setState(state);
   }
 
   // --- requests: one at a time --------------------------------------------------------------
@@ -421,14 +405,14 @@ class RealtimeClient {
   async #run(signal) {
     while (!signal.aborted) {
       this.#woken = false;
-      if (this.#role === "follower" && this.#synced) {
+      if (this.#synced) {
         await this.#pause();
         continue;
       }
       const live = this.#role !== "follower";
       const delivery = live ? this.#delivery : "hold";
       const hello = this.#greet || !live || delivery !== "hold";
-      const ask = { live, delivery, hello, epoch: this.#epoch, at: this.#env.now() };
+      const ask = { live, delivery, hello, at: this.#env.now() };
       const answer = await this.#ask(ask);
       if (signal.aborted) return;
       const wait = this.#judge(ask, answer);
@@ -444,12 +428,6 @@ class RealtimeClient {
     });
     this.#alarms.clear("pause");
     this.#wake = null;
-  }
-
-  #wakeUp() {
-    // A follower that waits out a failure keeps waiting: a heartbeat is no reason to ask sooner.
-    if (this.#alarms.has("pause")) return;
-    this.#wake?.();
   }
 
   #interrupt() {
@@ -522,8 +500,9 @@ class RealtimeClient {
     }
     if (answer.ours) return 0;
     const lived = answer.lived >= LIVED && (answer.ended || answer.bytes > 0);
+    const proved = lived || answer.fresh > 0;
     if (lived) this.#setState("connected");
-    if (lived || answer.fresh > 0) this.#failures = 0;
+    if (proved) this.#failures = 0;
     if (ask.live && answer.silent && answer.bytes === 0) {
       // Perhaps a front end that buffers; but if not even a held answer comes, the server is away.
       this.#delivery = ask.delivery === "hold" ? undefined : "hold";
@@ -533,14 +512,13 @@ class RealtimeClient {
     }
     const complete = answer.ended && answer.bytes > 0;
     // An answer that brought something may be only the first page of it.
-    if (complete && !answer.fresh && !ask.live && ask.epoch === this.#epoch) this.#synced = true;
+    if (complete && !answer.fresh && !ask.live) this.#synced = true;
     const held = answer.hello && (ask.delivery ?? answer.hello.delivery) === "hold";
     const greeted = complete && ask.hello && held; // such an answer ends at once, and is asked for once
-    if (greeted || answer.fresh > 0 || lived) this.#greet = false;
+    if (greeted || proved) this.#greet = false;
     const paced = answer.retry >= MIN_SPACING;
     const retry = paced ? answer.retry * (1 + this.#env.random() / 2) : 0;
-    const healthy = answer.ended && (greeted || answer.fresh > 0 || lived);
-    if (healthy || (complete && paced)) return retry;
+    if ((answer.ended && (greeted || proved)) || (complete && paced)) return retry;
     this.#failures += 1;
     this.#greet = true;
     if (navigator.onLine === false) this.#setState("offline");
@@ -619,7 +597,7 @@ class RealtimeClient {
   async #check() {
     const session = this.#session;
     try {
-      const shown = this.#shown();
+      const shown = this.#page.shownVersions();
       const versions = shown.size && await this.#page.fetchVersions([...shown.keys()].slice(0, COMPARED));
       if (session !== this.#session || !this.#behind(versions).length) return;
       this.#alarms.set("behind", IN_FLIGHT, () => {
@@ -633,14 +611,9 @@ class RealtimeClient {
     }
   }
 
-  /** Conversation id → version, as the page has read them. */
-  #shown() {
-    return new Map([...this.#page.shownVersions()].map(([id, version]) => [String(id), version]));
-  }
-
   /** Of which conversations the page lacks something, after what it read and the events on that. */
   #behind(versions) {
-    const shown = this.#shown();
+    const shown = this.#page.shownVersions();
     const heard = (id, version) => this.#heard.has(`${id} ${version}`);
     return Object.entries(versions).filter(([id, newest]) => {
       let version = shown.get(id) ?? (heard(id, newest) ? newest : 0);

@@ -255,7 +255,7 @@ def test_versions_are_compared_every_minute_while_visible_and_never_of_an_empty_
 def test_no_more_conversations_are_asked_for_than_the_server_compares(run: Run) -> None:
     asked = run(
         f"""{NET}
-        shown = new Map(Array.from({{ length: 70 }}, (_, n) => [n, 1]));
+        shown = new Map(Array.from({{ length: 70 }}, (_, n) => [`${{n}}`, 1]));
         await pass(60_000);
         client.close();
         return asked;"""
