@@ -52,28 +52,17 @@ const REFRESHED_BY = new Set(["message.created", "message.updated", "conversatio
 
 // --- parts that know neither page nor network -----------------------------------------------------
 
-/** Incremental parser of SSE text: returns `feed(bytes)` → complete blocks `{id, event, data, retry}`
- * (absent fields undefined; a block without data only renews the cursor or the retry time). */
+/** Incremental parser of the SSE text as realtime_events.py writes it: returns `feed(bytes)` → complete
+ * blocks `{id, event, data, retry}`; one without data only renews the cursor or the retry time. */
 export function parseEventStream() {
   const decoder = new TextDecoder();
   let rest = "";
   return function feed(bytes) {
-    const parts = (rest + decoder.decode(bytes, { stream: true })).split(/(?:\r\n|\r(?!\n)|\n){2}/);
-    rest = parts.pop(); // perhaps with the second half of a CRLF before it, which is an empty line
-    return parts.map(readBlock).filter((block) => Object.keys(block).length);
+    const parts = (rest + decoder.decode(bytes, { stream: true })).split("\n\n");
+    rest = parts.pop();
+    const fields = (block) => block.split("\n").map((line) => line.split(/: ?(.*)/s, 2)); // s: U+2028
+    return parts.map((block) => Object.fromEntries(fields(block)));
   };
-}
-
-function readBlock(text) {
-  const block = {};
-  for (const line of text.split(/\r\n|\r|\n/)) {
-    const [, field, value = ""] = /^([^:]*)(?:: ?(.*))?$/s.exec(line); // s: a text may hold U+2028
-    if (field === "data") block.data = block.data === undefined ? value : `${block.data}\n${value}`;
-    else if (field === "event") block.event = value;
-    else if (field === "id" && !value.includes("\0")) block.id = value;
-    else if (field === "retry" && /^\d+$/.test(value)) block.retry = Number(value);
-  }
-  return block;
 }
 
 /** Exponential back-off with full jitter, in ms, after `failures` (1, 2, …) in a row. */
@@ -196,15 +185,12 @@ const browserId = (first) => remember("localStorage", CLIENT_KEY)
   ?? remember("localStorage", CLIENT_KEY, first) ?? first;
 
 /** Tells the page by a DOM event that whoever listens may prolong with `event.detail.waitUntil`. */
-function announce(type) {
+function announce(type, more) {
   const waits = [];
-  const detail = { waitUntil: (promise) => waits.push(promise) };
+  const detail = { ...more, waitUntil: (promise) => waits.push(promise) };
   const handled = !document.dispatchEvent(new CustomEvent(type, { cancelable: true, detail }));
   return { waits, handled };
 }
-
-/** A listener's mistake is the browser's to report, and costs nobody else the event. */
-const emit = (type, detail) => document.dispatchEvent(new CustomEvent(type, { detail }));
 
 class RealtimeClient {
   #page;
@@ -371,7 +357,7 @@ class RealtimeClient {
     if (state === "connecting") {
       this.#alarms.set("offline", OFFLINE_AFTER, () => this.#setState("offline"));
     }
-    emit("realtime:state", { state });
+    announce("realtime:state", { state });
     if (this.#role === "leader") this.#post("beat");
   }
 
@@ -393,7 +379,6 @@ class RealtimeClient {
     this.#pingedAt = null;
     if (this.#role === "leader") return; // two leaders at once: a lock that passed on in this moment
     if (kind === "lead" || this.#role === "solo") this.#become("follower");
-    if (kind === "reset") this.#reset.ask();
     this.#deliver(events);
     if (!this.#synced) return;
     this.#cursor = cursor ?? this.#cursor;
@@ -438,18 +423,16 @@ class RealtimeClient {
 
   async #ask(ask) {
     const { delivery, hello, at: started } = ask;
+    const address = this.#address(ask);
     const answer = { hello: null, retryAfter: 0, retry: 0, bytes: 0, fresh: 0 };
     const request = new AbortController();
     this.#request = request;
     const listen = (ms) => this.#alarms.set("silence", ms, () => request.abort("silence"));
     try {
       listen(delivery !== "hold" ? HELLO_WAIT : hello ? ANSWER_TIMEOUT : SILENCE_TIMEOUT);
-      const response = await this.#env.fetch(this.#address(delivery, hello), {
-        cache: "no-store",
-        headers: { Accept: "text/event-stream" },
-        signal: request.signal,
-      });
-      answer.login = isLogin(response, this.#page.url);
+      const headers = { Accept: "text/event-stream" };
+      const response = await this.#env.fetch(address, { cache: "no-store", headers, signal: request.signal });
+      answer.login = isLogin(response, address);
       answer.retryAfter = Math.min(response.headers.get("Retry-After") * 1_000 || 0, RETRY_AFTER_CAP);
       const type = response.headers.get("Content-Type") ?? "";
       if (response.status !== 200 || !type.startsWith("text/event-stream")) return answer;
@@ -479,16 +462,12 @@ class RealtimeClient {
     return answer;
   }
 
-  #address(delivery, hello) {
-    const address = new URL(`${this.#page.url}/events`, location.href);
-    const set = (name, value) => value && address.searchParams.set(name, value);
-    set("after", this.#cursor);
-    set("delivery", delivery);
+  #address({ delivery, hello }) {
     // A browser has one leader: under one id its next leader, after a reload say, ends the request
     // that the server still holds for the last one.
-    set("client", this.#role === "leader" ? browserId(this.#tabId) : this.#tabId);
-    set("hello", hello && "1");
-    return address.href;
+    const client = this.#role === "leader" ? browserId(this.#tabId) : this.#tabId;
+    const query = Object.entries({ after: this.#cursor, delivery, client, hello: hello && "1" });
+    return `${this.#page.url}/events?${new URLSearchParams(query.filter(([, value]) => value))}`;
   }
 
   /** What an answer means for the next request: milliseconds to wait before it. */
@@ -533,7 +512,7 @@ class RealtimeClient {
     const events = [];
     let cursor = null;
     for (const block of blocks) {
-      answer.retry = block.retry ?? answer.retry;
+      answer.retry = Number(block.retry) || answer.retry;
       const event = block.data === undefined ? null : this.#read(block);
       if (event?.type === "hello") {
         answer.hello = event.data ?? {};
@@ -545,14 +524,8 @@ class RealtimeClient {
         this.#cursor ??= answer.hello.cursor ?? null;
         continue; // its id is no progress: what was missed comes after it
       }
-      if (block.id) cursor = block.id;
-      if (event?.type === "reset") {
-        cursor = event.data?.cursor || cursor;
-        this.#reset.ask();
-        if (this.#role === "leader") this.#post("reset", { cursor });
-      } else if (event) {
-        events.push(event);
-      }
+      cursor = (event?.type === "reset" && event.data?.cursor) || block.id || cursor;
+      if (event) events.push(event);
     }
     if (cursor) this.#cursor = cursor;
     if (this.#role === "leader" && blocks.length) this.#post("events", { events });
@@ -572,12 +545,13 @@ class RealtimeClient {
   #deliver(events) {
     let fresh = 0;
     for (const event of events) {
-      if (event.id && this.#seen.has(event.id)) continue;
+      if (event.type === "reset") this.#reset.ask();
+      if (event.type === "reset" || (event.id && this.#seen.has(event.id))) continue;
       this.#seen.add(event.id);
       fresh += 1;
       this.#heard.add(`${event.conversation_id} ${event.version}`);
-      const age = this.serverNow() - Date.parse(event.at);
-      emit("realtime:event", { ...event, age, catchUp: age > CATCH_UP_AGE });
+      const age = this.#env.now() + this.#offset - Date.parse(event.at);
+      announce("realtime:event", { ...event, age, catchUp: age > CATCH_UP_AGE });
       if (REFRESHED_BY.has(event.type)) this.#refresh.ask();
     }
     return fresh;
@@ -595,31 +569,26 @@ class RealtimeClient {
 
   /** Compares what the server has with what the page shows; what stays behind is told. */
   async #check() {
-    const session = this.#session;
     try {
-      const shown = this.#page.shownVersions();
-      const versions = shown.size && await this.#page.fetchVersions([...shown.keys()].slice(0, COMPARED));
-      if (session !== this.#session || !this.#behind(versions).length) return;
-      this.#alarms.set("behind", IN_FLIGHT, () => {
-        for (const id of this.#behind(versions)) {
-          emit("realtime:behind", { id });
-          this.#refresh.ask();
-        }
-      });
+      const ids = [...this.#page.shownVersions().keys()].slice(0, COMPARED);
+      const versions = Object.entries(ids.length && await this.#page.fetchVersions(ids));
+      this.#alarms.set("behind", IN_FLIGHT, () => this.#compare(versions));
     } catch {
       // No answer, or none to be read: the next minute asks again.
     }
   }
 
-  /** Of which conversations the page lacks something, after what it read and the events on that. */
-  #behind(versions) {
+  /** Tells where the page lacks something, after what it read and the events on that. */
+  #compare(versions) {
     const shown = this.#page.shownVersions();
     const heard = (id, version) => this.#heard.has(`${id} ${version}`);
-    return Object.entries(versions).filter(([id, newest]) => {
+    for (const [id, newest] of versions) {
       let version = shown.get(id) ?? (heard(id, newest) ? newest : 0);
       while (heard(id, version + 1)) version += 1;
-      return version < newest;
-    }).map(([id]) => id);
+      if (!(version < newest)) continue;
+      announce("realtime:behind", { id });
+      this.#refresh.ask();
+    }
   }
 }
 

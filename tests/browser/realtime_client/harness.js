@@ -47,7 +47,7 @@ class FakeClock {
 function scriptedFetch(clock, answers) {
   const calls = [];
   const fetch = async (url, { signal }) => {
-    const call = { n: calls.length + 1, params: Object.fromEntries(new URL(url).searchParams), at: clock.time };
+    const call = { n: calls.length + 1, params: Object.fromEntries(new URL(url, location.href).searchParams), at: clock.time };
     calls.push(call);
     return await Promise.race([
       answers({ ...call, signal }),
