@@ -2,9 +2,7 @@
 
 App Engine standard buffers whole responses, so a stream that stays open delivers nothing there.
 The core is therefore a finite question, *which events come after this cursor?*, and SSE is a thin
-view of its answer, right whether or not the front end streams. Any SSE client can read it.
-
-Three invariants carry the rest:
+view of its answer, right whether or not the front end streams. Three invariants carry the rest:
 
 1. A record (the events of one transaction) is written with its change, ready for the wire.
 2. Every answer begins with a read that began after the request: a process never knows less than
@@ -27,6 +25,7 @@ import random
 import re
 import secrets
 import signal
+import struct
 import sys
 import threading
 import time
@@ -80,13 +79,13 @@ DEFAULTS: dict[str, tuple[Any, ...]] = {
 _PREFIX = "REALTIME_EVENTS"
 _URL = "/realtime"
 _HOLD_RETRY = b"retry: 20\n\n"  # ms; never 0: EventSource then spins without back-off
+_FORMAT = 4  # of a cursor's text; another one is of another version
 _SLOTS = 250  # of a cursor: 8 bytes each, 2,700 characters encoded at most
 _DATA_BYTES = 400_000  # of one event; a Datastore entity holds 1 MiB
 _BATCH = 500  # deleted in one commit, which can be no more
 _SPARE_THREADS = 20  # at most so many, and a quarter, stay free of streams
 _VERSIONS = 50  # conversations compared in one request; static/realtime_events.js: COMPARED
 _NAME_BYTES = 1_400  # Datastore takes key names up to 1,500
-_TYPE = re.compile(r"[a-z_]+(\.[a-z_]+)?")
 _log = logging.getLogger(__name__)
 #: No seed of anybody's, which threads and forked workers would share.
 _random = random.SystemRandom()
@@ -152,9 +151,8 @@ class Cursor:
 
     def encode(self) -> str:
         """Url-safe text that any process can resume."""
-        raw = b"\x03" + self.watermark.to_bytes(6, "big") + self.width.to_bytes(2, "big")
-        slots = sorted(self.digests.items())
-        raw += b"".join((slot << 48 | digest).to_bytes(8, "big") for slot, digest in slots)
+        slots = [slot << 48 | digest for slot, digest in sorted(self.digests.items())]
+        raw = struct.pack(f">BHQ{len(slots)}Q", _FORMAT, self.width, self.watermark, *slots)
         return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
     @classmethod
@@ -162,14 +160,12 @@ class Cursor:
         """Reads `encode`'s text; raises CursorExpired for any other."""
         try:
             raw = base64.b64decode(text.encode() + b"=" * (-len(text) % 4), b"-_", validate=True)
-        except ValueError:
-            raw = b""
-        width, rest = int.from_bytes(raw[7:9], "big"), raw[9:]
-        if raw[:1] != b"\x03" or not width or len(rest) % 8:
+            form, width, watermark, *slots = struct.unpack(f">BHQ{(len(raw) - 11) // 8}Q", raw)
+        except (ValueError, struct.error):
+            form = width = 0
+        if form != _FORMAT or not width:
             raise CursorExpired("unreadable cursor")
-        slots = [int.from_bytes(rest[i : i + 8], "big") for i in range(0, len(rest), 8)]
-        digests = {slot >> 48: slot & (1 << 48) - 1 for slot in slots}
-        return cls(int.from_bytes(raw[1:7], "big"), width, digests)
+        return cls(watermark, width, {slot >> 48: slot & (1 << 48) - 1 for slot in slots})
 
 
 # --- event log --------------------------------------------------------------------------------
@@ -196,10 +192,8 @@ def now_ms() -> int:
 
 def iso(ms: int | None) -> str | None:
     """Milliseconds since 1970 as ISO 8601 in UTC; None stays None."""
-    if ms is None:
-        return None
-    moment = datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds")
-    return moment.replace("+00:00", "Z")
+    moment = datetime.fromtimestamp((ms or 0) / 1000, UTC).isoformat(timespec="milliseconds")
+    return None if ms is None else moment.replace("+00:00", "Z")
 
 
 def publish(
@@ -212,13 +206,11 @@ def publish(
 
     It is stamped when the callback of `transaction` has ended, again on each retry.
 
-    Raises RuntimeError out of `transaction`, ValueError for the type's form or the data's size.
+    Raises RuntimeError out of `transaction`, ValueError for the data's size.
     """
     pending = _published.get()
     if pending is None:
         raise RuntimeError("publish() must be called inside realtime_events.transaction()")
-    if not _TYPE.fullmatch(type):
-        raise ValueError(f"type: {type!r} is not of the form noun.past")
     body = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     if len(body.encode()) > _DATA_BYTES:
         raise ValueError(f"data: over {_DATA_BYTES} bytes in an event of type {type}")
@@ -251,13 +243,11 @@ def _wake_pollers() -> None:
 def transaction(callback: Callable[[], _T], *, retries: int = 12) -> _T:
     """Runs `callback` in an ndb transaction, or joins the one under way; stamps its events last.
 
-    Again after a conflict, within milliseconds: ndb's own retries pause for seconds, and conflicts
-    here are two short transactions on one conversation.
+    `callback` takes nothing and runs again on each of the `retries` after a conflict, within
+    milliseconds: ndb's own retries pause for seconds, and transactions here are short.
 
     A commit slower than half the overlap may be missed by cursors that passed its stamp meanwhile,
     so its events are then published once more; clients ignore what they have.
-
-    `callback` takes nothing and runs again on each of the `retries` after the first attempt.
     """
     events: list[_Pending] = []
     stamped = time.monotonic()
@@ -558,9 +548,7 @@ def update(entity: Any, change: Callable[[Any], None] | None = None, **values: A
     key = entity if isinstance(entity, ndb.Key) else entity.key
 
     def attempt() -> Any:
-        fresh = _one(key)
-        if fresh is None:
-            raise LookupError(f"there is no {key.kind()} {id_of(key)}")
+        fresh = _existing(key, "update():")
         _set(fresh, values)
         if change is not None:
             change(fresh)
@@ -584,12 +572,15 @@ def _store(conversation: Any, *, created: Any = None, updated: Any = None) -> No
     conversation._tell_numbers()
 
 
-def _conversation_of(message: Any) -> Any:
-    found = _one(message.conversation_key)
+def _existing(key: Any, what: str) -> Any:
+    found = _one(key)
     if found is None:
-        name, key = type(message).__name__, message.conversation_key
-        raise LookupError(f"{name}: its conversation {key} does not exist")
+        raise LookupError(f"{what} {key} does not exist")
     return found
+
+
+def _conversation_of(message: Any) -> Any:
+    return _existing(message.conversation_key, f"{type(message).__name__}: its conversation")
 
 
 def _set(entity: Any, values: dict[str, Any]) -> None:
@@ -966,18 +957,31 @@ def _csrf_token(user_id: str) -> str:
     return str(URLSafeSerializer(current_app.secret_key, __name__).dumps(user_id))
 
 
-def _page(known: "_App") -> dict[str, Any] | None:
+def _page() -> dict[str, Any] | None:
     """What templates/realtime_events/head.html gives the page; None without a login."""
-    user_id = known.current_user_id()
+    user_id = _app().current_user_id()
     if user_id is None:
         return None
     page = {"url": _URL, "user": user_id, "cursor": g.realtime_cursor}
     return {**page, "csrf": _csrf_token(user_id)}
 
 
-def _events(known: "_App", automatic: str) -> Response:
-    hub = known.hub
-    delivery = request.args.get("delivery") or automatic
+def _versions() -> Response:
+    ids, model = request.args.getlist("id")[:_VERSIONS], _app().conversation
+    found = find(model, ids) if model is not None else {}
+    return jsonify(versions={id_of(each): each.version or 0 for each in found.values()})
+
+
+def _cleanup() -> Response:
+    deleted, more = delete_expired()
+    return jsonify(deleted=deleted, more=more)
+
+
+def _events() -> Response:
+    hub = _app().hub
+    delivery = request.args.get("delivery") or hub.settings["DELIVERY"]
+    if delivery == "auto":
+        delivery = "hold" if os.environ.get("GAE_ENV") == "standard" else "stream"
     if delivery not in ("stream", "hold"):
         return error(400, "invalid", "Use stream ou hold.", field="delivery")
     try:
@@ -989,7 +993,7 @@ def _events(known: "_App", automatic: str) -> Response:
     text = request.headers.get("Last-Event-ID") or request.args.get("after")
     greet = request.args.get("hello") == "1" or not text
     hold = delivery == "hold"
-    key = (known.current_user_id(), request.args.get("client") or secrets.token_hex(8))
+    key = (_app().current_user_id(), request.args.get("client") or secrets.token_hex(8))
     with hub.lock:
         cursor, head, blocks = hub.cursor(), [], []
         try:
@@ -1012,11 +1016,11 @@ def _events(known: "_App", automatic: str) -> Response:
     if full or hold:
         head.insert(0, _retry(hub.settings["RETRY_MS"]) if full else _HOLD_RETRY)
     body = _body(hub, key, pending, b"".join(head), hold)
-    response = Response(body, mimetype="text/event-stream")
+    # Without buffering by nginx and App Engine flexible, too.
+    headers = {"Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no"}
+    response = Response(body, headers=headers, mimetype="text/event-stream")
     # A generator that never started never reaches its `finally`.
     response.call_on_close(partial(hub.release, key, pending))
-    response.headers["Cache-Control"] = "no-store, no-transform"
-    response.headers["X-Accel-Buffering"] = "no"  # for nginx and App Engine flexible
     return response
 
 
@@ -1054,45 +1058,35 @@ def read_settings(app: Flask, prefix: str, defaults: dict[str, tuple[Any, ...]])
     given |= app.config.get_namespace(f"{prefix}_", lowercase=False)
     settings: dict[str, Any] = {}
     for name, (default, *allowed) in defaults.items():
-        text = isinstance(default, str)
-        try:
+        text, value = isinstance(default, str), None
+        with suppress(TypeError, ValueError):
             value = type(default)(given.get(name, default))
-            good = value in allowed if text else allowed[0] <= value <= allowed[1]
-        except (TypeError, ValueError):
-            good = False
-        if not good:
+        if value is None or not (value in allowed if text else allowed[0] <= value <= allowed[1]):
             use = f"one of {', '.join(allowed)}" if text else f"from {allowed[0]} to {allowed[1]}"
             raise ValueError(f"{prefix}_{name}={given[name]!r}: use {use}")
         settings[name] = value
     return settings
 
 
+@dataclass
 class _App:
     """What the host has told of itself, and the hub of its streams."""
 
-    def __init__(self, hub: _Hub, user_id: Callable[[], Any], is_cron: Callable[[], bool]) -> None:
-        self.hub = hub
-        self.is_cron = is_cron
-        self._user_id = user_id
-        # The host's models, see `use_models`.
-        self.conversation: Any = None
-        self.message: Any = None
-        self.texts: dict[str, str] = {}
-        self.heads: list[str] = []
-        self.link = ""  # the message's property that names its conversation
+    hub: _Hub
+    user_id: Callable[[], Any]
+    is_cron: Callable[[], bool]
+    # The host's models, see `use_models`.
+    conversation: Any = None
+    message: Any = None
+    texts: dict[str, str] = field(default_factory=dict)
+    heads: list[str] = field(default_factory=list)
+    link: str = ""  # the message's property that names its conversation
 
     def current_user_id(self) -> str | None:
         """Who makes the request. What a host may give for nobody is None here."""
-        user_id = self._user_id()
+        user_id = self.user_id()
         nobody = user_id is None or user_id is False or user_id == ""
         return None if nobody else str(user_id)
-
-    def cursor(self) -> str:
-        """Never newer than what is read after this. Without a poller it proves nothing delivered:
-        what came lately is told once more, and changes nothing.
-        """
-        late = Cursor(self.hub.behind(now_ms()))
-        return self.hub.cursor() if self.hub.alive() else late.encode()
 
 
 _last_app: _App | None = None
@@ -1107,19 +1101,19 @@ def _app() -> _App:
 
 
 def current_cursor() -> str:
-    """The cursor "from now on". Take it before reading the data it goes with."""
-    return _app().cursor()
+    """The cursor "from now on". Take it before reading the data it goes with.
+
+    Without a poller it proves nothing delivered: what came lately is told once more.
+    """
+    hub = _app().hub
+    return hub.cursor() if hub.alive() else Cursor(hub.behind(now_ms())).encode()
 
 
 _at_shutdown: list[Callable[[], None]] = []
 
 
 def at_shutdown(callback: Callable[[], None]) -> None:
-    """Has something done at SIGTERM, in a thread, when the streams have been told to end.
-
-    Args:
-        callback: has about a second: App Engine kills after two.
-    """
+    """Has something done at SIGTERM, in a thread, within a second: App Engine kills after two."""
     _at_shutdown.append(callback)
 
 
@@ -1202,33 +1196,17 @@ def init_app(
     _fit_to_gunicorn(settings)
     hub = _Hub(settings, client.context)
     known = app.extensions[__name__] = _last_app = _App(hub, current_user_id, is_cron)
-    automatic = settings["DELIVERY"]
-    if automatic == "auto":
-        automatic = "hold" if os.environ.get("GAE_ENV") == "standard" else "stream"
     blueprint = guarded_blueprint(app, __name__, cron=["cleanup"], url_prefix=_URL)
-
-    @blueprint.get("/events")
-    def events() -> Response:
-        return _events(known, automatic)
-
-    @blueprint.get("/versions")
-    def versions() -> Response:
-        ids = request.args.getlist("id")[:_VERSIONS]
-        found = find(known.conversation, ids) if known.conversation is not None else {}
-        return jsonify(versions={id_of(each): each.version or 0 for each in found.values()})
-
-    @blueprint.get("/cleanup")
-    def cleanup() -> Response:
-        deleted, more = delete_expired()
-        return jsonify(deleted=deleted, more=more)
+    for view in (_events, _versions, _cleanup):
+        blueprint.get(f"/{view.__name__[1:]}", endpoint=view.__name__[1:])(view)
+    app.register_blueprint(blueprint)
 
     def note_cursor() -> None:
-        g.realtime_cursor = known.cursor()
+        g.realtime_cursor = current_cursor()
 
     # Before the host's own hooks, which may read what the page shows.
     app.before_request_funcs.setdefault(None, []).insert(0, note_cursor)
-    app.register_blueprint(blueprint)
-    page = {"realtime_events_page": partial(_page, known)}
-    app.context_processor(lambda: {**page, "realtime_events_heads": known.heads})
+    page = {"realtime_events_page": _page, "realtime_events_heads": known.heads}
+    app.context_processor(lambda: page)
     app.jinja_env.filters["live"] = live
     _hubs.add(hub)

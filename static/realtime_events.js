@@ -44,7 +44,7 @@ const REQUEST_LIMIT = 20_000;
 const CHORE_LIMIT = 60_000; // a reading that never ends must not be the last
 const RELOAD_SPACING = 10_000; // a login that a reload does not bring must not become a loop
 const AT_END = 40; // pixels from its end within which a thread is at its end
-const SEEN_LIMIT = 5_000;
+const SEEN_LIMIT = 10_000;
 const COMPARED = 50; // conversations; realtime_events.py compares no more in a request (_VERSIONS)
 const CLIENT_KEY = "realtime_events.client";
 const RELOAD_KEY = "realtime_events.reloaded";
@@ -197,8 +197,7 @@ class RealtimeClient {
   #env;
   #alarms;
   #offset = null; // ms that the server's clock is ahead of ours, which may be wrong
-  #seen = new Recent(); // ids of events
-  #heard = new Recent(); // "conversation version", of events
+  #seen = new Recent(); // of events the id, and "conversation version"
   #listeners = new AbortController();
   #tabId = crypto.getRandomValues(new Uint32Array(3)).join("-"); // randomUUID wants https
 
@@ -424,7 +423,7 @@ class RealtimeClient {
   async #ask(ask) {
     const { delivery, hello, at: started } = ask;
     const address = this.#address(ask);
-    const answer = { hello: null, retryAfter: 0, retry: 0, bytes: 0, fresh: 0 };
+    const answer = { retryAfter: 0, retry: 0, bytes: 0, fresh: 0 };
     const request = new AbortController();
     this.#request = request;
     const listen = (ms) => this.#alarms.set("silence", ms, () => request.abort("silence"));
@@ -492,8 +491,7 @@ class RealtimeClient {
     const complete = answer.ended && answer.bytes > 0;
     // An answer that brought something may be only the first page of it.
     if (complete && !answer.fresh && !ask.live) this.#synced = true;
-    const held = answer.hello && (ask.delivery ?? answer.hello.delivery) === "hold";
-    const greeted = complete && ask.hello && held; // such an answer ends at once, and is asked for once
+    const greeted = complete && ask.hello && answer.isHeld; // it ends at once, and is asked for once
     if (greeted || proved) this.#greet = false;
     const paced = answer.retry >= MIN_SPACING;
     const retry = paced ? answer.retry * (1 + this.#env.random() / 2) : 0;
@@ -515,13 +513,12 @@ class RealtimeClient {
       answer.retry = Number(block.retry) || answer.retry;
       const event = block.data === undefined ? null : this.#read(block);
       if (event?.type === "hello") {
-        answer.hello = event.data ?? {};
+        answer.isHeld = event.data.delivery === "hold";
         this.#greet = false;
         this.#offset = Date.parse(event.at) - (ask.at + this.#env.now()) / 2;
         // A catch-up asks for hold whatever the way can do.
-        const told = answer.hello.delivery === "hold" ? "hold" : "stream";
-        if (ask.live && ask.delivery !== "hold") this.#delivery = told;
-        this.#cursor ??= answer.hello.cursor ?? null;
+        if (ask.live && ask.delivery !== "hold") this.#delivery = event.data.delivery;
+        this.#cursor ??= event.data.cursor;
         continue; // its id is no progress: what was missed comes after it
       }
       cursor = (event?.type === "reset" && event.data?.cursor) || block.id || cursor;
@@ -549,7 +546,7 @@ class RealtimeClient {
       if (event.type === "reset" || (event.id && this.#seen.has(event.id))) continue;
       this.#seen.add(event.id);
       fresh += 1;
-      this.#heard.add(`${event.conversation_id} ${event.version}`);
+      this.#seen.add(`${event.conversation_id} ${event.version}`);
       const age = this.#env.now() + this.#offset - Date.parse(event.at);
       announce("realtime:event", { ...event, age, catchUp: age > CATCH_UP_AGE });
       if (REFRESHED_BY.has(event.type)) this.#refresh.ask();
@@ -581,7 +578,7 @@ class RealtimeClient {
   /** Tells where the page lacks something, after what it read and the events on that. */
   #compare(versions) {
     const shown = this.#page.shownVersions();
-    const heard = (id, version) => this.#heard.has(`${id} ${version}`);
+    const heard = (id, version) => this.#seen.has(`${id} ${version}`);
     for (const [id, newest] of versions) {
       let version = shown.get(id) ?? (heard(id, newest) ? newest : 0);
       while (heard(id, version + 1)) version += 1;

@@ -372,7 +372,7 @@ def test_update_changes_what_is_stored_now_and_tells_everybody() -> None:
 
 @pytest.mark.usefixtures("context")
 def test_update_of_what_is_not_there_says_so() -> None:
-    with pytest.raises(LookupError, match="no Conversa 77"):
+    with pytest.raises(LookupError, match="Conversa., 77. does not exist"):
         rt.update(ndb.Key(Conversa, 77), cliente="Maria")
 
 
