@@ -83,6 +83,7 @@ _FORMAT = 4  # of a cursor's text; another one is of another version
 _SLOTS = 250  # of a cursor: 8 bytes each, 2,700 characters encoded at most
 _DATA_BYTES = 400_000  # of one event; a Datastore entity holds 1 MiB
 _BATCH = 500  # deleted in one commit, which can be no more
+_RETRIES = 12  # of a transaction, in about five seconds
 _SPARE_THREADS = 20  # at most so many, and a quarter, stay free of streams
 _VERSIONS = 50  # conversations compared in one request; static/realtime_events.js: COMPARED
 _NAME_BYTES = 1_400  # Datastore takes key names up to 1,500
@@ -240,11 +241,11 @@ def _wake_pollers() -> None:
         hub.wake.set()
 
 
-def transaction(callback: Callable[[], _T], *, retries: int = 12) -> _T:
+def transaction(callback: Callable[[], _T]) -> _T:
     """Runs `callback` in an ndb transaction, or joins the one under way; stamps its events last.
 
-    `callback` takes nothing and runs again on each of the `retries` after a conflict, within
-    milliseconds: ndb's own retries pause for seconds, and transactions here are short.
+    `callback` takes nothing and runs again after a conflict, within milliseconds and several times:
+    ndb's own retries pause for seconds, and transactions here are short.
 
     A commit slower than half the overlap may be missed by cursors that passed its stamp meanwhile,
     so its events are then published once more; clients ignore what they have.
@@ -267,23 +268,19 @@ def transaction(callback: Callable[[], _T], *, retries: int = 12) -> _T:
 
     if ndb.in_transaction():
         return attempt() if _published.get() is None else callback()
-    result = _retried(attempt, retries)
+    result = _retried(attempt)
     if events and time.monotonic() - stamped > _app().hub.settings["OVERLAP_SECONDS"] / 2:
         _log.warning("slow commit: published %d events again", len(events))
-        _retried(lambda: _write(events), retries)
+        _retried(lambda: _write(events))
     return result
 
 
-def _retried(callback: Callable[[], _T], retries: int) -> _T:
-    tried = 0
-    while True:
-        try:
+def _retried(callback: Callable[[], _T]) -> _T:
+    for tried in range(_RETRIES):
+        with suppress(Aborted, ServiceUnavailable):
             return ndb.transaction(callback, retries=0)
-        except (Aborted, ServiceUnavailable):
-            if tried == retries:
-                raise
-            time.sleep(_random.uniform(0.2, 1.0) * min(1.0, 0.02 * 2**tried))
-            tried += 1
+        time.sleep(_random.uniform(0.2, 1.0) * min(1.0, 0.02 * 2**tried))
+    return ndb.transaction(callback, retries=0)
 
 
 def _see_own_writes() -> bool:
@@ -536,11 +533,11 @@ def receive(message: Any, *, wamid: str | None = None, counts: bool = True, **ch
     return add_message(message, outgoing=False, wamid=wamid, changes=changes, counts=counts)
 
 
-def update(entity: Any, change: Callable[[Any], None] | None = None, **values: Any) -> Any:
+def update(entity: Any, **values: Any) -> Any:
     """Changes a conversation or a message and tells everybody; in place of the host's own `put()`.
 
-    `entity` (or its key) is read again in the transaction, gets the new `values` of its properties
-    and goes through `change`, which runs again when the transaction does. Returns it as it is now.
+    `entity` (or its key) is read again in the transaction and gets the new `values` of its
+    properties. Returns it as it is now.
 
     Raises LookupError if it or its conversation does not exist, AttributeError for a property that
     it has not.
@@ -550,8 +547,6 @@ def update(entity: Any, change: Callable[[Any], None] | None = None, **values: A
     def attempt() -> Any:
         fresh = _existing(key, "update():")
         _set(fresh, values)
-        if change is not None:
-            change(fresh)
         if isinstance(fresh, LiveMessage):
             _store(_conversation_of(fresh), updated=fresh)
         else:
@@ -987,9 +982,7 @@ def _events() -> Response:
     try:
         hub.refresh()
     except TimeoutError:
-        response = error(503, "unavailable", "Serviço indisponível no momento.")
-        response.headers["Retry-After"] = "2"
-        return response
+        return error(503, "unavailable", "Serviço indisponível no momento.")
     text = request.headers.get("Last-Event-ID") or request.args.get("after")
     greet = request.args.get("hello") == "1" or not text
     hold = delivery == "hold"
@@ -1119,9 +1112,7 @@ def at_shutdown(callback: Callable[[], None]) -> None:
 
 def _end_streams_on_sigterm() -> None:
     """App Engine kills two seconds after SIGTERM, and gunicorn waits for every open response."""
-    previous = signal.getsignal(signal.SIGTERM)
-    if not callable(previous) or threading.current_thread() != threading.main_thread():
-        return
+    previous: Any = signal.getsignal(signal.SIGTERM)
 
     def close_all() -> None:
         for hub in list(_hubs):
@@ -1147,7 +1138,6 @@ def _fit_to_gunicorn(settings: dict[str, Any]) -> None:
     configs = (getattr(each, "cfg", None) for each in callers)
     config = next((each for each in configs if hasattr(each, "worker_class_str")), None)
     if config is None:
-        _end_streams_on_sigterm()
         return
     threads = config.threads if config.worker_class_str == "gthread" else 1
     most = threads - min(max(1, threads // 4), _SPARE_THREADS)

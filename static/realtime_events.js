@@ -22,7 +22,6 @@ const BACKOFF_BASE = 1_000;
 const BACKOFF_CAP = 30_000;
 const MIN_SPACING = 250; // between fruitless requests; a shorter `retry` is meant for EventSource
 const LIVED = 1_000; // an answer that stayed open this long may be followed by the next at once
-const RETRY_AFTER_CAP = 60_000; // a mistaken header must not park a page for hours
 const OFFLINE_AFTER = 8_000; // a hiccup is "connecting", a failure this long is "offline"
 const TICK = 1_000;
 const BEAT = 3_000; // the leader's heartbeat
@@ -423,7 +422,7 @@ class RealtimeClient {
   async #ask(ask) {
     const { delivery, hello, at: started } = ask;
     const address = this.#address(ask);
-    const answer = { retryAfter: 0, retry: 0, bytes: 0, fresh: 0 };
+    const answer = { retry: 0, bytes: 0, fresh: 0 };
     const request = new AbortController();
     this.#request = request;
     const listen = (ms) => this.#alarms.set("silence", ms, () => request.abort("silence"));
@@ -432,7 +431,6 @@ class RealtimeClient {
       const headers = { Accept: "text/event-stream" };
       const response = await this.#env.fetch(address, { cache: "no-store", headers, signal: request.signal });
       answer.login = isLogin(response, address);
-      answer.retryAfter = Math.min(response.headers.get("Retry-After") * 1_000 || 0, RETRY_AFTER_CAP);
       const type = response.headers.get("Content-Type") ?? "";
       if (response.status !== 200 || !type.startsWith("text/event-stream")) return answer;
       const feed = parseEventStream();
@@ -500,8 +498,7 @@ class RealtimeClient {
     this.#greet = true;
     if (navigator.onLine === false) this.#setState("offline");
     else if (this.#state !== "offline") this.#setState("connecting");
-    const later = answer.retryAfter * (1 + this.#env.random() / 4);
-    return Math.max(backoffDelay(this.#failures, this.#env.random), later, retry);
+    return Math.max(backoffDelay(this.#failures, this.#env.random), retry);
   }
 
   // --- what came ----------------------------------------------------------------------------

@@ -51,9 +51,7 @@ def test_an_unreadable_cursor_is_expired_and_nothing_else(text: str) -> None:
         rt.Cursor.decode(text)
 
 
-@pytest.mark.parametrize(
-    "text", ["", "x", "AQ", "1", "ç", "A" * 4000, "BAAAAAAAAAAAAAA", "AgAA"]
-)
+@pytest.mark.parametrize("text", ["", "x", "AQ", "1", "ç", "A" * 4000, "BAAAAAAAAAAAAAA", "AgAA"])
 def test_a_text_that_is_no_cursor_is_refused(text: str) -> None:
     with pytest.raises(rt.CursorExpired):
         rt.Cursor.decode(text)

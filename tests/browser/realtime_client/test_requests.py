@@ -58,23 +58,6 @@ def test_a_failing_server_that_recovers_is_found_and_forgiven(run: Run) -> None:
     assert state == "connected"
 
 
-@pytest.mark.parametrize(
-    ("header", "waited"),
-    [("20", 20_000), ("99999", 60_000), ("-4", 250), ("Tue, 01 Jan 2030 00:00:09 GMT", 250)],
-)
-def test_retry_after_is_obeyed_within_bounds(run: Run, header: str, waited: int) -> None:
-    times = run(
-        f"""const {{ clock, calls }} = beginScripted(async () =>
-          new Response("", {{ status: 503, headers: {{ "Retry-After": "{header}" }} }}),
-          {{ env: {{ random: () => 0 }} }});
-        const start = clock.time;
-        await clock.advance(130_000);
-        client.close();
-        return calls.map(({{ at }}) => at - start);"""
-    )
-    assert times[:3] == [0, waited, 2 * waited]
-
-
 @pytest.mark.parametrize("text", ["retry + hello('stream')", "hello('stream') + retry"])
 def test_an_answer_over_capacity_is_asked_again_after_its_retry_with_jitter(
     run: Run, text: str
