@@ -667,12 +667,12 @@ def _link_of(message: Any, kind: str) -> str:
         return ""
     own = message._properties.values()
     keys = [each for each in own if isinstance(each, ndb.KeyProperty)]
-    found = [p for p in keys if p._kind == kind] or [p for p in keys if p._kind is None]
-    if len(found) != 1:
-        wanted = {"conversationid", f"{kind}id".lower(), f"id{kind}".lower(), kind.lower()}
-        plain = [each for each in own if not isinstance(each, ndb.KeyProperty)]
-        found = [p for p in plain if p._code_name.replace("_", "").lower() in wanted]
-    if len(found) != 1:
+    typed = [p for p in keys if p._kind == kind] or [p for p in keys if p._kind is None]
+    wanted = {"conversationid", f"{kind}id".lower(), f"id{kind}".lower(), kind.lower()}
+    plain = [each for each in own if not isinstance(each, ndb.KeyProperty)]
+    named = [p for p in plain if p._code_name.replace("_", "").lower() in wanted]
+    found = next((each for each in (typed, named) if len(each) == 1), None)
+    if found is None:
         raise TypeError(
             f"{message.__name__}: no property tells its {kind}; give it a KeyProperty of that "
             f"kind, or write @property def conversation_key(self) that returns the key"
