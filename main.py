@@ -72,8 +72,8 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
         app.register_blueprint(room.blueprint)
     realtime_events.init_app(
         app,
+        datastore,
         current_user_id=auth.current_username,
-        ndb_context=datastore.context,
         is_cron=cron.may_clean_up,
     )
     unread_state.init_app(

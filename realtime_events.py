@@ -2,9 +2,7 @@
 
 App Engine standard buffers whole responses, so a stream that stays open delivers nothing there.
 The core is therefore a finite question, *which events come after this cursor?*, and SSE is a thin
-view of its answer, right whether or not the front end streams. Any SSE client can read it.
-
-Three invariants carry the rest:
+view of its answer, right whether or not the front end streams. Three invariants carry the rest:
 
 1. A record (the events of one transaction) is written with its change, ready for the wire.
 2. Every answer begins with a read that began after the request: a process never knows less than
@@ -27,18 +25,19 @@ import random
 import re
 import secrets
 import signal
+import struct
 import sys
 import threading
 import time
+import traceback
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
-from itertools import islice
 from typing import Any, TypeVar
 
 from flask import (
@@ -88,15 +87,16 @@ DEFAULTS: dict[str, tuple[Any, ...]] = {
     "LINGER_SECONDS": (3.0, 0, 60),
 }
 _PREFIX = "REALTIME_EVENTS"
+_URL = "/realtime"
 _HOLD_RETRY = b"retry: 20\n\n"  # ms; never 0: EventSource then spins without back-off
+_FORMAT = 4  # of a cursor's text; another one is of another version
 _SLOTS = 250  # of a cursor: 8 bytes each, 2,700 characters encoded at most
 _DATA_BYTES = 400_000  # of one event; a Datastore entity holds 1 MiB
-_LOOKUP = 500  # Datastore looks up 1,000 keys at most
+_BATCH = 500  # deleted in one commit, which can be no more
+_RETRIES = 12  # of a transaction, in about five seconds
 _SPARE_THREADS = 20  # at most so many, and a quarter, stay free of streams
-_BREATH_SECONDS = 0.0003  # a stream, after a batch of a burst: each wakes every stream
 _VERSIONS = 50  # conversations compared in one request; static/realtime_events.js: COMPARED
 _NAME_BYTES = 1_400  # Datastore takes key names up to 1,500
-_TYPE = re.compile(r"[a-z_]+(\.[a-z_]+)?")
 _log = logging.getLogger(__name__)
 #: No seed of anybody's, which threads and forked workers would share.
 _random = random.SystemRandom()
@@ -112,12 +112,6 @@ class CursorExpired(ValueError):
 
 def _stamp(name: str) -> int:
     return int(name[:13])
-
-
-def _mix(digests: dict[int, int], more: Iterable[tuple[int, int]]) -> dict[int, int]:
-    for slot, digest in more:
-        digests[slot] = digests.get(slot, 0) ^ digest
-    return digests
 
 
 @dataclass
@@ -138,33 +132,38 @@ class Cursor:
     def of(cls, watermark: int, names: Iterable[str]) -> "Cursor":
         """The cursor of a client that has these records and all up to `watermark`."""
         made = cls(watermark)
-        made.add(names)
+        names = made._above(names)
+        made.digests = made._digests(names)
+        while len(made.digests) > _SLOTS:
+            made.width *= 2
+            made.digests = made._digests(names)
         return made
 
-    def add(self, names: Iterable[str]) -> None:
-        """Notes that these records are delivered, too."""
-        _mix(self.digests, self._slots(names).values())
-        while len(self.digests) > _SLOTS:
-            self.width *= 2
-            self.digests = _mix({}, ((slot // 2, each) for slot, each in self.digests.items()))
+    def _slot(self, name: str) -> int:
+        return min(_stamp(name) - self.watermark, 0xFFFF) // self.width
 
-    def _slots(self, names: Iterable[str]) -> dict[str, tuple[int, int]]:
-        """Slot and id of those above the watermark."""
+    def _above(self, names: Iterable[str]) -> list[str]:
         first = f"{self.watermark + 1:013d}"  # comparing texts is faster, and the ring is long
-        above = [(name, _stamp(name) - self.watermark) for name in names if name > first]
-        return {name: (min(ms, 0xFFFF) // self.width, int(name[-12:], 16)) for name, ms in above}
+        return [name for name in names if name > first]
+
+    def _digests(self, names: Iterable[str]) -> dict[int, int]:
+        made: dict[int, int] = {}
+        for name in names:
+            slot = self._slot(name)
+            made[slot] = made.get(slot, 0) ^ int(name[-12:], 16)
+        return made
 
     def unseen(self, names: Iterable[str]) -> list[str]:
         """Those of these records (all that is visible above the watermark) to be delivered."""
-        slots = self._slots(names)
-        now = _mix({}, slots.values())
-        return [name for name, (slot, _) in slots.items() if now[slot] != self.digests.get(slot)]
+        above = self._above(names)
+        now = self._digests(above)
+        news = {slot for slot in now if now[slot] != self.digests.get(slot)}
+        return [name for name in above if self._slot(name) in news]
 
     def encode(self) -> str:
         """Url-safe text that any process can resume."""
-        raw = b"\x03" + self.watermark.to_bytes(6, "big") + self.width.to_bytes(2, "big")
-        slots = sorted(self.digests.items())
-        raw += b"".join((slot << 48 | digest).to_bytes(8, "big") for slot, digest in slots)
+        slots = [slot << 48 | digest for slot, digest in sorted(self.digests.items())]
+        raw = struct.pack(f">BHQ{len(slots)}Q", _FORMAT, self.width, self.watermark, *slots)
         return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
     @classmethod
@@ -172,14 +171,12 @@ class Cursor:
         """Reads `encode`'s text; raises CursorExpired for any other."""
         try:
             raw = base64.b64decode(text.encode() + b"=" * (-len(text) % 4), b"-_", validate=True)
-        except ValueError:
-            raw = b""
-        width, rest = int.from_bytes(raw[7:9], "big"), raw[9:]
-        if raw[:1] != b"\x03" or not width or len(rest) % 8:
+            form, width, watermark, *slots = struct.unpack(f">BHQ{(len(raw) - 11) // 8}Q", raw)
+        except (ValueError, struct.error):
+            form = width = 0
+        if form != _FORMAT or not width:
             raise CursorExpired("unreadable cursor")
-        slots = [int.from_bytes(rest[i : i + 8], "big") for i in range(0, len(rest), 8)]
-        digests = {slot >> 48: slot & (1 << 48) - 1 for slot in slots}
-        return cls(int.from_bytes(raw[1:7], "big"), width, digests)
+        return cls(watermark, width, {slot >> 48: slot & (1 << 48) - 1 for slot in slots})
 
 
 # --- event log --------------------------------------------------------------------------------
@@ -192,11 +189,8 @@ class RealtimeEvent(ndb.Model):
     """
 
     blocks = ndb.BlobProperty(repeated=True)  # each event as it goes over the wire
-    #: For a Datastore TTL policy on this property, which can replace the clean-up route.
-    expires_at = ndb.DateTimeProperty(indexed=False)
 
 
-_NAME_LENGTH = 31  # other names are of an earlier version's records
 _Record = tuple[str, list[bytes]]  # name, blocks
 _Pending = tuple[str, str | None, int | None, str]  # type, conversation_id, version, data
 _published: ContextVar[list[_Pending] | None] = ContextVar("realtime_published", default=None)
@@ -209,10 +203,8 @@ def now_ms() -> int:
 
 def iso(ms: int | None) -> str | None:
     """Milliseconds since 1970 as ISO 8601 in UTC; None stays None."""
-    if ms is None:
-        return None
-    moment = datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds")
-    return moment.replace("+00:00", "Z")
+    moment = datetime.fromtimestamp((ms or 0) / 1000, UTC).isoformat(timespec="milliseconds")
+    return None if ms is None else moment.replace("+00:00", "Z")
 
 
 def publish(
@@ -223,32 +215,27 @@ def publish(
     `type` is a `noun.past` such as `message.created`, `data` what JSON can carry, at most 400 kB,
     `version` the conversation's after this transaction.
 
-    Under `transaction` the event is stamped when the callback has ended, again on each retry. In a
-    plain ndb transaction it is stamped here: publish last, and commit well within the overlap.
+    It is stamped when the callback of `transaction` has ended, again on each retry.
 
-    Raises RuntimeError out of a transaction, ValueError for the type's form or the data's size.
+    Raises RuntimeError out of `transaction`, ValueError for the data's size.
     """
-    if not ndb.in_transaction():
-        raise RuntimeError("publish() must be called inside a transaction")
-    if not _TYPE.fullmatch(type):
-        raise ValueError(f"type: {type!r} is not of the form noun.past")
+    pending = _published.get()
+    if pending is None:
+        raise RuntimeError("publish() must be called inside realtime_events.transaction()")
     body = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     if len(body.encode()) > _DATA_BYTES:
         raise ValueError(f"data: over {_DATA_BYTES} bytes in an event of type {type}")
-    pending = _published.get()
-    event: _Pending = (type, conversation_id, version, body)
-    _write([event]) if pending is None else pending.append(event)
+    pending.append((type, conversation_id, version, body))
 
 
 def _write(pending: list[_Pending]) -> None:
     stamp = now_ms()
-    kept = timedelta(milliseconds=stamp, hours=_setting("RETENTION_HOURS"))
     records: list[RealtimeEvent] = []
     size = _DATA_BYTES
     for type, conversation_id, version, data in pending:
         if size >= _DATA_BYTES:
             name = f"{stamp:013d}-{len(records):04d}-{secrets.token_hex(6)}"
-            records.append(RealtimeEvent(id=name, expires_at=datetime(1970, 1, 1) + kept))  # noqa: DTZ001
+            records.append(RealtimeEvent(id=name))
             size = 0
         event_id = f"{records[-1].key.id()}-{len(records[-1].blocks):03d}"
         block = format_event(type, data, event_id=event_id, at=stamp,
@@ -256,21 +243,22 @@ def _write(pending: list[_Pending]) -> None:
         records[-1].blocks.append(block)
         size += len(block)
     ndb.put_multi(records)
-    made = [(record.key.id(), record.blocks) for record in records]
+    ndb.get_context().call_on_commit(_wake_pollers)
+
+
+def _wake_pollers() -> None:
     for hub in list(_hubs):
-        ndb.get_context().call_on_commit(partial(hub.offer, _log_key(), made))
+        hub.wake.set()
 
 
-def transaction(callback: Callable[[], _T], *, retries: int = 12) -> _T:
+def transaction(callback: Callable[[], _T]) -> _T:
     """Runs `callback` in an ndb transaction, or joins the one under way; stamps its events last.
 
-    Again after a conflict, within milliseconds: ndb's own retries pause for seconds, and conflicts
-    here are two short transactions on one conversation.
+    `callback` takes nothing and runs again after a conflict, within milliseconds and several times:
+    ndb's own retries pause for seconds, and transactions here are short.
 
     A commit slower than half the overlap may be missed by cursors that passed its stamp meanwhile,
     so its events are then published once more; clients ignore what they have.
-
-    `callback` takes nothing and runs again on each of the `retries` after the first attempt.
     """
     events: list[_Pending] = []
     stamped = time.monotonic()
@@ -290,43 +278,19 @@ def transaction(callback: Callable[[], _T], *, retries: int = 12) -> _T:
 
     if ndb.in_transaction():
         return attempt() if _published.get() is None else callback()
-    result = _retried(attempt, retries)
-    if events and time.monotonic() - stamped > _setting("OVERLAP_SECONDS") / 2:
+    result = _retried(attempt)
+    if events and time.monotonic() - stamped > _app().hub.settings["OVERLAP_SECONDS"] / 2:
         _log.warning("slow commit: published %d events again", len(events))
-        _retried(lambda: _write(events), retries)
+        _retried(lambda: _write(events))
     return result
 
 
-def _retried(callback: Callable[[], _T], retries: int) -> _T:
-    tried = 0
-    while True:
-        try:
+def _retried(callback: Callable[[], _T]) -> _T:
+    for tried in range(_RETRIES):
+        with suppress(Aborted, ServiceUnavailable):
             return ndb.transaction(callback, retries=0)
-        except (Aborted, ServiceUnavailable):
-            if tried == retries:
-                raise
-            time.sleep(_random.uniform(0.2, 1.0) * min(1.0, 0.02 * 2**tried))
-            tried += 1
-
-
-def _log_key() -> ndb.Key:
-    """Tells which log an ndb context writes to: by project, database and namespace."""
-    return ndb.Key(RealtimeEvent, "-")
-
-
-def _names_after(ms: int, timeout: float) -> list[str]:
-    """Names of the visible records stamped later than `ms`, in stamp order."""
-    after = ndb.Key(RealtimeEvent, f"{ms + 1:013d}")
-    query = RealtimeEvent.query(RealtimeEvent._key > after).order(RealtimeEvent._key)
-    names = [key.id() for key in query.fetch(keys_only=True, timeout=timeout, retries=0)]
-    return [name for name in names if len(name) == _NAME_LENGTH]
-
-
-def _load(names: list[str], timeout: float) -> list[_Record]:
-    """These records, without those that are gone."""
-    options = {"timeout": timeout, "use_cache": False, "use_global_cache": False, "retries": 0}
-    found = _get([ndb.Key(RealtimeEvent, name) for name in names], **options)
-    return [(one.key.id(), one.blocks) for one in found if one is not None]
+        time.sleep(_random.uniform(0.2, 1.0) * min(1.0, 0.02 * 2**tried))
+    return ndb.transaction(callback, retries=0)
 
 
 def _see_own_writes() -> bool:
@@ -343,25 +307,29 @@ def _see_own_writes() -> bool:
 def _get(keys: Sequence[ndb.Key], **options: Any) -> list[Any]:
     if _see_own_writes():
         options["retries"] = 0  # of ndb's: it could not go on after a failure anyway
-    parts = (keys[start : start + _LOOKUP] for start in range(0, len(keys), _LOOKUP))
-    return [entity for part in parts for entity in ndb.get_multi(part, **options)]
+    return list(ndb.get_multi(keys, **options))
 
 
-def delete_expired(retention_hours: float, seconds: float, batch: int = 500) -> tuple[int, bool]:
-    """Deletes records older than the retention, oldest first, `batch` in one commit, until the time
-    budget of so many seconds is used up. Returns how many, and whether there may be more.
+def _one(key: ndb.Key | None) -> Any:
+    """The entity of a key, or None; also where a new entity has no whole key yet."""
+    return _get([key])[0] if key is not None and key.id() is not None else None
+
+
+def delete_expired() -> tuple[int, bool]:
+    """Deletes records past the retention, oldest first, within a time budget (see `DEFAULTS`).
+    Returns how many, and whether there may be more.
     """
-    end = time.monotonic() + seconds
-    cutoff = ndb.Key(RealtimeEvent, f"{now_ms() - int(retention_hours * 3_600_000):013d}")
-    query = RealtimeEvent.query(RealtimeEvent._key < cutoff).order(RealtimeEvent._key)
-    deleted = 0
-    while time.monotonic() < end:
-        keys = query.fetch(limit=batch, keys_only=True, timeout=seconds)
+    settings = _app().hub.settings
+    end = time.monotonic() + settings["CLEANUP_SECONDS"]
+    kept_from = now_ms() - int(settings["RETENTION_HOURS"] * 3_600_000)
+    query = RealtimeEvent.query(RealtimeEvent._key < ndb.Key(RealtimeEvent, f"{kept_from:013d}"))
+    deleted, more = 0, True
+    while more and time.monotonic() < end:
+        keys = query.fetch(limit=_BATCH, keys_only=True, timeout=settings["CLEANUP_SECONDS"])
         ndb.delete_multi(keys)
         deleted += len(keys)
-        if len(keys) < batch:
-            return deleted, False
-    return deleted, True
+        more = len(keys) == _BATCH
+    return deleted, more
 
 
 # --- models, and the verbs that change them and tell everybody ----------------------------------
@@ -379,14 +347,14 @@ class _LiveModel(ndb.Model):
         """Computes what follows from the numbers, before each put."""
 
     def _put_async(self, **options: Any) -> Any:
-        key = self._key if self._key is not None and self._key.id() is not None else None
-        if not _see_own_writes() and key is not None:
+        is_whole = self._key is not None and self._key.id() is not None
+        if not _see_own_writes() and is_whole:
             return ndb.transaction_async(self._put_async)  # where a put has no options
         put = super()._put_async
 
         @ndb.tasklet
         def join() -> Any:
-            stored = (yield key.get_async(retries=0)) if key is not None else None
+            stored = (yield self._key.get_async(retries=0)) if is_whole else None
             if stored is not None and stored is not self:
                 self._grow(stored)
             self._derive()
@@ -432,7 +400,7 @@ class LiveMessage(_LiveModel):
     @property
     def conversation_key(self) -> ndb.Key:
         """Its conversation's key; a host whose models do not tell it overrides this."""
-        known = _known_app()
+        known = _app()
         value = getattr(self, known.link)
         told_whole = value is None or isinstance(value, ndb.Key)
         return value if told_whole else ndb.Key(known.conversation, value)
@@ -464,12 +432,12 @@ class LiveMessage(_LiveModel):
 
 def told(entity: Any, role: str) -> Any:
     """The value of the property that the host named for a role (see `use_models`), else None."""
-    name = _known_app().texts.get(role)
+    name = _app().texts.get(role)
     return getattr(entity, name) if name else None
 
 
 def _told_text(entity: Any, role: str) -> dict[str, str]:
-    return {role: str(told(entity, role) or "")} if role in _known_app().texts else {}
+    return {role: str(told(entity, role) or "")} if role in _app().texts else {}
 
 
 def id_of(entity: Any) -> str:
@@ -478,21 +446,18 @@ def id_of(entity: Any) -> str:
     return str(key.id()) if key.parent() is None else key.urlsafe().decode()
 
 
-def _keys(model: type[ndb.Model], text: str) -> list[ndb.Key]:
+def _keys(model: type[ndb.Model], text: str) -> Iterator[ndb.Key]:
     """The keys whose `id_of` is this text: `12` is a number, or a name made of digits."""
-    found = []
     size = len(text.encode("utf-8", "replace"))
+    if re.fullmatch(r"[1-9][0-9]{0,18}", text) and int(text) < 2**63:
+        yield ndb.Key(model, int(text))
     if 0 < size <= _NAME_BYTES and text.isprintable() and not text.startswith("__"):
-        found.append(ndb.Key(model, text))
-    number = int(text) if text.isascii() and text.isdigit() and size < 20 else 0
-    if str(number) == text and 0 < number < 2**63:
-        found.append(ndb.Key(model, number))
+        yield ndb.Key(model, text)
     with suppress(Exception):  # any text may come here, and the decoder raises anything
         # By its path alone: nobody names another project, or another tenant's namespace.
         key = ndb.Key(*ndb.Key(urlsafe=text.encode()).flat())
         if key.kind() == model._get_kind() and key.id() and id_of(key) == text:
-            found.append(key)
-    return found
+            yield key
 
 
 def find(model: Any, ids: Any) -> Any:
@@ -501,11 +466,8 @@ def find(model: Any, ids: Any) -> Any:
     """
     if isinstance(ids, str | int) or ids is None:
         return find(model, [ids]).get(str(ids))
-    wanted = {str(id_): _keys(model, str(id_)) for id_ in ids}
-    keys = list({key for each in wanted.values() for key in each})
-    found = dict(zip(keys, _get(keys), strict=True))
-    hits = {id_: next((found[k] for k in each if found[k]), None) for id_, each in wanted.items()}
-    return {id_: entity for id_, entity in hits.items() if entity is not None}
+    wanted = {key: str(id_) for id_ in ids for key in _keys(model, str(id_))}
+    return {id_: one for id_, one in zip(wanted.values(), _get(list(wanted)), strict=True) if one}
 
 
 def place(conversation: Any, message: Any, *, outgoing: bool, **facts: Any) -> None:
@@ -550,8 +512,7 @@ def add_message(
 
     def attempt() -> bool:
         nonlocal tried
-        known = message.key is not None and message.key.id() is not None
-        stored = _get([message.key])[0] if known else None
+        stored = _one(message.key)
         if stored is not None:
             return bool(tried) and stored.arrival == tried
         if wamid and message._is_repeat(wamid):
@@ -560,14 +521,9 @@ def add_message(
         _set(conversation, changes or {})
         place(conversation, message, outgoing=outgoing, **facts)
         tried = message.arrival
-        conversation.bump_version()
-        ndb.put_multi([conversation, message, *([replaces] if replaces else [])])
+        _store(conversation, created=message, updated=replaces)
         if wamid:
             message._remember(wamid)
-        tell("message.created", conversation, message)
-        if replaces:
-            tell("message.updated", conversation, replaces)
-        conversation._tell_numbers()
         return True
 
     return transaction(attempt)
@@ -587,41 +543,49 @@ def receive(message: Any, *, wamid: str | None = None, counts: bool = True, **ch
     return add_message(message, outgoing=False, wamid=wamid, changes=changes, counts=counts)
 
 
-def update(entity: Any, change: Callable[[Any], None] | None = None, **values: Any) -> Any:
+def update(entity: Any, **values: Any) -> Any:
     """Changes a conversation or a message and tells everybody; in place of the host's own `put()`.
 
-    `entity` (or its key) is read again in the transaction, gets the new `values` of its properties
-    and goes through `change`, which runs again when the transaction does. Returns it as it is now.
+    `entity` (or its key) is read again in the transaction and gets the new `values` of its
+    properties. Returns it as it is now.
 
     Raises LookupError if it or its conversation does not exist, AttributeError for a property that
     it has not.
     """
+    key = entity if isinstance(entity, ndb.Key) else entity.key
 
     def attempt() -> Any:
-        key = entity if isinstance(entity, ndb.Key) else entity.key
-        fresh = _get([key])[0]
-        if fresh is None:
-            raise LookupError(f"there is no {key.kind()} {id_of(key)}")
+        fresh = _existing(key, "update():")
         _set(fresh, values)
-        if change is not None:
-            change(fresh)
-        message = fresh if isinstance(fresh, LiveMessage) else None
-        conversation = _conversation_of(fresh) if message else fresh
-        conversation.bump_version()
-        ndb.put_multi([conversation, message] if message else [conversation])
-        tell("message.updated" if message else "conversation.updated", conversation, message)
-        conversation._tell_numbers()
+        if isinstance(fresh, LiveMessage):
+            _store(_conversation_of(fresh), updated=fresh)
+        else:
+            _store(fresh)
         return fresh
 
     return transaction(attempt)
 
 
-def _conversation_of(message: Any) -> Any:
-    key = message.conversation_key
-    found = _get([key])[0] if key else None
+def _store(conversation: Any, *, created: Any = None, updated: Any = None) -> None:
+    """Puts a conversation that has changed, alone or by these messages, and tells everybody."""
+    conversation.bump_version()
+    messages = {"message.created": created, "message.updated": updated}
+    changed = {type: each for type, each in messages.items() if each is not None}
+    ndb.put_multi([conversation, *changed.values()])
+    for type, message in (changed or {"conversation.updated": None}).items():
+        tell(type, conversation, message)
+    conversation._tell_numbers()
+
+
+def _existing(key: Any, what: str) -> Any:
+    found = _one(key)
     if found is None:
-        raise LookupError(f"{type(message).__name__}: its conversation {key} does not exist")
+        raise LookupError(f"{what} {key} does not exist")
     return found
+
+
+def _conversation_of(message: Any) -> Any:
+    return _existing(message.conversation_key, f"{type(message).__name__}: its conversation")
 
 
 def _set(entity: Any, values: dict[str, Any]) -> None:
@@ -642,15 +606,21 @@ def live_data(entity: Any) -> dict[str, str]:
 
 def live(entity: Any) -> Markup:
     """The same as HTML attributes; Jinja's filter `live`."""
-    id_, known = live_data(entity).values()
-    name = "message" if isinstance(entity, LiveMessage) else "conversation"
-    return Markup('data-{}-id="{}" data-live="{}"').format(name, id_, known)
+    (name, id_), (_, known) = live_data(entity).items()
+    return Markup('data-{}-id="{}" data-live="{}"').format(name.removesuffix("Id"), id_, known)
 
 
 #: What a host may define in its own way.
 _OVERRIDABLE = {"conversation_key", "conversation_id", "live_json", "is_silent"}
 _PACKAGE = __name__.rpartition("realtime_events")[0]
 _OURS = {_PACKAGE + name for name in ("realtime_events", "unread_state", "message_status")}
+
+
+def _hosts_part(model: Any) -> dict[str, Any]:
+    """What the host's own classes define of a model, mixins and ndb's apart."""
+    hosts = [each for each in model.__mro__ if each.__module__ not in _OURS]
+    parts = reversed(hosts[: hosts.index(ndb.Model)])
+    return {name: value for part in parts for name, value in vars(part).items()}
 
 
 def check_model(model: Any, mixin: Any) -> None:
@@ -660,19 +630,15 @@ def check_model(model: Any, mixin: Any) -> None:
     if not (isinstance(model, type) and issubclass(model, mixin)):
         name, wanted = getattr(model, "__name__", model), f"{mixin.__module__}.{mixin.__name__}"
         raise TypeError(f"{name}: the fields of {wanted} are missing; write class {name}({wanted})")
-    hosts = [each for each in model.__mro__ if each.__module__ not in _OURS]
-    hosts = hosts[: hosts.index(ndb.Model)]
-    own = {name: value for host in hosts for name, value in vars(host).items()}
-    stored = {each._name: name for name, each in own.items() if isinstance(each, ndb.Property)}
+    own = _hosts_part(model)
+    own |= {each._name: each for each in own.values() if isinstance(each, ndb.Property)}
     for part in (each for each in model.__mro__ if each.__module__ in _OURS):
-        for name, value in vars(part).items():
-            if hasattr(ndb.Model, name) or name in _OVERRIDABLE:
-                continue
-            taken = stored.get(value._name) if isinstance(value, ndb.Property) else None
-            if taken or name in own:
+        for name in vars(part):
+            if name in own and name not in _OVERRIDABLE and not hasattr(ndb.Model, name):
+                taken = getattr(own[name], "_code_name", name)
                 raise TypeError(
-                    f"{model.__name__}.{taken or name}: {part.__module__} keeps its own {name} "
-                    f"under this name; give yours another one, in the store too (my_{name})"
+                    f"{model.__name__}.{taken}: {part.__module__} keeps its own {name} under this "
+                    f"name; give yours another one, in the store too (my_{name})"
                 )
 
 
@@ -694,13 +660,12 @@ def use_models(
         raise RuntimeError("call realtime_events.init_app() before the other modules'")
     known.conversation = conversation or known.conversation
     known.message = message or known.message
-    if head := texts.get("head"):
-        known.heads.append(head)
+    known.heads += filter(None, [texts.get("head")])
     for role, model in (("name", conversation), ("text", message), ("silent", conversation)):
         given = texts.get(role)
         if given and not hasattr(model, given):
             raise TypeError(f"{model.__name__} has no property {given}, named as {role}=")
-        if model is not None and (given or isinstance(getattr(model, role, None), ndb.Property)):
+        if given or isinstance(getattr(model, role, None), ndb.Property):
             known.texts[role] = given or role
     if known.message is not None and known.conversation is not None:
         known.link = _link_of(known.message, known.conversation._get_kind())
@@ -708,17 +673,16 @@ def use_models(
 
 def _link_of(message: Any, kind: str) -> str:
     """The property of a message that names its conversation; "" where the host says it itself."""
-    hosts = [each for each in message.__mro__ if each.__module__ not in _OURS]
-    if any("conversation_key" in vars(each) for each in hosts):
+    if "conversation_key" in _hosts_part(message):
         return ""
     own = message._properties.values()
     keys = [each for each in own if isinstance(each, ndb.KeyProperty)]
-    found = [p for p in keys if p._kind == kind] or [p for p in keys if p._kind is None]
-    if len(found) != 1:
-        wanted = {"conversationid", f"{kind}id".lower(), f"id{kind}".lower(), kind.lower()}
-        plain = [each for each in own if not isinstance(each, ndb.KeyProperty)]
-        found = [p for p in plain if p._code_name.replace("_", "").lower() in wanted]
-    if len(found) != 1:
+    typed = [p for p in keys if p._kind == kind] or [p for p in keys if p._kind is None]
+    wanted = {"conversationid", f"{kind}id".lower(), f"id{kind}".lower(), kind.lower()}
+    plain = [each for each in own if not isinstance(each, ndb.KeyProperty)]
+    named = [p for p in plain if p._code_name.replace("_", "").lower() in wanted]
+    found = next((each for each in (typed, named) if len(each) == 1), None)
+    if found is None:
         raise TypeError(
             f"{message.__name__}: no property tells its {kind}; give it a KeyProperty of that "
             f"kind, or write @property def conversation_key(self) that returns the key"
@@ -768,47 +732,20 @@ class _Hub:
     def __init__(self, settings: dict[str, Any], context: Callable[[], AbstractContextManager]):
         self.settings = settings
         self.context = context
-        lock = threading.RLock()
-        self._changed = threading.Condition(lock)  # for the listeners: records, or the end
-        self._tried = threading.Condition(lock)  # for who waits for a read
-        self.streams: dict[Any, object] = {}  # the open responses' tokens
+        self.lock = threading.RLock()
+        self._changed = threading.Condition(self.lock)  # for the listeners: records, or the end
+        self._tried = threading.Condition(self.lock)  # for who waits for a read
+        self.streams: dict[Any, list[bytes]] = {}  # the open responses, and what each has to send
         self.closing = False
-        self._end = 0  # position after the newest record; the oldest is at end - len(ring)
         self._ring: deque[_Record] = deque()
         self._floor = 0  # what was stamped up to it may be missing from the ring
-        self._above: set[str] = set()  # records of the ring; of those below the watermark not all
-        self._known = Cursor(0)  # at the ring's end
-        self._text: str | None = None  # its encoding
-        self._made = (0, 0, b"")  # a batch, and from and to which position
-        self._log: ndb.Key | None = None
-        self._read_at = self._failed_at = 0.0  # monotonic, when such a read began
+        self._watermark = 0  # what was stamped up to it is in the ring, as far as that reaches
+        self._above: set[str] = set()  # the records above the watermark
+        self._text: str | None = None  # the cursor of all these
+        self._read_at = self._tried_at = 0.0  # monotonic, when the last read began
         self._wanted_at = 0.0
-        self._wake = threading.Event()
+        self.wake = threading.Event()
         self._thread: threading.Thread | None = None
-
-    def offer(self, log: ndb.Key, records: list[_Record]) -> None:
-        """Hands over what this process has committed to a log, without a read.
-
-        Cannot raise: ndb would run the committed transaction again.
-        """
-        if self._thread is not None and log == self._log:
-            with self._changed:
-                self._add(records)
-
-    def _add(self, records: list[_Record]) -> None:
-        """Puts records into the ring, each once: a commit is handed over and read, too."""
-        new = [record for record in records if record[0] not in self._above]
-        if not new:
-            return
-        self._ring.extend(new)
-        self._end += len(new)
-        while len(self._ring) > self.settings["RING_SIZE"]:
-            self._floor = max(self._floor, _stamp(self._ring.popleft()[0]))
-        names = [name for name, _ in new]
-        self._above.update(names)
-        self._known.add(names)
-        self._text = None
-        self._changed.notify_all()
 
     def alive(self) -> bool:
         """Whether what it knows is as new as the setting asks."""
@@ -821,75 +758,82 @@ class _Hub:
         Raises:
             TimeoutError: the store cannot be read.
         """
-        with self._changed:
+        with self.lock:
             asked = self._wanted_at = time.monotonic()
             if self.closing:
                 return  # what the ring has will do for a last answer
             self._ensure_poller()
-            self._wake.set()
+            self.wake.set()
             # Nor while reads fail: in an outage those who wait would take all threads.
-            self._tried.wait_for(lambda: self._tried_at() >= asked, self.settings["RPC_SECONDS"])
+            self._tried.wait_for(lambda: self._tried_at >= asked, self.settings["RPC_SECONDS"])
             if self._read_at < asked:
                 raise TimeoutError("the event log cannot be read")
 
-    def _tried_at(self) -> float:
-        return max(self._read_at, self._failed_at)
-
     def _ensure_poller(self) -> None:
-        if self._thread is not None and self._thread.is_alive():
-            return
-        self._ring.clear()
-        self._above.clear()
-        self._end += 1  # positions of before are overtaken: what came meanwhile is not in the ring
-        self._floor = now_ms() - int(self.settings["REPLAY_SECONDS"] * 1000)
-        self._known, self._text = Cursor(self._floor), None
-        self._thread = threading.Thread(target=self._run, name=__name__, daemon=True)
-        self._thread.start()
+        if self._thread is None or not self._thread.is_alive():  # as after a fork
+            self._thread = threading.Thread(target=self._run, name=__name__, daemon=True)
+            self._thread.start()
 
     def _run(self) -> None:
         while True:
-            with self._changed:
+            with self.lock:
                 idle = time.monotonic() - self._wanted_at > self.settings["LINGER_SECONDS"]
-                served = self._tried_at() >= self._wanted_at
+                served = self._tried_at >= self._wanted_at
                 if self.closing or (idle and served and not self.streams):
                     self._thread = None
                     return
-            self._wake.clear()  # first: who asks from here on waits for a later read than this
+            self.wake.clear()  # first: who asks from here on waits for a later read than this
             began = time.monotonic()
             try:
                 self._read(began)
             except Exception as error:  # noqa: BLE001 - the poller outlives any store failure
-                if self._failed_at <= self._read_at:  # the first of an outage
+                if self._tried_at == self._read_at:  # the first of an outage
                     _log.warning("cannot read the event log: %s", type(error).__name__)
-                with self._changed:
-                    self._failed_at = began
-                    self._tried.notify_all()
+            with self.lock:
+                self._tried_at = began
+                self._tried.notify_all()
             # A window full of events is slow to list: never spend more than half the time.
             time.sleep(time.monotonic() - began)
-            self._wake.wait(self.settings["POLL_SECONDS"])
+            self.wake.wait(self.settings["POLL_SECONDS"])
 
     def _read(self, began: float) -> None:
-        started, watermark = now_ms(), self._known.watermark
-        size, seconds = self.settings["RING_SIZE"], self.settings["RPC_SECONDS"]
+        started, size, seconds = now_ms(), self.settings["RING_SIZE"], self.settings["RPC_SECONDS"]
+        oldest = started - int(self.settings["REPLAY_SECONDS"] * 1000)
+        if not oldest <= self._watermark <= started:
+            # The first read, or the first for long, or the server's clock was set back.
+            with self.lock:
+                self._floor = self._watermark = oldest
+                self._text = None
+                for each in (self._ring, self._above, self.streams):
+                    each.clear()
+                self._changed.notify_all()
+        options = {"timeout": seconds, "retries": 0}
         with self.context():
-            self._log = _log_key()
-            names = _names_after(watermark, seconds)
+            after = ndb.Key(RealtimeEvent, f"{self._watermark + 1:013d}")
+            query = RealtimeEvent.query(RealtimeEvent._key > after).order(RealtimeEvent._key)
+            names = [key.id() for key in query.fetch(keys_only=True, **options)]
             new = [name for name in names if name not in self._above]
-            # More than the ring holds goes through it unread, and lifts the floor.
-            records: list[_Record] = [(name, []) for name in new[:-size]]
-            records += _load(new[-size:], seconds)
-        with self._changed:
-            self._add(records)
-            # The server's clock moves the watermark too: a quiet weekend expires no cursor. Where
-            # that clock was far ahead and is set back, the watermark goes back with it: else all
-            # that is published until the clock gets there again would be missed.
-            behind = self.behind(started)
-            watermark = behind if watermark > started else max(watermark, behind)
-            # Also what was handed over since this read began, which it does not show.
-            self._above = {n for n in self._above.union(names) if _stamp(n) > watermark}
-            self._known, self._text = Cursor.of(watermark, self._above), None
+            keys = [ndb.Key(RealtimeEvent, name) for name in new[-size:]]
+            loaded = _get(keys, use_global_cache=False, **options)
+        # More than the ring holds goes through it unread, and lifts the floor.
+        records: list[_Record] = [(name, []) for name in new[:-size]]
+        records += [(each.key.id(), each.blocks) for each in loaded if each is not None]
+        with self.lock:
+            self._ring.extend(records)
+            while len(self._ring) > size:
+                self._floor = max(self._floor, _stamp(self._ring.popleft()[0]))
+            blocks = [block for _, each in records for block in each]
+            for key, pending in list(self.streams.items()):
+                pending += blocks
+                if max(len(pending), len(records)) > size:
+                    del self.streams[key]  # a slow client goes on from its cursor
+            # The server's clock moves the watermark too: a quiet weekend expires no cursor.
+            self._watermark = max(self._watermark, self.behind(started))
+            self._above = {name for name in names if _stamp(name) > self._watermark}
+            self._text = None
             self._read_at = began
-            self._tried.notify_all()
+            if records:
+                self._changed.notify_all()
 
     def behind(self, ms: int) -> int:
         """Up to which stamp all was visible at that time."""
@@ -897,79 +841,58 @@ class _Hub:
 
     def cursor(self) -> str:
         """The cursor of a client that has all that is in the ring."""
-        with self._changed:
+        with self.lock:
             if self._text is None:
-                self._text = self._known.encode()
+                self._text = Cursor.of(self._watermark, self._above).encode()
             return self._text
 
-    def after(self, cursor: Cursor | None) -> tuple[list[bytes], int, str] | None:
-        """What this client lacks, the position to go on from, and the cursor there.
+    def after(self, text: str) -> list[bytes]:
+        """What the client of this cursor lacks. Raises CursorExpired if the ring may lack some."""
+        cursor = Cursor.decode(text)
+        with self.lock:
+            if not self._floor <= cursor.watermark <= now_ms():
+                raise CursorExpired("too old, or of the future")
+            wanted = set(cursor.unseen(name for name, _ in self._ring))
+            return [block for name, each in self._ring if name in wanted for block in each]
 
-        None if the ring may lack some of it. A client without a cursor lacks nothing.
-        """
-        with self._changed:
-            blocks: list[bytes] = []
-            if cursor is not None:
-                if not self._floor <= cursor.watermark <= now_ms():
-                    return None
-                wanted = set(cursor.unseen(name for name, _ in self._ring))
-                blocks = [block for name, each in self._ring if name in wanted for block in each]
-            return blocks, self._end, self.cursor()
-
-    def next(
-        self, key: Any, token: object, position: int, seconds: float
-    ) -> tuple[bytes, int] | None:
-        """Waits for what comes after `position`: the batch, perhaps empty, and the position after.
-
-        None if that has left the ring.
-        """
-        end = time.monotonic() + seconds
-        with self._changed:
-            while self._end == position and self.is_open(key, token):
-                if not self._changed.wait(max(0.0, end - time.monotonic())):
-                    break
-            count = self._end - position
-            if count > len(self._ring):
-                return None
-            # The same for nearly every listener, and all of them are here now.
-            if count and self._made[:2] != (position, self._end):
-                # From the new end: a deque is slow in its middle.
-                new = list(islice(reversed(self._ring), count))[::-1]
-                batch = _batch([block for _, each in new for block in each], self.cursor())
-                self._made = (position, self._end, batch)
-            return self._made[2] if count else b"", self._end
-
-    def open(self, key: Any) -> object | None:
-        """A stream's token, or None over the capacity. Ends the older stream of the same key."""
-        with self._changed:
+    def open(self, key: Any) -> list[bytes] | None:
+        """A stream of what comes from now on; None over the capacity. Ends the older of its key."""
+        with self.lock:
             self._wanted_at = time.monotonic()
-            if self.closing:
-                return None
             if self.streams.pop(key, None) is not None:
                 self._changed.notify_all()
-            if len(self.streams) >= self.settings["CAPACITY"]:
+            if self.closing or len(self.streams) >= self.settings["CAPACITY"]:
                 return None
             self._ensure_poller()  # it may have ended since the stream's answer was read
-            self.streams[key] = token = object()
-            return token
+            return self.streams.setdefault(key, [])
 
-    def is_open(self, key: Any, token: object | None) -> bool:
-        """Whether this stream may go on."""
-        return token is not None and self.streams.get(key) is token and not self.closing
+    def next(self, key: Any, pending: list[bytes], seconds: float) -> tuple[bool, bytes] | None:
+        """Waits for what comes on this stream: whether there are news, and their batch or else a
+        heartbeat; None at the stream's end.
+        """
+        with self.lock:
+            ended = lambda: self.streams.get(key) is not pending  # noqa: E731
+            self._changed.wait_for(lambda: pending or ended(), seconds)
+            if ended():
+                return None
+            come = bool(pending), _batch(pending, self.cursor())
+            pending.clear()
+            return come
 
-    def release(self, key: Any, token: object | None) -> None:
+    def release(self, key: Any, pending: list[bytes] | None) -> None:
         """Gives the place back; any number of times."""
-        with self._changed:
-            if token is not None and self.streams.get(key) is token:
+        with self.lock:
+            if pending is not None and self.streams.get(key) is pending:
                 del self.streams[key]
                 self._wanted_at = time.monotonic()
 
     def close(self) -> None:
         """Ends every stream, at once."""
-        with self._changed:
+        with self.lock:
             self.closing = True
+            self.streams.clear()
             self._changed.notify_all()
-        self._wake.set()
+        self.wake.set()
 
 
 _hubs: "weakref.WeakSet[_Hub]" = weakref.WeakSet()
@@ -1047,84 +970,89 @@ def _csrf_token(user_id: str) -> str:
     return str(URLSafeSerializer(current_app.secret_key, __name__).dumps(user_id))
 
 
-def _page(known: "_App", url: str) -> dict[str, Any] | None:
+def _page() -> dict[str, Any] | None:
     """What templates/realtime_events/head.html gives the page; None without a login."""
-    user_id = known.current_user_id()
+    user_id = _app().current_user_id()
     if user_id is None:
         return None
-    page = {"url": url, "user": user_id, "cursor": g.realtime_cursor}
+    page = {"url": _URL, "user": user_id, "cursor": g.realtime_cursor}
     return {**page, "csrf": _csrf_token(user_id)}
 
 
-def _events(known: "_App", automatic: str, build: str) -> Response:
-    hub = known.hub
-    delivery = request.args.get("delivery") or automatic
+def _versions() -> Response:
+    ids, model = request.args.getlist("id")[:_VERSIONS], _app().conversation
+    found = find(model, ids) if model is not None else {}
+    return jsonify(versions={id_of(each): each.version or 0 for each in found.values()})
+
+
+def _cleanup() -> Response:
+    deleted, more = delete_expired()
+    return jsonify(deleted=deleted, more=more)
+
+
+def _events() -> Response:
+    hub = _app().hub
+    delivery = request.args.get("delivery") or hub.settings["DELIVERY"]
+    if delivery == "auto":
+        delivery = "hold" if os.environ.get("GAE_ENV") == "standard" else "stream"
     if delivery not in ("stream", "hold"):
         return error(400, "invalid", "Use stream ou hold.", field="delivery")
     try:
         hub.refresh()
     except TimeoutError:
-        response = error(503, "unavailable", "Serviço indisponível no momento.")
-        response.headers["Retry-After"] = "2"
-        return response
+        return error(503, "unavailable", "Serviço indisponível no momento.")
     text = request.headers.get("Last-Event-ID") or request.args.get("after")
-    try:
-        found = hub.after(Cursor.decode(text) if text else None)
-    except CursorExpired:
-        found = None
-    expired = found is None
-    blocks, position, cursor = found or hub.after(None) or ([], 0, "")
-    head = [_control("reset", {"cursor": cursor})] if expired else []
-    if request.args.get("hello") == "1" or not text:
-        # A connection cut after hello must lose nothing: the client's own cursor.
-        had = text if text and not expired else cursor
-        head.append(_control("hello", {"delivery": delivery, "build": build, "cursor": had}))
-    if blocks:
-        head.append(_batch(blocks, cursor))
+    greet = request.args.get("hello") == "1" or not text
     hold = delivery == "hold"
-    complete = hold and bool(head)
-    key = (known.current_user_id(), request.args.get("client") or secrets.token_hex(8))
-    # A worker without threads would be frozen by one stream.
-    free = request.environ.get("wsgi.multithread", True)
-    token = hub.open(key) if free and not complete else None
-    full = token is None and not complete
+    key = (_app().current_user_id(), request.args.get("client") or secrets.token_hex(8))
+    with hub.lock:
+        cursor, head, blocks = hub.cursor(), [], []
+        try:
+            blocks = hub.after(text) if text else []
+        except CursorExpired:
+            text = None
+            head.append(_control("reset", {"cursor": cursor}))
+        if greet:
+            # A connection cut after hello must lose nothing: the client's own cursor.
+            build = os.environ.get("GAE_VERSION", "")
+            mine = {"delivery": delivery, "build": build, "cursor": text or cursor}
+            head.append(_control("hello", mine))
+        if blocks:
+            head.append(_batch(blocks, cursor))
+        complete = hold and bool(head)
+        # A worker without threads would be frozen by one stream.
+        free = not complete and request.environ.get("wsgi.multithread", True)
+        pending = hub.open(key) if free else None
+    full = pending is None and not complete
     if full or hold:
         head.insert(0, _retry(hub.settings["RETRY_MS"]) if full else _HOLD_RETRY)
-    body = _body(hub, key, token, position, b"".join(head), hold)
-    response = Response(body, mimetype="text/event-stream")
+    body = _body(hub, key, pending, b"".join(head), hold)
+    # Without buffering by nginx and App Engine flexible, too.
+    headers = {"Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no"}
+    response = Response(body, headers=headers, mimetype="text/event-stream")
     # A generator that never started never reaches its `finally`.
-    response.call_on_close(partial(hub.release, key, token))
-    response.headers["Cache-Control"] = "no-store, no-transform"
-    response.headers["X-Accel-Buffering"] = "no"  # for nginx and App Engine flexible
+    response.call_on_close(partial(hub.release, key, pending))
     return response
 
 
-def _body(hub: _Hub, key: Any, token: object | None, position: int, head: bytes,
+def _body(hub: _Hub, key: Any, pending: list[bytes] | None, head: bytes,
           hold: bool) -> Iterator[bytes]:  # fmt: skip
     """The response: `head`, then what comes as long as it has a place among the open streams."""
     settings = hub.settings
-    now = time.monotonic()
-    end, told_at = now + _jittered(settings["HOLD_SECONDS" if hold else "STREAM_SECONDS"]), 0.0
+    end = time.monotonic() + _jittered(settings["HOLD_SECONDS" if hold else "STREAM_SECONDS"])
+    beat = settings["HEARTBEAT_SECONDS"]
     try:
         yield head
-        while token and hub.is_open(key, token):
-            beat = min(end, time.monotonic() + settings["HEARTBEAT_SECONDS"])
-            news = hub.next(key, token, position, beat - time.monotonic())
-            if news is None:
-                return  # the client goes on from its cursor
-            batch, position = news
-            now = time.monotonic()
-            if batch:
-                yield batch
-                if now - told_at < _BREATH_SECONDS * len(hub.streams):
-                    time.sleep(_BREATH_SECONDS * len(hub.streams))
-                told_at = time.monotonic()
-            elif now >= beat and hub.alive():
-                yield _batch([], hub.cursor())
-            if (hold and batch) or now >= end or not hub.alive():
-                return  # a dead poller must not look alive
+        while pending is not None:
+            came = hub.next(key, pending, min(end - time.monotonic(), beat))
+            if came is None or not hub.alive():
+                break  # a dead poller must not look alive; the client goes on from its cursor
+            news, batch = came
+            yield batch
+            if (hold and news) or time.monotonic() >= end:
+                return
     finally:
-        hub.release(key, token)
+        hub.release(key, pending)
     if hub.closing:
         yield _retry(settings["RETRY_MS"])
 
@@ -1141,94 +1069,68 @@ def read_settings(app: Flask, prefix: str, defaults: dict[str, tuple[Any, ...]])
     given |= app.config.get_namespace(f"{prefix}_", lowercase=False)
     settings: dict[str, Any] = {}
     for name, (default, *allowed) in defaults.items():
-        text = isinstance(default, str)
-        try:
+        text, value = isinstance(default, str), None
+        with suppress(TypeError, ValueError):
             value = type(default)(given.get(name, default))
-            good = value in allowed if text else allowed[0] <= value <= allowed[1]
-        except (TypeError, ValueError):
-            good = False
-        if not good:
+        if value is None or not (value in allowed if text else allowed[0] <= value <= allowed[1]):
             use = f"one of {', '.join(allowed)}" if text else f"from {allowed[0]} to {allowed[1]}"
             raise ValueError(f"{prefix}_{name}={given[name]!r}: use {use}")
         settings[name] = value
     return settings
 
 
+@dataclass
 class _App:
     """What the host has told of itself, and the hub of its streams."""
 
-    def __init__(self, hub: _Hub, user_id: Callable[[], Any], is_cron: Callable[[], bool]) -> None:
-        self.hub = hub
-        self.is_cron = is_cron
-        self._user_id = user_id
-        # The host's models, see `use_models`.
-        self.conversation: Any = None
-        self.message: Any = None
-        self.texts: dict[str, str] = {}
-        self.heads: list[str] = []
-        self.link = ""  # the message's property that names its conversation
+    hub: _Hub
+    user_id: Callable[[], Any]
+    is_cron: Callable[[], bool]
+    # The host's models, see `use_models`.
+    conversation: Any = None
+    message: Any = None
+    texts: dict[str, str] = field(default_factory=dict)
+    heads: list[str] = field(default_factory=list)
+    link: str = ""  # the message's property that names its conversation
 
     def current_user_id(self) -> str | None:
         """Who makes the request. What a host may give for nobody is None here."""
-        user_id = self._user_id()
+        user_id = self.user_id()
         nobody = user_id is None or user_id is False or user_id == ""
         return None if nobody else str(user_id)
-
-    def cursor(self) -> str:
-        """Never newer than what is read after this. Without a poller it proves nothing delivered:
-        what came lately is told once more, and changes nothing.
-        """
-        late = Cursor(self.hub.behind(now_ms()))
-        return self.hub.cursor() if self.hub.alive() else late.encode()
 
 
 _last_app: _App | None = None
 
 
-def _app() -> _App | None:
+def _app() -> _App:
     """This app's; in a thread without an app context, that of the app made last."""
-    found: _App | None = current_app.extensions.get(__name__) if current_app else _last_app
-    return found
-
-
-def _known_app() -> _App:
-    known = _app()
+    known = current_app.extensions.get(__name__) if current_app else _last_app
     if known is None:
         raise RuntimeError("realtime_events.init_app() has not run for this app")
     return known
 
 
-def _setting(name: str) -> Any:
-    known = _app()
-    return known.hub.settings[name] if known else DEFAULTS[name][0]
-
-
 def current_cursor() -> str:
-    """The cursor "from now on". Take it before reading the data it goes with."""
-    return _known_app().cursor()
+    """The cursor "from now on". Take it before reading the data it goes with.
 
-
-_chained = False
+    Without a poller it proves nothing delivered: what came lately is told once more.
+    """
+    hub = _app().hub
+    return hub.cursor() if hub.alive() else Cursor(hub.behind(now_ms())).encode()
 
 
 _at_shutdown: list[Callable[[], None]] = []
 
 
 def at_shutdown(callback: Callable[[], None]) -> None:
-    """Has something done at SIGTERM, in a thread, when the streams have been told to end.
-
-    Args:
-        callback: has about a second: App Engine kills after two.
-    """
+    """Has something done at SIGTERM, in a thread, within a second: App Engine kills after two."""
     _at_shutdown.append(callback)
 
 
 def _end_streams_on_sigterm() -> None:
     """App Engine kills two seconds after SIGTERM, and gunicorn waits for every open response."""
-    global _chained
-    previous = signal.getsignal(signal.SIGTERM)
-    if _chained or not callable(previous) or threading.current_thread() != threading.main_thread():
-        return
+    previous: Any = signal.getsignal(signal.SIGTERM)
 
     def close_all() -> None:
         for hub in list(_hubs):
@@ -1242,37 +1144,34 @@ def _end_streams_on_sigterm() -> None:
         previous(number, frame)
 
     signal.signal(signal.SIGTERM, handler)
-    _chained = True
 
 
 def _fit_to_gunicorn(settings: dict[str, Any]) -> None:
-    """Keeps threads in reserve for everything else: a stream takes one as long as it is open.
+    """Keeps threads in reserve for everything else, a stream takes one as long as it is open; and
+    has the streams end in time.
 
     gunicorn tells an app nothing of its settings, but it is among the callers of what loads it.
     """
-    frame: Any = sys._getframe()
-    config: Any = None
-    while frame is not None and not hasattr(config, "worker_class_str"):
-        config = getattr(frame.f_locals.get("self"), "cfg", None)
-        frame = frame.f_back
-    if not hasattr(config, "worker_class_str"):
+    callers = (frame.f_locals.get("self") for frame, _ in traceback.walk_stack(sys._getframe()))
+    configs = (getattr(each, "cfg", None) for each in callers)
+    config = next((each for each in configs if hasattr(each, "worker_class_str")), None)
+    if config is None:
         return
     threads = config.threads if config.worker_class_str == "gthread" else 1
     most = threads - min(max(1, threads // 4), _SPARE_THREADS)
-    if settings["CAPACITY"] > most:
-        settings["CAPACITY"] = most
-        if threads < 8:
-            _log.warning(
-                "%d of %d gunicorn threads are for open pages; the others ask every %d ms: start "
-                "it with --worker-class gthread --threads 80", most, threads, settings["RETRY_MS"]
-            )  # fmt: skip
-    # With --preload the app is loaded before there is a worker, whose signals these are.
+    if settings["CAPACITY"] > most and threads < 8:
+        _log.warning(
+            "%d of %d gunicorn threads are for open pages; the others ask every %d ms: start it "
+            "with --worker-class gthread --threads 80", most, threads, settings["RETRY_MS"]
+        )  # fmt: skip
+    settings["CAPACITY"] = min(settings["CAPACITY"], most)
     before = config.post_worker_init
 
     def chain(worker: Any) -> None:
         before(worker)
         _end_streams_on_sigterm()
 
+    # The signals are the worker's, and with --preload the app is loaded before there is one.
     config.set("post_worker_init", chain)
 
 
@@ -1283,22 +1182,18 @@ def _is_app_engine_cron() -> bool:
 
 
 def init_app(
-    app: Flask, client: Any = None, *, current_user_id: Callable[[], Any],
-    ndb_context: Callable[[], AbstractContextManager[Any]] | None = None,
-    is_cron: Callable[[], bool] = _is_app_engine_cron, url_prefix: str = "/realtime",
-    build: str = "",
+    app: Flask, client: Any, *, current_user_id: Callable[[], Any],
+    is_cron: Callable[[], bool] = _is_app_engine_cron,
 ) -> None:  # fmt: skip
-    """Adds `GET {url_prefix}/events`, `…/versions` and the clean-up `…/cleanup` to the app, and
-    what the template realtime_events/head.html needs.
+    """Adds `GET /realtime/events`, `…/versions` and the clean-up `…/cleanup` to the app, and what
+    the template realtime_events/head.html needs.
 
     Args:
         app: settings are read from its config or else the environment, see `DEFAULTS`.
-        client: the host's `ndb.Client`, or a function that returns it.
+        client: the host's `ndb.Client`, or whatever has a `context()` that opens a fresh ndb
+            context, in any thread.
         current_user_id: who makes the request; None is answered 401.
-        ndb_context: opens a fresh ndb context, in any thread; default: the client's.
         is_cron: whether the request may run the clean-ups; default: App Engine's header.
-        url_prefix: where the routes are.
-        build: what `hello` tells of the version that runs; default: `GAE_VERSION`.
 
     Raises ValueError for a setting that cannot be used; names key and value.
     """
@@ -1306,41 +1201,20 @@ def init_app(
     settings = read_settings(app, _PREFIX, DEFAULTS)
     if settings["POLL_SECONDS"] >= settings["OVERLAP_SECONDS"] / 2:
         raise ValueError(f"{_PREFIX}_POLL_SECONDS: under half of {_PREFIX}_OVERLAP_SECONDS")
-    if client is None and ndb_context is None:
-        raise TypeError("realtime_events.init_app(): give it your ndb.Client, or ndb_context=")
-    own_context = lambda: (client if hasattr(client, "context") else client()).context()  # noqa: E731
     _fit_to_gunicorn(settings)
-    hub = _Hub(settings, ndb_context or own_context)
+    hub = _Hub(settings, client.context)
     known = app.extensions[__name__] = _last_app = _App(hub, current_user_id, is_cron)
-    automatic = settings["DELIVERY"]
-    if automatic == "auto":
-        automatic = "hold" if os.environ.get("GAE_ENV") == "standard" else "stream"
-    build = build or os.environ.get("GAE_VERSION", "")
-    blueprint = guarded_blueprint(app, __name__, cron=["cleanup"], url_prefix=url_prefix)
-
-    @blueprint.get("/events")
-    def events() -> Response:
-        return _events(known, automatic, build)
-
-    @blueprint.get("/versions")
-    def versions() -> Response:
-        ids = request.args.getlist("id")[:_VERSIONS]
-        found = find(known.conversation, ids) if known.conversation is not None else {}
-        return jsonify(versions={id_of(each): each.version or 0 for each in found.values()})
-
-    @blueprint.get("/cleanup")
-    def cleanup() -> Response:
-        deleted, more = delete_expired(settings["RETENTION_HOURS"], settings["CLEANUP_SECONDS"])
-        return jsonify(deleted=deleted, more=more)
+    blueprint = guarded_blueprint(app, __name__, cron=["cleanup"], url_prefix=_URL)
+    for view in (_events, _versions, _cleanup):
+        blueprint.get(f"/{view.__name__[1:]}", endpoint=view.__name__[1:])(view)
+    app.register_blueprint(blueprint)
 
     def note_cursor() -> None:
-        g.realtime_cursor = known.cursor()
+        g.realtime_cursor = current_cursor()
 
     # Before the host's own hooks, which may read what the page shows.
     app.before_request_funcs.setdefault(None, []).insert(0, note_cursor)
-    app.register_blueprint(blueprint)
-    page = {"realtime_events_page": partial(_page, known, url_prefix)}
-    app.context_processor(lambda: {**page, "realtime_events_heads": known.heads})
+    page = {"realtime_events_page": _page, "realtime_events_heads": known.heads}
+    app.context_processor(lambda: page)
     app.jinja_env.filters["live"] = live
     _hubs.add(hub)
-    _end_streams_on_sigterm()

@@ -1,9 +1,9 @@
 /* Browser half of realtime_events: every event once in every tab, over one connection a browser,
  * and the page kept up to date by them.
  *
- * A page that includes realtime_events/head.html starts by itself (startPage): events come as DOM
- * events on `document`, and what the server rendered into `[data-live-region]` is fetched again
- * when there is news. An application with much script of its own may call startRealtime instead.
+ * A page that includes realtime_events/head.html starts by itself, any other by startPage. What
+ * happens comes as DOM events on `document` (see startPage), and what the server rendered into
+ * `[data-live-region]` is fetched again when there is news.
  *
  * Who connects: one tab a browser and user holds a Web Lock (the leader) and passes on what it
  * receives. Every other tab (a follower) asks the server once for what it missed and then listens.
@@ -22,7 +22,6 @@ const BACKOFF_BASE = 1_000;
 const BACKOFF_CAP = 30_000;
 const MIN_SPACING = 250; // between fruitless requests; a shorter `retry` is meant for EventSource
 const LIVED = 1_000; // an answer that stayed open this long may be followed by the next at once
-const RETRY_AFTER_CAP = 60_000; // a mistaken header must not park a page for hours
 const OFFLINE_AFTER = 8_000; // a hiccup is "connecting", a failure this long is "offline"
 const TICK = 1_000;
 const BEAT = 3_000; // the leader's heartbeat
@@ -30,91 +29,45 @@ const PING_AFTER = 4_000; // without heartbeat a follower asks the leader, whose
 const PING_TIMEOUT = 6_000; // 4 + 6: after 10 s without a leader a tab connects for itself
 const SLEPT_VISIBLE = 10_000; // a tick this late: the machine slept
 const SLEPT_HIDDEN = 75_000; // browsers slow a hidden page's timers down to one a minute
-const RECOVERY_SPACING = 1_000; // visible, online and wake come together: one recovery
+const RECOVERY_WAIT = 100; // visible, online and wake come together: one recovery
+const CHECK_SOON = 1_000; // after a recovery, or until there is a connection
 const CHECK_EVERY = 60_000;
 const CHECK_JITTER = 15_000;
 const IN_FLIGHT = 5_000; // what the server's versions are ahead by may be on its way as an event
 const RESET_JITTER = 3_000; // a reset hits every page at the same moment
 const CATCH_UP_AGE = 15_000;
-const TRUSTED_ROUND_TRIP = 2_000;
-const QUICK_ANSWER = 1_000; // a machine that is only busy is slow with a held answer, too
-const HOLD_TRIAL = 60_000; // a page that holds on suspicion tries again to stream after this long,
-const HOLD_PROOFS = 3; // and remembers that it cannot when this many trials in a row showed it
-const HOLD_MEMORY = 3_600_000; // front ends change
+const HOLD_TRIAL = 600_000; // a page that heard no stream holds so long, which is as good: busy
+// machines, dead sockets and servers that start are mistaken for front ends that buffer
 const REFRESH_WAIT = 30; // events come in batches: one reading for all of them
 const REQUEST_LIMIT = 20_000;
 const CHORE_LIMIT = 60_000; // a reading that never ends must not be the last
 const RELOAD_SPACING = 10_000; // a login that a reload does not bring must not become a loop
 const AT_END = 40; // pixels from its end within which a thread is at its end
-const SEEN_LIMIT = 5_000;
+const SEEN_LIMIT = 10_000;
 const COMPARED = 50; // conversations; realtime_events.py compares no more in a request (_VERSIONS)
-const HOLD_KEY = "realtime_events.hold_until";
 const CLIENT_KEY = "realtime_events.client";
 const RELOAD_KEY = "realtime_events.reloaded";
 const REFRESHED_BY = new Set(["message.created", "message.updated", "conversation.updated"]);
 
 // --- parts that know neither page nor network -----------------------------------------------------
 
-/** Incremental parser of SSE text: returns `feed(bytes)` → complete blocks `{id, event, data, retry}`
- * (absent fields undefined; a block without data only renews the cursor or the retry time). */
+/** Incremental parser of the SSE text as realtime_events.py writes it: returns `feed(bytes)` → complete
+ * blocks `{id, event, data, retry}`; one without data only renews the cursor or the retry time. */
 export function parseEventStream() {
   const decoder = new TextDecoder();
   let rest = "";
   return function feed(bytes) {
-    const parts = (rest + decoder.decode(bytes, { stream: true })).split(/(?:\r\n|\r(?!\n)|\n){2}/);
-    rest = parts.pop(); // perhaps with the second half of a CRLF before it, which is an empty line
-    return parts.map(readBlock).filter((block) => Object.keys(block).length);
+    const parts = (rest + decoder.decode(bytes, { stream: true })).split("\n\n");
+    rest = parts.pop();
+    const fields = (block) => block.split("\n").map((line) => line.split(/: ?(.*)/s, 2)); // s: U+2028
+    return parts.map((block) => Object.fromEntries(fields(block)));
   };
-}
-
-function readBlock(text) {
-  const block = {};
-  for (const line of text.split(/\r\n|\r|\n/)) {
-    const [, field, value = ""] = /^([^:]*)(?:: ?(.*))?$/s.exec(line); // s: a text may hold U+2028
-    if (field === "data") block.data = block.data === undefined ? value : `${block.data}\n${value}`;
-    else if (field === "event") block.event = value;
-    else if (field === "id" && !value.includes("\0")) block.id = value;
-    else if (field === "retry" && /^\d+$/.test(value)) block.retry = Number(value);
-  }
-  return block;
 }
 
 /** Exponential back-off with full jitter, in ms, after `failures` (1, 2, …) in a row. */
 export function backoffDelay(failures, random = Math.random) {
   const ceiling = Math.min(BACKOFF_CAP, BACKOFF_BASE * 2 ** Math.min(failures - 1, 16));
   return Math.max(MIN_SPACING, random() * ceiling);
-}
-
-/** The header Retry-After (seconds or a date) in ms, bounded; 0 where there is none. */
-export function retryAfterDelay(header, now) {
-  if (!header) return 0;
-  const ms = /^\d+$/.test(header.trim()) ? Number(header) * 1_000 : Date.parse(header) - now;
-  return Math.min(Math.max(ms || 0, 0), RETRY_AFTER_CAP);
-}
-
-/** Age of an event by the server's clock (header Date): a wrong local clock does no harm. */
-export class ServerClock {
-  #offset = 0;
-  #spread = Infinity;
-
-  sample(header, sent, received) {
-    const served = Date.parse(header ?? "");
-    const spread = received - sent;
-    // A held answer may carry the date of its beginning: only short round trips are worth anything.
-    if (Number.isNaN(served) || spread < 0) return;
-    if (spread > TRUSTED_ROUND_TRIP && spread > this.#spread) return;
-    this.#offset = served + 500 - (sent + received) / 2; // Date is cut to whole seconds
-    this.#spread = spread;
-  }
-
-  /** The server's time in ms when the local clock says `now`; null before the first sample. */
-  at(now) {
-    return this.#spread === Infinity ? null : now + this.#offset;
-  }
-
-  age(at, now) {
-    return now + this.#offset - Date.parse(at);
-  }
 }
 
 /** Of all that was ever added the newest: the overlap cursor may bring an event again. */
@@ -223,41 +176,29 @@ const browserEnvironment = () => ({
   random: Math.random,
   locks: navigator.locks,
   BroadcastChannel: window.BroadcastChannel,
+  leave,
 });
-
-const nothing = () => {};
-const hostDefaults = {
-  onEvent: nothing, onReset: nothing, onBehind: nothing, onRefresh: nothing, onState: nothing, onLogin: leave,
-};
 
 /** One for all tabs of this browser, as far as it can be remembered. */
 const browserId = (first) => remember("localStorage", CLIENT_KEY)
   ?? remember("localStorage", CLIENT_KEY, first) ?? first;
-const newClientId = () => crypto.getRandomValues(new Uint32Array(3)).join("-"); // randomUUID wants https
 
 /** Tells the page by a DOM event that whoever listens may prolong with `event.detail.waitUntil`. */
-function announce(type) {
+function announce(type, more) {
   const waits = [];
-  const detail = { waitUntil: (promise) => waits.push(promise) };
+  const detail = { ...more, waitUntil: (promise) => waits.push(promise) };
   const handled = !document.dispatchEvent(new CustomEvent(type, { cancelable: true, detail }));
   return { waits, handled };
 }
 
-/** A listener's mistake over one event must not cost the next one. Only the id is logged, no text. */
-function guard(run, id) {
-  new Promise((resolve) => resolve(run()))
-    .catch(() => console.error("realtime_events: a handler failed at", id));
-}
-
 class RealtimeClient {
-  #host;
+  #page;
   #env;
   #alarms;
-  #clock = new ServerClock();
-  #seen = new Recent(); // ids of events
-  #heard = new Recent(); // "conversation version", of events
+  #offset = null; // ms that the server's clock is ahead of ours, which may be wrong
+  #seen = new Recent(); // of events the id, and "conversation version"
   #listeners = new AbortController();
-  #tabId = newClientId();
+  #tabId = crypto.getRandomValues(new Uint32Array(3)).join("-"); // randomUUID wants https
 
   #cursor;
   #state = null;
@@ -265,7 +206,6 @@ class RealtimeClient {
   #channel = null;
   #role = "follower"; // "leader" with the lock, "solo" for itself alone
   #synced = false; // a follower's own catch-up is complete: the leader's cursor is ours
-  #epoch = 0; // grows with every new leader
 
   #request = null; // AbortController of the request under way
   #wake = null; // ends the pause between two requests
@@ -273,33 +213,27 @@ class RealtimeClient {
   #failures = 0;
   #greet = true; // ask for an answer at once: we do not know whether the way is open
   #delivery; // "stream", "hold", or undefined: the server decides
-  #unheard = 0; // streams in a row without a hello in time
-  #proofs = 0; // of these in a row, those after which a held answer came quickly
-  #probing = false;
 
   #lastTick;
   #lastPost = 0;
   #lastHeard = 0;
   #pingedAt = null;
-  #checkSoon = false;
-  #recoverAgain = false;
   #reset;
   #refresh;
 
-  constructor(options) {
-    this.#host = { ...hostDefaults, ...options };
-    this.#env = { ...browserEnvironment(), ...options.env };
+  constructor({ env, ...page }) {
+    this.#page = page;
+    this.#env = { ...browserEnvironment(), ...env };
     this.#alarms = new Alarms(this.#env);
-    this.#cursor = options.cursor || null;
+    this.#cursor = page.cursor || null;
     const world = { env: this.#env, alarms: this.#alarms };
+    const jitter = () => this.#env.random() * RESET_JITTER;
     const refetch = () => {
       this.#refresh.ask();
-      return Promise.all([this.#host.onReset(), ...announce("realtime:reset").waits]);
+      return Promise.all(announce("realtime:reset").waits);
     };
-    const jitter = () => this.#env.random() * RESET_JITTER;
     this.#reset = makeChore("reset", { ...world, wait: jitter, run: refetch });
-    const refresh = async () => this.#host.onRefresh();
-    this.#refresh = makeChore("refresh", { ...world, wait: () => REFRESH_WAIT, run: refresh });
+    this.#refresh = makeChore("refresh", { ...world, wait: () => REFRESH_WAIT, run: refreshPage });
     const { signal } = this.#listeners;
     const on = (target, type, run) => target.addEventListener(type, run, { signal });
     on(window, "online", () => this.reconnect());
@@ -318,7 +252,7 @@ class RealtimeClient {
 
   /** The time in ms by the server's clock; null before its first answer. */
   serverNow() {
-    return this.#clock.at(this.#env.now());
+    return this.#offset === null ? null : this.#env.now() + this.#offset;
   }
 
   // --- life of the page ---------------------------------------------------------------------
@@ -327,17 +261,13 @@ class RealtimeClient {
     if (this.#session || this.#listeners.signal.aborted) return;
     this.#session = new AbortController();
     this.#alarms.isOpen = true;
-    this.#role = "follower";
-    this.#synced = false;
-    this.#greet = true;
+    this.#become("follower");
     this.#pingedAt = null;
-    const held = Number(remember("localStorage", HOLD_KEY)) - this.#env.now();
-    this.#delivery = held > 0 && held <= HOLD_MEMORY ? "hold" : undefined;
+    this.#delivery = undefined;
     this.#lastTick = this.#lastHeard = this.#env.now();
-    this.#checkSoon = this.#state !== null; // shown again after the bfcache
+    this.#scheduleCheck(this.#state !== null && CHECK_SOON); // shown again after the bfcache
     this.#setState(navigator.onLine === false ? "offline" : "connecting");
     this.#tick();
-    this.#scheduleCheck();
     this.#reset.resume(); // the page was put away before it could
     this.#join(this.#session.signal);
   }
@@ -348,19 +278,17 @@ class RealtimeClient {
     this.#alarms.close();
     this.#channel?.close();
     this.#channel = null;
-    this.#interrupt("end");
+    this.#interrupt();
   }
 
   /** Subscribe first, then learn whether this tab leads, then connect or catch up. */
   async #join(signal) {
     const { locks, BroadcastChannel: Channel } = this.#env;
-    const name = `realtime_events:${this.#host.userId}`;
+    const name = `realtime_events:${this.#page.user}`;
     const lead = (lock) => lock && !signal.aborted && new Promise((release) => {
       signal.addEventListener("abort", release);
-      this.#role = "leader";
-      this.#greet = true;
+      this.#become("leader");
       this.#post("lead");
-      this.#wakeUp();
     });
     let running = false;
     try {
@@ -375,9 +303,8 @@ class RealtimeClient {
       if (!signal.aborted) await locks.request(name, { signal }, lead);
     } catch {
       if (signal.aborted) return;
-      this.#role = "solo"; // no Web Locks or no channel here
-      if (running) this.#interrupt("solo");
-      else this.#run(signal);
+      this.#become("solo"); // no Web Locks or no channel here
+      if (!running) this.#run(signal);
     }
   }
 
@@ -392,34 +319,31 @@ class RealtimeClient {
     } else if (this.#channel && Math.abs(now - this.#lastHeard) > PING_AFTER) {
       this.#pingedAt ??= now; // only silence after a question counts: our own timers may be late
       this.#post("ping");
-      if (now - this.#pingedAt >= PING_TIMEOUT && this.#role === "follower") {
-        this.#role = "solo";
-        this.#greet = true;
-        this.#interrupt("solo");
-      }
+      if (now - this.#pingedAt >= PING_TIMEOUT && this.#role === "follower") this.#become("solo");
     }
+  }
+
+  /** Takes a role, perhaps the one it has, and begins anew with a request whose answer comes at once. */
+  #become(role) {
+    this.#role = role;
+    this.#synced = false;
+    this.#greet = true;
+    this.#interrupt();
   }
 
   /** The one way back: after a sleep, shown again, online, or asked by the user. */
   reconnect() {
-    if (!this.#session) return;
-    if (this.#alarms.has("recovered")) {
-      this.#recoverAgain = true;
-      return;
-    }
-    this.#recoverAgain = false;
-    this.#alarms.set("recovered", RECOVERY_SPACING, () => {
-      if (this.#recoverAgain && this.#greet) this.reconnect();
-    });
-    this.#scheduleCheck();
+    if (!this.#session || this.#alarms.has("recover")) return;
+    if (this.#state === "offline" && navigator.onLine !== false) this.#setState("connecting");
+    this.#alarms.set("recover", RECOVERY_WAIT, () => this.#recover());
+  }
+
+  #recover() {
+    this.#scheduleCheck(CHECK_SOON);
     this.#alarms.runOverdue(); // timers may not have counted the time asleep
     this.#failures = 0;
-    this.#greet = true;
-    this.#checkSoon = true;
-    this.#synced = false;
     if (this.#role !== "leader") this.#post("ping");
-    if (this.#state === "offline" && navigator.onLine !== false) this.#setState("connecting");
-    this.#interrupt("recover");
+    this.#become(this.#role);
   }
 
   #setState(state) {
@@ -431,8 +355,7 @@ class RealtimeClient {
     if (state === "connecting") {
       this.#alarms.set("offline", OFFLINE_AFTER, () => this.#setState("offline"));
     }
-    guard(() => this.#host.onState(state), state);
-    document.dispatchEvent(new CustomEvent("realtime:state", { detail: { state } }));
+    announce("realtime:state", { state });
     if (this.#role === "leader") this.#post("beat");
   }
 
@@ -453,23 +376,11 @@ class RealtimeClient {
     this.#lastHeard = this.#env.now();
     this.#pingedAt = null;
     if (this.#role === "leader") return; // two leaders at once: a lock that passed on in this moment
-    if (kind === "lead") {
-      this.#epoch += 1;
-      this.#synced = false;
-    }
-    if (this.#role === "solo") {
-      this.#role = "follower";
-      this.#synced = false;
-      this.#interrupt("follow");
-    }
-    if (kind === "reset") this.#reset.ask();
+    if (kind === "lead" || this.#role === "solo") this.#become("follower");
     this.#deliver(events);
-    if (this.#synced) {
-      this.#cursor = cursor ?? this.#cursor;
-      this.#setState(state);
-    } else {
-      this.#wakeUp();
-    }
+    if (!this.#synced) return;
+    this.#cursor = cursor ?? this.#cursor;
+    this.#setState(state);
   }
 
   // --- requests: one at a time --------------------------------------------------------------
@@ -477,14 +388,14 @@ class RealtimeClient {
   async #run(signal) {
     while (!signal.aborted) {
       this.#woken = false;
-      if (this.#role === "follower" && this.#synced) {
+      if (this.#synced) {
         await this.#pause();
         continue;
       }
       const live = this.#role !== "follower";
       const delivery = live ? this.#delivery : "hold";
       const hello = this.#greet || !live || delivery !== "hold";
-      const ask = { live, delivery, hello, epoch: this.#epoch, at: this.#env.now() };
+      const ask = { live, delivery, hello, at: this.#env.now() };
       const answer = await this.#ask(ask);
       if (signal.aborted) return;
       const wait = this.#judge(ask, answer);
@@ -502,35 +413,24 @@ class RealtimeClient {
     this.#wake = null;
   }
 
-  #wakeUp() {
-    // A follower that waits out a failure keeps waiting: a heartbeat is no reason to ask sooner.
-    if (this.#alarms.has("pause")) return;
-    this.#wake?.();
-  }
-
-  #interrupt(reason) {
+  #interrupt() {
     this.#woken = true;
-    this.#request?.abort(reason);
+    this.#request?.abort();
     this.#wake?.();
   }
 
   async #ask(ask) {
     const { delivery, hello, at: started } = ask;
-    const answer = { hello: null, login: false, retryAfter: 0, retry: 0 };
-    Object.assign(answer, { bytes: 0, fresh: 0, ended: false, cut: null, lived: 0 });
+    const address = this.#address(ask);
+    const answer = { retry: 0, bytes: 0, fresh: 0 };
     const request = new AbortController();
     this.#request = request;
     const listen = (ms) => this.#alarms.set("silence", ms, () => request.abort("silence"));
     try {
       listen(delivery !== "hold" ? HELLO_WAIT : hello ? ANSWER_TIMEOUT : SILENCE_TIMEOUT);
-      const response = await this.#env.fetch(this.#address(delivery, hello), {
-        cache: "no-store",
-        headers: { Accept: "text/event-stream" },
-        signal: request.signal,
-      });
-      this.#clock.sample(response.headers.get("Date"), started, this.#env.now());
-      answer.login = isLogin(response, this.#host.url);
-      answer.retryAfter = retryAfterDelay(response.headers.get("Retry-After"), this.#env.now());
+      const headers = { Accept: "text/event-stream" };
+      const response = await this.#env.fetch(address, { cache: "no-store", headers, signal: request.signal });
+      answer.login = isLogin(response, address);
       const type = response.headers.get("Content-Type") ?? "";
       if (response.status !== 200 || !type.startsWith("text/event-stream")) return answer;
       const feed = parseEventStream();
@@ -546,92 +446,59 @@ class RealtimeClient {
         listen(SILENCE_TIMEOUT);
         this.#setState("connected");
         this.#apply(feed(value), ask, answer);
-        if (this.#checkSoon) this.#check();
       }
     } catch {
       // A cut is an ordinary end: what it means is decided in #judge by what came before it.
     } finally {
       answer.lived = this.#env.now() - started;
-      answer.cut = request.signal.aborted ? request.signal.reason : null;
+      answer.silent = request.signal.reason === "silence";
+      answer.ours = request.signal.aborted && !answer.silent;
       if (this.#request === request) this.#alarms.clear("silence");
       request.abort("done"); // frees the connection of an answer we did not read
     }
     return answer;
   }
 
-  #address(delivery, hello) {
-    const address = new URL(this.#host.url, location.href);
-    const set = (name, value) => value && address.searchParams.set(name, value);
-    set("after", this.#cursor);
-    set("delivery", delivery);
+  #address({ delivery, hello }) {
     // A browser has one leader: under one id its next leader, after a reload say, ends the request
     // that the server still holds for the last one.
-    set("client", this.#role === "leader" ? browserId(this.#tabId) : this.#tabId);
-    set("hello", hello && "1");
-    return address.href;
+    const client = this.#role === "leader" ? browserId(this.#tabId) : this.#tabId;
+    const query = Object.entries({ after: this.#cursor, delivery, client, hello: hello && "1" });
+    return `${this.#page.url}/events?${new URLSearchParams(query.filter(([, value]) => value))}`;
   }
 
   /** What an answer means for the next request: milliseconds to wait before it. */
   #judge(ask, answer) {
     if (answer.login) {
       this.close();
-      guard(() => this.#host.onLogin(), "login");
+      this.#env.leave();
       return 0;
     }
-    if (["recover", "follow", "solo"].includes(answer.cut)) return 0; // we ended it ourselves
+    if (answer.ours) return 0;
     const lived = answer.lived >= LIVED && (answer.ended || answer.bytes > 0);
+    const proved = lived || answer.fresh > 0;
     if (lived) this.#setState("connected");
-    if (lived || answer.fresh > 0) this.#failures = 0;
-    if (ask.live) {
-      const unheard = answer.cut === "silence" && answer.bytes === 0;
-      if (unheard && ask.delivery !== "hold") {
-        // A front end that buffers, or only a dead socket: a held answer will show.
-        this.#unheard += 1;
-        this.#delivery = "hold";
-        this.#probing = this.#greet = true;
-        return 0;
-      }
-      if (this.#probing) {
-        this.#delivery = undefined; // not even a held answer: the server is away,
-        this.#unheard = this.#proofs = 0; // and that is why no stream was heard
-      }
-      this.#probing = false;
+    if (proved) this.#failures = 0;
+    if (ask.live && answer.silent && answer.bytes === 0) {
+      // Perhaps a front end that buffers; but if not even a held answer comes, the server is away.
+      this.#delivery = ask.delivery === "hold" ? undefined : "hold";
+      this.#alarms.set("stream", HOLD_TRIAL, () => { this.#delivery = undefined; });
+      this.#greet = true;
+      if (this.#delivery === "hold") return 0;
     }
     const complete = answer.ended && answer.bytes > 0;
     // An answer that brought something may be only the first page of it.
-    if (complete && !answer.fresh && !ask.live && ask.epoch === this.#epoch) this.#synced = true;
-    const held = answer.hello && (ask.delivery ?? answer.hello.delivery) === "hold";
-    const greeted = complete && ask.hello && held; // such an answer ends at once, and is asked for once
-    if (greeted || answer.fresh > 0 || lived) this.#greet = false;
+    if (complete && !answer.fresh && !ask.live) this.#synced = true;
+    const greeted = complete && ask.hello && answer.isHeld; // it ends at once, and is asked for once
+    if (greeted || proved) this.#greet = false;
     const paced = answer.retry >= MIN_SPACING;
     const retry = paced ? answer.retry * (1 + this.#env.random() / 2) : 0;
-    const healthy = answer.ended && (greeted || answer.fresh > 0 || lived);
-    if (healthy || (complete && paced)) return retry;
+    if ((answer.ended && (greeted || proved)) || (complete && paced)) return retry;
     this.#failures += 1;
     this.#greet = true;
     if (navigator.onLine === false) this.#setState("offline");
     else if (this.#state !== "offline") this.#setState("connecting");
-    const later = answer.retryAfter * (1 + this.#env.random() / 4);
-    return Math.max(backoffDelay(this.#failures, this.#env.random), later, retry);
-  }
-
-  // --- how the server may deliver -----------------------------------------------------------
-
-  #learnDelivery(ask, hello) {
-    if (!ask.live) return; // a catch-up asks for hold whatever the way can do
-    if (ask.delivery !== "hold") {
-      this.#delivery = hello.delivery === "hold" ? "hold" : "stream";
-      this.#unheard = this.#proofs = 0;
-    } else if (this.#probing) {
-      this.#probing = false;
-      const quick = this.#env.now() - ask.at <= QUICK_ANSWER;
-      this.#proofs = quick ? this.#proofs + 1 : 0;
-      const proven = this.#proofs >= HOLD_PROOFS;
-      if (proven) remember("localStorage", HOLD_KEY, this.#env.now() + HOLD_MEMORY);
-      const stream = () => { this.#delivery = undefined; };
-      if (this.#unheard === 1) stream(); // at once: it may have been a server that was just starting
-      else this.#alarms.set("stream", proven ? HOLD_MEMORY : HOLD_TRIAL, stream);
-    }
+    return Math.max(backoffDelay(this.#failures, this.#env.random), retry);
   }
 
   // --- what came ----------------------------------------------------------------------------
@@ -640,23 +507,19 @@ class RealtimeClient {
     const events = [];
     let cursor = null;
     for (const block of blocks) {
-      answer.retry = block.retry ?? answer.retry;
+      answer.retry = Number(block.retry) || answer.retry;
       const event = block.data === undefined ? null : this.#read(block);
       if (event?.type === "hello") {
-        answer.hello = event.data ?? {};
+        answer.isHeld = event.data.delivery === "hold";
         this.#greet = false;
-        this.#learnDelivery(ask, answer.hello);
-        this.#cursor ??= answer.hello.cursor ?? null;
+        this.#offset = Date.parse(event.at) - (ask.at + this.#env.now()) / 2;
+        // A catch-up asks for hold whatever the way can do.
+        if (ask.live && ask.delivery !== "hold") this.#delivery = event.data.delivery;
+        this.#cursor ??= event.data.cursor;
         continue; // its id is no progress: what was missed comes after it
       }
-      if (block.id) cursor = block.id;
-      if (event?.type === "reset") {
-        cursor = event.data?.cursor || cursor;
-        this.#reset.ask();
-        if (this.#role === "leader") this.#post("reset", { cursor });
-      } else if (event) {
-        events.push(event);
-      }
+      cursor = (event?.type === "reset" && event.data?.cursor) || block.id || cursor;
+      if (event) events.push(event);
     }
     if (cursor) this.#cursor = cursor;
     if (this.#role === "leader" && blocks.length) this.#post("events", { events });
@@ -676,14 +539,13 @@ class RealtimeClient {
   #deliver(events) {
     let fresh = 0;
     for (const event of events) {
-      if (event.id && this.#seen.has(event.id)) continue;
+      if (event.type === "reset") this.#reset.ask();
+      if (event.type === "reset" || (event.id && this.#seen.has(event.id))) continue;
       this.#seen.add(event.id);
       fresh += 1;
-      this.#heard.add(`${event.conversation_id} ${event.version}`);
-      const age = this.#clock.age(event.at, this.#env.now());
-      const detail = { ...event, age, catchUp: age > CATCH_UP_AGE };
-      guard(() => this.#host.onEvent(detail), event.id);
-      document.dispatchEvent(new CustomEvent("realtime:event", { detail }));
+      this.#seen.add(`${event.conversation_id} ${event.version}`);
+      const age = this.#env.now() + this.#offset - Date.parse(event.at);
+      announce("realtime:event", { ...event, age, catchUp: age > CATCH_UP_AGE });
       if (REFRESHED_BY.has(event.type)) this.#refresh.ask();
     }
     return fresh;
@@ -691,48 +553,36 @@ class RealtimeClient {
 
   // --- the safety net -----------------------------------------------------------------------
 
-  #scheduleCheck() {
-    this.#alarms.set("check", CHECK_EVERY + this.#env.random() * CHECK_JITTER, () => {
-      this.#scheduleCheck();
-      if (!document.hidden) this.#check();
+  #scheduleCheck(ms) {
+    this.#alarms.set("check", ms || CHECK_EVERY + this.#env.random() * CHECK_JITTER, () => {
+      const isConnected = this.#state === "connected";
+      this.#scheduleCheck(!isConnected && CHECK_SOON);
+      if (isConnected && !document.hidden) this.#check();
     });
   }
 
   /** Compares what the server has with what the page shows; what stays behind is told. */
   async #check() {
-    this.#checkSoon = false;
-    const session = this.#session;
     try {
-      const shown = this.#shown();
-      const versions = shown.size && await this.#host.fetchVersions?.([...shown.keys()].slice(0, COMPARED));
-      if (session !== this.#session || !this.#behind(versions).length) return;
-      this.#alarms.set("behind", IN_FLIGHT, () => {
-        for (const id of this.#behind(versions)) {
-          guard(() => this.#host.onBehind(id), id);
-          this.#refresh.ask();
-        }
-      });
+      const ids = [...this.#page.shownVersions().keys()].slice(0, COMPARED);
+      const versions = Object.entries(ids.length && await this.#page.fetchVersions(ids));
+      this.#alarms.set("behind", IN_FLIGHT, () => this.#compare(versions));
     } catch {
       // No answer, or none to be read: the next minute asks again.
     }
   }
 
-  /** Conversation id → version, as the page has read them. */
-  #shown() {
-    const shown = this.#host.shownVersions?.() ?? {};
-    const pairs = shown instanceof Map ? [...shown] : Object.entries(shown);
-    return new Map(pairs.map(([id, version]) => [String(id), version]));
-  }
-
-  /** Of which conversations the page lacks something, after what it read and the events on that. */
-  #behind(versions) {
-    const shown = this.#shown();
-    const heard = (id, version) => this.#heard.has(`${id} ${version}`);
-    return Object.entries(versions).filter(([id, newest]) => {
+  /** Tells where the page lacks something, after what it read and the events on that. */
+  #compare(versions) {
+    const shown = this.#page.shownVersions();
+    const heard = (id, version) => this.#seen.has(`${id} ${version}`);
+    for (const [id, newest] of versions) {
       let version = shown.get(id) ?? (heard(id, newest) ? newest : 0);
       while (heard(id, version + 1)) version += 1;
-      return version < newest;
-    }).map(([id]) => id);
+      if (!(version < newest)) continue;
+      announce("realtime:behind", { id });
+      this.#refresh.ask();
+    }
   }
 }
 
@@ -908,51 +758,35 @@ function morphChildren(node, fresh) {
 
 // --- start ----------------------------------------------------------------------------------------
 
-/** Start receiving.
+/** Starts a page; one with realtime_events/head.html does so by itself.
  *
- * options: `url`; `userId` (names lock and channel); `cursor` the page was rendered with;
- * `onEvent(event)`, the parsed data plus `age` (ms when delivered, by the server's clock) and
- * `catchUp` (older than 15 s when delivered): each once, but perhaps late or out of order;
- * `onReset()`, read everything again (repeated when it throws or rejects);
- * `onState("connected" | "connecting" | "offline")`; `onLogin()`, the session is over (called once);
- * `shownVersions()`, a Map or object of conversation id → the version that the page has read;
- * `fetchVersions(ids)`, a promise of `{id: version}` as the server has them, perhaps of more than
- * those asked for; `onBehind(id)`, read that conversation again (told every minute until it is);
- * `onRefresh()`, read again what is shown, in place of all these (repeated when it throws or rejects).
- * `env` replaces fetch, clock, random, locks or channel in tests.
+ * options, each in place of what head.html or the marked rows say: `url` of the module's routes;
+ * `user` (names lock and channel); `cursor` the page was rendered with; `shownVersions()`, a Map of
+ * conversation id → the version that the page has read; `fetchVersions(ids)`, a promise of
+ * `{id: version}` as the server has them, perhaps of more than those asked for. `env` replaces fetch,
+ * clock, random, locks or channel in tests.
  *
- * DOM events on `document` tell the same: `realtime:event` (`detail` is the event), `realtime:state`
- * (`detail.state`), `realtime:reset` (`detail.waitUntil(promise)`: told again when it rejects). */
-export function startRealtime(options) {
-  return new RealtimeClient(options);
-}
-
-/** Starts for a page with realtime_events/head.html; that page does so by itself.
- *
- * `realtime:refresh` on `document` tells a page with a script of its own to read again what it shows
- * (`detail.waitUntil(promise)`: told again when it rejects). Regions are then fetched and replaced,
- * unless a listener calls `preventDefault()`. `options`: startRealtime's, before what is done here. */
+ * DOM events on `document`:
+ * `realtime:event`: `detail` is the parsed data plus `age` (ms when delivered, by the server's clock)
+ * and `catchUp` (older than 15 s when delivered): each once, but perhaps late or out of order;
+ * `realtime:state`: `detail.state` is "connected", "connecting" or "offline";
+ * `realtime:reset`: read everything again; `detail.waitUntil(promise)`: told again when it rejects;
+ * `realtime:behind`: the page lacks something of conversation `detail.id`; told every minute;
+ * `realtime:refresh`: read again what is shown, in place of all these (`waitUntil` as above). Regions
+ * are then fetched and replaced, unless a listener calls `preventDefault()`. */
 export function startPage(options = {}) {
-  const { url, user: userId, cursor } = pageData();
-  document.body.dataset.cursor ??= cursor;
-  const fetchVersions = async (ids) => {
+  const page = { ...pageData(), shownVersions, ...options };
+  document.body.dataset.cursor ??= page.cursor;
+  page.fetchVersions ??= async (ids) => {
     const query = new URLSearchParams(ids.map((id) => ["id", id]));
-    return (await request("GET", `${url}/versions?${query}`)).versions;
+    return (await request("GET", `${page.url}/versions?${query}`)).versions;
   };
-  const own = { url: `${url}/events`, userId, cursor, shownVersions, fetchVersions, onRefresh: refreshPage };
-  return startRealtime({ ...own, ...options });
-}
-
-let started = false;
-
-function startByItself() {
-  const element = document.getElementById("realtime-events");
-  if (started || !element || "manual" in element.dataset || !pageData()) return;
-  started = true;
-  startPage();
+  return new RealtimeClient(page);
 }
 
 // Not before every module of the page listens: the first event may come at once.
-if (document.readyState === "complete") startByItself();
-document.addEventListener("DOMContentLoaded", startByItself);
-window.addEventListener("load", startByItself);
+const ready = new Promise((resolve) => {
+  if (document.readyState === "complete") resolve();
+  for (const type of ["DOMContentLoaded", "load"]) window.addEventListener(type, resolve);
+});
+ready.then(() => pageData() && startPage());

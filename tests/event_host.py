@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import requests
@@ -105,10 +106,9 @@ class EventHost:
             setup(app)
         rt.init_app(
             app,
+            SimpleNamespace(context=context or self.store.context),
             current_user_id=lambda: self.user,
-            ndb_context=context or self.store.context,
             is_cron=lambda: self.cron,
-            build="b1",
         )
         hub = app.extensions["realtime_events"].hub
         self._hubs.append(hub)

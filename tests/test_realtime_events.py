@@ -9,7 +9,6 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -46,30 +45,19 @@ def test_a_cursor_reads_back_what_it_was_written_from(
     assert len(cursor.encode()) <= 3000
 
 
-@given(st.lists(st.integers(1, 9999), max_size=400), st.integers(0, 400), st.randoms())
-def test_a_cursor_that_grows_is_the_cursor_of_all_its_records(
-    offsets: list[int], first: int, rng: random.Random
-) -> None:
-    names = [name_of(1_700_000_000_000 + offset, rng) for offset in offsets]
-    grown = rt.Cursor.of(1_700_000_000_000, names[:first])
-    for name in names[first:]:
-        grown.add([name])
-    assert grown == rt.Cursor.of(1_700_000_000_000, names)
-
-
 @given(st.one_of(st.text(), st.binary().map(lambda raw: raw.decode("latin-1"))))
 def test_an_unreadable_cursor_is_expired_and_nothing_else(text: str) -> None:
     with contextlib.suppress(rt.CursorExpired):
         rt.Cursor.decode(text)
 
 
-@pytest.mark.parametrize("text", ["", "x", "AQ", "1", "ç", "A" * 4000, "AwAAAAAAAAAA", "AgAAAAAA"])
+@pytest.mark.parametrize("text", ["", "x", "AQ", "1", "ç", "A" * 4000, "BAAAAAAAAAAAAAA", "AgAA"])
 def test_a_text_that_is_no_cursor_is_refused(text: str) -> None:
     with pytest.raises(rt.CursorExpired):
         rt.Cursor.decode(text)
 
 
-@given(st.binary(max_size=60).map(lambda raw: b"\x03" + raw), st.lists(st.integers(0, 2**41)))
+@given(st.binary(max_size=60).map(lambda raw: b"\x04" + raw), st.lists(st.integers(0, 2**41)))
 def test_a_forged_cursor_is_read_or_refused(raw: bytes, stamps: list[int]) -> None:
     text = base64.urlsafe_b64encode(raw).decode().rstrip("=")
     rng = random.Random(1)
@@ -125,7 +113,7 @@ def test_the_public_names_are_these() -> None:
 def start_with(**settings: Any) -> None:
     app = Flask("host")
     app.config.update({f"REALTIME_EVENTS_{name}": value for name, value in settings.items()})
-    rt.init_app(app, current_user_id=lambda: None, ndb_context=contextlib.nullcontext)
+    rt.init_app(app, None, current_user_id=lambda: None)
 
 
 @pytest.mark.parametrize(
@@ -145,11 +133,6 @@ def test_a_bad_setting_stops_the_start_and_is_named(
     monkeypatch.delenv(f"REALTIME_EVENTS_{name}")
     with pytest.raises(ValueError, match=f"REALTIME_EVENTS_{name}"):
         start_with(**{name: value})
-
-
-def test_a_host_that_gives_no_client_is_told_so() -> None:
-    with pytest.raises(TypeError, match=r"ndb\.Client"):
-        rt.init_app(Flask("host"), current_user_id=lambda: None)
 
 
 # --- on a store -------------------------------------------------------------------------------
@@ -198,15 +181,16 @@ def test_an_event_commits_with_its_change_or_not_at_all(host: EventHost) -> None
 
 @pytest.mark.store
 def test_publishing_outside_a_transaction_is_refused(host: EventHost) -> None:
-    with host.store.context(), pytest.raises(RuntimeError, match="transaction"):
-        rt.publish("message.created", {}, conversation_id=None)
+    tell = lambda: rt.publish("message.created", {}, conversation_id=None)  # noqa: E731
+    for run in (tell, lambda: ndb.transaction(tell)):
+        with host.store.context(), pytest.raises(RuntimeError, match="transaction"):
+            run()
 
 
 @pytest.mark.store
 @pytest.mark.parametrize(
     ("type", "data", "field"),
     [
-        ("message\nid: x", {}, "type"), ("Message", {}, "type"),
         ("message.created", {"text": "é" * 200_001}, "data"),
         ("message.created", {"seconds": float("nan")}, "Out of range"),
     ],
@@ -216,14 +200,6 @@ def test_what_cannot_be_published_is_refused_by_field(
 ) -> None:
     with host.store.context(), pytest.raises(ValueError, match=f"^{field}"):
         rt.transaction(lambda: rt.publish(type, data, conversation_id=None))
-
-
-@pytest.mark.store
-def test_a_plain_ndb_transaction_publishes_too(host: EventHost) -> None:
-    cursor = last_cursor(host.ask())
-    with host.store.context():
-        ndb.transaction(lambda: rt.publish("message.created", {"n": 5}, conversation_id="c1"))
-    assert numbers(host.ask(cursor)) == [5]
 
 
 @pytest.mark.store
@@ -345,7 +321,10 @@ def test_last_event_id_wins_over_after(host: EventHost) -> None:
 
 
 @pytest.mark.store
-def test_without_a_cursor_only_what_comes_from_now_on_is_told(host: EventHost) -> None:
+def test_without_a_cursor_only_what_comes_from_now_on_is_told(
+    host: EventHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GAE_VERSION", "b1")
     host.publish(1)
     [hello] = parse(host.ask())
     assert hello["type"] == "hello"
@@ -573,32 +552,16 @@ def test_idle_reads_do_not_grow_with_listeners(host: EventHost) -> None:
 
 
 @pytest.mark.store
-def test_a_commit_of_this_process_needs_no_read_and_does_not_wait_for_the_poll(
-    host: EventHost,
-) -> None:
-    gate = Gate(host.store.context)
-    app = host.make_app(POLL_SECONDS=4, context=gate)
+def test_a_commit_of_this_process_does_not_wait_for_the_poll(host: EventHost) -> None:
+    app = host.make_app(POLL_SECONDS=4)
     response = host.get(app=app, delivery="stream")
     chunks = iter(response.response)
     next(chunks)
-    count = gate.reads
     started = time.monotonic()
     host.publish(1)
     assert numbers(next(chunks).decode()) == [1]
     assert time.monotonic() - started < 3
-    assert gate.reads == count
     response.close()
-
-
-@pytest.mark.store
-def test_a_commit_to_another_log_is_not_handed_over(host: EventHost) -> None:
-    other = Store(host.store.host, f"{host.store.project}-b")
-    elsewhere = host.make_app(context=other.context)
-    cursor = last_cursor(host.ask(app=elsewhere))
-    host.publish(1)
-    with other.context():
-        rt.transaction(lambda: rt.publish("message.created", {"n": 2}, conversation_id="c"))
-    assert numbers(host.ask(cursor, app=elsewhere)) == [2]
 
 
 @pytest.mark.store
@@ -626,7 +589,6 @@ def test_clean_up_deletes_what_is_past_the_retention_and_no_more(host: EventHost
     assert client.get("/realtime/cleanup").json == {"deleted": 3, "more": False}
     with host.store.context():
         assert len(rt.RealtimeEvent.query().fetch(keys_only=True)) == 2
-        assert rt.delete_expired(0.5, 5, batch=1) == (2, False)
 
 
 @pytest.mark.store
@@ -643,25 +605,6 @@ def test_the_scheduler_is_known_by_app_engines_header_and_only_there(
     headers = {"X-Appengine-Cron": header}
     answer = app.test_client().get("/realtime/cleanup", headers=headers)
     assert answer.status_code == status
-
-
-@pytest.mark.store
-def test_events_carry_the_time_for_a_ttl_policy(host: EventHost) -> None:
-    host.publish(1)
-    with host.store.context():
-        [event] = rt.RealtimeEvent.query().fetch()
-    age = event.expires_at - datetime.now(UTC).replace(tzinfo=None)
-    assert 23.9 * 3600 < age.total_seconds() < 24.1 * 3600
-
-
-@pytest.mark.store
-def test_records_of_another_form_are_passed_over(host: EventHost) -> None:
-    with host.store.context():
-        name = f"{rt.now_ms():013d}-0123456789ab-0000-1"  # of an earlier version
-        rt.RealtimeEvent(id=name).put()
-    cursor = last_cursor(host.ask())
-    host.publish(1)
-    assert numbers(host.ask(cursor)) == [1]
 
 
 @pytest.mark.store

@@ -67,9 +67,7 @@ def _publisher(app: Flask, path: str) -> Callable[[dict[str, Any]], None]:
     spec.loader.exec_module(events)
     project = os.environ["GOOGLE_CLOUD_PROJECT"]
     client = ndb.Client(project=project, credentials=AnonymousCredentials())
-    events.init_app(
-        app, current_user_id=lambda: "bench", ndb_context=client.context, is_cron=lambda: False
-    )
+    events.init_app(app, client, current_user_id=lambda: "bench", is_cron=lambda: False)
 
     def publish(data: dict[str, Any]) -> None:
         with client.context():

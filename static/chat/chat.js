@@ -1,7 +1,7 @@
 /** Wires the screen: state, network, views and the realtime stream. Nothing is decided here. */
 
 import { startMessageStatus } from "../message_status.js";
-import { startRealtime } from "../realtime_events.js";
+import { startPage } from "../realtime_events.js";
 import { startUnread, unreadLabel } from "../unread_state.js";
 import { Composer } from "./composer/composer.js";
 import { Drafts, browserStorage, tabStorage } from "./composer/drafts.js";
@@ -174,23 +174,26 @@ const composer = new Composer(pane, {
   onSend: send,
 });
 
-const realtime = startRealtime({
-  url: "/realtime/events",
-  userId,
+const on = (type, run) => document.addEventListener(`realtime:${type}`, run);
+on("event", ({ detail }) => receive(detail));
+on("reset", ({ detail }) => detail.waitUntil(
+  Promise.all([loader.refreshAll(), awaiting.refresh(), unread.load()]),
+));
+on("behind", ({ detail }) => loader.refreshConversation(detail.id));
+on("refresh", (event) => event.preventDefault()); // what the events above say is enough
+on("state", ({ detail }) => {
+  banner.show(detail.state);
+  unread.connection(detail.state);
+  if (detail.state !== "connected") return;
+  loader.retryFailed(state.selectedId);
+  sender.resume();
+});
+const realtime = startPage({
+  url: "/realtime",
+  user: userId,
   cursor,
-  onEvent: receive,
-  onReset: () => Promise.all([loader.refreshAll(), awaiting.refresh(), unread.load()]),
   shownVersions: () => versionsRead,
   fetchVersions: () => api.versions(), // of the newest on the server, also those missed whole
-  onBehind: (id) => loader.refreshConversation(id),
-  onState: (connection) => {
-    banner.show(connection);
-    unread.connection(connection);
-    if (connection !== "connected") return;
-    loader.retryFailed(state.selectedId);
-    sender.resume();
-  },
-  onLogin: goToLogin,
 });
 
 /** Milliseconds by the server's clock: the 24 hours are the server's, and a computer's may be wrong. */

@@ -47,7 +47,7 @@ class FakeClock {
 function scriptedFetch(clock, answers) {
   const calls = [];
   const fetch = async (url, { signal }) => {
-    const call = { n: calls.length + 1, params: Object.fromEntries(new URL(url).searchParams), at: clock.time };
+    const call = { n: calls.length + 1, params: Object.fromEntries(new URL(url, location.href).searchParams), at: clock.time };
     calls.push(call);
     return await Promise.race([
       answers({ ...call, signal }),
@@ -77,7 +77,7 @@ const silent = () => new Promise(() => {});
 const event = (id, more = {}, cursor = id) =>
   `id: ${cursor}\nevent: message.created\ndata: ${JSON.stringify({ id, type: "message.created", conversation_id: null, version: null, at: "2030-01-01T00:00:00.000Z", data: {}, ...more })}\n\n`;
 const hello = (delivery, more = {}) =>
-  `id: start\nevent: hello\ndata: ${JSON.stringify({ id: "hello-1", type: "hello", data: { delivery, build: "1", cursor: "start", ...more } })}\n\n`;
+  `id: start\nevent: hello\ndata: ${JSON.stringify({ id: "hello-1", type: "hello", at: "2030-01-01T00:00:00.000Z", data: { delivery, build: "1", cursor: "start", ...more } })}\n\n`;
 
 let seed = 7;
 /** Repeatable and evenly spread: no test depends on luck. */
@@ -86,22 +86,35 @@ const random = () => {
   return seed / 2 ** 31;
 };
 
-/** Starts a client whose host notes everything in `window.got`. */
-function begin(options = {}) {
+let listeners = new AbortController();
+
+/** Starts a client whose host notes everything in `window.got`; `on` takes other listeners' work. */
+function begin({ on = {}, ...options } = {}) {
   window.got = { events: [], late: [], resets: 0, behind: [], refreshes: 0, states: [], logins: 0 };
   const { got } = window;
-  window.client = realtime.startRealtime({
-    url: "/realtime/events",
-    userId: "ana",
-    cursor: "0",
-    onEvent: ({ id, catchUp }) => { got.events.push(id); if (catchUp) got.late.push(id); },
-    onReset: () => { got.resets += 1; },
-    onBehind: (id) => { got.behind.push(id); },
-    onRefresh: () => { got.refreshes += 1; },
-    onState: (state) => { got.states.push(state); },
-    onLogin: () => { got.logins += 1; },
-    ...options,
+  listeners.abort();
+  listeners = new AbortController();
+  const listen = (type, run) => document.addEventListener(`realtime:${type}`, run, listeners);
+  listen("event", ({ detail }) => {
+    if (on.event) return on.event(detail);
+    got.events.push(detail.id);
+    if (detail.catchUp) got.late.push(detail.id);
   });
+  listen("reset", ({ detail }) => {
+    got.resets += 1;
+    detail.waitUntil(on.reset?.());
+  });
+  listen("behind", ({ detail }) => { got.behind.push(detail.id); });
+  listen("refresh", ({ detail }) => {
+    got.refreshes += 1;
+    detail.waitUntil((async () => on.refresh?.())());
+  });
+  listen("state", ({ detail }) => { got.states.push(detail.state); });
+  const env = { leave: () => { got.logins += 1; }, ...options.env };
+  const fetchVersions = async () => ({});
+  const shownVersions = () => new Map();
+  const page = { url: "/realtime", user: "ana", cursor: "0", shownVersions, fetchVersions };
+  window.client = realtime.startPage({ ...page, ...options, env });
   return got;
 }
 

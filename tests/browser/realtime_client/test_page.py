@@ -18,12 +18,10 @@ DATA = {"url": "/realtime", "user": "ana", "cursor": "0", "csrf": "token"}
 MODULE = '<script type="module" src="/static/realtime_events.js"></script>'
 
 
-def head(data: object = DATA, attributes: str = "") -> str:
+def head(data: object = DATA) -> str:
     """What templates/realtime_events/head.html renders."""
     text = json.dumps(data)
-    return (
-        f'<script type="application/json" id="realtime-events"{attributes}>{text}</script>{MODULE}'
-    )
+    return f'<script type="application/json" id="realtime-events">{text}</script>{MODULE}'
 
 
 @pytest.fixture
@@ -77,12 +75,10 @@ def test_a_page_starts_by_itself_and_not_before_all_its_modules_listen(
 
 @pytest.mark.parametrize(
     "start",
-    ["", MODULE, head(None), head(attributes=" data-manual")],
-    ids=["not included", "no data", "no login", "manual"],
+    ["", MODULE, head(None)],
+    ids=["not included", "no data", "no login"],
 )
-def test_a_page_without_data_or_started_by_its_own_script_is_left_alone(
-    server: ScriptedServer, tab: Page, start: str
-) -> None:
+def test_a_page_without_data_is_left_alone(server: ScriptedServer, tab: Page, start: str) -> None:
     problems: list[str] = []
     tab.on("pageerror", lambda error: problems.append(str(error)))
     tab.on("console", lambda message: problems.append(message.text))
