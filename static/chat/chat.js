@@ -111,7 +111,7 @@ const banner = new ConnectionBanner(document.querySelector(".connection-banner")
 });
 const notificationBanner = new NotificationBanner(document.querySelector(".notification-banner"), {
   onAccept: () => unread.alerts.askPermission(),
-  onDismiss: () => unread.alerts.dismissAsk(),
+  onDismiss: () => unread.alerts.setWanted("notifications", false),
 });
 const digestLine = new DigestLine(document.querySelector(".digest-line"));
 const toast = new Toast(document.querySelector(".toast"));
@@ -429,7 +429,7 @@ document.addEventListener("unread:notify", ({ detail }) => {
   const about = state.conversation(id) ?? conversation;
   const words = previewText(message);
   const body = about.is_group && message.author?.name ? `${message.author.name}: ${words}` : words;
-  Object.assign(detail, { title: displayName(about), body, icon: avatarPicture(about) });
+  Object.assign(detail.words, { title: displayName(about), body, icon: avatarPicture(about) });
 });
 
 document.addEventListener("keydown", (event) => {

@@ -17,7 +17,7 @@ const tell = (...words) => window.told.push(words);
 let shown = null;
 
 /** Only what the badges draw from. */
-const unread = startUnread({ userId: "ana", env: { request: async () => ({}) } });
+const unread = startUnread({ userId: "ana", settings: { title_counts: "conversations" }, env: { request: async () => ({}) } });
 const menuOf = (id) => ({ at, from }) => openMenu({
   label: "Opções",
   items: ["Marcar como lida", "Silenciar"].map((label) => ({ label, run: () => tell("menu", id, label) })),

@@ -79,7 +79,7 @@ function begin({ known = {}, focused = true, comesOpen = "", shows = true, ...op
   on("unread:digest", ({ text }) => { got.digests.push(text); });
   document.addEventListener("unread:notify", ({ detail }) => {
     const { conversation_id: id, data: { message } } = detail.event;
-    Object.assign(detail, { title: id, body: message.text ?? "texto" });
+    Object.assign(detail.words, { title: id, body: message.text ?? "texto" });
   }, { signal: listeners.signal });
   const env = {
     ...clock.env, random: () => 0.5, hasFocus: () => world.focused, locks: undefined, Notification: FakeNotification,
@@ -139,6 +139,11 @@ const scroll = (top) => {
   thread.scrollTop = top;
   thread.dispatchEvent(new Event("scroll"));
 };
+/** The stream's state, as realtime_events.js tells it. */
+const connection = (state) => {
+  document.documentElement.dataset.connection = state;
+  document.dispatchEvent(new CustomEvent("realtime:state", { detail: { state } }));
+};
 const focus = (focused) => {
   window.world.focused = focused;
   window.dispatchEvent(new Event(focused ? "focus" : "blur"));
@@ -155,5 +160,5 @@ const rule = (messages, read, { seen = [], atEnd = true } = {}) => {
 
 Object.assign(window, {
   ...unreadModule, ...placingModule, FakeNotification, numbers, incoming, outgoing, many, created, changed, begin,
-  beginPlacing, draw, scroll, focus, touch, reads, icon, rule, threadNode: thread, unreadReady: true,
+  beginPlacing, connection, draw, scroll, focus, touch, reads, icon, rule, threadNode: thread, unreadReady: true,
 });

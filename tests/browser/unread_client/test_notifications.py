@@ -133,7 +133,7 @@ def test_it_asks_until_answered_or_dismissed_and_never_by_itself(run: Run) -> No
         const seen = [unread.alerts.asks, asked];
         await unread.alerts.askPermission();
         seen.push(asked, unread.alerts.asks);
-        unread.alerts.dismissAsk();
+        unread.alerts.setWanted("notifications", false);
         begin();
         FakeNotification.permission = "default";
         return [...seen, unread.alerts.asks];
