@@ -23,9 +23,9 @@ import realtime_events
 from realtime_events import check_model, error, id_of, publish, use_models
 
 __all__ = [
-    "DEFAULTS", "ConversationNotFound", "MessageNotFound", "Totals", "UnreadConversationMixin",
+    "DEFAULTS", "ConversationNotFound", "MessageNotFound", "UnreadConversationMixin",
     "UnreadMessageMixin", "init_app", "mark_unread", "merge", "publish_changed", "read",
-    "send_read_receipt", "totals",
+    "send_read_receipt",
 ]  # fmt: skip
 
 #: Settings, read from `app.config` or else the environment under the prefix `UNREAD_STATE_`:
@@ -111,8 +111,8 @@ class UnreadConversationMixin(realtime_events.LiveConversation):
         self._derive()
         if self._unread_changed:
             self._unread_changed = False
-            told = _told(self)
-            publish("unread.changed", told, conversation_id=id_of(self), version=self.version)
+            about = {"conversation_id": id_of(self), "version": self.version}
+            publish("unread.changed", _told(self), **about)
 
 
 class UnreadMessageMixin(realtime_events.LiveMessage):
@@ -124,8 +124,8 @@ class UnreadMessageMixin(realtime_events.LiveMessage):
     def live_json(self) -> dict[str, Any]:
         """What the page needs to know of it; the host may override it and add to it."""
         # One from before the module is read, like its conversation.
-        counts = self.counted_at_arrival is not None and self.counts_unread
-        place = {"counts_unread": counts, "counted_at_arrival": self.counted_at_arrival}
+        counts, n = self.counts_unread, self.counted_at_arrival
+        place = {"counts_unread": n is not None and counts, "counted_at_arrival": n}
         return {**super().live_json(), **place}
 
     def _grow(self, stored: Any) -> None:
@@ -146,28 +146,15 @@ class UnreadMessageMixin(realtime_events.LiveMessage):
             _read_by_answer(conversation, facts.get("read_up_to"))
 
 
-@dataclass(frozen=True)
-class Totals:
-    """What is unread in chats that are not silent; a chat only marked by hand counts one."""
-
-    conversations: int
-    messages: int
-
-
 # --- rules: no store, no clock ----------------------------------------------------------------
 
 _NUMBERS = ("incoming_counted", "incoming_read", "mark_flips")  # what only grows
-_Numbers = tuple[int, int, int]
-
-
-def _numbers_json(counted: int, was_read: int, flips: int) -> dict[str, Any]:
-    known = dict(zip(_NUMBERS, (counted, was_read, flips), strict=True))
-    return {"unread_count": max(0, counted - was_read), "marked_unread": flips % 2 == 1, **known}
 
 
 def _state(conversation: Any) -> dict[str, Any]:
-    known = _numbers_json(*(getattr(conversation, name) for name in _NUMBERS))
-    return {**known, "silent": bool(conversation.is_silent), "version": conversation.version or 0}
+    names = ("unread_count", "marked_unread", *_NUMBERS)
+    more = {"silent": bool(conversation.is_silent), "version": conversation.version or 0}
+    return {**{name: getattr(conversation, name) for name in names}, **more}
 
 
 def _told(conversation: Any) -> dict[str, Any]:
@@ -186,14 +173,16 @@ def _implied(conversation: Any, message: Any) -> int:
     return max(message.counted_at_arrival or 0, conversation.merge_floor if before_merge else 0)
 
 
-def _read(conversation: Any, up_to: int) -> None:
-    """Reads so many of the counted messages, and takes the mark away."""
+def _read(conversation: Any, up_to: int) -> bool:
+    """Reads so many of the counted messages, and takes the mark away; whether more is read now."""
     # A message may have been counted before the host took the module out, and in again.
     up_to = min(up_to, conversation.incoming_counted)
-    if up_to > conversation.incoming_read or conversation.marked_unread:
+    is_more = up_to > conversation.incoming_read
+    if is_more or conversation.marked_unread:
         conversation.incoming_read = max(conversation.incoming_read, up_to)
         conversation.mark_flips += conversation.mark_flips % 2
         _note_change(conversation)
+    return is_more
 
 
 def _mark(conversation: Any) -> None:
@@ -219,9 +208,11 @@ def merge(winner: Any, loser: Any, *, arrival: int) -> None:
     _read(loser, loser.incoming_counted)
 
 
-def _add_up(all_numbers: Iterable[_Numbers]) -> Totals:
-    weights = [max(0, counted - was_read, flips % 2) for counted, was_read, flips in all_numbers]
-    return Totals(sum(weight > 0 for weight in weights), sum(weights))
+def _totals(listed: Iterable[dict[str, int]]) -> dict[str, int]:
+    """What is unread in chats that are not silent; a chat only marked by hand counts one."""
+    weights = [max(0, each["incoming_counted"] - each["incoming_read"], each["mark_flips"] % 2)
+               for each in listed]  # fmt: skip
+    return {"conversations": sum(weight > 0 for weight in weights), "messages": sum(weights)}
 
 
 # --- storage ----------------------------------------------------------------------------------
@@ -232,16 +223,10 @@ class _Unread:
     """The module's settings and host in an app."""
 
     settings: dict[str, Any]
-    model: type[UnreadConversationMixin]
+    model: Any
     find_conversation: Callable[[str], Any]
     find_message: Callable[[Any, str], Any]
     send_receipt: Callable[[Any, Any], None] | None
-
-    def conversation(self, id_: Any) -> Any:
-        found = self.find_conversation(str(id_))
-        if found is None:
-            raise ConversationNotFound(id_)
-        return found
 
     def message(self, conversation: Any, message: Any) -> Any:
         """The message of an entity, key or id in any form, None if it is not in there."""
@@ -250,15 +235,15 @@ class _Unread:
         usable = isinstance(message, str | int)
         return self.find_message(conversation, str(message)) if usable else None
 
-    def load(self) -> dict[str, _Numbers]:
-        """The numbers of every conversation that is unread and not silent, up to the limit."""
+    def load(self) -> dict[str, dict[str, int]]:
+        """The numbers of every conversation that is unread and not silent, up to the limit; costs
+        one query over these, however much exists.
+        """
         query = self.model.query(self.model.unread_numbers > "")
         limit = self.settings["TOTALS_LIMIT"]
-        numbers: dict[str, _Numbers] = {}
-        for each in query.fetch(limit, projection=["unread_numbers"], timeout=_QUERY_SECONDS):
-            counted, was_read, flips = map(int, each.unread_numbers.split(":"))
-            numbers[id_of(each)] = counted, was_read, flips
-        return numbers
+        found = query.fetch(limit, projection=["unread_numbers"], timeout=_QUERY_SECONDS)
+        split = {id_of(each): map(int, each.unread_numbers.split(":")) for each in found}
+        return {id_: dict(zip(_NUMBERS, three, strict=True)) for id_, three in split.items()}
 
 
 def _read_by_answer(conversation: Any, up_to: Any) -> None:
@@ -271,20 +256,13 @@ def _read_by_answer(conversation: Any, up_to: Any) -> None:
         _log.warning("an answer read nothing: read_up_to is not in %s", id_of(conversation))
 
 
-def totals() -> Totals:
-    """Reads the totals; costs one query over what is unread, however much exists."""
-    return _add_up(_unread().load().values())
-
-
 # --- changing ---------------------------------------------------------------------------------
 
 
 def publish_changed(conversation: Any) -> None:
-    """Tells the screens, if the unread state has changed; in the transaction, once a conversation,
-    after all its changes. The verbs of `realtime_events` do it by themselves.
-
-    Args:
-        conversation: the entity, with its new `version`; the caller puts it.
+    """Tells the screens, if the unread state of this conversation has changed. In the transaction
+    that puts it, once, after all its changes and with its new `version`. The verbs of
+    `realtime_events` do it by themselves.
     """
     conversation._tell_numbers()
 
@@ -307,57 +285,43 @@ def read(conversation_id: str | int, up_to: Any) -> dict[str, Any]:
     """
     unread = _unread()
 
-    def attempt() -> tuple[Any, Any, bool]:
-        conversation = unread.conversation(conversation_id)
+    def change(conversation: Any) -> Any:
         message = unread.message(conversation, up_to)
         if message is None:
             raise MessageNotFound(up_to)
-        before = conversation.incoming_read
-        _read(conversation, _implied(conversation, message))
-        return _store(conversation), message, conversation.incoming_read > before
+        return message if _read(conversation, _implied(conversation, message)) else None
 
-    conversation, message, more_read = realtime_events.transaction(attempt)
-    if more_read:
+    conversation, message = _change(unread, conversation_id, change)
+    if message is not None:
         send_read_receipt(conversation, message)
     return _told(conversation)
 
 
 def mark_unread(conversation_id: str | int) -> dict[str, Any]:
-    """Marks a conversation as unread by hand; opens its own transaction.
-
-    Args:
-        conversation_id: which conversation.
-
-    Returns:
-        the data of `unread.changed`.
-
-    Raises:
-        ConversationNotFound: no such conversation.
-    """
-    unread = _unread()
-
-    def attempt() -> Any:
-        conversation = unread.conversation(conversation_id)
-        _mark(conversation)
-        return _store(conversation)
-
-    return _told(realtime_events.transaction(attempt))
+    """Marks a conversation as unread by hand; as `read`, without any message."""
+    return _told(_change(_unread(), conversation_id, _mark)[0])
 
 
-def _store(conversation: Any) -> Any:
-    if conversation._unread_changed:
-        conversation.bump_version()
-        conversation.put()
-        conversation._tell_numbers()
-    return conversation
+def _change(unread: _Unread, conversation_id: Any, change: Callable[[Any], Any]) -> tuple[Any, Any]:
+    """Changes a conversation in a transaction of its own: it, and what `change` has returned."""
+
+    def attempt() -> tuple[Any, Any]:
+        conversation = unread.find_conversation(str(conversation_id))
+        if conversation is None:
+            raise ConversationNotFound(conversation_id)
+        result = change(conversation)
+        if conversation._unread_changed:
+            conversation.bump_version()
+            conversation.put()
+            conversation._tell_numbers()
+        return conversation, result
+
+    return realtime_events.transaction(attempt)
 
 
 def send_read_receipt(conversation: Any, message: Any) -> None:
-    """Lets the host tell the customer, where that is switched on; after the commit.
-
-    Args:
-        conversation: what was read.
-        message: up to where, or the answer that read it.
+    """Lets the host tell the customer, where that is switched on, that the conversation was read up
+    to this message, or with this answer; after the commit.
     """
     unread = _unread()
     if unread.send_receipt is None or unread.settings["READ_RECEIPTS"] != "true":
@@ -371,41 +335,30 @@ def send_read_receipt(conversation: Any, message: Any) -> None:
 # --- views ------------------------------------------------------------------------------------
 
 
-def _page() -> dict[str, Any] | None:
-    """What the page starts from: its settings; None without a login. What is unread it asks for
-    when its list is drawn; here that would delay the first paint by as much as there is unread.
-    """
-    if current_app.extensions[realtime_events.__name__].current_user_id() is None:
-        return None
-    return {"settings": {name.lower(): each for name, each in _unread().settings.items()}}
-
-
 def _get_unread() -> Response:
     unread = _unread()
     # Before the reading: events after it may be in it, never missing.
     answer: dict[str, Any] = {"cursor": realtime_events.current_cursor()}
     if "c" in request.args:
         selected = unread.find_conversation(request.args["c"])
-        answer["selected"] = None if selected is None else selected.live_json()
+        answer["selected"] = selected and selected.live_json()
     found = unread.load()
-    return jsonify(
-        **vars(_add_up(found.values())),
-        limit_reached=len(found) >= unread.settings["TOTALS_LIMIT"],
-        by_conversation={id_: _numbers_json(*numbers) for id_, numbers in found.items()},
-        **answer,
-    )
+    is_cut = len(found) >= unread.settings["TOTALS_LIMIT"]
+    return jsonify(**_totals(found.values()), limit_reached=is_cut, by_conversation=found, **answer)
 
 
 def _post_read(conversation_id: str) -> Response:
-    try:
-        return jsonify(read(conversation_id, realtime_events.json_body().get("up_to")))
-    except MessageNotFound:
-        problem = "Diga até que mensagem desta conversa foi lido."
-        return error(422, "invalid", problem, field="up_to")
+    return jsonify(read(conversation_id, realtime_events.json_body().get("up_to")))
 
 
 def _post_unread(conversation_id: str) -> Response:
     return jsonify(mark_unread(conversation_id))
+
+
+def _not_found(problem: LookupError) -> Response:
+    if isinstance(problem, ConversationNotFound):
+        return error(404, "not_found", "Conversa não encontrada.")
+    return error(422, "invalid", "Diga até que mensagem desta conversa foi lido.", field="up_to")
 
 
 # --- start ------------------------------------------------------------------------------------
@@ -460,20 +413,19 @@ def init_app(
 
     def message_there(conversation: Any, message_id: str) -> Any:
         found = realtime_events.find(Message, message_id)
-        here = found is not None and found.conversation_key == conversation.key
-        return found if here else None
+        return found if found and found.conversation_key == conversation.key else None
 
     by_id = find_conversation or partial(realtime_events.find, Conversation)
     unread = _Unread(settings, Conversation, by_id, find_message or message_there, send_receipt)
     blueprint = realtime_events.guarded_blueprint(app, __name__)
 
-    @blueprint.errorhandler(ConversationNotFound)
-    def not_found(_problem: ConversationNotFound) -> Response:
-        return error(404, "not_found", "Conversa não encontrada.")
-
+    for problem in (ConversationNotFound, MessageNotFound):
+        blueprint.register_error_handler(problem, _not_found)
     blueprint.get("/unread")(_get_unread)
     blueprint.post("/api/conversations/<conversation_id>/read")(_post_read)
     blueprint.post("/api/conversations/<conversation_id>/unread")(_post_unread)
     app.register_blueprint(blueprint)
-    app.context_processor(lambda: {"unread_state_page": _page})
+    # What is unread a page asks for when its list is drawn; in here it would delay the first paint.
+    page = {"settings": {each.lower(): value for each, value in settings.items()}}
+    app.context_processor(lambda: {"unread_state_page": page})
     app.extensions[__name__] = _last = unread

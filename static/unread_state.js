@@ -1,35 +1,24 @@
 /* Browser half of unread_state: what has not been read yet, in title, icon, list and notifications;
  * when an open conversation counts as read; and which conversation is open.
  *
- * A page that includes unread_state/head.html starts by itself: HostPage feeds UnreadState from the
+ * A page that includes unread_state/head.html starts by itself: watchMarks feeds UnreadState from the
  * marks in it, and `<unread-badge>` draws itself. An application with much script of its own calls
- * startUnread instead, and tells by itself what it shows (learn, onEvent, select, rendered).
+ * startUnread, and tells what it shows by the same verbs (learn, rendered). Both name the open
+ * conversation in `data-live-thread`, and hear of everything by DOM events on `document`.
  *
  * Three numbers of a conversation only ever grow: incoming counted, incoming read, and how often
  * the mark "unread" was set or taken away. So two states of it merge by the maximum of each, and
  * events that come twice, late or out of order change nothing.
  */
 
-import { Alarms, liveOf, pageData, request, warnOnce } from "./realtime_events.js";
+import { Alarms, backoffDelay, liveOf, pageData, request, warnOnce } from "./realtime_events.js";
 
 // Milliseconds where nothing else is said. What the server decides comes in `settings`.
-const RETRY_BASE = 2_000; // a read that failed is tried again while its conditions hold
-const RETRY_CAP = 60_000;
-const TOLD = 1_000; // messages remembered
 const DIGEST_QUIET = 1_200; // events of a catch-up come in batches: one line for all of them
 const TONE_SPACING = 1_000; // five messages at once are one sound
-const REDRAW_WAIT = 300; // a page that hears of a message draws it within this
-const CLOSED_WITHIN = 5_000; // the next page of a tab, so soon: somebody followed a link
-const ICON_SIZE = 64;
 const MAX_SHOWN = 999; // more digits than this do not fit into a row
+const CLOSE = ["Fechar"];
 const COVERED = "(max-width: 760px)"; // thread over list: the same width as in chat/'s layout.css
-
-const defaultSettings = {
-  title_counts: "conversations",
-  quiet_after_seconds: 15,
-  refocus_ms: 2_500,
-  near_bottom_px: 120,
-};
 
 // --- pure parts -----------------------------------------------------------------------------------
 
@@ -37,6 +26,8 @@ const defaultSettings = {
 export function titleText(name, n, more = false) {
   return n > 0 ? `(${n}${more ? "+" : ""}) ${name}` : name;
 }
+
+const withoutNumber = (title) => title.replace(/^\(\d+\+?\) /, "");
 
 /** Which icon the tab shows: "plain", "1" to "99", "mark" above, "offline". */
 export function iconName(n, offline) {
@@ -56,61 +47,51 @@ export function digestText(messages, conversations) {
 }
 
 const counts = (message) => message.direction === "in" && message.counts_unread !== false;
+const byArrival = (a, b) => a.arrival - b.arrival;
 
 /** The message that arrived last, of those the server has. */
 export function lastArrived(messages) {
-  return messages.reduce((last, message) => {
-    if (!Number.isInteger(message.arrival)) return last;
-    return last && last.arrival >= message.arrival ? last : message;
-  }, null);
+  return messages.filter(({ arrival }) => Number.isInteger(arrival)).sort(byArrival).at(-1) ?? null;
 }
 
 /** Those of a conversation's messages that count and have not been read, in order of arrival.
- * `numbers`: {counted, read}. A message says how many had been counted when it came; those that do
- * not say so are taken for the newest. */
-export function unreadAmong(messages, numbers) {
-  const all = messages.filter(counts).sort((a, b) => a.arrival - b.arrival);
-  const rank = (message, n) => message.counted_at_arrival ?? numbers.counted - (all.length - 1 - n);
-  return all.filter((message, n) => rank(message, n) > numbers.read);
+ * `read`: how many of all that were counted have been. */
+export function unreadAmong(messages, read) {
+  return messages.filter((message) => counts(message) && message.counted_at_arrival > read).sort(byArrival);
 }
 
-/** Of these unread messages those that came late: they stand above an older one. `messages`: all, in
- * the order in which they are shown. */
-export function lateAmong(messages, unread) {
-  const since = unread[0]?.arrival;
-  const isOlder = ({ arrival, direction }) => (Number.isInteger(arrival) ? arrival < since : direction !== "out");
-  const above = new Set(messages.slice(0, Math.max(0, messages.findLastIndex(isOlder))));
-  return unread.filter((message) => above.has(message));
-}
-
-/** Up to which message an open thread was offered to somebody's eyes: {id, left, isNews}, where
+/** Up to which message an open thread was offered to somebody's eyes: {id, left, isNews, unseen}, where
  * `left` counts the unread ones that arrived after it, and `isNews` is whether it reads anything.
  *
  * At its end everything is read that follows the older messages. What came late stands above some
  * of them, where nothing at the end shows it: it is read once it has been on screen, and before
- * that nothing that arrived after it.
+ * that nothing that arrived after it. `unseen` are those of them that have not been, from the top.
  *
- * `messages`: all that are shown, in that order; `numbers`: {counted, read}; `seen`: ids of what
- * has been on screen; `atEnd`: the end of the thread is. */
-export function readUpTo(messages, numbers, { seen, atEnd }) {
-  const unread = unreadAmong(messages, numbers);
-  const late = new Set(lateAmong(messages, unread));
-  const barred = unread.find((message) => (late.has(message) ? !seen.has(message.id) : !atEnd));
+ * `messages`: all that are shown, in that order; `read`: see unreadAmong; `seen`: ids of what has
+ * been on screen; `atEnd`: the end of the thread is. */
+export function readUpTo(messages, read, { seen, atEnd }) {
+  const unread = unreadAmong(messages, read);
+  const since = unread[0]?.arrival;
+  const isOlder = ({ arrival, direction }) => (Number.isInteger(arrival) ? arrival < since : direction !== "out");
+  const above = new Set(messages.slice(0, Math.max(0, messages.findLastIndex(isOlder))));
+  const isBarred = (message) => (above.has(message) ? !seen.has(message.id) : !atEnd);
+  const barred = unread.find(isBarred);
   const last = lastArrived(messages.filter(({ arrival }) => !(arrival >= barred?.arrival)));
-  if (!last) return { id: null, left: unread.length, isNews: false };
-  const left = unread.filter(({ arrival }) => arrival > last.arrival).length;
+  const left = last ? unread.filter(({ arrival }) => arrival > last.arrival).length : unread.length;
   // With nothing unread among them there may be a mark, or messages that this page does not have.
-  return { id: last.id, left, isNews: unread.length ? left < unread.length : atEnd };
+  const isNews = last !== null && (unread.length ? left < unread.length : atEnd);
+  const unseen = [...above].filter((message) => unread.includes(message) && isBarred(message));
+  return { id: last?.id ?? null, left, isNews, unseen };
 }
 
-const BLANK = { counted: 0, read: 0, flips: 0, silent: false, version: 0, reading: null };
+const BLANK = { counted: 0, read: 0, flips: 0, silent: false, version: 0 };
 
 /** What every view draws from: per conversation the growing numbers, and one sum of them. Ids may be
  * numbers or texts: 7 and "7" are one conversation. */
 export class UnreadMap {
   #entries = new Map(); // id → as BLANK; replaced, never changed
-  #moved = new Set(); // ids that were merged into another conversation
-  #totals = null;
+  #reading = new Map(); // id → {read, flips}, as they will be when the reading under way has succeeded
+  #moved = new Map(); // id → that of the conversation it was merged into
 
   /** Takes in what some answer or event says of a conversation; true when that changed something.
    * `news`: {incoming_counted, incoming_read, mark_flips, silent, version}; what is absent says
@@ -119,36 +100,40 @@ export class UnreadMap {
     if (this.#moved.has(String(id))) return false; // late news of what no longer exists
     const known = this.#get(id);
     const next = {
+      ...known,
       counted: Math.max(known.counted, news.incoming_counted ?? 0),
       read: Math.max(known.read, news.incoming_read ?? 0),
       flips: Math.max(known.flips, news.mark_flips ?? 0),
     };
     const { silent, version = 0 } = news;
     if (silent !== undefined && version >= known.version) Object.assign(next, { silent, version });
-    return this.#put(id, next);
-  }
-
-  remove(id) {
-    this.#totals = null;
-    this.#entries.delete(String(id));
+    if (known !== BLANK && Object.keys(next).every((key) => next[key] === known[key])) return false;
+    this.#entries.set(String(id), next);
+    return true;
   }
 
   /** `loser` was merged into another conversation, whose numbers come with its own events. */
-  move(loser) {
-    this.#moved.add(String(loser));
+  move(loser, winner) {
+    this.#moved.set(String(loser), String(winner));
     this.remove(loser);
   }
 
-  /** As it is now, for `settle`. */
-  snapshot() {
-    return new Map(this.#entries);
+  /** The id that stands for this one today, as text. */
+  resolve(id) {
+    let current = String(id);
+    while (this.#moved.has(current)) current = this.#moved.get(current);
+    return current;
   }
+
+  remove = (id) => this.#entries.delete(String(id));
+  /** As it is now, for `settle`: id → {counted, …}. */
+  snapshot = () => new Map(this.#entries);
 
   /** `listed` is all that is unread and loud on the server. What it lacks, and what has not changed
    * since the snapshot `before`, is read or gone, though no event will tell so any more. */
   settle(before, listed) {
     for (const [id, entry] of before) {
-      const isDoubtful = this.isUnread(id) && !entry.silent && !entry.reading && this.#get(id) === entry;
+      const isDoubtful = this.isUnread(id) && !entry.silent && this.#get(id) === entry;
       if (isDoubtful && !(id in listed)) this.remove(id);
     }
   }
@@ -156,23 +141,18 @@ export class UnreadMap {
   /** A read is under way: until `endRead` all but `left` of what was counted shows as read. */
   beginRead(id, left = 0) {
     const { counted: all, flips } = this.#get(id);
-    this.#put(id, { reading: { read: all - left, flips: flips + (flips % 2) } });
+    this.#reading.set(String(id), { read: all - left, flips: flips + (flips % 2) });
   }
 
   /** Its end: what the server has said until now holds. A read that failed is taken back by that. */
-  endRead(id) {
-    if (this.isReading(id)) this.#put(id, { reading: null });
-  }
-
-  isReading(id) {
-    return this.#get(id).reading !== null;
-  }
+  endRead = (id) => this.#reading.delete(String(id));
 
   /** {count, marked}: what the badge says. Marked without a number is a badge without a number. */
   badge(id) {
-    const { counted: all, read, flips, reading } = this.#get(id);
-    const count = Math.max(0, all - Math.max(read, reading?.read ?? 0));
-    return { count, marked: Math.max(flips, reading?.flips ?? 0) % 2 === 1 };
+    const { counted: all, read, flips } = this.#get(id);
+    const reading = this.#reading.get(String(id)) ?? BLANK;
+    const count = Math.max(0, all - Math.max(read, reading.read));
+    return { count, marked: Math.max(flips, reading.flips) % 2 === 1 };
   }
 
   isUnread(id) {
@@ -180,42 +160,24 @@ export class UnreadMap {
     return count > 0 || marked;
   }
 
-  isSilent(id) {
-    return this.#get(id).silent;
-  }
-
+  isSilent = (id) => this.#get(id).silent;
   /** {counted, read, flips} as the server told them, without what is under way; null when unknown. */
-  numbers(id) {
-    const entry = this.#get(id);
-    return entry === BLANK ? null : { counted: entry.counted, read: entry.read, flips: entry.flips };
-  }
+  numbers = (id) => this.#entries.get(String(id)) ?? null;
 
   /** {conversations, messages} over those that are not silent; one marked by hand is one. */
   totals() {
-    if (this.#totals) return this.#totals;
     const loud = [...this.#entries.keys()].filter((id) => this.isUnread(id) && !this.isSilent(id));
     const messages = loud.reduce((sum, id) => sum + Math.max(1, this.badge(id).count), 0);
-    this.#totals = { conversations: loud.length, messages };
-    return this.#totals;
+    return { conversations: loud.length, messages };
   }
 
-  #get(id) {
-    return this.#entries.get(String(id)) ?? BLANK;
-  }
-
-  #put(id, change) {
-    const known = this.#get(id);
-    const next = { ...known, ...change };
-    if (known !== BLANK && Object.keys(next).every((key) => next[key] === known[key])) return false;
-    this.#entries.set(String(id), next);
-    this.#totals = null;
-    return true;
-  }
+  #get = (id) => this.numbers(id) ?? BLANK;
 }
 
 // --- what the browser offers, or not ------------------------------------------------------------
 
 const browserEnvironment = () => ({
+  request,
   now: () => Date.now(),
   setTimeout: (run, ms) => window.setTimeout(run, ms),
   clearTimeout: (timer) => window.clearTimeout(timer),
@@ -225,33 +187,26 @@ const browserEnvironment = () => ({
   Notification: window.Notification,
   tabStorage: () => window.sessionStorage, // merely reading it may throw
   browserStorage: () => window.localStorage,
-  badgeApp: navigator.setAppBadge ? (n) => (n ? navigator.setAppBadge(n) : navigator.clearAppBadge()) : null,
-  canPlay: () => Boolean(window.AudioContext && navigator.userActivation?.hasBeenActive),
+  badgeApp: (n) => (n ? navigator.setAppBadge?.(n) : navigator.clearAppBadge?.()),
   playTone,
 });
 
-/** Two short notes, made here: no file to fetch, and nothing that plays on. */
+/** A short note, made here: no file to fetch. False where no page may play anything yet. */
 function playTone() {
+  if (!window.AudioContext || !navigator.userActivation?.hasBeenActive) return false;
   const context = new AudioContext();
-  const [note, gain, start] = [context.createOscillator(), context.createGain(), context.currentTime];
-  note.frequency.setValueAtTime(880, start);
-  note.frequency.setValueAtTime(1174.7, start + 0.12);
-  gain.gain.setValueAtTime(0.18, start);
-  gain.gain.exponentialRampToValueAtTime(0.0001, start + 0.4);
+  const [note, gain] = [new OscillatorNode(context, { frequency: 880 }), new GainNode(context, { gain: 0.18 })];
+  gain.gain.exponentialRampToValueAtTime(0.0001, context.currentTime + 0.4);
   note.connect(gain).connect(context.destination);
   note.onended = () => context.close();
-  note.start(start);
-  note.stop(start + 0.4);
-  context.resume().catch(() => {});
+  note.start();
+  note.stop(context.currentTime + 0.4);
+  return true;
 }
-
-const prefixOf = (userId) => `unread_state:${userId}:`;
 
 /** What a tab or a browser remembers for this user. Storage may be forbidden or full: then it
  * remembers nothing, and nothing breaks. */
-function memory(open, userId) {
-  const prefix = prefixOf(userId);
-  let closed = false;
+function memory(open, prefix) {
   const attempt = (run) => {
     try {
       return run(open());
@@ -259,147 +214,70 @@ function memory(open, userId) {
       return null;
     }
   };
-  const set = (storage, name, value) => (value === null ? storage.removeItem(name) : storage.setItem(name, value));
+  const put = (storage, name, value) => (value === null ? storage.removeItem(name) : storage.setItem(name, value));
   return {
     get: (key) => attempt((storage) => storage.getItem(prefix + key)),
     /** null takes it away. */
-    set: (key, value) => closed || attempt((storage) => set(storage, prefix + key, value)),
+    set: (key, value) => attempt((storage) => put(storage, prefix + key, value)),
     /** Forgets this user, for good: what the page still does while it goes is not kept. */
     clear() {
-      closed = true;
-      const own = attempt((storage) => Object.keys(storage).filter((key) => key.startsWith(prefix)));
-      for (const key of own ?? []) attempt((storage) => storage.removeItem(key));
+      const isOwn = (key) => key.startsWith(prefix);
+      attempt((storage) => Object.keys(storage).filter(isOwn).forEach((key) => storage.removeItem(key)));
+      open = null;
     },
   };
 }
 
+/** Tells the page by an event on `document`. True: no listener prevents what is done otherwise. */
+const tell = (type, detail) => document.dispatchEvent(new CustomEvent(type, { detail, cancelable: true }));
+
+const threadMark = () => document.querySelector("[data-live-thread]");
+const rowOf = (id) => document.querySelector(`[data-conversation-id="${CSS.escape(id)}"]`);
+
 // --- title, icon, app badge -----------------------------------------------------------------------
 
-const withoutNumber = (title) => title.replace(/^\(\d+\+?\) /, "");
-
-class TabFace {
-  #name;
-  #env;
-  #link = document.querySelector('link[rel~="icon"]');
-  #plain; // {href, type} of the host's own icon
-  #title = document.title;
-  #icon = "plain";
-  #appBadge = null;
-
-  constructor(name, env) {
-    this.#name = name;
-    this.#env = env;
-    if (!this.#link) { // then browsers look there
-      this.#link = Object.assign(document.createElement("link"), { rel: "icon", href: "/favicon.ico" });
-      document.head.append(this.#link);
+/** The number in the tab: gives what draws it. */
+function tabFace(badgeApp) {
+  let name = withoutNumber(document.title);
+  let drawn = { title: document.title, number: null };
+  let link = document.querySelector('link[rel~="icon"]');
+  if (!link) { // then browsers look there
+    link = Object.assign(document.createElement("link"), { rel: "icon", href: "/favicon.ico" });
+    document.head.append(link);
+  }
+  const plain = { href: link.href, type: link.type };
+  link.dataset.favicon = "plain";
+  return (n, { more, offline }) => {
+    if (document.title !== drawn.title) name = withoutNumber(document.title); // the host gave another
+    const [title, icon] = [titleText(name, n, more), iconName(n, offline)];
+    if (document.title !== title) document.title = title;
+    if (icon !== link.dataset.favicon) {
+      link.dataset.favicon = icon;
+      Object.assign(link, icon === "plain" ? plain : { href: drawIcon(icon), type: "image/svg+xml" });
     }
-    this.#plain = { href: this.#link.href, type: this.#link.type };
-    this.#link.dataset.favicon = "plain";
-  }
-
-  show(n, { more, offline }) {
-    if (document.title !== this.#title) this.#name = withoutNumber(document.title); // the host gave another
-    this.#title = titleText(this.#name, n, more);
-    if (document.title !== this.#title) document.title = this.#title;
-    this.#showIcon(iconName(n, offline));
-    if (n === this.#appBadge || !this.#env.badgeApp) return;
-    this.#appBadge = n;
-    Promise.resolve(this.#env.badgeApp(n)).catch(() => {}); // only an installed app has one
-  }
-
-  async #showIcon(name) {
-    if (name === this.#icon) return;
-    this.#icon = name;
-    this.#link.dataset.favicon = name;
-    const source = name === "plain" ? this.#plain : { href: await drawIcon(this.#plain.href, name), type: "image/png" };
-    if (name === this.#icon) Object.assign(this.#link, source); // else another one was asked for meanwhile
-  }
+    if (n !== drawn.number) badgeApp(n)?.catch(() => {}); // only an installed app has one
+    drawn = { title, number: n };
+  };
 }
 
-/** The host's icon with a number or sign on it. A tab shows it at 16 px: the mark takes two thirds. */
-async function drawIcon(href, name) {
-  const canvas = Object.assign(document.createElement("canvas"), { width: ICON_SIZE, height: ICON_SIZE });
-  const pen = canvas.getContext("2d");
-  const image = Object.assign(new Image(ICON_SIZE, ICON_SIZE), { src: href });
-  await image.decode().then(() => pen.drawImage(image, 0, 0, ICON_SIZE, ICON_SIZE), () => {});
-  const text = { offline: "!", mark: "•" }[name] ?? name;
-  const radius = ICON_SIZE * 0.34;
-  const width = text.length > 1 ? radius * 2.5 : radius * 2;
-  const [left, top] = [ICON_SIZE - width, ICON_SIZE - radius * 2];
-  pen.roundRect(left, top, width, radius * 2, radius);
-  Object.assign(pen, { lineWidth: 5, strokeStyle: "#fff", fillStyle: name === "offline" ? "#f2b01e" : "#e02f2f" });
-  pen.stroke();
-  pen.fill();
-  const font = `bold ${ICON_SIZE * 0.56}px Arial, sans-serif`;
-  Object.assign(pen, { fillStyle: "#fff", font, textAlign: "center", textBaseline: "middle" });
-  pen.fillText(text, left + width / 2, top + radius + 2);
-  return canvas.toDataURL("image/png");
+/** A number or sign in place of the host's icon: a tab shows it at 16 px. */
+function drawIcon(name) {
+  const [text, colour] = { offline: ["!", "#f2b01e"], mark: ["•"] }[name] ?? [name];
+  const disc = `<circle cx="32" cy="32" r="32" fill="${colour ?? "#e02f2f"}"/>`;
+  const style = 'font-family="Arial, sans-serif" font-weight="bold" font-size="44" fill="#fff" text-anchor="middle"';
+  const words = `<text x="32" y="47" ${style}>${text}</text>`;
+  const svg = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64">${disc}${words}</svg>`;
+  return `data:image/svg+xml,${encodeURIComponent(svg)}`;
 }
 
 // --- which conversation is open -----------------------------------------------------------------
 
-/** What address, tab and browser remember. `ownsAddress`: false where the host's addresses tell it. */
-class Selection {
-  #tab;
-  #browser;
-  #ownsAddress;
-  #covered = matchMedia(COVERED);
-
-  constructor(tab, browser, ownsAddress) {
-    this.#tab = tab;
-    this.#browser = browser;
-    this.#ownsAddress = ownsAddress;
-  }
-
-  get inAddress() {
-    return new URL(location.href).searchParams.get("c") || null;
-  }
-
-  /** What to open first: {id, how: "link" | "restored"}, or null. */
-  first() {
-    const [linked, kept] = [this.inAddress, this.#tab.get("selected")];
-    if (linked) return { id: linked, how: linked === kept ? "restored" : "link" };
-    if (kept === "") return null; // this tab closed its conversation: that was meant
-    const id = kept ?? this.#browser.get("selected");
-    return id ? { id, how: "restored" } : null;
-  }
-
-  /** The screen goes from one conversation to another (null: the list). */
-  go(from, to, how) {
-    this.#tab.set("selected", to ?? "");
-    if (to !== null) this.#browser.set("selected", to);
-    if (how === "back") return; // the browser is there already
-    const covered = this.#covered.matches;
-    if (how === "click" && !(covered && from !== null)) {
-      this.#write("pushState", to, from === null);
-    } else if (how !== "click" && to !== null && covered && !this.#isAboveList) {
-      this.#write("replaceState", null); // a link, or a kept one, has no list below it yet
-      this.#write("pushState", to, true);
-    } else {
-      this.#write("replaceState", to);
-    }
-  }
-
-  /** A conversation has another id now, or is no more: no step of the history. */
-  replace(from, to) {
-    if (this.#browser.get("selected") === from) this.#browser.set("selected", to);
-    if (this.#tab.get("selected") === from) this.#tab.set("selected", to ?? "");
-    if (this.inAddress === from) this.#write("replaceState", to);
-  }
-
-  /** On a phone closing is going back to the list, when that lies below. True when that will be. */
-  leave() {
-    const isBelow = this.#ownsAddress && this.#covered.matches && this.#isAboveList;
-    if (isBelow) history.back();
-    return isBelow;
-  }
-
-  get #isAboveList() {
-    return history.state?.aboveList === true;
-  }
-
-  #write(how, id, aboveList = id !== null && this.#isAboveList) {
-    if (!this.#ownsAddress) return;
+/** What address, tab and browser remember. A page that comes open has an address of its own for
+ * that: then this one is left alone, and what a tab goes to is never changed by what it had open. */
+function selection(tab, browser) {
+  const ownsAddress = !threadMark()?.dataset.liveThread;
+  const inAddress = () => (ownsAddress && new URL(location.href).searchParams.get("c")) || null;
+  const write = (how, id, aboveList = false) => {
     const url = new URL(location.href);
     if (id === null) url.searchParams.delete("c");
     else url.searchParams.set("c", id);
@@ -408,122 +286,151 @@ class Selection {
     } catch {
       // Safari allows a hundred steps in half a minute: then the address stays behind for once.
     }
-  }
+  };
+  return {
+    ownsAddress,
+    inAddress,
+
+    /** What to open first: {id, how: "link" | "restored"}, or null. */
+    first() {
+      const [linked, kept] = [inAddress(), tab.get("selected")];
+      if (linked) return { id: linked, how: linked === kept ? "restored" : "link" };
+      if (kept === "") return null; // this tab closed its conversation: that was meant
+      const id = kept ?? browser.get("selected");
+      return id ? { id, how: "restored" } : null;
+    },
+
+    /** The screen goes from one conversation to another (null: the list). */
+    go(from, to, how) {
+      tab.set("selected", (ownsAddress && to) || "");
+      if (to !== null) browser.set("selected", to);
+      if (how === "back" || !ownsAddress) return; // the browser is there already
+      const [covered, onList] = [matchMedia(COVERED).matches, history.state?.aboveList === true];
+      if (how === "click" && to === null && covered && onList) {
+        history.back(); // on a phone closing is going back to the list, when that lies below
+      } else if (how === "click" && !(covered && from !== null)) {
+        write("pushState", to, from === null);
+      } else if (how !== "click" && to !== null && covered && !onList) {
+        write("replaceState", null); // a link, or a kept one, has no list below it yet
+        write("pushState", to, true);
+      } else {
+        write("replaceState", to, to !== null && onList);
+      }
+    },
+
+    /** There is no such conversation: no step of the history. */
+    forget(id) {
+      if (browser.get("selected") === id) browser.set("selected", null);
+      if (tab.get("selected") === id) tab.set("selected", "");
+      if (inAddress() === id) write("replaceState", null);
+    },
+  };
 }
 
 // --- notifications and sound ----------------------------------------------------------------------
 
-/** Whether any tab of this browser and user has focus, and whether this one is to notify. */
-class Presence {
-  notifies = false;
-  #env;
-  #prefix;
-  #session = null;
-  #leave = null; // releases the shared lock of a tab with focus
+/** Tells the person, by notification or sound, who looks at no tab of this browser. One tab does. */
+function alerts(env, prefix, browser, onClick) {
+  const locks = new Map(); // name → AbortController that releases it
+  const shown = new Map(); // conversation id → Notification
+  let isNotifier = false;
+  let lastTone = -Infinity;
+  let isImpossible = false; // found out by trying: Android's Chrome throws
 
-  constructor(env, userId) {
-    this.#env = env;
-    this.#prefix = prefixOf(userId);
-  }
-
-  begin() {
-    this.#session = new AbortController();
-    const { signal } = this.#session;
-    const hold = () => {
-      this.notifies = !signal.aborted;
-      return this.notifies && new Promise((release) => { signal.addEventListener("abort", release); });
+  /** Where there are no locks each tab holds it: a notification's tag makes one of theirs. */
+  const hold = (name, mode, onHeld = () => {}) => {
+    if (locks.has(name)) return;
+    const session = new AbortController();
+    const { signal } = session;
+    const released = new Promise((release) => { signal.addEventListener("abort", release); });
+    const held = () => {
+      if (!signal.aborted) onHeld();
+      return released;
     };
-    // Where there are no locks each tab does: the tag makes one notification of theirs.
-    if (!this.#env.locks) hold();
-    else this.#env.locks.request(`${this.#prefix}notifier`, { signal }, hold).catch(hold);
-    this.setFocus(this.#env.hasFocus());
-  }
+    locks.set(name, session);
+    if (env.locks) env.locks.request(prefix + name, { mode, signal }, held).catch(held);
+    else held();
+  };
+  const release = (name) => {
+    locks.get(name)?.abort();
+    locks.delete(name);
+  };
+  const isAnyFocused = async () => {
+    const { held = [] } = (await env.locks?.query()) ?? {};
+    return env.hasFocus() || held.some(({ name }) => name === `${prefix}focused`);
+  };
 
-  end() {
-    this.#session?.abort(); // locks would keep the page out of the bfcache
-    this.notifies = false;
-    this.setFocus(false);
-  }
+  return {
+    begin() {
+      hold("notifier", "exclusive", () => { isNotifier = true; });
+      this.focusChanged();
+    },
 
-  setFocus(focused) {
-    if (!this.#env.locks || focused === (this.#leave !== null)) return;
-    this.#leave?.();
-    this.#leave = null;
-    if (!focused) return;
-    const gone = new Promise((release) => { this.#leave = release; });
-    this.#env.locks.request(`${this.#prefix}focused`, { mode: "shared" }, () => gone).catch(() => {});
-  }
+    end() {
+      this.closeAll();
+      isNotifier = false;
+      for (const name of [...locks.keys()]) release(name); // they would keep the page out of the bfcache
+    },
 
-  async anyFocus() {
-    if (this.#env.hasFocus()) return true;
-    const { held = [] } = (await this.#env.locks?.query()) ?? {};
-    return held.some(({ name }) => name === `${this.#prefix}focused`);
-  }
-}
+    focusChanged() {
+      if (env.hasFocus()) hold("focused", "shared");
+      else release("focused");
+    },
 
-class Notifications {
-  #env;
-  #browser;
-  #onClick;
-  #shown = new Map(); // conversation id → Notification
-  #lastTone = -Infinity;
-  #impossible = false; // found out by trying: Android's Chrome throws
+    /** "default" (may be asked), "granted", "denied" or "unsupported". */
+    get permission() {
+      return isImpossible ? "unsupported" : (env.Notification?.permission ?? "unsupported");
+    },
 
-  constructor(env, browser, onClick) {
-    this.#env = env;
-    this.#browser = browser;
-    this.#onClick = onClick;
-  }
+    /** Whether this browser's user wants "sound" or "notifications"; both unless told otherwise. */
+    wants: (name) => browser.get(name) !== "off",
 
-  get permission() {
-    return this.#impossible ? "unsupported" : (this.#env.Notification?.permission ?? "unsupported");
-  }
+    setWanted(name, on) {
+      browser.set(name, on ? "on" : "off");
+      if (!this.wants("notifications")) this.closeAll();
+      tell("unread:changed");
+    },
 
-  /** Tells of one message, by notification, by sound, or by both. */
-  tell(id, eventId, { title, body, icon }, { sound, notifications }) {
-    const ring = sound && this.#mayRing(eventId);
-    const tone = ring && this.#env.canPlay();
-    if (notifications && this.permission === "granted") {
-      this.#show(id, title, { body, icon, tag: id, renotify: true, silent: !ring || tone });
-    }
-    if (tone) this.#env.playTone();
-  }
+    /** Whether the page should offer to notify: nobody has been asked, or has declined. */
+    get asks() {
+      return this.permission === "default" && this.wants("notifications");
+    },
 
-  closeAll(when = () => true) {
-    for (const [id, shown] of [...this.#shown]) if (when(id) && this.#shown.delete(id)) shown.close();
-  }
+    /** From a click only: browsers refuse to be asked otherwise. */
+    async askPermission() {
+      await env.Notification?.requestPermission?.();
+      tell("unread:changed");
+    },
 
-  #show(id, title, options) {
-    try {
-      const shown = new this.#env.Notification(title, options);
-      shown.onclick = () => {
-        window.focus();
-        this.closeAll((each) => each === id);
-        this.#onClick(id);
-      };
-      shown.onclose = () => { if (this.#shown.get(id) === shown) this.#shown.delete(id); };
-      this.#shown.set(id, shown);
-    } catch {
-      this.#impossible = true;
-    }
-  }
+    /** Tells of one message, unless `isSettled()` by then. `words()`: {title, body, icon}. */
+    async announce(id, isSettled, words) {
+      if (!isNotifier || (await isAnyFocused()) || isSettled()) return;
+      const rings = this.wants("sound") && env.now() - lastTone >= TONE_SPACING; // five at once are one
+      if (rings) lastTone = env.now();
+      const tone = rings && env.playTone();
+      if (!this.wants("notifications") || this.permission !== "granted") return;
+      const { title, ...more } = words();
+      try {
+        const made = new env.Notification(title, { ...more, tag: id, renotify: true, silent: !rings || tone });
+        made.onclick = () => {
+          window.focus();
+          this.closeAll((each) => each === id);
+          onClick(id);
+        };
+        made.onclose = () => { if (shown.get(id) === made) shown.delete(id); };
+        shown.set(id, made);
+      } catch {
+        isImpossible = true;
+      }
+    },
 
-  /** One sound for messages that come together, and one for an event that several tabs tell of. */
-  #mayRing(eventId) {
-    const now = this.#env.now();
-    if (now - this.#lastTone < TONE_SPACING || this.#browser.get("rung") === eventId) return false;
-    this.#lastTone = now;
-    this.#browser.set("rung", eventId);
-    return true;
-  }
+    closeAll(when = () => true) {
+      for (const [id, each] of [...shown]) if (when(id) && shown.delete(id)) each.close();
+    },
+  };
 }
 
 // --- all together ---------------------------------------------------------------------------------
-
-const hostDefaults = {
-  title: null, ownsAddress: true, request, resolve: (id) => id, thread: () => null, touches: () => true,
-  onChange() {}, onSelect() {}, onAsk: null, onUnknown() {}, onDigest() {}, preview: () => ({ title: "" }),
-};
 
 /** The conversation that is open in this tab, and all that ends with it. */
 const opened = (id, more = {}) => ({
@@ -531,148 +438,165 @@ const opened = (id, more = {}) => ({
   gesture: false, // the person has touched it since it was opened
   flips: null, // a mark set after that is not cleared by looking on; null: not known yet
   messages: [], // what the thread shows,
-  ready: false, // that this can be read at all,
-  drawn: true, // and that it holds all that was told so far
+  ready: false, // and that this can be read at all
   seen: new Set(), // ids of late messages that have been on screen
-  busy: false, // a read is under way
   failures: 0,
-  retryAt: 0,
-  lastRead: null, // so that a read that changed nothing is not repeated
+  nextRead: 0, // when to read again: never, while a read is under way
+  lastRead: null, // so that a read that would change nothing is not made
   ...more,
 });
 
-class UnreadState {
-  #host;
+class UnreadState extends UnreadMap {
   #env;
-  #config;
+  #settings;
   #alarms;
-  #map = new UnreadMap();
-  #face;
+  #drawTab;
   #tab;
   #browser;
   #selection;
-  #presence;
-  #notifications;
-  #listeners = new AbortController();
   #open = opened(null);
+  #led; // {id, how}: by which click the tab came to this page, from the one before
+  #expected; // {id, how, byRow}: what the thread will show next; byRow: its row is to be clicked for that
   #limitReached = false;
   #loads = 0; // that failed in a row
-  #isOffline = false;
   #startedAt;
-  #hadFocus;
   #focusedAt = -Infinity;
-  #begunWith = new Map(); // conversation id → how many were counted when the page learned of it
-  #newest = new Map(); // conversation id → the number of the newest message announced
-  #told = new Set(); // messages told of: events come in any order, and twice
-  #missed = new Map(); // conversation id → ids of messages
+  #told = new Map(); // conversation id → how many of its counted messages are no news any more
+  #missed = new Map(); // conversation id → how many there were before what a catch-up brought
 
-  constructor(options) {
-    const { userId, settings } = options;
-    this.#host = { ...hostDefaults, ...options };
-    this.#env = { ...browserEnvironment(), ...options.env };
-    this.#config = { ...defaultSettings, ...settings };
+  constructor({ userId, settings, env }) {
+    super();
+    this.#env = { ...browserEnvironment(), ...env };
+    this.#settings = settings;
     this.#alarms = new Alarms(this.#env);
     this.#startedAt = this.#env.now();
-    this.#hadFocus = this.#env.hasFocus();
-    this.#tab = memory(this.#env.tabStorage, userId);
-    this.#browser = memory(this.#env.browserStorage, userId);
-    this.#selection = new Selection(this.#tab, this.#browser, this.#host.ownsAddress);
-    this.#presence = new Presence(this.#env, userId);
-    this.#notifications = new Notifications(this.#env, this.#browser, (id) => this.#ask(id, "click"));
-    this.#face = new TabFace(this.#host.title ?? withoutNumber(document.title), this.#env);
+    const prefix = `unread_state:${userId}:`;
+    this.#tab = memory(this.#env.tabStorage, prefix);
+    this.#browser = memory(this.#env.browserStorage, prefix);
+    this.#selection = selection(this.#tab, this.#browser);
+    this.#led = this.#expected = JSON.parse(this.#tab.get("led"));
+    this.#tab.set("led", null);
+    this.#drawTab = tabFace(this.#env.badgeApp);
+    /** What the person wants to be told of, and how: see `alerts` above. */
+    this.alerts = alerts(this.#env, prefix, this.#browser, (id) => this.select(id));
     this.#listen();
-    this.#presence.begin();
+    this.alerts.begin();
   }
 
-  // --- what the page tells ------------------------------------------------------------------------
+  #listen() {
+    const on = (target, types, run) => {
+      for (const type of types) target.addEventListener(type, run, { passive: true, capture: true });
+    };
+    on(document, ["realtime:event"], ({ detail }) => this.onEvent(detail));
+    on(document, ["realtime:state"], () => this.#changed());
+    on(document, ["realtime:reset"], () => this.load());
+    on(window, ["focus", "blur", "visibilitychange"], ({ type, target }) => {
+      if (type === "focus" && target === window) this.#focusedAt = this.#env.now();
+      this.alerts.focusChanged();
+      this.#consider();
+    });
+    on(window, ["scroll", "resize"], () => this.#consider());
+    on(window, ["popstate"], () => {
+      const id = this.#selection.inAddress();
+      if (id === this.#open.id || !this.#selection.ownsAddress) return;
+      if (id !== null && !this.numbers(id)) this.load(id);
+      this.select(id, "back");
+    });
+    on(window, ["pagehide"], () => {
+      this.alerts.end();
+      this.#alarms.close();
+    });
+    on(window, ["pageshow"], ({ persisted }) => {
+      if (!persisted) return;
+      this.#alarms.isOpen = true;
+      this.alerts.begin();
+      this.#changed();
+    });
+    on(window, ["pointerdown", "keydown", "wheel", "touchmove"], ({ target }) => {
+      if (this.#open.gesture || !target.closest?.("[data-live-thread], [data-live-composer]")) return;
+      this.#open.gesture = true;
+      this.#consider();
+    });
+  }
+
+  /** Logged out: nothing of this user stays in this browser. */
+  forget() {
+    this.#tab.clear();
+    this.#browser.clear();
+    this.alerts.closeAll();
+  }
+
+  // --- what is known ------------------------------------------------------------------------------
 
   /** One event of the stream. */
   onEvent(event) {
     const { type, conversation_id: id, data = {} } = event;
-    if (type === "unread.changed") this.#merge([[id, data]]);
+    if (type === "unread.changed") this.learn({ id, ...data });
     if (data.merged_into) this.merged(id, data.merged_into);
     else if (data.conversation) this.learn(data.conversation);
-    if (type === "message.created" && counts(data.message)) this.#arrived(this.#host.resolve(id), event);
+    if (type === "message.created" && counts(data.message)) this.#arrived(this.resolve(id), event);
   }
 
   /** Conversations that the page has read, in whatever answer. */
   learn(...conversations) {
-    this.#merge(conversations.map((each) => [each.id, each]));
+    if (conversations.filter((each) => this.merge(each.id, each)).length) this.#changed();
   }
 
   merged(loser, winner) {
     if (!loser || loser === winner) return;
-    this.#map.move(loser);
-    this.#selection.replace(loser, winner);
-    const { id, gesture } = this.#open;
-    if (id === loser) this.#open = opened(winner, { gesture, flips: this.#flips(winner) });
+    this.move(loser, winner);
+    this.follow();
     this.#changed();
   }
 
   /** There is no such conversation (any more): out of address and memory. */
   removed(id) {
-    this.#map.remove(id);
-    this.#selection.replace(id, null);
+    this.remove(id);
+    this.#selection.forget(id);
     if (this.#open.id === id) this.#open = opened(null);
-    this.#changed();
-  }
-
-  /** "connected" | "connecting" | "offline", as the host learns it. */
-  connection(state) {
-    this.#isOffline = state === "offline";
+    if (this.#expected?.id === id) this.#expected = null;
     this.#changed();
   }
 
   /** Reads what is unread, for a page that does not know it, or no longer. Again until there is an
-   * answer. `chosen`: a conversation that may not exist, see `onUnknown`. */
+   * answer. `chosen`: a conversation that may not exist; then `unread:unknown` says so. */
   async load(chosen = null) {
-    const before = this.#map.snapshot();
+    const before = this.snapshot();
     const path = chosen === null ? "/unread" : `/unread?c=${encodeURIComponent(chosen)}`;
     try {
-      const { by_conversation: listed, limit_reached: cut, selected } = await this.#host.request("GET", path);
+      const { by_conversation: listed, limit_reached: cut, selected } = await this.#env.request("GET", path);
       this.#limitReached = cut;
-      this.#merge([...Object.entries(listed), ...(selected ? [[selected.id, selected]] : [])]);
-      // What was there already is no news.
-      for (const [id, { counted: n }] of this.#map.snapshot()) if (!this.#begunWith.has(id)) this.#begunWith.set(id, n);
-      if (!cut) this.#map.settle(before, listed);
+      this.learn(...Object.entries(listed).map(([id, each]) => ({ id, ...each })), ...(selected ? [selected] : []));
+      for (const [id, { counted: n }] of this.snapshot()) if (!this.#told.has(id)) this.#told.set(id, n);
+      if (!cut) this.settle(before, listed);
       if (selected === null) {
         this.removed(chosen);
-        this.#host.onUnknown(chosen);
+        if (tell("unread:unknown", { id: chosen })) notice("Esta conversa não existe, ou não existe mais.", CLOSE);
       }
       this.#loads = 0;
       this.#changed();
     } catch {
       this.#loads += 1;
-      this.#alarms.set("load", this.#backoff(this.#loads), () => this.load(chosen));
+      this.#alarms.set("load", backoffDelay(this.#loads, this.#env.random), () => this.load(chosen));
     }
   }
 
-  #merge(news) {
-    if (news.filter(([id, each]) => this.#map.merge(id, each)).length) this.#changed();
-  }
-
-  // --- what the views draw ------------------------------------------------------------------------
-
-  badge = (id) => this.#map.badge(id);
-  isUnread = (id) => this.#map.isUnread(id);
-  isSilent = (id) => this.#map.isSilent(id);
-  /** {counted, read, flips} as the server told them last; null when unknown. */
-  numbers = (id) => this.#map.numbers(id);
-  totals = () => this.#map.totals();
-
   /** Draws badges, title, icon and app badge, all at once: so they never disagree. */
   show() {
-    for (const badge of badges) badge.draw();
-    const n = this.totals()[this.#config.title_counts];
-    const more = this.#limitReached && n >= this.#config.totals_limit;
-    this.#face.show(n, { more, offline: this.#isOffline });
+    for (const badge of document.querySelectorAll("unread-badge")) badge.draw();
+    const n = this.totals()[this.#settings.title_counts];
+    const offline = document.documentElement.dataset.connection === "offline";
+    this.#drawTab(n, { more: this.#limitReached, offline });
   }
 
   #changed() {
-    this.#notifications.closeAll((id) => !this.isUnread(id) || this.isSilent(id));
-    this.#open.drawn = this.#open.id === null; // what has just come is not among what is shown
-    this.#host.onChange();
+    this.alerts.closeAll((id) => this.#isSettled(id));
+    tell("unread:changed");
     this.#consider();
+  }
+
+  #isSettled(id) {
+    return !this.isUnread(id) || this.isSilent(id);
   }
 
   // --- which conversation is open -----------------------------------------------------------------
@@ -681,40 +605,75 @@ class UnreadState {
     return this.#open.id;
   }
 
-  /** Opens what the address, this tab or this browser remembers. Nothing is read by that. */
+  /** Opens what the address, this tab or this browser remembers, unless the page has opened one.
+   * Nothing is read by that. Gives the id that it asked for, or null. */
   restore() {
-    const first = this.#selection.first();
-    if (first) this.#ask(first.id, first.how);
+    this.follow();
+    const first = this.#open.id === null ? this.#selection.first() : null;
+    if (first) this.select(first.id, first.how);
+    return first?.id ?? null;
   }
 
-  /** This conversation is open now, by a click or as `how` says (see `onSelect`); null: none is. */
+  /** Asks the page for a conversation (null: for none) by `unread:select`: who shows it names it in
+   * `data-live-thread`. Unless a listener prevents that, its row is clicked, as soon as it is there.
+   * `how`: "click", "back", "link" or "restored"; by the last two nothing is read. */
   select(id, how = "click") {
-    if (id === null && how === "click" && this.#selection.leave()) return; // the history brings us there
-    const to = id === null ? null : this.#host.resolve(String(id));
-    const [onPurpose, flips] = [how === "click" || how === "back", this.#flips(to)];
-    if (to === null || to !== this.#open.id) {
-      this.#selection.go(this.#open.id, to, how);
-      this.#open = opened(to, { gesture: onPurpose, flips });
-      if (onPurpose) this.#focusedAt = -Infinity; // no doubt about the focus then
-    } else if (how === "click") {
-      Object.assign(this.#open, { gesture: true, flips });
+    const to = id === null ? null : this.resolve(id);
+    this.#expected = { id: to, how, byRow: false };
+    const byDefault = tell("unread:select", { id: to, how });
+    this.follow();
+    if (!byDefault || !this.#expected) return;
+    if (to !== null) {
+      this.#expected.byRow = true;
+      this.#clickRow();
+    } else {
+      this.#selection.go(this.#open.id, null, how);
+      location.reload(); // to the address without a conversation
     }
-    this.#host.onSelect(to, how);
+  }
+
+  /** The page may name another conversation in `data-live-thread` now. */
+  follow() {
+    const named = threadMark()?.dataset.liveThread || null;
+    const id = named && this.resolve(named);
+    const isExpected = this.#expected?.id === id;
+    const how = isExpected ? this.#expected.how : id === null ? "click" : "link";
+    if (id !== this.#open.id) {
+      const isMerged = id !== null && this.resolve(this.#open.id) === id;
+      this.#selection.go(this.#open.id, id, isMerged ? "link" : how);
+      const gesture = isMerged ? this.#open.gesture : how === "click" || how === "back";
+      this.#open = opened(id, { gesture, flips: this.#flips(id) });
+      if (gesture) this.#focusedAt = -Infinity; // no doubt about the focus then
+      this.#tab.set("led", null);
+    } else if (isExpected) { // opened again
+      if (how === "click") Object.assign(this.#open, { gesture: true, flips: this.#flips(id) });
+    } else {
+      if (this.#expected?.byRow) this.#clickRow();
+      return;
+    }
+    this.#expected = null;
     this.#changed();
   }
 
-  /** Logged out: nothing of this user stays in this browser. */
-  forget() {
-    this.#tab.clear();
-    this.#browser.clear();
-    this.#notifications.closeAll();
+  /** The person clicks on a row: that shows the conversation, or leads to a page that does. */
+  clicked(id) {
+    this.#expected = { id, how: "click" };
+    this.#tab.set("led", JSON.stringify(this.#expected));
+    if (id === this.#open.id) this.follow();
   }
 
-  /** Asked for by the address, the history or a notification, not by the page. */
-  #ask(id, how) {
-    const resolved = id === null ? null : this.#host.resolve(id);
-    if (this.#host.onAsk) this.#host.onAsk(resolved, how);
-    else this.select(resolved, how);
+  #clickRow() {
+    const { id, how } = this.#expected;
+    const row = rowOf(id);
+    if (!row) return;
+    this.#expected.byRow = false;
+    if (id === this.#led?.id && how === this.#led.how) { // it led to a page which says nothing of it: not for ever
+      warnOnce("thread", `unread_state: nothing has data-live-thread="${id}" after its row was clicked; `
+        + "the thread must name the conversation that is open");
+      return;
+    }
+    this.#tab.set("led", JSON.stringify({ id, how }));
+    (row.matches("a[href]") ? row : row.querySelector("a[href]") ?? row).click();
   }
 
   #flips(id) {
@@ -726,385 +685,202 @@ class UnreadState {
   /** The open thread was drawn. `messages`: what it shows, in that order, as the server's JSON;
    * `ready`: false while its newest messages are not among them, or where to stand is not decided. */
   rendered(id, messages, { ready = true } = {}) {
+    this.follow();
     if (id !== this.#open.id) return;
-    Object.assign(this.#open, { messages, ready, drawn: true });
+    Object.assign(this.#open, { messages, ready });
     if (ready) this.#open.flips ??= this.#flips(id);
+    const numbers = this.numbers(id) ?? BLANK;
+    const isRead = numbers.read >= numbers.counted && numbers.flips % 2 === 0;
+    // The next message may be counted before it is drawn: then these are not read once more.
+    if (isRead && !unreadAmong(messages, numbers.read).length) {
+      this.#open.lastRead = reading(lastArrived(messages)?.id, numbers);
+    }
     this.#consider();
   }
 
   /** Ids of unread messages that came late and have not been on screen yet, from the top: nothing
    * that came after them is read before that, so the thread has to point there. */
   unseen() {
+    return this.#offered(false).unseen.map(({ id }) => id);
+  }
+
+  #offered(atEnd) {
     const { id, messages, seen } = this.#open;
-    const late = new Set(lateAmong(messages, unreadAmong(messages, this.numbers(id) ?? BLANK)));
-    return messages.filter((each) => late.has(each) && !seen.has(each.id)).map((each) => each.id);
+    return readUpTo(messages, this.numbers(id)?.read ?? 0, { seen, atEnd });
   }
 
   /** An answer is sent from here, which reads what is shown: the id to send as `read_up_to`. */
   answered() {
-    const { id, messages, seen } = this.#open;
-    Object.assign(this.#open, { gesture: true, flips: this.#flips(id) });
+    Object.assign(this.#open, { gesture: true, flips: this.#flips(this.#open.id) });
     this.#changed();
-    return readUpTo(messages, this.numbers(id) ?? BLANK, { seen, atEnd: true }).id;
+    return this.#offered(true).id;
   }
 
   /** A read by hand, from a menu: up to this message. Rejects when the server did not do it. */
   async markRead(id, messageId) {
-    this.#merge([[id, await this.#post(id, "read", { up_to: messageId })]]);
+    this.learn({ id, ...await this.#post(id, "read", { up_to: messageId }) });
   }
 
   /** "Marcar como não lida". Rejects when the server did not do it. */
   async markUnread(id) {
-    this.#merge([[id, await this.#post(id, "unread", {})]]);
+    this.learn({ id, ...await this.#post(id, "unread", {}) });
   }
 
   #post(id, verb, body) {
-    return this.#host.request("POST", `/api/conversations/${encodeURIComponent(id)}/${verb}`, body);
+    return this.#env.request("POST", `/api/conversations/${encodeURIComponent(id)}/${verb}`, body);
   }
 
   /** Reads the open conversation as far as its conditions hold, or looks again when they may. */
   #consider() {
     this.#alarms.clear("read");
     const open = this.#open;
-    if (!open.gesture || !open.ready || !open.drawn || open.busy || !this.#env.hasFocus()) return;
-    if (!this.isUnread(open.id)) return;
+    if (!open.gesture || !open.ready || !this.#env.hasFocus() || !this.isUnread(open.id)) return;
     const numbers = this.numbers(open.id);
     // Marked unread while it was open: it stays so until it is opened again or answered.
     if (open.flips !== null && numbers.flips > open.flips && numbers.flips % 2 === 1) return;
-    const wait = Math.max(this.#focusedAt + this.#config.refocus_ms, open.retryAt) - this.#env.now();
-    if (wait > 0) return this.#alarms.set("read", wait, () => this.#consider());
-    const upTo = readUpTo(open.messages, numbers, { seen: open.seen, atEnd: this.#look(open) });
-    const reading = `${upTo.id} ${numbers.flips}`;
-    if (upTo.isNews && open.lastRead !== reading) this.#read(open, upTo, reading);
+    const wait = Math.max(this.#focusedAt + this.#settings.refocus_ms, open.nextRead) - this.#env.now();
+    if (wait > 0) return wait < Infinity && this.#alarms.set("read", wait, () => this.#consider());
+    const { id, left, isNews } = this.#offered(this.#look(open));
+    if (isNews && open.lastRead !== reading(id, numbers)) this.#read(open, id, left, reading(id, numbers));
   }
 
   /** Notes which late messages are on screen; whether the end of the thread is. */
   #look({ messages, seen }) {
-    const thread = this.#host.thread();
-    const boxOf = (id) => thread?.querySelector(`[data-message-id="${CSS.escape(id)}"]`)?.getBoundingClientRect();
+    const bubbleOf = (id) => threadMark()?.querySelector(`[data-message-id="${CSS.escape(id)}"]`);
+    const last = messages.length ? bubbleOf(messages.at(-1).id) : null;
+    if (!last) return false;
     let [top, bottom] = [0, window.innerHeight];
-    for (let node = thread; node && node !== document.documentElement; node = node.parentElement) {
+    for (let node = last.parentElement; node !== document.documentElement; node = node.parentElement) {
       if (getComputedStyle(node).overflowY === "visible") continue;
       const box = node.getBoundingClientRect();
       [top, bottom] = [Math.max(top, box.top), Math.min(bottom, box.bottom)];
     }
-    const isOnScreen = (box) => {
-      const visible = Math.min(box.bottom, bottom) - Math.max(box.top, top);
+    const isOnScreen = (id) => {
+      const box = bubbleOf(id)?.getBoundingClientRect();
+      const visible = box && Math.min(box.bottom, bottom) - Math.max(box.top, top);
       return visible > 0 && visible >= Math.min(box.height, bottom - top) / 2;
     };
-    const found = this.unseen().filter((id) => boxOf(id) && isOnScreen(boxOf(id)));
+    const found = this.unseen().filter(isOnScreen);
     for (const id of found) seen.add(id);
-    if (found.length) this.#host.onChange(); // the thread need not point there any more
-    const last = messages.length && boxOf(messages.at(-1).id);
-    return Boolean(last?.height) && last.bottom > top && last.bottom <= bottom + this.#config.near_bottom_px;
+    if (found.length) tell("unread:changed"); // the thread need not point there any more
+    const end = last.getBoundingClientRect();
+    return end.height > 0 && end.bottom > top && end.bottom <= bottom + this.#settings.near_bottom_px;
   }
 
-  async #read(open, { id, left }, reading) {
-    open.busy = true;
-    this.#map.beginRead(open.id, left);
+  async #read(open, id, left, what) {
+    open.nextRead = Infinity;
+    this.beginRead(open.id, left);
     this.#changed();
     try {
       const answer = await this.#post(open.id, "read", { up_to: id });
-      this.#map.merge(answer.conversation_id ?? open.id, answer);
-      Object.assign(open, { lastRead: reading, failures: 0 });
+      this.merge(answer.conversation_id ?? open.id, answer);
+      Object.assign(open, { lastRead: what, failures: 0, nextRead: 0 });
     } catch ({ status }) {
       open.failures += 1;
-      open.retryAt = this.#env.now() + this.#backoff(open.failures);
+      open.nextRead = this.#env.now() + backoffDelay(open.failures, this.#env.random);
       // Refused for good: the next message that arrives makes it another question.
-      if (status === 404 || status === 422) open.lastRead = reading;
+      if (status === 404 || status === 422) open.lastRead = what;
     }
-    open.busy = false;
-    this.#map.endRead(open.id); // the answer's numbers say it exactly; without one it is taken back
+    this.endRead(open.id); // the answer's numbers say it exactly; without one it is taken back
     this.#changed();
-  }
-
-  #backoff(failures) {
-    return Math.min(RETRY_CAP, RETRY_BASE * 2 ** (failures - 1)) * (0.5 + this.#env.random() / 2);
   }
 
   // --- who is told of what came -------------------------------------------------------------------
 
-  /** "default" (may be asked), "granted", "denied" or "unsupported". */
-  get permission() {
-    return this.#notifications.permission;
-  }
-
-  /** Whether the page should offer to notify. */
-  get asks() {
-    return this.permission === "default" && this.settings.notifications && this.#browser.get("asked") === null;
-  }
-
-  /** The offer was closed: not again in this browser. */
-  dismissAsk() {
-    this.#browser.set("asked", "no");
-    this.#changed();
-  }
-
-  /** From a click only: browsers refuse to be asked otherwise. */
-  async askPermission() {
-    await this.#env.Notification?.requestPermission?.();
-    this.#changed();
-  }
-
-  /** {sound, notifications}: what this browser's user wants; can be set, too. */
-  settings = Object.defineProperties({}, { sound: this.#setting("sound"), notifications: this.#setting("notifications") });
-
-  #setting(name) {
-    const get = () => this.#browser.get(name) !== "off";
-    const set = (value) => {
-      this.#browser.set(name, value ? "on" : "off");
-      if (name === "notifications" && !value) this.#notifications.closeAll();
-      this.#changed();
-    };
-    return { get, set };
-  }
-
-  /** A message that counts has come: told once, unless the page began with it. */
+  /** A message that counts has come: told of once, unless the page began with it. */
   #arrived(id, event) {
-    const { message, conversation } = event.data;
-    const n = message.counted_at_arrival ?? conversation?.incoming_counted;
-    const name = `${id} ${n ?? message.id}`; // one number a message that counts
-    if (n <= this.#begunWith.get(id) || this.#told.has(name)) return;
-    this.#told.add(name);
-    if (this.#told.size > TOLD) this.#told.delete(this.#told.values().next().value);
-    if (event.age > this.#env.now() - this.#startedAt || this.isSilent(id)) return;
-    const quiet = this.#config.quiet_after_seconds * 1_000;
-    const late = event.age === undefined ? event.catchUp : event.age > quiet;
-    if (late) return this.#miss(id, message.id);
-    if (n < this.#newest.get(id)) return; // overtaken by one that was told of
-    this.#newest.set(id, n);
-    this.#announce(id, event);
+    const { age, catchUp, data: { message, conversation } } = event;
+    const n = message.counted_at_arrival ?? conversation.incoming_counted;
+    if (n <= this.#told.get(id) || age > this.#env.now() - this.#startedAt || this.isSilent(id)) return;
+    if (age === undefined ? catchUp : age > this.#settings.quiet_after_seconds * 1_000) return this.#miss(id, n);
+    this.#told.set(id, n);
+    this.alerts.announce(id, () => this.#isSettled(id), () => {
+      const words = { title: conversation?.name || "Conversa", body: message.text || "Mensagem nova" };
+      tell("unread:notify", { event, words });
+      return words;
+    });
   }
 
-  async #announce(id, event) {
-    if (!this.#presence.notifies || (await this.#presence.anyFocus())) return;
-    if (!this.isUnread(id) || this.isSilent(id)) return; // read elsewhere meanwhile
-    this.#notifications.tell(id, event.id, this.#host.preview(event), this.settings);
-  }
-
-  #miss(id, messageId) {
+  /** What came meanwhile is one quiet line: how much more is counted, and not read, than before. */
+  #miss(id, n) {
     if (id === this.#open.id && this.#open.gesture && this.#env.hasFocus()) return; // it is on the screen
-    this.#missed.set(id, (this.#missed.get(id) ?? new Set()).add(messageId));
+    this.#missed.set(id, Math.min(this.#missed.get(id) ?? Infinity, n - 1));
     this.#alarms.set("digest", DIGEST_QUIET, () => {
-      const unread = [...this.#missed].filter(([missed]) => this.isUnread(missed));
+      const news = [...this.#missed].map(([each, before]) => {
+        const { counted: all } = this.numbers(each) ?? BLANK;
+        this.#told.set(each, all);
+        return Math.min(this.badge(each).count, all - before);
+      }).filter((n) => n > 0);
       this.#missed.clear();
-      const messages = unread.reduce((sum, [, ids]) => sum + ids.size, 0);
-      if (messages) this.#host.onDigest(digestText(messages, unread.length));
+      const text = digestText(news.reduce((sum, n) => sum + n, 0), news.length);
+      if (news.length && tell("unread:digest", { text })) notice(text, CLOSE);
     });
-  }
-
-  // --- life of the page ---------------------------------------------------------------------------
-
-  #listen() {
-    const { signal } = this.#listeners;
-    const on = (target, types, run) => {
-      for (const type of types) target.addEventListener(type, run, { signal, passive: true, capture: true });
-    };
-    on(window, ["focus", "blur", "visibilitychange"], () => this.#focusChanged());
-    on(window, ["scroll", "resize"], () => this.#consider());
-    on(window, ["popstate"], () => { if (this.#host.ownsAddress) this.#ask(this.#selection.inAddress, "back"); });
-    on(window, ["pagehide"], () => this.#end());
-    on(window, ["pageshow"], ({ persisted }) => persisted && this.#resume());
-    on(window, ["pointerdown", "keydown", "wheel", "touchmove"], ({ target }) => {
-      if (this.#open.gesture || !this.#host.touches(target)) return;
-      this.#open.gesture = true;
-      this.#consider();
-    });
-    navigator.permissions?.query({ name: "notifications" })
-      .then((status) => { status.onchange = () => this.#changed(); }, () => {});
-  }
-
-  #resume() {
-    this.#alarms.isOpen = true;
-    for (const id of this.#map.snapshot().keys()) this.#map.endRead(id); // no answer comes any more
-    this.#presence.begin();
-    this.#changed();
-  }
-
-  #end() {
-    this.#notifications.closeAll();
-    this.#presence.end();
-    this.#alarms.close();
-  }
-
-  close() {
-    this.#end();
-    this.#listeners.abort();
-  }
-
-  #focusChanged() {
-    const focused = this.#env.hasFocus();
-    this.#presence.setFocus(focused);
-    if (focused && !this.#hadFocus) this.#focusedAt = this.#env.now();
-    this.#hadFocus = focused;
-    this.#consider();
   }
 }
 
-// --- what a page without wiring needs -------------------------------------------------------------
+/** A reading as one word: doing the same again changes nothing. */
+const reading = (id, { flips }) => `${id} ${flips}`;
+
+// --- in the page ------------------------------------------------------------------------------------
 
 let running = null; // the page's UnreadState, which the badges draw from
-const badges = new Set();
 
-/** Sets an attribute; null takes it away. Nothing is written that changes nothing. */
-function setAttribute(node, name, value) {
-  if (value === null) node.removeAttribute(name);
-  else if (node.getAttribute(name) !== value) node.setAttribute(name, value);
-}
-
-/** `<unread-badge>`: what is unread of the conversation in whose row it stands, or of the one that its
- * attribute `conversation` names. While something is, it has `data-unread-count`; 0: marked by hand. */
+/** `<unread-badge>`: what is unread of the conversation in whose row it stands. While something is, it
+ * has `data-unread-count`; 0: marked by hand. */
 export class UnreadBadge extends HTMLElement {
-  static observedAttributes = ["conversation"];
+  #said = null;
 
   connectedCallback() {
-    badges.add(this);
     this.draw();
   }
 
-  disconnectedCallback() {
-    badges.delete(this);
-  }
-
-  attributeChangedCallback() {
-    if (this.isConnected) this.draw();
-  }
-
   draw() {
-    const row = this.closest("[data-conversation-id]");
-    const id = this.getAttribute("conversation") ?? row?.dataset.conversationId;
+    const id = this.closest("[data-conversation-id]")?.dataset.conversationId;
     const { count, marked } = running?.badge(id) ?? { count: 0, marked: false };
+    const silent = Boolean(running?.isSilent(id));
+    const said = `${count} ${marked} ${silent}`;
+    if (said === this.#said) return; // nothing is written that changes nothing
+    this.#said = said;
     const shown = count > 0 || marked;
-    const label = count > 0 ? unreadLabel(count) : "Marcada como não lida";
-    const text = count > MAX_SHOWN ? `${MAX_SHOWN}+` : count > 0 ? String(count) : "";
-    if (this.textContent !== text) this.textContent = text;
-    setAttribute(this, "role", "img");
-    setAttribute(this, "aria-label", shown ? label : null);
-    setAttribute(this, "data-unread-count", shown ? String(count) : null);
-    setAttribute(this, "hidden", shown ? null : "");
-    this.classList.toggle("silent", Boolean(running?.isSilent(id)));
+    this.textContent = count > MAX_SHOWN ? `${MAX_SHOWN}+` : count || "";
+    this.role = "img";
+    this.ariaLabel = count > 0 ? unreadLabel(count) : marked ? "Marcada como não lida" : null;
+    this.hidden = !shown;
+    this.classList.toggle("silent", silent);
+    if (shown) this.dataset.unreadCount = count;
+    else delete this.dataset.unreadCount;
   }
 }
 
 customElements.define("unread-badge", UnreadBadge);
 
-const rowOf = (id) => document.querySelector(`[data-conversation-id="${CSS.escape(id)}"]`);
-const threadMark = () => document.querySelector("[data-live-thread]");
-
-/** A line over the page, until it is closed or another one comes. */
-function notice(text, { label = null, run, onClose } = {}) {
-  const line = document.createElement("div");
-  const button = (words, act) => {
-    const node = document.createElement("button");
-    node.type = "button";
-    node.textContent = words;
-    node.addEventListener("click", () => {
-      line.remove();
-      act?.();
-    });
-    line.append(node);
-  };
-  line.className = "unread-notice";
-  line.role = "status";
+/** A line over the page, until it is closed or another one comes. `buttons`: [words, what they do]. */
+function notice(text, ...buttons) {
+  const line = Object.assign(document.createElement("div"), { className: "unread-notice", role: "status" });
   line.dataset.liveKept = ""; // a region that is fetched again leaves it alone
   line.append(text);
-  if (label) button(label, run);
-  button("Fechar", onClose);
-  for (const old of document.querySelectorAll(".unread-notice")) old.remove();
+  for (const [textContent, run] of buttons) {
+    const button = Object.assign(document.createElement("button"), { type: "button", textContent });
+    button.addEventListener("click", () => {
+      line.remove();
+      run?.();
+    });
+    line.append(button);
+  }
+  document.querySelector(".unread-notice")?.remove();
   document.body.append(line);
 }
 
-/** Feeds an UnreadState from the marks of a page, and does for that page what it asks of a host. */
-class HostPage {
-  #unread;
-  #tab;
-  #parsed = new WeakMap(); // row or bubble → {text, live}: its data-live, parsed once
-  #shownId = null; // what `data-live-thread` said last
-  #clicked = null; // id of the row that was clicked last
-  #asked = null; // what the page is to open: {id, how, byRow: its row is to be clicked}
-  #clicking = false; // by us
-  #offered = false; // to notify
+/** Feeds an UnreadState from the marks in a page without wiring; gives what begins that. */
+function watchMarks(unread) {
+  const parsed = new WeakMap(); // row or bubble → {text, live}: its data-live, parsed once
+  let hasBegun = false;
+  let hasOffered = false;
 
-  constructor({ user: userId }, { settings }) {
-    this.#tab = memory(() => window.sessionStorage, userId);
-    this.#unread = startUnread({
-      userId,
-      settings,
-      ownsAddress: !threadMark()?.dataset.liveThread, // a page that comes open has an address for that
-      thread: threadMark,
-      touches: (node) => Boolean(node.closest?.("[data-live-thread], [data-live-composer]")),
-      onChange: () => this.#changed(),
-      onAsk: (id, how) => this.#ask(id, how),
-      onUnknown: (id) => this.#unknown(id),
-      onDigest: (text) => notice(text),
-      preview: previewOf,
-    });
-    document.addEventListener("realtime:event", ({ detail }) => this.#unread.onEvent(detail));
-    document.addEventListener("realtime:state", ({ detail }) => this.#unread.connection(detail.state));
-    document.addEventListener("realtime:reset", () => this.#unread.load());
-    document.addEventListener("click", (event) => this.#noteClick(event), { capture: true });
-    document.addEventListener("submit", (event) => this.#answering(event.target), { capture: true });
-    window.addEventListener("pagehide", () => {
-      if (this.#shownId) this.#tab.set("left", String(Date.now()));
-    });
-  }
-
-  /** When all scripts of the page have run, so that it hears what is asked of it. */
-  begin() {
-    const watched = ["data-live", "data-conversation-id", "data-message-id", "data-live-thread"];
-    const observer = new MutationObserver(() => this.#look());
-    observer.observe(document.body, { subtree: true, childList: true, attributes: true, attributeFilter: watched });
-    this.#clicked = this.#tab.get("clicked"); // in the page before this one
-    const left = this.#tab.get("left");
-    for (const key of ["clicked", "left"]) this.#tab.set(key, null);
-    this.#look();
-    if (this.#shownId === null) {
-      if (Date.now() - Number(left) < CLOSED_WITHIN) this.#tab.set("selected", "");
-      this.#unread.restore();
-    }
-    if (this.#asked === null) this.#unread.load();
-  }
-
-  /** What the marks say now. */
-  #look() {
-    const rows = [...document.querySelectorAll("[data-conversation-id]")];
-    const read = rows.map((row) => this.#read(row, "UnreadConversationMixin", "incoming_counted"));
-    this.#unread.learn(...read.filter((each) => each?.isNew).map(({ live }) => live));
-    this.#follow();
-    if (this.#asked?.byRow) this.#clickRow();
-    for (const badge of badges) badge.draw();
-  }
-
-  /** The open thread, as the page shows it now. */
-  #follow() {
-    const thread = threadMark();
-    const id = thread?.dataset.liveThread || null;
-    if (!thread && document.querySelector("[data-message-id]")) {
-      warnOnce("no thread", "unread_state: nothing is read here, for there is no data-live-thread; give it to the "
-        + "element around the messages, with the id of the conversation that is open");
-    }
-    if (id !== this.#shownId) {
-      const byPerson = id === null || id === this.#clicked;
-      const how = id === this.#asked?.id ? this.#asked.how : byPerson ? "click" : "link";
-      this.#shownId = id;
-      this.#asked = this.#clicked = null;
-      this.#tab.set("asked", null);
-      this.#unread.select(id, how);
-    }
-    if (id === null) return;
-    const bubbles = [...thread.querySelectorAll("[data-message-id]")];
-    const tops = new Map(bubbles.map((each) => [each, each.getBoundingClientRect().top]));
-    const read = bubbles.sort((a, b) => tops.get(a) - tops.get(b))
-      .map((each) => this.#read(each, "UnreadMessageMixin", "arrival", "direction")?.live);
-    // The bubbles may still be those of the conversation before.
-    this.#unread.rendered(id, read.filter((each) => each && String(each.conversation_id ?? id) === id));
-  }
-
-  /** {live, isNew} of a row or bubble; null without a mark that can be read. */
-  #read(node, mixin, ...needed) {
-    const known = this.#parsed.get(node);
-    const text = node.dataset.live;
-    if (known && known.text === text) return { live: known.live, isNew: false };
+  const isParsed = (node) => parsed.has(node) && parsed.get(node).text === node.dataset.live;
+  /** What the mark of a row or bubble says; null where that cannot be read. */
+  const read = (node, mixin, ...needed) => {
+    if (isParsed(node)) return parsed.get(node).live;
     const live = liveOf(node);
     if (!live) return null;
     const missing = needed.find((field) => live[field] === undefined); // null: from before the modules
@@ -1113,109 +889,83 @@ class HostPage {
         + `unread_state.${mixin}, and let its live_json() add to what super().live_json() gives`);
     }
     live.id = node.dataset.messageId ?? node.dataset.conversationId;
-    this.#parsed.set(node, { text, live });
-    return { live, isNew: true };
-  }
+    parsed.set(node, { text: node.dataset.live, live });
+    return live;
+  };
 
-  #changed() {
-    this.#unread.show();
-    setTimeout(() => this.#follow(), REDRAW_WAIT);
-  }
+  const readThread = () => {
+    const bubbles = [...(threadMark() ?? document).querySelectorAll("[data-message-id]")];
+    if (!threadMark() && bubbles.length) {
+      warnOnce("no thread", "unread_state: nothing is read here, for there is no data-live-thread; give it to the "
+        + "element around the messages, with the id of the conversation that is open");
+    }
+    const id = unread.selected;
+    if (id === null) return;
+    const [first, last] = [bubbles[0], bubbles.at(-1)].map((each) => each?.getBoundingClientRect().top);
+    if (first > last) bubbles.reverse(); // turned round by the page's style
+    const messages = bubbles.map((each) => read(each, "UnreadMessageMixin", "arrival", "direction"));
+    // The bubbles may still be those of the conversation before.
+    unread.rendered(id, messages.filter((each) => each && String(each.conversation_id ?? id) === id));
+  };
 
-  #noteClick({ target }) {
-    if (this.#clicking) return;
-    this.#offerToNotify();
-    const id = target.closest?.("[data-conversation-id]")?.dataset.conversationId;
-    if (id === undefined) return;
-    this.#clicked = id;
-    this.#asked = null;
-    this.#tab.set("clicked", id); // for the page that it may lead to
-    if (id === this.#shownId) this.#unread.select(id);
-  }
-
-  #offerToNotify() {
-    if (!this.#unread.asks || this.#offered) return;
-    this.#offered = true;
-    const run = () => this.#unread.askPermission();
-    const onClose = () => this.#unread.dismissAsk();
-    notice("Quer ser avisado de mensagens novas?", { label: "Ativar notificações", run, onClose });
-  }
+  const look = () => {
+    const rows = [...document.querySelectorAll("[data-conversation-id]")].filter((row) => !isParsed(row));
+    const news = rows.map((row) => read(row, "UnreadConversationMixin", "incoming_counted"));
+    unread.learn(...news.filter(Boolean));
+    unread.follow();
+    readThread();
+    unread.show();
+  };
 
   /** Gives the server, with an answer, up to where its author has read. */
-  #answering(form) {
+  const sendReading = (form) => {
     if (!form.matches("[data-live-composer]") && !form.querySelector("[data-live-composer]")) return;
     form.querySelector("input[name=read_up_to]")?.remove();
-    this.#tab.set("clicked", this.#shownId);
-    const upTo = this.#unread.answered();
-    if (upTo === null) return;
-    const field = document.createElement("input");
-    Object.assign(field, { type: "hidden", name: "read_up_to", value: upTo });
-    field.dataset.liveKept = "";
-    form.append(field);
-  }
+    unread.clicked(unread.selected); // which the page after this one shows again
+    const value = unread.answered();
+    if (value === null) return;
+    form.append(Object.assign(document.createElement("input"), { type: "hidden", name: "read_up_to", value }));
+    form.lastChild.dataset.liveKept = "";
+  };
 
-  /** Asks the page to show a conversation (null: none), and does it by a click where it does not. */
-  #ask(id, how) {
-    if (id === this.#shownId) return this.#unread.select(id, how);
-    this.#asked = { id, how, byRow: false };
-    if (id !== null) this.#unread.load(id);
-    const event = new CustomEvent("unread:select", { detail: { id }, cancelable: true });
-    if (!document.dispatchEvent(event)) return;
-    if (id === null) {
-      this.#unread.select(null, "back");
-      location.reload(); // to the address without a conversation
-    } else {
-      this.#asked.byRow = true;
-      this.#clickRow();
+  const on = (type, run) => document.addEventListener(type, run, { capture: true });
+  on("unread:changed", () => unread.show());
+  on("submit", ({ target }) => sendReading(target));
+  on("click", ({ target, isTrusted }) => {
+    if (!isTrusted) return; // by a script, which may be this one
+    if (unread.alerts.asks && !hasOffered) {
+      hasOffered = true;
+      notice("Quer ser avisado de mensagens novas?", ["Ativar notificações", () => unread.alerts.askPermission()],
+        ["Fechar", () => unread.alerts.setWanted("notifications", false)]);
     }
-  }
+    const id = target.closest("[data-conversation-id]")?.dataset.conversationId;
+    if (id !== undefined) unread.clicked(id);
+  });
 
-  #clickRow() {
-    const { id } = this.#asked;
-    const row = rowOf(id);
-    if (!row) return;
-    this.#asked.byRow = false;
-    if (this.#tab.get("asked") === id) { // a row that leads to a page which says nothing of it: not for ever
-      warnOnce("thread", `unread_state: nothing has data-live-thread="${id}" after its row was clicked; `
-        + "the thread must name the conversation that is open");
-      return;
-    }
-    this.#tab.set("asked", id);
-    this.#clicking = true;
-    (row.matches("a[href]") ? row : row.querySelector("a[href]") ?? row).click();
-    this.#clicking = false;
-  }
-
-  #unknown(id) {
-    if (this.#asked?.id === id) this.#asked = null;
-    const event = new CustomEvent("unread:unknown", { detail: { id }, cancelable: true });
-    if (document.dispatchEvent(event)) notice("Esta conversa não existe, ou não existe mais.");
-  }
-}
-
-/** What a notification says, where no script of the page's own does. */
-function previewOf({ conversation_id: id, data: { conversation, message } }) {
-  const row = rowOf(id)?.cloneNode(true);
-  for (const badge of row?.querySelectorAll("unread-badge") ?? []) badge.remove();
-  const text = row?.textContent.trim().replace(/\s+/g, " ").slice(0, 80);
-  return { title: conversation?.name || text || "Conversa", body: message.text || "Mensagem nova" };
+  /** When all scripts of the page have run, so that it hears what is asked of it. */
+  return () => {
+    if (hasBegun) return;
+    hasBegun = true;
+    const attributeFilter = ["data-live", "data-conversation-id", "data-message-id", "data-live-thread"];
+    const watched = { subtree: true, childList: true, attributes: true, attributeFilter };
+    new MutationObserver(look).observe(document.body, watched);
+    look();
+    unread.load(unread.restore());
+  };
 }
 
 // --- start ------------------------------------------------------------------------------------------
 
 /** Start counting, reading and remembering.
  *
- * options: `userId` (names keys and locks); `title`, the page's name without a number; `settings`,
- * as the server rendered them; `thread()`, the element in which the bubbles of the open conversation
- * are (`data-message-id`); `touches(node)`, whether a gesture on that node concerns the open
- * conversation; `request(method, path, body)`, a promise of the answer that rejects with `status`;
- * `resolve(id)`, following merges; `onChange()`, draw again, then `show()` and `rendered(…)`;
- * `onSelect(id | null, how)`, show that conversation: "click", "back", "link" or "restored";
- * `onAsk(id | null, how)`, in its place for what does not come from the page: it calls `select` when
- * it has shown it; `ownsAddress`, false where the host's own addresses say what is open;
- * `onUnknown(id)`, `load(id)` found that there is no such conversation; `onDigest(text)`, the quiet
- * line after a catch-up; `preview(event)` → {title, body, icon}. `env` replaces what the browser
- * offers. Call `load()` as soon as that delays nothing.
+ * options: `userId` (names keys and locks); `settings`, as the server rendered them; `env` replaces
+ * what the browser offers. The page calls `restore()` when it can show a conversation, `load()` as
+ * soon as that delays nothing, `learn` and `rendered` with what it shows, and `show()` to draw.
+ *
+ * It hears on `document`, where the first four can be prevented: `unread:select` ({id, how}, see
+ * `select`), `unread:unknown` ({id}: there is no such conversation), `unread:digest` ({text}: the
+ * quiet line after a catch-up); `unread:notify` ({event, words: {title, body, icon}}: what a notification
+ * will say, to be changed there); `unread:changed`: draw again.
  */
 export function startUnread(options) {
   running = new UnreadState(options);
@@ -1223,22 +973,16 @@ export function startUnread(options) {
   return running;
 }
 
-/** What runs in this page, for a script of its own: `pageUnread().settings.sound = false`. */
+/** What runs in this page, for a script of its own: `pageUnread().alerts.setWanted("sound", false)`. */
 export const pageUnread = () => running;
 
 function startByItself() {
   const given = document.getElementById("unread-state");
   const page = pageData();
-  if (!given || "manual" in given.dataset || !page) return;
-  const host = new HostPage(page, JSON.parse(given.textContent));
-  let begun = false;
-  const begin = () => {
-    if (!begun) host.begin();
-    begun = true;
-  };
+  if (!given || !page) return;
+  const begin = watchMarks(startUnread({ userId: page.user, ...JSON.parse(given.textContent) }));
   if (document.readyState === "complete") begin();
-  document.addEventListener("DOMContentLoaded", begin);
-  window.addEventListener("load", begin);
+  for (const type of ["DOMContentLoaded", "load"]) window.addEventListener(type, begin);
 }
 
 startByItself();

@@ -80,22 +80,7 @@ const loader = new Loader({
   noteVersion: (id, version) => versionsRead.set(id, Math.max(version, versionsRead.get(id) ?? 0)),
   onChange: schedule,
 });
-const unread = startUnread({
-  userId,
-  title: "Atendimento",
-  settings: given.settings,
-  thread: () => pane.querySelector(".thread-scroll"),
-  touches: (node) => pane.contains(node),
-  request: (method, path, body) => api.call(method, path, body),
-  resolve: (id) => state.resolve(id),
-  onChange: schedule,
-  onSelect: (id, how) => {
-    placing.opened(id, how);
-    show(id, how);
-  },
-  onDigest: (text) => digestLine.show(text),
-  preview: previewOf,
-});
+const unread = startUnread({ userId, ...given });
 const placing = new ThreadPlacing({
   storage,
   userId,
@@ -129,12 +114,12 @@ const banner = new ConnectionBanner(document.querySelector(".connection-banner")
   onReconnect: () => realtime.reconnect(),
 });
 const notificationBanner = new NotificationBanner(document.querySelector(".notification-banner"), {
-  onAccept: () => unread.askPermission(),
-  onDismiss: () => unread.dismissAsk(),
+  onAccept: () => unread.alerts.askPermission(),
+  onDismiss: () => unread.alerts.setWanted("notifications", false),
 });
 const digestLine = new DigestLine(document.querySelector(".digest-line"));
 const toast = new Toast(document.querySelector(".toast"));
-const alertSettings = new AlertSettings(document.querySelector("#user-menu"), unread);
+const alertSettings = new AlertSettings(document.querySelector("#user-menu"), unread.alerts);
 const conversationMenu = new ConversationMenu({ unread, state, loader, api, toast });
 const filters = new ListFilters(document.querySelector(".list-filters"), [
   {
@@ -177,13 +162,12 @@ const composer = new Composer(pane, {
 const on = (type, run) => document.addEventListener(`realtime:${type}`, run);
 on("event", ({ detail }) => receive(detail));
 on("reset", ({ detail }) => detail.waitUntil(
-  Promise.all([loader.refreshAll(), awaiting.refresh(), unread.load()]),
+  Promise.all([loader.refreshAll(), awaiting.refresh()]),
 ));
 on("behind", ({ detail }) => loader.refreshConversation(detail.id));
 on("refresh", (event) => event.preventDefault()); // what the events above say is enough
 on("state", ({ detail }) => {
   banner.show(detail.state);
-  unread.connection(detail.state);
   if (detail.state !== "connected") return;
   loader.retryFailed(state.selectedId);
   sender.resume();
@@ -203,7 +187,6 @@ function serverNow() {
 
 function receive(event) {
   state.apply(event);
-  unread.onEvent(event);
   ticks.onEvent(event);
   awaiting.onEvent(event);
   const message = event.data?.message;
@@ -213,14 +196,6 @@ function receive(event) {
   if (isNew && state.resolve(event.conversation_id) === state.selectedId) {
     setText(liveRegion, `${displayName(state.conversation(state.selectedId))}: ${previewText(message)}`);
   }
-}
-
-/** What a notification says of a message. */
-function previewOf({ conversation_id: id, data: { message, conversation } }) {
-  const about = state.conversation(id) ?? conversation;
-  const words = previewText(message);
-  const body = about.is_group && message.author?.name ? `${message.author.name}: ${words}` : words;
-  return { title: displayName(about), body, icon: avatarPicture(about) };
 }
 
 /** Shows the conversation that was selected; one that is not in the list yet is fetched. */
@@ -249,6 +224,7 @@ async function show(id, how) {
 
 /** There is no such conversation, or not any more. */
 function forgetConversation(id) {
+  if (unread.selected === id) pane.dataset.liveThread = "";
   unread.removed(id);
   placing.removed(id);
   if (state.selectedId !== id) return;
@@ -378,7 +354,7 @@ function render() {
   });
   unread.show(); // the number in the title changes together with the badges
   if (unread.totals().conversations === 0) digestLine.hide();
-  notificationBanner.render(unread.asks);
+  notificationBanner.render(unread.alerts.asks);
   alertSettings.render();
   const conversation = id === null ? null : state.conversation(id);
   setAttribute(app, "data-open", id !== null);
@@ -442,6 +418,27 @@ function needsReading(id) {
   const thread = state.thread(id);
   return (!thread.loaded || thread.stale) && loader.threadState(id) === "idle";
 }
+
+document.addEventListener("unread:changed", schedule);
+document.addEventListener("unread:select", (event) => {
+  event.preventDefault();
+  const { id, how } = event.detail;
+  pane.dataset.liveThread = id ?? "";
+  placing.opened(id, how);
+  show(id, how);
+});
+document.addEventListener("unread:digest", (event) => {
+  event.preventDefault();
+  digestLine.show(event.detail.text);
+});
+/** What a notification says of a message. */
+document.addEventListener("unread:notify", ({ detail }) => {
+  const { conversation_id: id, data: { message, conversation } } = detail.event;
+  const about = state.conversation(id) ?? conversation;
+  const words = previewText(message);
+  const body = about.is_group && message.author?.name ? `${message.author.name}: ${words}` : words;
+  Object.assign(detail.words, { title: displayName(about), body, icon: avatarPicture(about) });
+});
 
 document.addEventListener("keydown", (event) => {
   const { ctrlKey, altKey, shiftKey, code } = event;

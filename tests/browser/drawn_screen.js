@@ -17,18 +17,7 @@ const tell = (...words) => window.told.push(words);
 let shown = null;
 
 /** Only what the badges draw from. */
-const unread = startUnread({
-  userId: "ana",
-  title: "Atendimento",
-  thread: () => null,
-  touches: () => false,
-  request: async () => ({}),
-  resolve: (id) => id,
-  onChange: () => {},
-  onSelect: () => {},
-  onDigest: () => {},
-  preview: () => ({}),
-});
+const unread = startUnread({ userId: "ana", settings: { title_counts: "conversations" }, env: { request: async () => ({}) } });
 const menuOf = (id) => ({ at, from }) => openMenu({
   label: "Opções",
   items: ["Marcar como lida", "Silenciar"].map((label) => ({ label, run: () => tell("menu", id, label) })),

@@ -70,7 +70,7 @@ def _page() -> str:
     templates.globals.update(
         url_for=lambda _endpoint, filename: f"/static/{filename}",
         csrf_token=lambda: "",
-        unread_state_page=lambda: None,
+        unread_state_page={},
     )
     html = templates.get_template("chat/chat.html").render(
         cursor="", user_id="ana", user_name="Ana"

@@ -52,7 +52,7 @@ export class ConversationMenu {
     return this.#try(async () => {
       await this.#loader.openThread(id);
       const last = lastArrived(this.#state.thread(id).messages);
-      if (!last) throw Object.assign(new Error("nothing to read up to"), { name: "ApiError" });
+      if (!last) throw Object.assign(new Error("nothing to read up to"), { status: 0 });
       await this.#unread.markRead(id, last.id);
     });
   }
@@ -69,7 +69,7 @@ export class ConversationMenu {
     try {
       await run();
     } catch (error) {
-      if (error.name !== "ApiError") throw error;
+      if (error.status === undefined) throw error;
       this.#toast.show(FAILED);
     }
   }

@@ -7,35 +7,37 @@ const DENIED = "O navegador bloqueou as notificações deste site. Libere nas pe
 const UNSUPPORTED = "Este navegador não mostra notificações desta página.";
 
 export class AlertSettings {
-  #unread;
+  #alerts;
   #sound;
   #notifications;
   #note;
 
-  constructor(root, unread) {
-    this.#unread = unread;
+  constructor(root, alerts) {
+    this.#alerts = alerts;
     this.#sound = root.querySelector('[data-setting="sound"]');
     this.#notifications = root.querySelector('[data-setting="notifications"]');
     this.#note = root.querySelector(".menu-note");
-    this.#sound.addEventListener("click", () => { unread.settings.sound = !unread.settings.sound; });
+    this.#sound.addEventListener("click", () => alerts.setWanted("sound", !alerts.wants("sound")));
     this.#notifications.addEventListener("click", () => this.#toggleNotifications());
   }
 
   render() {
-    const { permission, settings } = this.#unread;
+    const { permission } = this.#alerts;
     const refused = permission === "denied" || permission === "unsupported";
-    setAttribute(this.#sound, "aria-checked", settings.sound ? "true" : "false");
-    const on = settings.notifications && permission === "granted";
-    setAttribute(this.#notifications, "aria-checked", on ? "true" : "false");
+    setAttribute(this.#sound, "aria-checked", this.#alerts.wants("sound") ? "true" : "false");
+    setAttribute(this.#notifications, "aria-checked", this.#isOn ? "true" : "false");
     if (this.#notifications.disabled !== refused) this.#notifications.disabled = refused;
     setText(this.#note, permission === "denied" ? DENIED : refused ? UNSUPPORTED : "");
     setHidden(this.#note, !refused);
   }
 
+  get #isOn() {
+    return this.#alerts.wants("notifications") && this.#alerts.permission === "granted";
+  }
+
   #toggleNotifications() {
-    const { permission, settings } = this.#unread;
-    const on = settings.notifications && permission === "granted";
-    settings.notifications = !on;
-    if (!on && permission === "default") this.#unread.askPermission();
+    const on = !this.#isOn;
+    this.#alerts.setWanted("notifications", on);
+    if (on && this.#alerts.permission === "default") this.#alerts.askPermission();
   }
 }

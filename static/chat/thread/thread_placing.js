@@ -11,7 +11,7 @@ const PLACES_KEPT = 50;
 /** The divider's message: the topmost of what was unread, in the order in which it is shown. `n`: how
  * many were; `complete` is false while not all of them are among `messages`. */
 export function firstUnread(messages, { counted, n }) {
-  const unread = new Set(unreadAmong(messages, { counted, read: counted - n }));
+  const unread = new Set(unreadAmong(messages, counted - n));
   const first = messages.find((message) => unread.has(message));
   return { messageId: first?.id ?? null, position: first?.position ?? "", complete: unread.size >= n };
 }
@@ -95,7 +95,7 @@ export class ThreadPlacing {
   }
 
   /** The open conversation is another one, or the same was opened again; before it is drawn. `how`: see
-   * `onSelect` in unread_state.js. */
+   * `select` in unread_state.js. */
   opened(id, how) {
     if (id === this.#id && id !== null) return;
     this.#save();
@@ -190,7 +190,7 @@ export class ThreadPlacing {
   #isMissing(messages) {
     const n = this.#unread.badge(this.#id).count;
     const counted = this.#unread.numbers(this.#id)?.counted;
-    return n > 0 && unreadAmong(messages, { counted, read: counted - n }).length < n;
+    return n > 0 && unreadAmong(messages, counted - n).length < n;
   }
 
   /** Asks for one more page, where there is one and not too many were read; whether it is awaited. */

@@ -22,6 +22,11 @@ _BLANK = "tests/browser/unread_client/blank.html"
 _UNREAD = re.compile(r"/unread(\?|$)")
 _CSP = "default-src 'self'; img-src 'self' data:"
 
+_SETTINGS = {
+    "title_counts": "conversations", "quiet_after_seconds": 15, "refocus_ms": 0,
+    "near_bottom_px": 120, "totals_limit": 1000,
+}  # fmt: skip
+
 #: A page as templates/unread_state/head.html makes it; the stream does not start, the test tells.
 _PAGE = """<!doctype html>
 <html lang="pt-BR">
@@ -121,7 +126,7 @@ class Shop:
             route.continue_()
         elif parts.path in self.pages:
             given = {"url": "/realtime", "user": "ana", "cursor": "0", "csrf": "token"}
-            settings = {"settings": {"refocus_ms": 0, "totals_limit": 1000}}
+            settings = {"settings": _SETTINGS}
             html = _PAGE % (json.dumps(given), json.dumps(settings), self.pages[parts.path])
             headers = {"Content-Security-Policy": _CSP}
             route.fulfill(body=html, content_type="text/html", headers=headers)

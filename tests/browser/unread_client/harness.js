@@ -4,6 +4,7 @@ import "/tests/browser/realtime_client/harness.js";
 import * as placingModule from "/static/chat/thread/thread_placing.js";
 import * as unreadModule from "/static/unread_state.js";
 
+const pane = document.querySelector("#pane");
 const thread = document.querySelector("#thread");
 const content = document.querySelector("#content");
 
@@ -11,13 +12,14 @@ const numbers = (counted, read, flips = 0) => ({ incoming_counted: counted, inco
 
 /** An incoming message; position follows arrival unless told. */
 const incoming = (arrival, more = {}) => ({
-  id: `m${arrival}`, direction: "in", arrival, position: String(arrival).padStart(6, "0"), counts_unread: true, ...more,
+  id: `m${arrival}`, direction: "in", arrival, position: String(arrival).padStart(6, "0"), counts_unread: true,
+  counted_at_arrival: arrival, ...more,
 });
 const outgoing = (arrival, more = {}) => ({ ...incoming(arrival), direction: "out", ...more });
-/** Incoming ones, `from` to `to`, each counted. */
-const many = (from, to) => Array.from({ length: to - from + 1 }, (_, n) =>
-  incoming(from + n, { counted_at_arrival: from + n }));
+/** Incoming ones, `from` to `to`. */
+const many = (from, to) => Array.from({ length: to - from + 1 }, (_, n) => incoming(from + n));
 
+let listeners = new AbortController();
 let eventNumber = 0;
 let drawn = null; // what draw() was given last
 let placing = null;
@@ -43,40 +45,55 @@ class FakeNotification {
   }
 }
 
-/** Starts one; `window.got` notes what it asks of the host, `window.world` is what it finds. `known`:
- * {id: numbers} that the page has read. */
-function begin({ known = {}, focused = true, ...options } = {}) {
+/** Starts one; `window.got` notes what it tells the page, `window.world` is what it finds. `known`:
+ * {id: numbers} that the page has read; `comesOpen`: the conversation that the page names at first;
+ * `shows`: whether it shows what it is asked for. */
+function begin({ known = {}, focused = true, comesOpen = "", shows = true, ...options } = {}) {
   const clock = new FakeClock();
   drawn = placing = null;
   content.replaceChildren();
   FakeNotification.made = [];
   FakeNotification.permission = "granted";
-  const world = { clock, focused, tones: 0, older: [], badges: [], server: () => ({}) };
+  const nothing = { by_conversation: {}, limit_reached: true };
+  const world = { clock, focused, tones: 0, older: [], badges: [], server: () => nothing };
   window.world = world;
   window.got = { requests: [], selects: [], digests: [], unknown: [], changes: 0 };
   const { got } = window;
+  listeners.abort();
+  listeners = new AbortController();
+  const on = (type, run) => document.addEventListener(type, (event) => {
+    event.preventDefault();
+    run(event.detail);
+  }, { signal: listeners.signal });
+  on("unread:changed", () => {
+    got.changes += 1;
+    queueMicrotask(() => { if (drawn && drawn.id === window.unread.selected) draw(drawn.messages, drawn.options); });
+  });
+  on("unread:select", ({ id, how }) => {
+    got.selects.push([id, how]);
+    if (!shows) return;
+    placing?.opened(id, how);
+    pane.dataset.liveThread = id ?? "";
+  });
+  on("unread:unknown", ({ id }) => { got.unknown.push(id); });
+  on("unread:digest", ({ text }) => { got.digests.push(text); });
+  document.addEventListener("unread:notify", ({ detail }) => {
+    const { conversation_id: id, data: { message } } = detail.event;
+    Object.assign(detail.words, { title: id, body: message.text ?? "texto" });
+  }, { signal: listeners.signal });
   const env = {
     ...clock.env, random: () => 0.5, hasFocus: () => world.focused, locks: undefined, Notification: FakeNotification,
-    canPlay: () => true, playTone: () => { world.tones += 1; }, badgeApp: (n) => { world.badges.push(n); },
-    ...options.env,
-  };
-  window.unread = unreadModule.startUnread({
-    userId: "ana", title: "Atendimento", thread: () => thread,
-    touches: (node) => document.querySelector("#pane").contains(node),
-    settings: { title_counts: "conversations", quiet_after_seconds: 15, refocus_ms: 2500, near_bottom_px: 120 },
+    playTone: () => { world.tones += 1; return true; }, badgeApp: (n) => { world.badges.push(n); },
     request: async (method, path, body) => {
       got.requests.push([method, path, body]);
       return await world.server(method, path, body);
     },
-    resolve: (id) => world.merges?.[id] ?? id,
-    onChange: () => {
-      got.changes += 1;
-      queueMicrotask(() => { if (drawn && drawn.id === window.unread.selected) draw(drawn.messages, drawn.options); });
-    },
-    onSelect: (id, how) => { got.selects.push([id, how]); placing?.opened(id, how); },
-    onUnknown: (id) => { got.unknown.push(id); },
-    onDigest: (text) => { got.digests.push(text); },
-    preview: (event) => ({ title: event.conversation_id, body: event.data.message.text ?? "texto" }),
+    ...options.env,
+  };
+  pane.dataset.liveThread = comesOpen;
+  window.unread = unreadModule.startUnread({
+    userId: "ana",
+    settings: { title_counts: "conversations", quiet_after_seconds: 15, refocus_ms: 2500, near_bottom_px: 120 },
     ...options, env,
   });
   for (const [id, each] of Object.entries(known)) window.unread.learn({ id, version: 0, silent: false, ...each });
@@ -122,6 +139,11 @@ const scroll = (top) => {
   thread.scrollTop = top;
   thread.dispatchEvent(new Event("scroll"));
 };
+/** The stream's state, as realtime_events.js tells it. */
+const connection = (state) => {
+  document.documentElement.dataset.connection = state;
+  document.dispatchEvent(new CustomEvent("realtime:state", { detail: { state } }));
+};
 const focus = (focused) => {
   window.world.focused = focused;
   window.dispatchEvent(new Event(focused ? "focus" : "blur"));
@@ -131,12 +153,12 @@ const reads = () => window.got.requests.filter(([, path]) => path.endsWith("/rea
   .map(([, path, body]) => [path.split("/")[3], body.up_to]);
 const icon = () => document.querySelector("link[rel=icon]").dataset.favicon;
 /** What the rule says of these messages: [id, left, isNews]. */
-const rule = (messages, counted, read, { seen = [], atEnd = true } = {}) => {
-  const { id, left, isNews } = unreadModule.readUpTo(messages, { counted, read }, { seen: new Set(seen), atEnd });
+const rule = (messages, read, { seen = [], atEnd = true } = {}) => {
+  const { id, left, isNews } = unreadModule.readUpTo(messages, read, { seen: new Set(seen), atEnd });
   return [id, left, isNews];
 };
 
 Object.assign(window, {
   ...unreadModule, ...placingModule, FakeNotification, numbers, incoming, outgoing, many, created, changed, begin,
-  beginPlacing, draw, scroll, focus, touch, reads, icon, rule, threadNode: thread, unreadReady: true,
+  beginPlacing, connection, draw, scroll, focus, touch, reads, icon, rule, threadNode: thread, unreadReady: true,
 });

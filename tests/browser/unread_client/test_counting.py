@@ -116,13 +116,11 @@ def test_words_know_one_from_many(run: Run) -> None:
 def test_title_icon_and_app_badge_follow_the_map_and_write_nothing_twice(run: Run) -> None:
     seen = run(
         """
+        const link = document.querySelector("link[rel=icon]");
+        const plain = link.href;
         begin({ known: { a: numbers(2, 0), b: numbers(1, 0) } });
         unread.show();
         const seen = [[document.title, icon()]];
-        const link = document.querySelector("link[rel=icon]");
-        const drawn = async (before) => { while (link.href === before) await settle(); };
-        const plain = link.href;
-        await drawn(plain);
         let writes = 0;
         new MutationObserver((records) => { writes += records.length; })
           .observe(document.head, { subtree: true, childList: true, attributes: true });
@@ -131,18 +129,14 @@ def test_title_icon_and_app_badge_follow_the_map_and_write_nothing_twice(run: Ru
         unread.show();
         await settle();
         seen.push(writes);
-        let before = link.href;
         unread.onEvent(changed("b", { ...numbers(1, 1), silent: false, version: 2 }));
         unread.show();
         seen.push([document.title, icon()]);
-        await drawn(before);
-        before = link.href;
-        unread.connection("offline");
+        connection("offline");
         unread.show();
-        await drawn(before);
         seen.push([document.title, icon(), link.type, link.href.slice(0, 15)]);
         unread.onEvent(changed("a", { ...numbers(2, 2), silent: false, version: 2 }));
-        unread.connection("connected");
+        connection("connected");
         unread.show();
         await settle();
         seen.push([document.title, icon(), link.type, link.href === plain]);
@@ -153,7 +147,7 @@ def test_title_icon_and_app_badge_follow_the_map_and_write_nothing_twice(run: Ru
         ["(2) Atendimento", "2"],
         0,
         ["(1) Atendimento", "1"],
-        ["(1) Atendimento", "offline", "image/png", "data:image/png;"],
+        ["(1) Atendimento", "offline", "image/svg+xml", "data:image/svg+"],
         ["Atendimento", "plain", "image/svg+xml", True],
         [0, 2, 1, 0],
     ]
@@ -261,7 +255,7 @@ def test_what_is_unread_is_asked_for_until_there_is_an_answer(run: Run) -> None:
         return [failed, got.requests.length - done, unread.totals().messages];
         """
     )
-    assert 3 <= seen[0] <= 7
+    assert 3 <= seen[0] <= 10
     assert seen[1:] == [0, 1]
 
 
@@ -269,7 +263,7 @@ def test_a_title_that_the_host_changes_is_numbered_too(run: Run) -> None:
     titles = run(
         """
         document.title = "(4) Maria";  // as a page is restored with the number it had
-        begin({ title: null });
+        begin();
         unread.learn({ id: "a", ...numbers(1, 0) });
         unread.show();
         const titles = [document.title];
@@ -288,15 +282,14 @@ def test_a_page_without_an_icon_gets_one(run: Run) -> None:
         begin({ known: { a: numbers(1, 0) } });
         unread.show();
         const link = document.querySelector("link[rel=icon]");
-        while (!link.href.startsWith("data:")) await settle();
-        const seen = [link.dataset.favicon, link.type];
+        const seen = [link.dataset.favicon, decodeURIComponent(link.href).includes(">1</text>")];
         unread.learn({ id: "a", ...numbers(1, 1) });
         unread.show();
         await settle();
         return [...seen, new URL(link.href).pathname];
         """
     )
-    assert seen == ["1", "image/png", "/favicon.ico"]
+    assert seen == ["1", True, "/favicon.ico"]
 
 
 BADGES = """
@@ -323,15 +316,11 @@ def test_a_badge_draws_itself(run: Run) -> None:
         begin({ known: { a, b, c, d, e: {} } });
         unread.learn({ id: "d", silent: true, version: 1 });
         unread.show();
-        const apart = document.createElement("unread-badge");
-        apart.setAttribute("conversation", "a");
-        document.body.append(apart);
         const rows = ["b", "c", "d", "e", "unknown"].map(row);
-        const seen = [early, ...rows, apart].map(says);
+        const seen = [early, ...rows].map(says);
         unread.learn({ id: "a", ...numbers(2, 2) });
         unread.show();
-        apart.setAttribute("conversation", "d");
-        return [...seen, says(early), says(apart)];
+        return [...seen, says(early)];
         """
     )
     two = ["2", "2 mensagens não lidas", "2", False, ""]
@@ -344,9 +333,7 @@ def test_a_badge_draws_itself(run: Run) -> None:
         loudless,
         none,
         none,
-        two,
         none,
-        loudless,
     ]
 
 
@@ -385,9 +372,11 @@ def test_a_badge_has_the_colours_of_its_host(page: Page) -> None:
           document.head.append(sheet);
           await loaded;
           begin({ known: { a: numbers(2, 0) } });
+          const row = document.createElement("div");
+          row.dataset.conversationId = "a";
+          document.body.append(row);
           const badge = document.createElement("unread-badge");
-          badge.setAttribute("conversation", "a");
-          document.body.append(badge);
+          row.append(badge);
           const style = getComputedStyle(badge);
           const seen = [style.backgroundColor, style.display];
           document.body.style.setProperty("--unread-badge", "rgb(1, 2, 3)");

@@ -281,16 +281,24 @@ def test_a_notification_opens_what_it_tells_of(known: Shop) -> None:
     assert shown(page)[0][3] is False
 
 
-def test_without_a_name_the_row_gives_it(known: Shop) -> None:
+def test_without_name_and_text_it_says_what_it_can_or_what_the_page_makes_of_it(
+    known: Shop,
+) -> None:
     page = known.open(focused=False)
     draw(page)
+    nameless = """tell("message.created", 2, {
+      message: message(%d, { text: undefined }),
+      conversation: conversation(2, %d, 4, { name: undefined }),
+    })"""
+    page.evaluate(nameless % (5, 5))
+    wait_until(lambda: shown(page) == [["Conversa", "Mensagem nova", "2", True]])
     page.evaluate(
-        """tell("message.created", 2, {
-          message: message(5, { text: undefined }),
-          conversation: conversation(2, 5, 4, { name: undefined }),
+        """document.addEventListener("unread:notify", ({ detail: { event, words } }) => {
+          words.title = `De ${event.conversation_id}`;
         })"""
     )
-    wait_until(lambda: shown(page) == [["Cliente 2", "Mensagem nova", "2", True]])
+    page.evaluate(nameless % (6, 6))
+    wait_until(lambda: shown(page)[1:] == [["De 2", "Mensagem nova", "2", True]])
 
 
 def test_what_was_missed_is_one_line(known: Shop) -> None:
@@ -327,7 +335,7 @@ def test_the_page_offers_to_notify_and_asks_only_when_that_is_taken(known: Shop)
     offer = page.get_by_role("status")
     expect(offer).to_have_count(0)  # not again in this browser
 
-    page.evaluate("localStorage.removeItem('unread_state:ana:asked')")
+    page.evaluate("localStorage.removeItem('unread_state:ana:notifications')")
     page.locator(".row").first.click()
     assert shown(page) == []
     offer.get_by_role("button", name="Ativar notificações").click()

@@ -71,16 +71,16 @@ def test_each_setting_is_its_own_and_survives_a_reload(run: Run) -> None:
     seen = run(
         AWAY
         + """
-        unread.settings.sound = false;
+        unread.alerts.setWanted("sound", false);
         await arrive("a", 1);
         const seen = [[FakeNotification.made.at(-1).silent, world.tones]];
-        unread.settings.notifications = false;
+        unread.alerts.setWanted("notifications", false);
         seen.push(FakeNotification.standing);
-        unread.close();
+        dispatchEvent(new PageTransitionEvent("pagehide"));
         begin();
         focus(false);
-        seen.push([unread.settings.sound, unread.settings.notifications]);
-        unread.settings.sound = true;
+        seen.push([unread.alerts.wants("sound"), unread.alerts.wants("notifications")]);
+        unread.alerts.setWanted("sound", true);
         unread.onEvent(created("b", incoming(1), numbers(1, 0)));
         await settle();
         return [...seen, [FakeNotification.made.length, world.tones]];
@@ -92,7 +92,7 @@ def test_each_setting_is_its_own_and_survives_a_reload(run: Run) -> None:
 def test_where_no_tone_may_play_the_notification_rings(run: Run) -> None:
     assert run(
         """
-        begin({ env: { canPlay: () => false } });
+        begin({ env: { playTone: () => false } });
         focus(false);
         unread.onEvent(created("a", incoming(1), numbers(1, 0)));
         await settle();
@@ -108,7 +108,7 @@ def test_without_permission_all_else_goes_on(run: Run) -> None:
         FakeNotification.permission = "denied";
         await arrive("a", 1);
         unread.show();
-        const seen = [unread.asks, document.title, FakeNotification.made.length];
+        const seen = [unread.alerts.asks, document.title, FakeNotification.made.length];
         class Forbidden {
           static permission = "granted";
           constructor() { throw new TypeError("Illegal constructor"); }
@@ -117,7 +117,7 @@ def test_without_permission_all_else_goes_on(run: Run) -> None:
         focus(false);
         await arrive("b", 1);
         await arrive("b", 2);
-        return [...seen, unread.permission, unread.totals().messages];
+        return [...seen, unread.alerts.permission, unread.totals().messages];
         """
     )
     assert seen == [False, "(1) Atendimento", 0, "unsupported", 2]
@@ -130,13 +130,13 @@ def test_it_asks_until_answered_or_dismissed_and_never_by_itself(run: Run) -> No
         FakeNotification.requestPermission = async () => { asked += 1; };
         begin();
         FakeNotification.permission = "default";
-        const seen = [unread.asks, asked];
-        await unread.askPermission();
-        seen.push(asked, unread.asks);
-        unread.dismissAsk();
+        const seen = [unread.alerts.asks, asked];
+        await unread.alerts.askPermission();
+        seen.push(asked, unread.alerts.asks);
+        unread.alerts.setWanted("notifications", false);
         begin();
         FakeNotification.permission = "default";
-        return [...seen, unread.asks];
+        return [...seen, unread.alerts.asks];
         """
     ) == [True, 0, 1, True, False]
 
@@ -266,7 +266,7 @@ def test_one_tab_of_a_browser_notifies_and_none_while_any_has_focus(
     wait_until(lambda: made(page) >= 2)
     assert made(page) == 2  # the second was silent
 
-    page.evaluate("unread.close()")
+    page.evaluate("dispatchEvent(new PageTransitionEvent('pagehide'))")
     numbers = itertools.count(4)
 
     def taken_over() -> bool:
@@ -275,12 +275,3 @@ def test_one_tab_of_a_browser_notifies_and_none_while_any_has_focus(
 
     wait_until(taken_over, what="the other tab to notify")
     assert made(page) == 2
-
-
-def test_two_tabs_ring_once_for_one_message(page: Page, other: Page) -> None:
-    """Without locks each tab notifies: the browser shows one, and one of them rings."""
-    for tab in (page, other):
-        begin_unfocused(tab)
-    arrive(1, page, other)
-    assert [tab.evaluate("world.tones") for tab in (page, other)] == [1, 0]
-    assert (made(page), made(other)) == (1, 1)

@@ -122,8 +122,8 @@ def test_a_read_that_fails_is_taken_back_and_tried_again_ever_later(run: Run) ->
     )
     at_once, after, first, soon, long_after, left, more = seen
     assert (at_once, after, first) == (0, 3, 1)
-    assert 2 <= soon <= 4
-    assert soon < long_after <= 20
+    assert 2 <= soon <= 6
+    assert soon < long_after <= 60
     assert (left, more) == (0, 0)
 
 
@@ -230,18 +230,18 @@ LATE = "incoming(26, { counted_at_arrival: 26 })"  # after 25 others, and dated 
 
 
 @pytest.mark.parametrize(
-    ("case", "messages", "numbers", "seen", "at_end", "expected"),
+    ("case", "messages", "read", "seen", "at_end", "expected"),
     [
-        ("an empty thread", "[]", [0, 0], [], True, [None, 0, False]),
-        ("all is read already", "many(1, 3)", [3, 3], [], False, ["m3", 0, False]),
-        ("all is new", "many(1, 3)", [3, 0], [], True, ["m3", 0, True]),
-        ("the end is not on screen", "many(1, 3)", [3, 0], [], False, [None, 3, False]),
-        ("new ones below old ones", "many(1, 30)", [30, 25], [], True, ["m30", 0, True]),
-        ("only a mark by hand", "many(1, 3)", [3, 3], [], True, ["m3", 0, True]),
+        ("an empty thread", "[]", 0, [], True, [None, 0, False]),
+        ("all is read already", "many(1, 3)", 3, [], False, ["m3", 0, False]),
+        ("all is new", "many(1, 3)", 0, [], True, ["m3", 0, True]),
+        ("the end is not on screen", "many(1, 3)", 0, [], False, [None, 3, False]),
+        ("new ones below old ones", "many(1, 30)", 25, [], True, ["m30", 0, True]),
+        ("only a mark by hand", "many(1, 3)", 3, [], True, ["m3", 0, True]),
         (
             "one came late, above older ones",
             f"[...many(1, 1), {LATE}, ...many(2, 25)]",
-            [26, 25],
+            25,
             [],
             True,
             ["m25", 1, False],
@@ -249,7 +249,7 @@ LATE = "incoming(26, { counted_at_arrival: 26 })"  # after 25 others, and dated 
         (
             "it has been on screen",
             f"[...many(1, 1), {LATE}, ...many(2, 25)]",
-            [26, 25],
+            25,
             ["m26"],
             False,
             ["m26", 0, True],
@@ -257,7 +257,7 @@ LATE = "incoming(26, { counted_at_arrival: 26 })"  # after 25 others, and dated 
         (
             "what comes after it waits for it",
             f"[...many(1, 1), {LATE}, ...many(2, 25), ...many(27, 28)]",
-            [28, 25],
+            25,
             [],
             True,
             ["m25", 3, False],
@@ -265,7 +265,7 @@ LATE = "incoming(26, { counted_at_arrival: 26 })"  # after 25 others, and dated 
         (
             "and is read with it at the end",
             f"[...many(1, 1), {LATE}, ...many(2, 25), ...many(27, 28)]",
-            [28, 25],
+            25,
             ["m26"],
             True,
             ["m28", 0, True],
@@ -273,7 +273,7 @@ LATE = "incoming(26, { counted_at_arrival: 26 })"  # after 25 others, and dated 
         (
             "but not above the end",
             f"[...many(1, 1), {LATE}, ...many(2, 25), ...many(27, 28)]",
-            [28, 25],
+            25,
             ["m26"],
             False,
             ["m26", 2, True],
@@ -281,7 +281,7 @@ LATE = "incoming(26, { counted_at_arrival: 26 })"  # after 25 others, and dated 
         (
             "what came before it is read without it",
             f"[...many(1, 1), {LATE}, ...many(2, 25)]",
-            [26, 23],
+            23,
             [],
             True,
             ["m25", 1, True],
@@ -289,7 +289,7 @@ LATE = "incoming(26, { counted_at_arrival: 26 })"  # after 25 others, and dated 
         (
             "one of two late ones has been on screen",
             "[incoming(5), incoming(4), incoming(1), incoming(2), incoming(3)]",
-            [5, 3],
+            3,
             ["m4"],
             True,
             ["m4", 1, True],
@@ -297,7 +297,7 @@ LATE = "incoming(26, { counted_at_arrival: 26 })"  # after 25 others, and dated 
         (
             "two came in each other's order",
             "[incoming(1), incoming(3), incoming(2)]",
-            [3, 1],
+            1,
             [],
             True,
             ["m3", 0, True],
@@ -305,7 +305,7 @@ LATE = "incoming(26, { counted_at_arrival: 26 })"  # after 25 others, and dated 
         (
             "an automatic reply stands between them",
             "[incoming(1), incoming(3), outgoing(2)]",
-            [2, 0],
+            0,
             [],
             True,
             ["m3", 0, True],
@@ -313,7 +313,7 @@ LATE = "incoming(26, { counted_at_arrival: 26 })"  # after 25 others, and dated 
         (
             "it came above our own older answers",
             "[incoming(1), incoming(4), outgoing(2), outgoing(3)]",
-            [2, 1],
+            1,
             [],
             True,
             ["m3", 1, False],
@@ -321,7 +321,7 @@ LATE = "incoming(26, { counted_at_arrival: 26 })"  # after 25 others, and dated 
         (
             "ours that is not sent yet is not older",
             "[incoming(1), incoming(2), { id: 'local', direction: 'out' }]",
-            [2, 1],
+            1,
             [],
             True,
             ["m2", 0, True],
@@ -329,7 +329,7 @@ LATE = "incoming(26, { counted_at_arrival: 26 })"  # after 25 others, and dated 
         (
             "messages from before the module are older",
             "[incoming(1), { id: 'old', direction: null, arrival: null }]",
-            [1, 0],
+            0,
             [],
             True,
             [None, 1, False],
@@ -337,23 +337,15 @@ LATE = "incoming(26, { counted_at_arrival: 26 })"  # after 25 others, and dated 
         (
             "a reaction is nothing to read",
             "[incoming(3, { counts_unread: false }), incoming(1), incoming(2)]",
-            [2, 1],
+            1,
             [],
             True,
             ["m3", 0, True],
         ),
         (
-            "those that do not say their number are the newest",
-            "[incoming(3), incoming(1), incoming(2)]",
-            [50, 49],
-            [],
-            True,
-            ["m2", 1, False],
-        ),
-        (
             "what is unread is not here, the rest is",
             "many(11, 60)",
-            [61, 60],
+            60,
             [],
             True,
             ["m60", 0, True],
@@ -364,12 +356,12 @@ def test_the_rule(
     run: Run,
     case: str,
     messages: str,
-    numbers: list[int],
+    read: int,
     seen: list[str],
     at_end: bool,
     expected: list[object],
 ) -> None:
-    given = [*numbers, {"seen": seen, "atEnd": at_end}]
+    given = [read, {"seen": seen, "atEnd": at_end}]
     assert run(f"return rule({messages}, ...arg);", given) == expected, case
 
 

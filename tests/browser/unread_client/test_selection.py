@@ -104,10 +104,10 @@ def test_logging_out_forgets_this_user_and_no_other(run: Run) -> None:
         localStorage.setItem("other", "y");
         begin();
         unread.select("c");
-        unread.settings.sound = false;
+        unread.alerts.setWanted("sound", false);
         unread.forget();
         unread.select("d");
-        unread.close();
+        dispatchEvent(new PageTransitionEvent("pagehide"));
         return [Object.keys(localStorage).sort(), Object.keys(sessionStorage)];
         """
     )
@@ -122,7 +122,7 @@ def test_forbidden_storage_breaks_nothing(run: Run) -> None:
         unread.restore();
         unread.select("c");
         draw([incoming(1)]);
-        unread.settings.sound = false;
+        unread.alerts.setWanted("sound", false);
         unread.onEvent(created("d", incoming(1), numbers(1, 0)));
         unread.forget();
         return [location.search, unread.totals()];
@@ -136,7 +136,7 @@ def test_what_does_not_exist_leaves_address_and_memory_though_it_was_never_open(
         history.replaceState(null, "", "?c=nobody");
         localStorage.setItem("unread_state:ana:selected", "nobody");
         const asked = [];
-        begin({ onAsk: (id, how) => { asked.push([id, how]); } });
+        begin({ shows: false });
         unread.restore();
         const found = { id: "b", ...numbers(2, 0) };
         world.server = (_, path) => {
@@ -144,7 +144,7 @@ def test_what_does_not_exist_leaves_address_and_memory_though_it_was_never_open(
           return { by_conversation: {}, limit_reached: false, selected };
         };
         await unread.load("nobody");
-        const seen = [asked, got.unknown, location.search, unread.selected,
+        const seen = [got.selects, got.unknown, location.search, unread.selected,
                       localStorage.getItem("unread_state:ana:selected")];
         await unread.load("b");
         return [...seen, got.unknown.length, unread.badge("b").count];
@@ -159,7 +159,7 @@ def test_a_host_with_addresses_of_its_own_keeps_them(run: Run, page: Page) -> No
         """
         history.replaceState("theirs", "", "?page=4");
         const asked = [];
-        begin({ ownsAddress: false, onAsk: (id) => { asked.push(id); } });
+        begin({ comesOpen: "theirs" });
         const length = history.length;
         unread.select("a", "restored");
         unread.select("b");
