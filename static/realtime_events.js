@@ -789,4 +789,6 @@ const ready = new Promise((resolve) => {
   if (document.readyState === "complete") resolve();
   for (const type of ["DOMContentLoaded", "load"]) window.addEventListener(type, resolve);
 });
-ready.then(() => pageData() && startPage());
+ready.then(() => {
+  if (pageData() && !("manual" in document.getElementById("realtime-events").dataset)) startPage();
+});
