@@ -357,7 +357,8 @@ def enqueue(
 
 def _due(now_ms: int) -> list[str]:
     """The conversations whose outboxes nobody works off, oldest first."""
-    query = Outbox.query(Outbox.due_at <= now_ms).order(Outbox.due_at)
+    # From 1 on: None sorts before all numbers, and empty outboxes would fill the limit.
+    query = Outbox.query(Outbox.due_at > 0, Outbox.due_at <= now_ms).order(Outbox.due_at)
     return [str(key.id()) for key in query.fetch(_SWEEP_LIMIT, keys_only=True, timeout=2.0)]
 
 
