@@ -127,8 +127,8 @@ class MessagesClient:
             raise ClaudeError("unreadable", passes=True) from None
 
     def _open(self) -> anthropic.Anthropic:
-        """The client, made at first use: after a server forked its worker. Its package takes seconds
-        to import, which the start of a process without Claude need not wait for.
+        """The client, made at first use: after a server forked its worker. Its package takes
+        seconds to import, which the start of a process need not wait for.
         """
         import anthropic
 

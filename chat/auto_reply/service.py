@@ -79,10 +79,10 @@ class AutoReply:
         """
         end = time.monotonic() + seconds
         datastore.allow(seconds + self.seconds(), datastore.RPC_SECONDS)
-        query = Conversation.query(
-            Conversation.reply_due_at <= realtime_events.now_ms() - _OVERDUE_MS
-        )
-        keys = query.order(Conversation.reply_due_at).fetch(_SWEEP_LIMIT, keys_only=True)
+        due = Conversation.reply_due_at
+        # From 1 on: None sorts before all numbers, and is what nearly all have.
+        query = Conversation.query(due > 0, due <= realtime_events.now_ms() - _OVERDUE_MS)
+        keys = query.order(due).fetch(_SWEEP_LIMIT, keys_only=True)
         waiting = [str(key.id()) for key in reversed(keys)]
         done = []
 

@@ -165,7 +165,7 @@ class Worker:
 
     def _claim(self, conversation_id: str, holder: str) -> Claim | int | None:
         """The lease; or in how many milliseconds it may be had; None: nothing is asked."""
-        conversation, now = identity.load_conversation(conversation_id), realtime_events.now_ms()
+        conversation, now = _read(conversation_id)
         if conversation is None or not conversation.reply or conversation.reply_due_at is None:
             return None
         if conversation.reply_due_at > now:
@@ -212,10 +212,7 @@ class Worker:
         Returns:
             whether there is something to send, and when there is more to answer, if there is.
         """
-        conversation, now = (
-            identity.load_conversation(claim.conversation.id),
-            realtime_events.now_ms(),
-        )
+        conversation, now = _read(claim.conversation.id)
         if conversation is None or not self._is_wanted(conversation, claim, now):
             self._note(claim, "discarded", answer, now)
             return False, None
@@ -255,10 +252,7 @@ class Worker:
 
     def _fail(self, claim: Claim, error: ClaudeError) -> int | None:
         """No answer came: another try, at the time returned, or people."""
-        conversation, now = (
-            identity.load_conversation(claim.conversation.id),
-            realtime_events.now_ms(),
-        )
+        conversation, now = _read(claim.conversation.id)
         usage.record(claim.conversation.id, "failed", None, now, self._settings, reason=error.kind)
         if conversation is None or (conversation.reply or {}).get("holder") != claim.holder:
             return None
@@ -309,6 +303,11 @@ def _meaning(answer: Answer) -> tuple[list[str], str | None]:
     return texts, None if texts else _EMPTY
 
 
+def _read(conversation_id: str) -> tuple[Conversation | None, int]:
+    """The conversation as it is, and when."""
+    return identity.load_conversation(conversation_id), realtime_events.now_ms()
+
+
 def _message_id(conversation_id: str, question: str, place: int) -> str:
     return str(uuid.uuid5(_IDS, f"{conversation_id}/{question}/{place}"))
 
@@ -348,7 +347,7 @@ def change(
     """
 
     def attempt() -> Conversation:
-        conversation, now = identity.load_conversation(conversation_id), realtime_events.now_ms()
+        conversation, now = _read(conversation_id)
         if conversation is None:
             raise UnknownConversationError(conversation_id)
         lines = act(conversation, now)
