@@ -24,7 +24,7 @@ from chat.outgoing.whatsapp import WhatsAppClient
 from chat.people import identity
 from chat.platform import cron, datastore, errors, health
 from chat.platform.settings import Settings, told_in_one_line
-from chat.screen import admin, api, claude
+from chat.screen import admin, api, claude, claude_usage
 from chat.team import auth
 
 #: JSON and forms; the webhook allows itself more.
@@ -71,7 +71,7 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
     csrf = CSRFProtect(app)
     csrf.exempt(webhook.blueprint)  # signed by Meta
     csrf.exempt(tasks.blueprint)  # guarded by `cron.is_cron`
-    for room in (api, claude, admin, webhook, tasks, health):
+    for room in (api, claude, admin, claude_usage, webhook, tasks, health):
         app.register_blueprint(room.blueprint)
     realtime_events.init_app(
         app,

@@ -112,4 +112,4 @@ class ThreadQueue:
 
     def _pause(self) -> float | None:
         """Seconds until the first is due; None: nothing waits."""
-        return self._waiting[0][0] / 1000 - time.time() if self._waiting else None
+        return self._waiting[0][0] / 1000 - time.time_ns() / 1e9 if self._waiting else None

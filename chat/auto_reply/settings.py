@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from chat.conversation.ownership import CLAUDE, HUMAN
-from chat.platform.settings import SettingsError
+from chat.platform.settings import SettingsError, check_no_placeholder
 
 _PREFIX = "AUTO_REPLY_"
 #: Brazil has had no summer time since 2019.
@@ -108,6 +108,7 @@ class AutoReplySettings:
             "api_key": str(environ.get("ANTHROPIC_API_KEY") or "").strip(),
             "base_url": _base_url(str(environ.get("ANTHROPIC_BASE_URL") or "").strip()),
         }
+        check_no_placeholder("ANTHROPIC_API_KEY", values["api_key"])
         for item in fields(cls):
             key = f"{_PREFIX}{item.name.upper()}"
             raw = environ.get(key)

@@ -279,6 +279,7 @@ def test_a_suggestion_is_written_and_not_sent(shop: Shop) -> None:
         ("AUTO_REPLY_QUEUE", "auto-reply"),
         ("AUTO_REPLY_PRICES", "1/2"),
         ("ANTHROPIC_BASE_URL", "localhost"),
+        ("ANTHROPIC_API_KEY", "..."),
     ],
 )
 def test_a_setting_that_cannot_work_is_told_at_start(key: str, value: str) -> None:
