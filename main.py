@@ -15,6 +15,7 @@ import message_status
 import realtime_events
 import unread_state
 from chat import tasks
+from chat.auto_reply import service
 from chat.conversation.models import Conversation, Message
 from chat.incoming import webhook
 from chat.outgoing.read_receipts import ReadReceipts
@@ -23,7 +24,7 @@ from chat.outgoing.whatsapp import WhatsAppClient
 from chat.people import identity
 from chat.platform import cron, datastore, errors, health
 from chat.platform.settings import Settings, told_in_one_line
-from chat.screen import admin, api
+from chat.screen import admin, api, claude, claude_usage
 from chat.team import auth
 
 #: JSON and forms; the webhook allows itself more.
@@ -41,7 +42,8 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
     """
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     app = Flask(__name__)
-    settings = Settings.from_env({**os.environ, **(config or {})})
+    environ = {**os.environ, **(config or {})}
+    settings = Settings.from_env(environ)
     app.config.update(
         SECRET_KEY=settings.secret_key,
         MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
@@ -61,6 +63,7 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
     whatsapp = WhatsAppClient(settings)
     sender = app.extensions["chat_sender"] = Sender(settings, whatsapp)
     sender.init_app(app)
+    service.init_app(app, sender, environ)
 
     errors.init_app(app)
     # Before the CSRF check: who has no login is told that, not that a token is missing.
@@ -68,7 +71,7 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
     csrf = CSRFProtect(app)
     csrf.exempt(webhook.blueprint)  # signed by Meta
     csrf.exempt(tasks.blueprint)  # guarded by `cron.is_cron`
-    for room in (api, admin, webhook, tasks, health):
+    for room in (api, claude, admin, claude_usage, webhook, tasks, health):
         app.register_blueprint(room.blueprint)
     realtime_events.init_app(
         app,

@@ -1,18 +1,21 @@
-"""The routes that a scheduler calls: what no request of its own finishes."""
+"""The routes that a scheduler and a queue call: what no request of its own finishes."""
 
 from __future__ import annotations
 
 import time
 
-from flask import Blueprint, abort, current_app, jsonify
+from flask import Blueprint, abort, current_app, jsonify, request
 from flask.typing import ResponseReturnValue
 
+from chat.auto_reply import service
+from chat.auto_reply.queue import TASK_PATH
 from chat.conversation import changing
 from chat.incoming import webhook
 from chat.outgoing.sending import Sender
-from chat.platform.cron import is_cron
+from chat.platform import datastore
+from chat.platform.cron import is_cron, is_queue
 
-blueprint = Blueprint("tasks", __name__, url_prefix="/tasks")
+blueprint = Blueprint("tasks", __name__)
 
 #: No new work is begun after so long; cron calls again a minute later.
 SECONDS = 50.0
@@ -20,19 +23,40 @@ SECONDS = 50.0
 
 @blueprint.before_request
 def _guard() -> None:
-    if not is_cron():
+    if request.path == TASK_PATH:
+        allowed = is_queue(service.settings().queue.rpartition("/")[2])
+    else:
+        allowed = is_cron()
+    if not allowed:
         abort(403)
 
 
-@blueprint.route("/deferred", methods=["GET", "POST"])
+@blueprint.route("/tasks/deferred", methods=["GET", "POST"])
 def deferred() -> ResponseReturnValue:
     """Handles what webhook calls had no time for, and changes that waited for their message."""
     done = webhook.work_off_deferred(SECONDS)
     return jsonify(done=done, changes=changing.sweep(time.time_ns() // 1_000_000))
 
 
-@blueprint.route("/outbox", methods=["GET", "POST"])
+@blueprint.route("/tasks/outbox", methods=["GET", "POST"])
 def outbox() -> ResponseReturnValue:
     """Sends what lost processes and an unreachable WhatsApp left behind."""
     sender: Sender = current_app.extensions["chat_sender"]
     return jsonify(done=sender.sweep(SECONDS))
+
+
+@blueprint.post(TASK_PATH)
+def reply() -> ResponseReturnValue:
+    """Has Claude answer in one conversation, if that is due: what Cloud Tasks calls."""
+    body = request.get_json(silent=True)
+    conversation_id = body.get("conversation_id") if isinstance(body, dict) else None
+    if not isinstance(conversation_id, str) or not datastore.is_key_name(conversation_id):
+        # Nothing that another try could do better: the queue must not come again.
+        return jsonify(done=False)
+    return jsonify(done=service.current().run(conversation_id))
+
+
+@blueprint.route("/tasks/replies", methods=["GET", "POST"])
+def replies() -> ResponseReturnValue:
+    """Has Claude answer what lost tasks and lost processes left behind."""
+    return jsonify(done=service.current().sweep(SECONDS))

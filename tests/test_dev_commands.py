@@ -165,10 +165,27 @@ def test_run_serves_sample_chats_and_ctrl_c_leaves_no_process(
         assert len(conversations(session, run.chat)) >= 3
         assert session.get(run.simulator, timeout=30).status_code == 200
     processes = descendants(run.process.pid)
-    for module in ("local.datastore", "local.simulator", "gunicorn", "local.processes.cron"):
+    parts = ("local.datastore", "local.simulator", "local.claude", "gunicorn", "processes.cron")
+    for module in parts:
         assert any(module in command for command in processes.values()), module
     assert run.end(signal.SIGINT) == 0
     assert_all_gone(processes)
+
+
+@on_linux
+@pytest.mark.timeout(300)
+def test_in_a_run_claude_answers_the_customers_phone(dev_run: Callable[..., DevRun]) -> None:
+    run = dev_run(AUTO_REPLY_DEBOUNCE_SECONDS="0").wait_ready()
+    with sign_in(run.chat) as session:
+        customer = f"{run.simulator}/customers/5511987650002"
+        written = session.post(f"{customer}/messages", json={"text": "Bom dia!"}, timeout=30)
+        written.raise_for_status()
+
+        def answers() -> list[str]:
+            heard = session.get(f"{customer}/messages", timeout=30).json()["messages"]
+            return [each["text"] for each in heard if each["direction"] == "in"]
+
+        wait_until(lambda: answers() == ["Olá! Como posso ajudar você hoje?"])
 
 
 @on_linux
@@ -227,11 +244,15 @@ def test_a_part_that_dies_is_named_and_stops_the_rest(dev_run: Callable[..., Dev
 @pytest.mark.timeout(300)
 def test_what_the_environment_sets_is_kept(dev_run: Callable[..., DevRun], store: Store) -> None:
     run = dev_run(
-        **store.environ, WHATSAPP_API_URL="http://127.0.0.1:9", WHATSAPP_VERIFY_TOKEN="my-own"
+        **store.environ,
+        WHATSAPP_API_URL="http://127.0.0.1:9",
+        WHATSAPP_VERIFY_TOKEN="my-own",
+        ANTHROPIC_API_KEY="a-real-one",
     ).wait_ready()
     commands = " ".join(descendants(run.process.pid).values())
     assert "local.datastore" not in commands
     assert "local.simulator" not in commands
+    assert "local.claude" not in commands
     handshake = {"hub.mode": "subscribe", "hub.challenge": "42", "hub.verify_token": "my-own"}
     with sign_in(run.chat) as session:
         answer = session.get(f"{run.chat}/webhook", params=handshake, timeout=30)

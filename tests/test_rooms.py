@@ -14,9 +14,10 @@ from local.processes.parts import ROOT
 #: A room may import those after it.
 ROOMS = {
     "chat": [
-        "tasks", "screen", "incoming", "outgoing", "people", "conversation", "team", "platform",
+        "tasks", "screen", "incoming", "auto_reply", "outgoing", "people", "conversation", "team",
+        "platform",
     ],
-    "local": ["bench", "sample_data", "simulator", "datastore", "processes"],
+    "local": ["bench", "sample_data", "claude", "simulator", "datastore", "processes"],
     "static/chat": [
         "chat", "list", "thread", "message", "composer", "notices", "data", "parts", "logout",
     ],

@@ -30,8 +30,18 @@ class Conversation(UnreadConversationMixin):
     bsuid = ndb.TextProperty()
     bsuid_at = ndb.IntegerProperty(indexed=False, default=0)
     group_id = ndb.TextProperty()  # a group; phone and bsuid are then None
-    owner = ndb.TextProperty(default="human")
     created_at = ndb.IntegerProperty(indexed=False)
+
+    # Who answers, Claude or people: see `ownership`, which changes all of these.
+    owner = ndb.TextProperty()  # None: nobody has decided yet, which a customer's message does
+    owner_at = ndb.IntegerProperty(indexed=False)  # since when
+    person_at = ndb.IntegerProperty(indexed=False)  # when a person of the business wrote last
+    needs_you = ndb.BooleanProperty(default=False)  # for the filter: Claude handed it over
+    needs_you_at = ndb.IntegerProperty(indexed=False)
+    needs_you_reason = ndb.TextProperty()
+    #: When a worker may answer what was asked; only while something is, so the index stays small.
+    reply_due_at = ndb.IntegerProperty()
+    reply = ndb.JsonProperty()  # what is asked and who is answering it; None: nothing
 
     #: "position-id": unique, so that a page of the list resumes exactly. None hides it.
     sort_key = ndb.StringProperty()

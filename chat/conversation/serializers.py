@@ -6,7 +6,8 @@ from itertools import pairwise
 from typing import Any
 
 import message_status
-from chat.conversation import phones
+import realtime_events
+from chat.conversation import ownership, phones
 from realtime_events import iso
 
 #: Free-form messages are allowed this long after the customer's last one.
@@ -53,7 +54,7 @@ def conversation_fields(conversation: Any, last_message: Any = None) -> dict[str
     return {
         "name": display_name(conversation),
         "phone": phones.display(conversation.phone) if conversation.phone else None,
-        "owner": conversation.owner,
+        **ownership.as_json(conversation, realtime_events.now_ms()),
         "last_message": last,
         "window_expires_at": iso(incoming_at + WINDOW_MS) if incoming_at else None,
         "muted": bool(conversation.muted),

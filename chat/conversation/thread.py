@@ -10,9 +10,20 @@ from dataclasses import dataclass
 import realtime_events
 from chat.conversation import ordering, phones, serializers
 from chat.conversation.incoming_message import IncomingMessage, counts_unread
-from chat.conversation.models import INCOMING, OUTGOING, Conversation, Message
+from chat.conversation.models import INCOMING, OUTGOING, Conversation, Message, new_id
 
+#: The type of a line that the chat itself says about a conversation: a chip, no bubble.
+NOTICE = "system"
 _PREVIEW_CHARS = 160
+
+
+@dataclass(frozen=True)
+class Line:
+    """What the chat itself says in a thread: that something happened, and through whom."""
+
+    text: str
+    author_kind: str  # "attendant", "claude" or "business_app"
+    author_name: str  # as shown
 
 
 @dataclass(frozen=True)
@@ -119,13 +130,14 @@ def append_outgoing(
     *,
     author_id: str,
     author_name: str,
+    author_kind: str = "attendant",
     quote: Quote | None = None,
     read_up_to: Message | None = None,
     attempt_of: str | None = None,
 ) -> Message:
-    """The entity of an attendant's message, waiting to be sent, and the conversation changed by it.
+    """The entity of a message of ours, waiting to be sent, and the conversation changed by it.
 
-    Who answers has read.
+    A person who answers has read; Claude reads nothing for anybody.
 
     Args:
         conversation: where it goes.
@@ -134,6 +146,7 @@ def append_outgoing(
         now_ms: when it was written.
         author_id: the attendant's user name.
         author_name: as shown.
+        author_kind: "attendant" or "claude".
         quote: the message it answers.
         read_up_to: the newest message that the attendant saw; None: all that has come.
         attempt_of: the id of the message that this one tries again.
@@ -144,7 +157,7 @@ def append_outgoing(
         id=message_id,
         conversation_id=conversation.id,
         direction=OUTGOING,
-        author_kind="attendant",
+        author_kind=author_kind,
         author_id=author_id,
         author_name=author_name,
         type="text",
@@ -156,8 +169,46 @@ def append_outgoing(
         received_at=now_ms,
     )
     realtime_events.place(
-        conversation, message, outgoing=True, read_up_to=read_up_to, attempt_of=attempt_of
+        conversation,
+        message,
+        outgoing=True,
+        by_person=author_kind == "attendant",
+        read_up_to=read_up_to,
+        attempt_of=attempt_of,
     )
+    _put_in_place(conversation, message, ms, now_ms)
+    summarise(conversation, message)
+    return message
+
+
+def append_notice(conversation: Conversation, line: Line, now_ms: int) -> Message:
+    """The entity of such a line, which counts as nothing to read; the list goes on showing what was
+    written last.
+
+    Args:
+        conversation: where it stands.
+        line: what it says.
+        now_ms: when that happened.
+    """
+    message = Message(
+        id=new_id(),
+        conversation_id=conversation.id,
+        direction=INCOMING,
+        author_kind=line.author_kind,
+        author_name=line.author_name,
+        type=NOTICE,
+        text=line.text,
+        sent_at=now_ms,
+        received_at=now_ms,
+    )
+    realtime_events.place(conversation, message, outgoing=False, counts=False)
+    ms = ordering.outgoing_ms(now_ms, conversation.last_position)
+    _put_in_place(conversation, message, ms, now_ms)
+    return message
+
+
+def _put_in_place(conversation: Conversation, message: Message, ms: int, now_ms: int) -> None:
+    """The position of what is written here and now."""
     message.position = ordering.position(
         ms,
         sent_ms=now_ms,
@@ -166,8 +217,6 @@ def append_outgoing(
         arrival=message.arrival,
         conversation_id=conversation.id,
     )
-    summarise(conversation, message)
-    return message
 
 
 def preview(text: str, label: str | None) -> str:

@@ -15,6 +15,7 @@ from flask import current_app
 from google.cloud import ndb
 
 import realtime_events
+from chat.auto_reply import service
 from chat.conversation.models import new_id
 from chat.incoming import decoding, handling, parsing
 from chat.incoming.handling import Outcome
@@ -80,6 +81,7 @@ def take_in(
     outcome = _handle(payload, received_ms, our_number, deadline)
     set_aside(outcome.rejected, received_ms)
     defer(outcome.late, received_ms)
+    service.wake(outcome.asked, deadline)
     return not outcome.rejected
 
 
@@ -198,6 +200,7 @@ def retry(name: str) -> bool:
         entity.put()
         return False
     defer(outcome.late, entity.received_at)
+    service.wake(outcome.asked)
     entity.key.delete()
     return True
 

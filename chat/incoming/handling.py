@@ -20,11 +20,18 @@ from google.cloud import ndb
 
 import message_status
 import realtime_events
+from chat.auto_reply import policy, service
 from chat.conversation import changing, phones, quotes
 from chat.conversation.changing import Change, WaitingChanges
 from chat.conversation.incoming_message import IncomingMessage
 from chat.conversation.models import Conversation, Message
-from chat.conversation.thread import Quote, append_incoming, author_name, summarise
+from chat.conversation.thread import (
+    Quote,
+    append_incoming,
+    append_notice,
+    author_name,
+    summarise,
+)
 from chat.incoming import parsing
 from chat.incoming.parsing import Batch, Rejected
 from chat.people import identity
@@ -46,6 +53,8 @@ class Outcome:
     rejected: list[Rejected] = dataclasses.field(default_factory=list)
     #: Not stored in time: changes of a webhook call, for `parsing.parse`.
     late: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    #: In which conversations Claude is asked, and when it may answer, for `queue.wake`.
+    asked: dict[str, int] = dataclasses.field(default_factory=dict)
 
 
 def handle(batch: Batch, received_ms: int, deadline: float | None = None) -> Outcome:
@@ -148,7 +157,13 @@ def handle_incoming_message(
     for change in waited:
         changing.apply(entity, change)
     summarise(conversation, entity)
+    now = realtime_events.now_ms()
+    line = policy.message_came(conversation, message, entity, service.settings(), now)
     realtime_events.tell("message.created", conversation, entity)
+    if line is not None:
+        notice = append_notice(conversation, line, now)
+        notice.put()
+        realtime_events.tell("message.created", conversation, notice)
     if known_as and conversation.name != known_as:
         identity.publish_conversation(conversation)
     return entity
@@ -166,7 +181,7 @@ def _store_chunk(
         those to be tried again later, because others kept changing the same conversation.
     """
     try:
-        _store_together(chunk, received_ms, quoted)
+        outcome.asked |= _store_together(chunk, received_ms, quoted)
     except api_exceptions.Aborted:
         return chunk
     except datastore.REFUSALS as error:
@@ -205,7 +220,7 @@ def _store_singly(
 
 def _store_together(
     chunk: list[IncomingMessage], received_ms: int, quoted: Mapping[str, Quote]
-) -> None:
+) -> dict[str, int]:
     bubbles = [message for message in chunk if message.target is None]
     changes = [message for message in chunk if message.target is not None]
     names = list(dict.fromkeys(name for m in chunk for name in identity.alias_names(m)))
@@ -215,7 +230,7 @@ def _store_together(
     keys += [ndb.Key(ContactAlias, name) for name in names]
     echoes = [message.wamid for message in bubbles if message.outgoing]
 
-    def attempt() -> None:
+    def attempt() -> dict[str, int]:
         found = datastore.get_many(keys)
         stored, waiting = found[: len(wamids)], found[len(wamids) : 2 * len(wamids)]
         # What we have sent ourselves is there already, under an id of our own.
@@ -223,7 +238,7 @@ def _store_together(
         there = {wamid for wamid, entity in zip(wamids, stored, strict=True) if entity} | set(ours)
         new = [message for message in bubbles if message.wamid not in there]
         if not new and not changes:
-            return
+            return {}
         people = identity.People(names, found[2 * len(wamids) :])
         entities: dict[str, Message] = {}
         waits = {key.id(): key for key in keys[len(wamids) : 2 * len(wamids)]}
@@ -243,8 +258,9 @@ def _store_together(
         _apply_changes(people, changes, entities, received_ms)
         people.save()
         people.tell_numbers()
+        return {each.id: each.reply_due_at for each in people.touched() if each.reply_due_at}
 
-    realtime_events.transaction(attempt)
+    return realtime_events.transaction(attempt)
 
 
 def _apply_changes(

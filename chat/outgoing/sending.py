@@ -23,9 +23,9 @@ from google.cloud import ndb
 import message_status
 import realtime_events
 import unread_state
-from chat.conversation import changing, phones, quotes
+from chat.conversation import changing, ownership, phones, quotes
 from chat.conversation.models import Conversation, Message
-from chat.conversation.thread import Quote, append_outgoing
+from chat.conversation.thread import Line, Quote, append_notice, append_outgoing
 from chat.outgoing.leases import LEASE_MS, Leases
 from chat.outgoing.whatsapp import (
     Accepted,
@@ -124,7 +124,8 @@ class Sender:
         quote: Quote | None = None,
         read_up_to: Message | None = None,
     ) -> tuple[Message, str, bool]:
-        """Stores a message and its place in the outbox, and tells the screens.
+        """Stores an attendant's message and its place in the outbox, and tells the screens. Who
+        answers has the chat from then on, and Claude's answer under way will not be sent.
 
         Args:
             conversation_id: where it goes.
@@ -159,9 +160,12 @@ class Sender:
                     raise DifferentMessageError(client_id)
                 return known, conversation.id, False
             before = conversation.incoming_read
-            message = _enqueue(
-                conversation, client_id, text, author_id=author_id,
+            now = _now_ms()
+            took_over = ownership.person_wrote(conversation, author_name, now, now)
+            (message,) = enqueue(
+                conversation, {client_id: text}, author_id=author_id,
                 author_name=author_name, quote=quote, read_up_to=read_up_to,
+                before=Line(took_over, "attendant", author_name) if took_over else None,
             )  # fmt: skip
             if conversation.incoming_read > before:
                 read.append(conversation)
@@ -187,8 +191,8 @@ class Sender:
         quote = None
         if old.reply_to:
             quote = Quote(old.reply_to, old.reply_text, old.reply_author)
-        message = _enqueue(
-            conversation, client_id, old.text,
+        (message,) = enqueue(
+            conversation, {client_id: old.text},
             author_id=author_id, author_name=author_name, quote=quote, attempt_of=old.id,
         )  # fmt: skip
         realtime_events.tell("message.updated", conversation, old)
@@ -337,18 +341,41 @@ class Sender:
             _log.exception("outbox %s waits for the sweep", conversation_id)
 
 
-def _enqueue(conversation: Conversation, client_id: str, text: str, **written: Any) -> Message:
-    """Puts a new message into the conversation and its outbox, and tells the screens."""
+def enqueue(
+    conversation: Conversation,
+    texts: dict[str, str],
+    *,
+    before: Line | None = None,
+    after: Line | None = None,
+    **written: Any,
+) -> list[Message]:
+    """Puts new messages into a conversation and its outbox, in their order, and tells the screens;
+    in the caller's transaction, after which `Sender.start` sends them.
+
+    Args:
+        conversation: the entity, read in this transaction.
+        texts: what they say, by their ids, which are new.
+        before: what the thread says above them.
+        after: and below them.
+        written: see `thread.append_outgoing`.
+    """
     outbox = datastore.get(Outbox, conversation.id) or Outbox(id=conversation.id)
     now = _now_ms()
-    message = append_outgoing(conversation, client_id, text, now, **written)
+    above = [append_notice(conversation, before, now)] if before else []
+    messages = [
+        append_outgoing(conversation, message_id, text, now, **written)
+        for message_id, text in texts.items()
+    ]
+    below = [append_notice(conversation, after, now)] if after else []
     conversation.bump_version()
-    outbox.queue.append(client_id)
+    outbox.queue.extend(texts)
     outbox.due_at = outbox.due_at or now
-    datastore.put_many([conversation, message, outbox])
-    realtime_events.tell("message.created", conversation, message)
+    stored = [*above, *messages, *below]
+    datastore.put_many([conversation, *stored, outbox])
+    for message in stored:
+        realtime_events.tell("message.created", conversation, message)
     unread_state.publish_changed(conversation)
-    return message
+    return messages
 
 
 def _due(until_ms: int) -> list[tuple[int, str]]:

@@ -20,7 +20,7 @@ from google.cloud import ndb
 
 import realtime_events
 import unread_state
-from chat.conversation import ordering, phones
+from chat.conversation import ordering, ownership, phones
 from chat.conversation.incoming_message import IncomingMessage
 from chat.conversation.models import Conversation, Message, new_id
 from chat.platform import datastore
@@ -196,11 +196,15 @@ class People:
         """Writes what was touched."""
         ndb.put_multi(list(self._changed.values()))
 
+    def touched(self) -> list[Conversation]:
+        """The conversations that this transaction has changed and that stay."""
+        entities = self._changed.values()
+        return [e for e in entities if isinstance(e, Conversation) and not e.merged_into]
+
     def tell_numbers(self) -> None:
         """Tells once what has become unread or read in what was touched; at the very end."""
-        for entity in self._changed.values():
-            if isinstance(entity, Conversation) and not entity.merged_into:
-                unread_state.publish_changed(entity)
+        for conversation in self.touched():
+            unread_state.publish_changed(conversation)
 
     def adopt(self, conversation: Conversation) -> Conversation:
         """Takes in a conversation that this transaction has read already."""
@@ -254,6 +258,7 @@ class People:
         for field in ("last_incoming_at", "last_counted_at"):
             newest = max(getattr(winner, field) or 0, getattr(loser, field) or 0)
             setattr(winner, field, newest or None)
+        ownership.merge(winner, loser, realtime_events.now_ms())
         loser.merged_into, loser.sort_key = winner.id, None
         self._merge_facts(winner, loser)
         if (loser.last_position or "") > (winner.last_position or ""):

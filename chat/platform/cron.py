@@ -1,4 +1,4 @@
-"""How the scheduler is told from everybody else."""
+"""How the scheduler and the queue are told from everybody else."""
 
 from __future__ import annotations
 
@@ -19,11 +19,26 @@ def is_cron() -> bool:
     App Engine strips `X-Appengine-Cron` from requests from outside; elsewhere anybody can send it,
     so there a shared secret counts.
     """
-    settings: Settings = current_app.extensions["chat_settings"]
-    if settings.production:
+    if _settings().production:
         return request.headers.get("X-Appengine-Cron") == "true"
+    return _knows_the_secret()
+
+
+def is_queue(name: str) -> bool:
+    """Whether Cloud Tasks made this request, for its queue of this name; see `is_cron`."""
+    if _settings().production:
+        return bool(name) and request.headers.get("X-AppEngine-QueueName") == name
+    return _knows_the_secret()
+
+
+def _settings() -> Settings:
+    settings: Settings = current_app.extensions["chat_settings"]
+    return settings
+
+
+def _knows_the_secret() -> bool:
     given = request.headers.get("X-Cron-Secret", "")
-    secret = settings.cron_secret
+    secret = _settings().cron_secret
     return bool(secret) and hmac.compare_digest(secret.encode(), given.encode())
 
 

@@ -97,8 +97,7 @@ class Settings:
             for key in _REQUIRED_IN_PRODUCTION:
                 if not values.get(key.lower()):
                     raise SettingsError(f"{key}: must be set on App Engine")
-                if _PLACEHOLDER.fullmatch(values[key.lower()].strip()):
-                    raise SettingsError(f"{key}: is a placeholder, not a value")
+                check_no_placeholder(key, values[key.lower()])
             _check_secret_key(values["secret_key"])
             values.setdefault("send_wait_seconds", 25.0)
         if not values.get("secret_key"):
@@ -116,6 +115,12 @@ class Settings:
         """The Graph API's address with its version, without a slash at the end."""
         base = self.whatsapp_api_url.rstrip("/")
         return base if _VERSIONED.search(base) else f"{base}/{GRAPH_VERSION}"
+
+
+def check_no_placeholder(key: str, value: str) -> None:
+    """Raises `SettingsError` for what stands where a value is to be put in."""
+    if _PLACEHOLDER.fullmatch(value.strip()):
+        raise SettingsError(f"{key}: is a placeholder, not a value")
 
 
 def _check_secret_key(key: str) -> None:

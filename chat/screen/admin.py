@@ -1,4 +1,6 @@
-"""What administrators alone see: the updates that were set aside, to be read and tried again."""
+"""What administrators alone see: the updates that were set aside, to be read and tried again; and
+the guard of all their pages.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +67,6 @@ def count_in_words() -> str:
     return f"{_MOST_COUNTED - 1}+" if count >= _MOST_COUNTED else str(count or "")
 
 
-@blueprint.before_request
 def _require_admin() -> None:
     """For every route of the blueprint, also those to come; a login was asked for before."""
     if not getattr(current_user, "is_admin", False):
@@ -186,16 +187,16 @@ def _notice(status: int, title: str, text: str) -> ResponseReturnValue:
     return template.render(title=title, text=text), status
 
 
-@blueprint.errorhandler(HTTPException)
 def _refused(error: HTTPException) -> ResponseReturnValue:
     if error.code == 403:
         return _notice(403, "Só para administradores", "Seu acesso não inclui esta página.")
     if error.code == 404:
-        return _notice(404, "Não está mais na lista", _GONE)
+        if request.blueprint == blueprint.name:
+            return _notice(404, "Não está mais na lista", _GONE)
+        return _notice(404, "Não encontrado", "Este endereço não leva a nada.")
     return _notice(error.code or 500, "Não deu certo", "O pedido não pôde ser entendido.")
 
 
-@blueprint.errorhandler(CSRFError)
 def _stale_token(_error: CSRFError) -> ResponseReturnValue:
     text = "Esta página ficou aberta tempo demais. Volte para a lista e tente de novo."
     return _notice(400, "Tente de novo", text)
@@ -207,5 +208,13 @@ def _store_failed(error: Exception) -> ResponseReturnValue:
     return _notice(503, "Tente de novo", text)
 
 
-for _kind in datastore.ERRORS:
-    blueprint.register_error_handler(_kind, _store_failed)
+def guard(pages: Blueprint) -> None:
+    """Closes a blueprint to all but administrators, and has its errors told as pages."""
+    pages.before_request(_require_admin)
+    pages.register_error_handler(HTTPException, _refused)
+    pages.register_error_handler(CSRFError, _stale_token)
+    for kind in datastore.ERRORS:
+        pages.register_error_handler(kind, _store_failed)
+
+
+guard(blueprint)

@@ -24,6 +24,7 @@ from chat.people import identity
 from chat.platform import datastore
 from chat.platform.errors import ApiError
 from chat.screen import admin
+from chat.screen.request_parts import conversation_of, json_body, key_name, not_found
 
 blueprint = Blueprint("chat", __name__)
 
@@ -61,12 +62,14 @@ def conversations() -> ResponseReturnValue:
     """A page of conversations, newest first."""
     _only({"before", "limit", "filter"})
     before, limit, wanted = _key("before"), _limit(), request.args.get("filter")
-    if wanted not in (None, "", "unread"):
+    if wanted not in (None, "", "unread", "needs_you"):
         raise ApiError(422, "invalid", "Este filtro não existe.", "filter")
     cursor = realtime_events.current_cursor()
     query = Conversation.query(Conversation.sort_key > "").order(-Conversation.sort_key)
-    if wanted:
+    if wanted == "unread":
         query = query.filter(Conversation.is_unread == True)  # noqa: E712 - a filter, not a test
+    elif wanted == "needs_you":
+        query = query.filter(Conversation.needs_you == True)  # noqa: E712
     if before:
         query = query.filter(Conversation.sort_key < before)
     found = query.fetch(limit + 1)
@@ -97,7 +100,7 @@ def versions() -> ResponseReturnValue:
 def conversation(conversation_id: str) -> ResponseReturnValue:
     """One conversation."""
     cursor = realtime_events.current_cursor()
-    found = _conversation(conversation_id)
+    found = conversation_of(conversation_id)
     return jsonify(conversation=_conversations_json([found])[0], cursor=cursor)
 
 
@@ -107,7 +110,7 @@ def messages(conversation_id: str) -> ResponseReturnValue:
     _only({"before", "limit"})
     before, limit = _key("before"), _limit()
     cursor = realtime_events.current_cursor()
-    found = _conversation(conversation_id)
+    found = conversation_of(conversation_id)
     newest: list[Message] = []
     # Each of the merged conversations has its own range of the index; positions are unique across
     # them, so the newest of each are enough for the newest of all.
@@ -130,7 +133,7 @@ def messages(conversation_id: str) -> ResponseReturnValue:
 @blueprint.post("/api/conversations/<conversation_id>/messages")
 def send(conversation_id: str) -> ResponseReturnValue:
     """Queues a message: 201 and the message, 200 if this client_id is known."""
-    body = _body()
+    body = json_body()
     client_id, text = body.get("client_id"), body.get("text")
     if not isinstance(client_id, str) or not _UUID.fullmatch(client_id):
         raise ApiError(422, "invalid", "O identificador da mensagem não é válido.", "client_id")
@@ -143,7 +146,7 @@ def send(conversation_id: str) -> ResponseReturnValue:
     sender: Sender = current_app.extensions["chat_sender"]
     try:
         message, owner_id, new = sender.queue(
-            _id(conversation_id),
+            key_name(conversation_id),
             client_id.lower(),
             text,
             author_id=current_user.username,
@@ -152,7 +155,7 @@ def send(conversation_id: str) -> ResponseReturnValue:
             read_up_to=_read_up_to(conversation_id, body.get("read_up_to")),
         )
     except UnknownConversationError as error:
-        raise _not_found() from error
+        raise not_found() from error
     except DifferentMessageError as error:
         raise _taken() from error
     if new or message_status.fact(message, "started_at") is None:
@@ -178,11 +181,11 @@ def awaiting() -> ResponseReturnValue:
 @blueprint.post("/api/conversations/<conversation_id>/muted")
 def mute(conversation_id: str) -> ResponseReturnValue:
     """Lets a conversation notify nobody, or again."""
-    muted = _body().get("muted")
+    muted = json_body().get("muted")
     if not isinstance(muted, bool):
         raise ApiError(422, "invalid", "Diga se é para silenciar: true ou false.", "muted")
 
-    found = _conversation(conversation_id)
+    found = conversation_of(conversation_id)
     if bool(found.muted) != muted:
         found = realtime_events.update(found, muted=muted)
     return jsonify(conversation=found.live_json())
@@ -199,7 +202,7 @@ def resend(old: Message, client_id: str) -> Message:
             old, client_id, author_id=current_user.username, author_name=current_user.name
         )
     except UnknownConversationError as error:
-        raise _not_found() from error
+        raise not_found() from error
     except DifferentMessageError as error:
         raise _taken() from error
 
@@ -213,16 +216,6 @@ def after_resend(message: Message) -> None:
 
 
 # --- what a request says --------------------------------------------------------------------------
-
-
-def _body() -> dict[str, Any]:
-    try:
-        body = request.get_json(silent=True)
-    except RecursionError:  # nested thousands deep, which `silent` does not cover
-        body = None
-    if not isinstance(body, dict):
-        raise ApiError(400, "not_json", "O pedido precisa ser um objeto JSON.")
-    return body
 
 
 def _only(known: set[str]) -> None:
@@ -246,23 +239,6 @@ def _limit() -> int:
     if not usable or not 1 <= int(value) <= _MAX_PAGE:
         raise ApiError(422, "invalid", f"O limite vai de 1 a {_MAX_PAGE}.", "limit")
     return int(value)
-
-
-def _id(value: str) -> str:
-    if not datastore.is_key_name(value):
-        raise _not_found()
-    return value
-
-
-def _conversation(conversation_id: str) -> Conversation:
-    found = identity.load_conversation(_id(conversation_id))
-    if found is None:
-        raise _not_found()
-    return found
-
-
-def _not_found() -> ApiError:
-    return ApiError(404, "not_found", "Conversa não encontrada.")
 
 
 def _taken() -> ApiError:
@@ -301,7 +277,7 @@ def _read_up_to(conversation_id: str, message_id: Any) -> Message | None:
 def _message_in(conversation_id: str, message_id: Any) -> Message | None:
     if not datastore.is_key_name(message_id):
         return None
-    return identity.message_of(_conversation(conversation_id), message_id)
+    return identity.message_of(conversation_of(conversation_id), message_id)
 
 
 def _complete_quotes(page: list[Message]) -> None:

@@ -1,10 +1,11 @@
 """Starts everything that `python3 dev.py run` runs, watches it, and stops it.
 
-The parts, each a process of its own: a Datastore, the WhatsApp simulator, the chat, and what
-calls the routes of cron.yaml. What the environment already sets is kept: with
-DATASTORE_EMULATOR_HOST no store is started, with WHATSAPP_API_URL no simulator. All listen on
-127.0.0.1 only. If one part dies, the rest is stopped; on Ctrl-C or SIGTERM all end; if this
-process is killed, they end by themselves (local/processes/tied_to_parent.py).
+The parts, each a process of its own: a Datastore, the WhatsApp simulator, the stand-in for Claude,
+the chat, and what calls the routes of cron.yaml. What the environment already sets is kept: with
+DATASTORE_EMULATOR_HOST no store is started, with WHATSAPP_API_URL no simulator, with
+ANTHROPIC_API_KEY or ANTHROPIC_BASE_URL no stand-in. All listen on 127.0.0.1 only. If one part
+dies, the rest is stopped; on Ctrl-C or SIGTERM all end; if this process is killed, they end by
+themselves (local/processes/tied_to_parent.py).
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ SAMPLE_SECONDS = 120.0
 STOP_SECONDS = 5.0
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if POSIX else [])]
+#: Any will do: nobody checks it.
+STAND_IN_KEY = "local-stand-in"
 LOGINS = ("ana / ana", "bruno / bruno")
 
 
@@ -168,12 +171,19 @@ class Supervisor:
                 f"{chat_url}/webhook",
             ).wait_for_line("ready ")
             self._run_sample_data("--introduce-to", simulator_url)
+        claude_url = self._start_claude()
         self._start_chat()
         self._part("cron", "local.processes.cron", "--url", chat_url).wait_for_line("ready ")
         self._say("")
         self._say(f"Chat:       {chat_url}    logins: {', '.join(LOGINS)}")
         if simulator_url is not None:
             self._say(f"Simulator:  {simulator_url}    a customer's phone")
+        if claude_url is not None:
+            self._say(
+                f"Claude:     {claude_url}    a stand-in; its switches: {claude_url}/switches"
+            )
+        else:
+            self._say("Claude:     as the environment says")
         self._say("Ctrl-C stops everything.")
 
     def _start_store(self) -> None:
@@ -189,6 +199,21 @@ class Supervisor:
             args = ["--host-port", "127.0.0.1:0", "--data", data]
             store = self._part("store", "local.datastore", *args)
         self._environ["DATASTORE_EMULATOR_HOST"] = store.wait_for_line("ready ", STORE_SECONDS)
+
+    def _start_claude(self) -> str | None:
+        """The stand-in for Claude, and its address; None where the environment names another."""
+        environ = self._environ
+        if environ.get("ANTHROPIC_API_KEY"):
+            return None
+        environ["ANTHROPIC_API_KEY"] = STAND_IN_KEY
+        if environ.get("ANTHROPIC_BASE_URL"):
+            return None
+        port = self._options.port + 2
+        if port > 65535 or port == self._options.simulator_port or port_is_taken(port):
+            port = 0
+        stand_in = self._part("claude", "local.claude", "--port", str(port))
+        environ["ANTHROPIC_BASE_URL"] = stand_in.wait_for_line("ready ")
+        return environ["ANTHROPIC_BASE_URL"]
 
     def _run_sample_data(self, *args: str) -> None:
         """Sample conversations and the two logins; local.sample_data leaves a used store alone."""

@@ -24,6 +24,8 @@ def test_every_route_but_the_listed_ones_needs_a_login(app: Flask, client: Flask
         "/static/<path:filename>",
         "/tasks/deferred",
         "/tasks/outbox",
+        "/tasks/reply",
+        "/tasks/replies",
         "/realtime/cleanup",
         "/message-status/cleanup",
     }

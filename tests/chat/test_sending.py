@@ -331,3 +331,10 @@ def test_the_answer_of_the_same_second_stands_below_ours(
     deliver(sending_app.test_client(), call(text_message("r", "resposta", second)))
     assert [message["text"] for message in ana.thread(chat)] == ["oi", "pergunta", "resposta"]
     assert ana.conversations()[0]["last_message"]["text"] == "resposta"
+
+
+def test_empty_outboxes_hide_none_that_waits(sending_app: Flask) -> None:
+    with sending_app.app_context(), datastore.context():
+        empty = [Outbox(id=f"empty{n}") for n in range(sending._SWEEP_LIMIT + 1)]
+        datastore.put_many([*empty, Outbox(id="waits", queue=["x"], due_at=1)])
+        assert sending._due(2) == ["waits"]

@@ -1,0 +1,150 @@
+"""What was said in a chat, as turns for Claude: pure, and within a budget.
+
+A customer's words are data: they stand escaped between tags that only we can write, in the user's
+turns alone. What the business wrote, by Claude or by people, is the assistant's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+from xml.sax.saxutils import escape, quoteattr
+
+from chat.auto_reply.settings import BRASILIA
+from chat.conversation.blank import is_blank
+from chat.conversation.incoming_message import CUSTOMER
+
+CUSTOMER_TAG = "mensagem_do_cliente"
+TEAM_TAG = "mensagem_da_equipe"
+
+#: Said by nobody to anybody.
+_UNSAID = frozenset({"system", "request_welcome"})
+#: Of one message: whoever pastes a book gets its beginning read.
+_MAX_CHARS = 8_000
+_QUOTE_CHARS = 300
+_MAX_LINES = 40
+#: Portuguese takes about so many characters a token; tags and the turn's frame come on top.
+_CHARS_A_TOKEN = 3.0
+_TOKENS_A_MESSAGE = 12
+#: The API wants the customer to begin and to have the last word.
+_BEGUN_BY_US = "(A empresa começou a conversa.)"
+_NO_ANSWER = "(O cliente ainda não respondeu.)"
+
+_SEEN = {
+    "image": "foto",
+    "video": "vídeo",
+    "audio": "áudio",
+    "document": "documento",
+    "sticker": "figurinha",
+    "location": "localização",
+    "contacts": "contato",
+    "order": "pedido",
+    "unsupported": "mensagem de um tipo que não é mostrado",
+}
+
+
+def turns(messages: Sequence[Any], budget_tokens: int) -> list[dict[str, Any]]:
+    """The newest of these messages as alternating turns, ending with the customer's.
+
+    Args:
+        messages: entities of one conversation, oldest first.
+        budget_tokens: how much of them goes along, about; the newest always does.
+    """
+    said = [(_role(m), text) for m in messages if (text := _words(m)) is not None]
+    left = budget_tokens
+    kept: list[tuple[str, str]] = []
+    for role, text in reversed(said):
+        left -= tokens_of(text)
+        if kept and left < 0:
+            break
+        kept.append((role, text))
+    kept.reverse()
+    made: list[dict[str, Any]] = []
+    for role, text in kept:
+        if made and made[-1]["role"] == role:
+            made[-1]["content"][0]["text"] += f"\n{text}"
+        else:
+            made.append(_turn(role, text))
+    if not made or made[0]["role"] != "user":
+        made.insert(0, _turn("user", _BEGUN_BY_US))
+    if made[-1]["role"] != "user":
+        made.append(_turn("user", _NO_ANSWER))
+    return made
+
+
+def tokens_of(text: str) -> int:
+    """About how many tokens a message takes; rather too many."""
+    return int(len(text) / _CHARS_A_TOKEN) + _TOKENS_A_MESSAGE
+
+
+def _turn(role: str, text: str) -> dict[str, Any]:
+    return {"role": role, "content": [{"type": "text", "text": text}]}
+
+
+def _role(message: Any) -> str:
+    return "user" if message.author_kind == CUSTOMER else "assistant"
+
+
+def _words(message: Any) -> str | None:
+    """A message in words; None for one that says nothing to anybody."""
+    if message.type in _UNSAID:
+        return None
+    body = _body(message)
+    if body is None:
+        return None
+    if message.author_kind == "claude":
+        # As it was sent: marks here would teach Claude to write them.
+        return body
+    name = quoteattr(message.author_name or "Cliente")
+    tag = CUSTOMER_TAG if message.author_kind == CUSTOMER else TEAM_TAG
+    return f"<{tag} nome={name} hora={quoteattr(_clock(message.sent_at))}>\n{body}\n</{tag}>"
+
+
+def _body(message: Any) -> str | None:
+    if message.revoked_at:
+        return "[mensagem apagada por quem escreveu]"
+    own = message.author_kind == "claude"
+    parts = []
+    if message.reply_text and not own:
+        quoted = _cut(message.reply_text, _QUOTE_CHARS)
+        parts.append(f"[em resposta a: {_safe(quoted)}]")
+    if not own and (advert := (message.extra or {}).get("referral")):
+        told = " – ".join(advert[key] for key in ("headline", "body") if advert.get(key))
+        parts.append(f"[veio do anúncio: {_safe(_cut(told, _QUOTE_CHARS))}]")
+    if message.type in _SEEN or message.placeholder:
+        label = _SEEN.get(message.type, "")
+        shown = message.placeholder or label
+        parts.append(f"[{label}: {_safe(shown)}]" if label and shown != label else f"[{shown}]")
+    text = message.text or ""
+    if not is_blank(text):
+        cut = _cut(text, _MAX_CHARS)
+        parts.append(cut if own else _safe(cut))
+    parts += [_line(line) for line in (message.details or [])[:_MAX_LINES]]
+    parts += _reactions(message)
+    return "\n".join(parts) or None
+
+
+def _line(line: dict[str, str]) -> str:
+    value = line["value"] if "href" not in line else f"{line['value']} ({line['href']})"
+    label = line.get("label")
+    return f"- {_safe(label)}: {_safe(value)}" if label else f"- {_safe(value)}"
+
+
+def _reactions(message: Any) -> Iterable[str]:
+    for reaction in (message.reactions or {}).values():
+        if reaction.get("emoji"):
+            yield f"[{_safe(reaction.get('name') or 'alguém')} reagiu: {_safe(reaction['emoji'])}]"
+
+
+def _safe(text: str) -> str:
+    """No text of somebody else's may look like one of our tags."""
+    return escape(text.encode("utf-8", "replace").decode())
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]}…"
+
+
+def _clock(ms: int | None) -> str:
+    return datetime.fromtimestamp((ms or 0) / 1000, BRASILIA).strftime("%d/%m %H:%M")

@@ -1,0 +1,115 @@
+"""Has a question answered a little later: one interface, and two ways behind it.
+
+A task that is lost is harmless: the conversation says itself when it is due, and the sweep looks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from google.api_core import exceptions as api_exceptions
+
+_log = logging.getLogger(__name__)
+
+#: The route that Cloud Tasks calls, in `chat/tasks.py`.
+TASK_PATH = "/tasks/reply"
+#: A webhook waits for it.
+_CREATE_SECONDS = 2.0
+#: Answers that one process writes at the same time; each waits for Claude nearly all its time.
+WORKERS = 8
+
+
+class ReplyQueue(Protocol):
+    """Where questions wait."""
+
+    def put(self, conversation_id: str, due_ms: int) -> None:
+        """Has this conversation looked at, not before `due_ms` (since 1970). May fail."""
+
+
+class CloudTasksQueue:
+    """Cloud Tasks on App Engine, which calls a route of this application."""
+
+    def __init__(self, project: str, location: str, name: str) -> None:
+        self._parent = f"projects/{project}/locations/{location}/queues/{name}"
+        self._client: Any = None
+        self._lock = threading.Lock()
+
+    def put(self, conversation_id: str, due_ms: int) -> None:
+        """See `ReplyQueue`.
+
+        Raises:
+            google.api_core.exceptions.GoogleAPICallError: it is not in the queue.
+        """
+        from google.cloud import tasks_v2
+
+        digest = hashlib.sha256(f"{conversation_id}/{due_ms}".encode()).hexdigest()[:40]
+        task = tasks_v2.Task(
+            # The same again is the same task: a webhook call may come twice.
+            name=f"{self._parent}/tasks/{digest}",
+            app_engine_http_request=tasks_v2.AppEngineHttpRequest(
+                http_method=tasks_v2.HttpMethod.POST,
+                relative_uri=TASK_PATH,
+                headers={"Content-Type": "application/json"},
+                body=json.dumps({"conversation_id": conversation_id}).encode(),
+            ),
+        )
+        task.schedule_time = _timestamp(due_ms)
+        try:
+            self._open().create_task(parent=self._parent, task=task, timeout=_CREATE_SECONDS)
+        except api_exceptions.AlreadyExists:
+            return
+
+    def _open(self) -> Any:
+        """The client, made at first use: after a server forked its worker."""
+        from google.cloud import tasks_v2
+
+        with self._lock:
+            if self._client is None:
+                self._client = tasks_v2.CloudTasksClient()
+            return self._client
+
+
+def _timestamp(ms: int) -> Any:
+    from google.protobuf.timestamp_pb2 import Timestamp
+
+    return Timestamp(seconds=ms // 1000, nanos=ms % 1000 * 1_000_000)
+
+
+class ThreadQueue:
+    """Threads of this process, for where they outlive the request. Nothing is kept on disk."""
+
+    def __init__(self, work: Callable[[str], None]) -> None:
+        """`work(conversation_id)` is called in a thread, and raises nothing."""
+        self._work = work
+        self._waiting: list[tuple[int, str]] = []
+        self._changed = threading.Condition()
+        self._running = False
+
+    def put(self, conversation_id: str, due_ms: int) -> None:
+        """See `ReplyQueue`."""
+        with self._changed:
+            heapq.heappush(self._waiting, (due_ms, conversation_id))
+            if not self._running:
+                self._running = True
+                for _ in range(WORKERS):
+                    threading.Thread(target=self._run, daemon=True, name="auto-reply").start()
+            self._changed.notify_all()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while (pause := self._pause()) is None or pause > 0:
+                    self._changed.wait(pause)
+                _, conversation_id = heapq.heappop(self._waiting)
+            self._work(conversation_id)
+
+    def _pause(self) -> float | None:
+        """Seconds until the first is due; None: nothing waits."""
+        return self._waiting[0][0] / 1000 - time.time_ns() / 1e9 if self._waiting else None

@@ -1,0 +1,358 @@
+"""Answers one conversation: claim, read, ask Claude, commit. Any step may be the last of a process.
+
+The claim is a lease that is committed before Claude is asked; the answer is committed, into the
+outbox, by a transaction in which the lease is still this worker's. Whatever makes the answer
+unwanted meanwhile (a person who answers, a new owner, a merge) takes the lease away, so it comes to
+nothing. A worker that dies leaves a lease that runs out, and the sweep asks again. The ids of the
+messages follow from the question's, so that even a commit told twice is one answer.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+import realtime_events
+from chat.auto_reply import history, policy, prompt, usage, wording
+from chat.auto_reply.messages_api import Answer, ClaudeError, MessagesClient
+from chat.auto_reply.settings import AutoReplySettings
+from chat.conversation import ownership
+from chat.conversation.models import Conversation, Message
+from chat.conversation.ownership import CLAUDE, CLAUDE_NAME, HUMAN
+from chat.conversation.thread import Line, append_notice
+from chat.outgoing import sending
+from chat.outgoing.sending import UnknownConversationError
+from chat.people import identity
+from chat.platform import datastore
+
+_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+#: What a lease lasts beyond the longest call: reading before it, and committing after it while the
+#: store is away for some seconds.
+_MARGIN_MS = 45_000
+#: A task that comes so little too early (another instance's clock) waits; what is due later has a
+#: task of its own.
+_SOON_MS = 5_000
+#: Messages read; what goes along is less, by its tokens.
+_NEWEST = 80
+#: Pauses while the store does not take an answer, which has cost money; less than the margin.
+_STORE_PAUSES = (0.5, 1, 2, 4, 8)
+#: Of a conversation's messages the same question makes the same ids.
+_IDS = uuid.UUID("8f0f9a0c-6c1d-4ab0-93a5-3f1c3c1c7b0e")
+
+_REFUSED = "Claude não quis responder a isto"
+_EMPTY = "Claude não escreveu resposta"
+_CUT = "a resposta ficou longa demais e foi cortada"
+_NO_REASON = "sem motivo informado"
+_FAILURES = {
+    "rate_limit": "o Claude está com o limite de uso esgotado",
+    "overloaded": "o Claude está sobrecarregado",
+    "timeout": "o Claude demorou demais",
+    "unreachable": "o Claude não pôde ser alcançado",
+    "bad_key": "a chave do Claude não é aceita",
+    "no_credit": "acabou o crédito do Claude",
+    "unknown_model": "o modelo configurado não existe",
+    "too_long": "a conversa é longa demais para o Claude",
+}
+_FAILED = "o Claude não pôde responder"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a worker has taken on."""
+
+    conversation: Conversation
+    question: str
+    holder: str
+
+
+class SuggestionError(Exception):
+    """There is no suggestion; the text says why, to an attendant."""
+
+
+class Worker:
+    """Does the steps. Safe for many threads."""
+
+    def __init__(
+        self,
+        settings: AutoReplySettings,
+        api: MessagesClient,
+        wake: Callable[[dict[str, int]], None],
+        start_sending: Callable[[str], None],
+    ) -> None:
+        """`wake` puts conversations into the queue, and raises nothing; `start_sending` sends what
+        is in a conversation's outbox.
+        """
+        self._settings = settings
+        self._api = api
+        self._wake = wake
+        self._start_sending = start_sending
+        self.pause: Callable[[float], None] = time.sleep  # a test's clock may stand still
+
+    def run(self, conversation_id: str) -> bool:
+        """Answers what is asked in a conversation, if it is due and nobody else does.
+
+        Returns:
+            whether there was something to do.
+
+        Raises:
+            one of `datastore.ERRORS`: to be tried again; the sweep will, too.
+        """
+        claim = self._claimed(conversation_id)
+        if claim is None:
+            return False
+        try:
+            answer = self._ask(claim.conversation, draft=False)
+        except ClaudeError as error:
+            _log.warning("conversation %s: no answer: %s", claim.conversation.id, error.kind)
+            due = self._surely(partial(self._fail, claim, error))
+        else:
+            sends, due = self._surely(partial(self._commit, claim, answer))
+            if sends:
+                self._start_sending(claim.conversation.id)
+        if due is not None:
+            self._wake({claim.conversation.id: due})
+        return True
+
+    def suggest(self, conversation_id: str) -> str:
+        """A draft for an attendant, in any chat; nothing is stored but what it cost.
+
+        Raises:
+            UnknownConversationError: no such conversation.
+            SuggestionError: Claude has none; the text says why.
+        """
+        conversation = identity.load_conversation(conversation_id)
+        if conversation is None:
+            raise UnknownConversationError(conversation_id)
+        now = realtime_events.now_ms()
+        budget = self._settings.daily_budget
+        if budget and usage.used_tokens(conversation.id, now) >= budget:
+            raise SuggestionError(policy.OVER_BUDGET)
+        try:
+            answer = self._ask(conversation, draft=True)
+        except ClaudeError as error:
+            raise SuggestionError(_FAILURES.get(error.kind, _FAILED)) from None
+        realtime_events.transaction(
+            lambda: usage.record(
+                conversation.id, "suggestion", answer.used, realtime_events.now_ms(), self._settings
+            )
+        )
+        text = wording.whatsapp_formatting(answer.text)
+        if answer.kind == "cut":
+            text = wording.whole_part(text)
+        if not text:
+            raise SuggestionError(_REFUSED if answer.kind == "refusal" else _EMPTY)
+        return text
+
+    # --- the steps --------------------------------------------------------------------------------
+
+    def _claimed(self, conversation_id: str) -> Claim | None:
+        while True:
+            holder = secrets.token_hex(8)
+            claimed = realtime_events.transaction(partial(self._claim, conversation_id, holder))
+            if not isinstance(claimed, int):
+                return claimed
+            if claimed > _SOON_MS:
+                return None
+            self.pause(claimed / 1000)
+
+    def _claim(self, conversation_id: str, holder: str) -> Claim | int | None:
+        """The lease; or in how many milliseconds it may be had; None: nothing is asked."""
+        conversation, now = _read(conversation_id)
+        if conversation is None or not conversation.reply or conversation.reply_due_at is None:
+            return None
+        if conversation.reply_due_at > now:
+            return int(conversation.reply_due_at - now)
+        line = None
+        if ownership.owner_of(conversation) == HUMAN:
+            if not self._may_take_back(conversation):
+                ownership.forget_question(conversation)
+                _store(conversation, now)
+                return None
+            line = policy.claudes(policy.take_back(conversation, now))
+        used = usage.used_tokens(conversation.id, now)
+        reason = policy.obstacle(conversation, self._settings, used, now)
+        if reason is not None:
+            handed = policy.claudes(ownership.hand_over(conversation, reason, now))
+            _store(conversation, now, line, handed)
+            return None
+        until = now + int(self._settings.timeout_seconds * 1000) + _MARGIN_MS
+        reply = conversation.reply
+        conversation.reply = {
+            "began_at": now,
+            **reply,
+            "tries": reply["tries"] + 1,
+            "holder": holder,
+            "since": now,
+            "until": until,
+        }
+        conversation.reply_due_at = until
+        _store(conversation, now, line)
+        return Claim(conversation, reply["question"], holder)
+
+    def _may_take_back(self, conversation: Conversation) -> bool:
+        wanted = self._settings.enabled and self._settings.return_after_minutes
+        return bool(wanted and conversation.reply.get("returns") and not conversation.needs_you)
+
+    def _ask(self, conversation: Conversation, *, draft: bool) -> Answer:
+        turns = history.turns(_newest(conversation), self._settings.history_tokens)
+        system = prompt.system(self._settings.system_prompt, realtime_events.now_ms(), draft=draft)
+        return self._api.ask(system, turns, [] if draft else prompt.tools())
+
+    def _commit(self, claim: Claim, answer: Answer) -> tuple[bool, int | None]:
+        """Puts an answer into the chat, if it is wanted still.
+
+        Returns:
+            whether there is something to send, and when there is more to answer, if there is.
+        """
+        conversation, now = _read(claim.conversation.id)
+        if conversation is None or not self._is_wanted(conversation, claim, now):
+            self._note(claim, "discarded", answer, now)
+            return False, None
+        texts, reason = _meaning(answer)
+        if not policy.window_open(conversation, now):
+            texts, reason = [], policy.WINDOW_CLOSED
+        ids = [_message_id(conversation.id, claim.question, place) for place in range(len(texts))]
+        if texts and datastore.get(Message, ids[0]) is not None:
+            texts = []
+        asked = conversation.reply["question"]
+        ownership.forget_question(conversation)
+        line = None
+        if reason is not None:
+            line = policy.claudes(ownership.hand_over(conversation, reason, now))
+        elif asked != claim.question:
+            # More was written while this answer was, longer than anybody is to wait.
+            debounce = int(self._settings.debounce_seconds * 1000)
+            ownership.ask(conversation, asked, now, debounce_ms=debounce, max_wait_ms=debounce)
+        if texts:
+            sending.enqueue(
+                conversation, dict(zip(ids, texts, strict=False)), after=line,
+                author_id=CLAUDE, author_name=CLAUDE_NAME, author_kind=CLAUDE,
+            )  # fmt: skip
+        else:
+            _store(conversation, now, line)
+        kind = "answer" if reason is None else "hand_over"
+        message_id = ids[0] if texts else None
+        self._note(claim, kind, answer, now, message_id=message_id, reason=reason)
+        return bool(texts), conversation.reply_due_at
+
+    def _is_wanted(self, conversation: Conversation, claim: Claim, now: int) -> bool:
+        reply = conversation.reply or {}
+        if reply.get("holder") != claim.holder or ownership.owner_of(conversation) != CLAUDE:
+            return False
+        waited = now - reply["asked_at"] >= self._settings.max_wait_seconds * 1000
+        return reply["question"] == claim.question or waited
+
+    def _fail(self, claim: Claim, error: ClaudeError) -> int | None:
+        """No answer came: another try, at the time returned, or people."""
+        conversation, now = _read(claim.conversation.id)
+        usage.record(claim.conversation.id, "failed", None, now, self._settings, reason=error.kind)
+        if conversation is None or (conversation.reply or {}).get("holder") != claim.holder:
+            return None
+        reply = conversation.reply
+        due = now + policy.pause_ms(reply["tries"], error.retry_after)
+        give_up = reply["began_at"] + self._settings.give_up_seconds * 1000
+        if not error.passes or due > give_up or reply["tries"] >= policy.MAX_TRIES:
+            reason = _FAILURES.get(error.kind, _FAILED)
+            _store(
+                conversation, now, policy.claudes(ownership.hand_over(conversation, reason, now))
+            )
+            return None
+        kept = {key: value for key, value in reply.items() if key not in ("holder", "until")}
+        conversation.reply, conversation.reply_due_at = kept, due
+        _store(conversation, now)
+        return due
+
+    def _note(self, claim: Claim, kind: str, answer: Answer, now: int, **more: Any) -> None:
+        usage.record(claim.conversation.id, kind, answer.used, now, self._settings, **more)
+
+    def _surely(self, record: Callable[[], _T]) -> _T:
+        """Commits, again for some seconds while the store is away; after that the lease runs out,
+        and the question is asked once more.
+        """
+        for seconds in _STORE_PAUSES:
+            try:
+                return realtime_events.transaction(record)
+            except datastore.ERRORS as error:
+                _log.warning("an answer waits for the store: %s", type(error).__name__)
+                self.pause(seconds)
+        return realtime_events.transaction(record)
+
+
+def _meaning(answer: Answer) -> tuple[list[str], str | None]:
+    """What to send, and why people are needed, if they are.
+
+    Of an answer that was cut off, what is whole is sent: half an answer is better than none, and
+    who takes over sees where it ends.
+    """
+    if answer.kind == "refusal":
+        return [], _REFUSED
+    text = wording.whole_part(answer.text) if answer.kind == "cut" else answer.text
+    texts = wording.messages_of(text)
+    if answer.hand_over is not None:
+        return texts, answer.hand_over or _NO_REASON
+    if answer.kind == "cut":
+        return texts, _CUT
+    return texts, None if texts else _EMPTY
+
+
+def _read(conversation_id: str) -> tuple[Conversation | None, int]:
+    """The conversation as it is, and when."""
+    return identity.load_conversation(conversation_id), realtime_events.now_ms()
+
+
+def _message_id(conversation_id: str, question: str, place: int) -> str:
+    return str(uuid.uuid5(_IDS, f"{conversation_id}/{question}/{place}"))
+
+
+def _newest(conversation: Conversation) -> list[Message]:
+    """The last messages, oldest first, those of merged conversations among them."""
+    found: list[Message] = []
+    for each in (conversation.id, *conversation.absorbed):
+        query = Message.query(Message.conversation_id == each).order(-Message.position)
+        found += query.fetch(_NEWEST)
+    found.sort(key=lambda message: message.position)
+    return found[-_NEWEST:]
+
+
+def _store(conversation: Conversation, now: int, *lines: Line | None) -> None:
+    """Writes a conversation that has changed, with what its thread says of it, and tells."""
+    notices = [append_notice(conversation, line, now) for line in lines if line is not None]
+    conversation.bump_version()
+    datastore.put_many([conversation, *notices])
+    identity.publish_conversation(conversation)
+    for notice in notices:
+        realtime_events.tell("message.created", conversation, notice)
+
+
+def change(
+    conversation_id: str, act: Callable[[Conversation, int], Iterable[Line | None] | None]
+) -> Conversation:
+    """Changes who owns a conversation, and tells; a transaction of its own.
+
+    Args:
+        conversation_id: which.
+        act: changes the entity and gives the lines that the thread says of it, None where nothing
+            changed; runs again when the transaction does.
+
+    Raises:
+        UnknownConversationError: no such conversation.
+    """
+
+    def attempt() -> Conversation:
+        conversation, now = _read(conversation_id)
+        if conversation is None:
+            raise UnknownConversationError(conversation_id)
+        lines = act(conversation, now)
+        if lines is not None:
+            _store(conversation, now, *lines)
+        return conversation
+
+    return realtime_events.transaction(attempt)

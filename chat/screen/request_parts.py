@@ -1,0 +1,55 @@
+"""What every route of the JSON API reads out of a request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import request
+
+from chat.conversation.models import Conversation
+from chat.people import identity
+from chat.platform import datastore
+from chat.platform.errors import ApiError
+
+
+def json_body() -> dict[str, Any]:
+    """The request's body, a JSON object.
+
+    Raises:
+        ApiError: it is none.
+    """
+    try:
+        body = request.get_json(silent=True)
+    except RecursionError:  # nested thousands deep, which `silent` does not cover
+        body = None
+    if not isinstance(body, dict):
+        raise ApiError(400, "not_json", "O pedido precisa ser um objeto JSON.")
+    return body
+
+
+def key_name(value: str) -> str:
+    """A conversation's id out of an address.
+
+    Raises:
+        ApiError: it can be none.
+    """
+    if not datastore.is_key_name(value):
+        raise not_found()
+    return value
+
+
+def conversation_of(conversation_id: str) -> Conversation:
+    """The conversation of this id, which may be any text, or the one it was merged into.
+
+    Raises:
+        ApiError: there is none.
+    """
+    found = identity.load_conversation(key_name(conversation_id))
+    if found is None:
+        raise not_found()
+    return found
+
+
+def not_found() -> ApiError:
+    """There is no such conversation."""
+    return ApiError(404, "not_found", "Conversa não encontrada.")
