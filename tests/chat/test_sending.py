@@ -337,4 +337,4 @@ def test_empty_outboxes_hide_none_that_waits(sending_app: Flask) -> None:
     with sending_app.app_context(), datastore.context():
         empty = [Outbox(id=f"empty{n}") for n in range(sending._SWEEP_LIMIT + 1)]
         datastore.put_many([*empty, Outbox(id="waits", queue=["x"], due_at=1)])
-        assert sending._due(2) == ["waits"]
+        assert sending._due(2) == [(1, "waits")]
