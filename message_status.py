@@ -444,7 +444,7 @@ def _outcome(answer: Any) -> dict[str, Any]:
         reason = getattr(next(iter(answer.args), None), "reason", None)
         unconnected = isinstance(answer, kinds) or isinstance(reason, NewConnectionError)
         return {"error": {"code": UNREACHABLE}} if unconnected else {}
-    answer = getattr(answer, "response", answer)
+    answer = answer.response if isinstance(answer, requests.RequestException) else answer
     if wamid := _usable_name(answer):
         return {"wamid": wamid}
     if isinstance(answer, tuple) and len(answer) == 2:

@@ -119,7 +119,7 @@ TABLE = [
       for place, now in enumerate(RANKS) for name in [*RANKS[: place + 1], "deleted", ""]],
     *[("sending", DOUBT, name, name, None) for name in RANKS[1:]],
     ("sending", DOUBT, "failed", "failed", E1),
-    ("sending", DOUBT, "deleted", "sending", DOUBT),
+    *[("sending", DOUBT, name, "sending", DOUBT) for name in ("sending", "deleted")],
     *[(now, None, "failed", "failed", E1) for now in RANKS[:2]],
     *[(now, None, "failed", now, E1) for now in RANKS[2:]],
     *[(now, E2, "failed", now, E2) for now in [*RANKS[2:], "failed"]],

@@ -250,6 +250,29 @@ def test_the_list_of_what_awaits_and_the_clean_up(
     assert len([link for link in stored(WamidLink) if link.status_facts]) == 1
 
 
+def test_of_what_awaits_the_newest_are_listed_and_what_was_sent_anew_is_not(
+    sending_app: Flask, ana: Browser, chat: str, graph: Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph.answer = lambda _body: None  # hangs up: it may have been sent
+    doubtful = post(ana, chat, "uma vez")
+    graph.answer = None
+    first = post(ana, chat, "duas vezes")
+    now = realtime_events.now_ms()
+
+    def awaited(seconds: int) -> tuple[list[str], bool]:
+        monkeypatch.setattr(realtime_events, "now_ms", lambda: now + seconds * 1000)
+        answer = ana.get("/api/messages/awaiting").get_json()
+        return [each["id"] for each in answer["messages"]], answer["more"]
+
+    assert awaited(61) == ([first["id"], doubtful["id"]], False)
+    assert awaited(31 * 86_400) == ([], False), "nothing will be heard of them any more"
+    with monkeypatch.context() as patched:
+        patched.setattr("chat.screen.api._MOST_AWAITING", 1)
+        assert awaited(61) == ([first["id"]], True)
+    new = retry(ana, doubtful, confirm=True).get_json()
+    assert awaited(3600) == ([new["id"], first["id"]], False)
+
+
 def test_a_bad_status_is_set_aside_with_its_reason(
     sending_app: Flask, ana: Browser, chat: str
 ) -> None:
