@@ -360,6 +360,7 @@ def test_the_answer_of_a_send_may_come_at_any_point_among_the_callbacks(world):
             continue
         assert result(message) == expected([(name, seconds[name]) for name in order]), case
         assert ms.fact(message, "wamid") == wamid, case
+        assert bool(ms.fact(message, "accepted_at")) == (outcome != "unconfirmed"), case
         assert link(wamid).message_id == id_, case
         assert (link(wamid).status, link(wamid).status_facts) == (None, None), case
         assert link(wamid).expires_at is None, case
@@ -562,8 +563,10 @@ def test_statuses_of_other_programs_are_parked_bounded_and_expire(world, monkeyp
     accepted(ours, "wamid.ours")
     assert ms.owners(["wamid.ours", "foreign", "nothing"]) == {"wamid.ours": ours}
     assert ms._cleanup_view().get_json() == {"deleted": 0, "more": False}
-    later = ms.now_ms() + 31 * 86_400_000
-    monkeypatch.setattr(ms, "now_ms", lambda: later)
+    begun_at = ms.now_ms()
+    monkeypatch.setattr(ms, "now_ms", lambda: begun_at + 29 * 86_400_000)
+    assert ms._cleanup_view().get_json() == {"deleted": 0, "more": False}
+    monkeypatch.setattr(ms, "now_ms", lambda: begun_at + 31 * 86_400_000)
     monkeypatch.setattr(ms, "_DELETED_AT_ONCE", 1)
     assert ms._cleanup_view().get_json() == {"deleted": 2, "more": False}
     assert link("foreign") is None
@@ -612,11 +615,14 @@ def test_an_outcome_is_recorded_once(world):
     assert (error["code"], error["details"]) == ("131047", "24 hours")
     assert ms.fact(load(id_), "error")["title"] == "Re-engagement message"
     assert len(events()) == 1
-    # Callbacks have proved that it went out: whatever the sender thinks came too late.
+    # WhatsApp has it, as callbacks or its own answer have said: what the sender thinks is too late.
+    accepted(taken := new_message(), "wamid.taken")
     ms.record_statuses([callback("sent", opaque=(other := new_message()))])
     for late in (unconfirmed, postponed, lambda id_: refused(id_, code="1")):
         late(other)
-    assert (load(other).status, load(other).live_json().get("error")) == ("sent", None)
+        late(taken)
+    for each, status in ((other, "sent"), (taken, "sending")):
+        assert (load(each).status, load(each).live_json().get("error")) == (status, None)
 
 
 def test_a_postponed_send_was_certainly_not_made_and_says_that_it_waits(world):
@@ -629,6 +635,14 @@ def test_a_postponed_send_was_certainly_not_made_and_says_that_it_waits(world):
     assert len(events()) == 1
     refused(id_, code=ms.UNREACHABLE)
     assert "não foi enviada" in load(id_).live_json()["error"]["message"]
+
+
+def test_an_error_that_is_known_outlives_the_answer_of_the_send(world):
+    id_ = new_message()
+    ms.record_statuses([callback("failed", wamid=None, opaque=id_)])
+    accepted(id_, "wamid.1")
+    assert (load(id_).status, ms.fact(load(id_), "error")["code"]) == ("failed", "131047")
+    assert link("wamid.1").message_id == id_
 
 
 def test_any_callback_repairs_a_doubt(world):
@@ -1227,6 +1241,7 @@ class Foreign(ms.MessageStatusMixin):
     tags = ndb.TextProperty(repeated=True)
     size = ndb.ComputedProperty(lambda self: len(self.text or ""))
     made = ndb.DateTimeProperty(auto_now_add=True)
+    day = ndb.DateProperty(auto_now_add=True)
     changed = ndb.DateTimeProperty(auto_now=True)
     written = ndb.DateTimeProperty("escrita")
 
@@ -1255,7 +1270,7 @@ def test_a_hosts_own_wamid_and_error_are_its_own(store):
         Conversa(id="c1").put()
         moment = datetime(2025, 1, 2, tzinfo=UTC).replace(tzinfo=None)
         message = Foreign(id=UUIDS[0], conversation_id="c1", text="oi", tags=["a", "b"],
-                          error="mine", written=moment)  # fmt: skip
+                          error="mine", written=moment, day=moment.date())  # fmt: skip
         ms.send(message)
         assert (message.wamid, ms.fact(message, "wamid"), message.error) == (
             "wamid.1", "wamid.1", "mine",
@@ -1269,7 +1284,7 @@ def test_a_hosts_own_wamid_and_error_are_its_own(store):
         assert (stored.wamid, ms.fact(stored, "wamid")) == ("wamid.2", "wamid.2")
         assert (stored.tags, stored.error, stored.size) == (["a", "b"], "mine", 2)
         assert stored.written == moment
-        assert stored.made > old.made
+        assert (stored.made > old.made, stored.day > old.day) == (True, True)
         assert stored.changed > old.changed
         # A client_id that is another message's.
         ms.record_statuses([callback("failed", wamid="wamid.2")])
