@@ -311,14 +311,10 @@ export function startMessageStatus({
     if (made) onRetried(made);
   }
 
-  return {
-    onEvent({ data }) {
-      if (details.shows(data?.message_id ?? data?.message?.id)) details.read();
-    },
-    openDetails: details.open,
-    closeDetails: details.close,
-    retry,
-  };
+  document.addEventListener("realtime:event", ({ detail: { data } }) => {
+    if (details.shows(data?.message_id ?? data?.message?.id)) details.read();
+  });
+  return { openDetails: details.open, closeDetails: details.close, retry };
 }
 
 /** For a page with message_status/head.html. */
@@ -335,14 +331,11 @@ function startPage() {
     page.openDetails(ticks.closest("[data-message-id]").dataset.messageId);
   };
   for (const type of ["click", "keydown"]) document.addEventListener(type, press);
-  document.addEventListener("realtime:event", ({ detail: event }) => {
-    const { type, data, at } = event;
-    if (type === "message.status_changed") {
-      told.set(data.message_id, withStatus(told.get(data.message_id) ?? {}, { ...data, at }));
-      if (told.size > TOLD) told.delete(told.keys().next().value);
-      redraw();
-    }
-    page.onEvent(event);
+  document.addEventListener("realtime:event", ({ detail: { type, data, at } }) => {
+    if (type !== "message.status_changed") return;
+    told.set(data.message_id, withStatus(told.get(data.message_id) ?? {}, { ...data, at }));
+    if (told.size > TOLD) told.delete(told.keys().next().value);
+    redraw();
   });
   new MutationObserver(redraw).observe(document, { subtree: true, attributeFilter: ["data-live"] });
 }

@@ -226,6 +226,12 @@ def test_a_time_that_cannot_be_is_the_time_of_receipt(timestamp):
     assert read(raw, NOON * 1000).at == NOON * 1000
 
 
+@pytest.mark.parametrize(("ahead", "taken"), [(59, 59), (61, 0)])
+def test_another_clock_may_be_a_minute_ahead(ahead, taken):
+    raw = {"id": "w", "status": "sent", "timestamp": str(NOON + ahead)}
+    assert read(raw, NOON * 1000).at == (NOON + taken) * 1000
+
+
 def test_milliseconds_are_understood():
     raw = {"id": "w", "status": "sent", "timestamp": str(NOON * 1000 + 7)}
     assert read(raw, NOON * 1000 + 9).at == NOON * 1000 + 7

@@ -187,7 +187,6 @@ function serverNow() {
 
 function receive(event) {
   state.apply(event);
-  ticks.onEvent(event);
   awaiting.onEvent(event);
   const message = event.data?.message;
   const arrived = event.type === "message.created" && message?.direction === "in";

@@ -150,7 +150,7 @@ def test_an_answer_for_another_message_is_not_shown(run: Run) -> None:
       seen.push(steps(), document.querySelector('[data-part=text]').textContent);
       // Closed while it reads: nothing more is asked.
       page.openDetails('c'); const open = page.closeDetails(); const again = page.closeDetails();
-      page.onEvent({ type: 'message.status_changed', data: { message_id: 'c' } });
+      tell('c', 'sent');
       waits[2][1](answer('c', 'played')); await settled();
       return [...seen, steps(), waits.length, open, again];
     """
