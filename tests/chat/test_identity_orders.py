@@ -12,6 +12,7 @@ from flask import Flask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import message_status
 from chat.conversation.models import Conversation, Message
 from chat.incoming import parsing
 from chat.outgoing import sending
@@ -327,6 +328,7 @@ def test_an_answer_tells_of_the_time_when_it_was_asked(
     sending_app: Flask, graph: Graph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ana, person, clock = login(sending_app), Person(1), [NOON + 60]
+    monkeypatch.setattr(message_status, "now_ms", lambda: clock[0] * 1000)
     monkeypatch.setattr(sending, "_now_ms", lambda: clock[0] * 1000)
     tell(sending_app, person.text("one", "p3", "a", 0))
     (chat,) = ana.conversations()
