@@ -82,9 +82,7 @@ class UnreadConversationMixin(realtime_events.LiveConversation):
 
     @property
     def is_silent(self) -> bool:
-        """Whether it counts in no total (muted, archived): the property that `init_app` was told,
-        or what the host overrides this with.
-        """
+        """Whether it counts in no total (muted, archived); the host may override it."""
         return bool(realtime_events.told(self, "silent"))
 
     def live_json(self, message: Any = None) -> dict[str, Any]:
@@ -210,8 +208,8 @@ def merge(winner: Any, loser: Any, *, arrival: int) -> None:
 
 def _totals(listed: Iterable[dict[str, int]]) -> dict[str, int]:
     """What is unread in chats that are not silent; a chat only marked by hand counts one."""
-    weights = [max(0, each["incoming_counted"] - each["incoming_read"], each["mark_flips"] % 2)
-               for each in listed]  # fmt: skip
+    in_order = ([each[name] for name in _NUMBERS] for each in listed)
+    weights = [max(0, counted - was_read, flips % 2) for counted, was_read, flips in in_order]
     return {"conversations": sum(weight > 0 for weight in weights), "messages": sum(weights)}
 
 
@@ -240,8 +238,8 @@ class _Unread:
         one query over these, however much exists.
         """
         query = self.model.query(self.model.unread_numbers > "")
-        limit = self.settings["TOTALS_LIMIT"]
-        found = query.fetch(limit, projection=["unread_numbers"], timeout=_QUERY_SECONDS)
+        options = {"projection": ["unread_numbers"], "timeout": _QUERY_SECONDS}
+        found = query.fetch(self.settings["TOTALS_LIMIT"], **options)
         split = {id_of(each): map(int, each.unread_numbers.split(":")) for each in found}
         return {id_: dict(zip(_NUMBERS, three, strict=True)) for id_, three in split.items()}
 
@@ -268,16 +266,14 @@ def publish_changed(conversation: Any) -> None:
 
 
 def read(conversation_id: str | int, up_to: Any) -> dict[str, Any]:
-    """An attendant has read a conversation up to a message; opens its own transaction.
+    """An attendant has read a conversation up to a message; opens its own transaction, and gives
+    the data of `unread.changed`.
 
     What came after that message stays unread. Reading what is read writes nothing.
 
     Args:
         conversation_id: which conversation.
         up_to: the newest message seen, by order of arrival; of either direction; its id, or it.
-
-    Returns:
-        the data of `unread.changed`.
 
     Raises:
         ConversationNotFound: no such conversation.

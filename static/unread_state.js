@@ -716,18 +716,15 @@ class UnreadState extends UnreadMap {
     return this.#offered(true).id;
   }
 
-  /** A read by hand, from a menu: up to this message. Rejects when the server did not do it. */
-  async markRead(id, messageId) {
-    this.learn({ id, ...await this.#post(id, "read", { up_to: messageId }) });
-  }
+  /** By hand, from a menu: read up to this message, or "Marcar como não lida". Both reject when the
+   * server did not do it. */
+  markRead = (id, messageId) => this.#post(id, "read", { up_to: messageId });
+  markUnread = (id) => this.#post(id, "unread", {});
 
-  /** "Marcar como não lida". Rejects when the server did not do it. */
-  async markUnread(id) {
-    this.learn({ id, ...await this.#post(id, "unread", {}) });
-  }
-
-  #post(id, verb, body) {
-    return this.#env.request("POST", `/api/conversations/${encodeURIComponent(id)}/${verb}`, body);
+  async #post(id, verb, body) {
+    const path = `/api/conversations/${encodeURIComponent(id)}/${verb}`;
+    const { conversation_id: now = id, ...numbers } = await this.#env.request("POST", path, body);
+    this.learn({ id: now, ...numbers });
   }
 
   /** Reads the open conversation as far as its conditions hold, or looks again when they may. */
@@ -772,8 +769,7 @@ class UnreadState extends UnreadMap {
     this.beginRead(open.id, left);
     this.#changed();
     try {
-      const answer = await this.#post(open.id, "read", { up_to: id });
-      this.merge(answer.conversation_id ?? open.id, answer);
+      await this.#post(open.id, "read", { up_to: id });
       Object.assign(open, { lastRead: what, failures: 0, nextRead: 0 });
     } catch ({ status }) {
       open.failures += 1;
@@ -962,7 +958,7 @@ function watchMarks(unread) {
  * what the browser offers. The page calls `restore()` when it can show a conversation, `load()` as
  * soon as that delays nothing, `learn` and `rendered` with what it shows, and `show()` to draw.
  *
- * It hears on `document`, where the first four can be prevented: `unread:select` ({id, how}, see
+ * It hears on `document`, where the first three can be prevented: `unread:select` ({id, how}, see
  * `select`), `unread:unknown` ({id}: there is no such conversation), `unread:digest` ({text}: the
  * quiet line after a catch-up); `unread:notify` ({event, words: {title, body, icon}}: what a notification
  * will say, to be changed there); `unread:changed`: draw again.
