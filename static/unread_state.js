@@ -264,8 +264,8 @@ function tabFace(badgeApp) {
 function drawIcon(name) {
   const [text, colour] = { offline: ["!", "#f2b01e"], mark: ["•"] }[name] ?? [name];
   const disc = `<circle cx="32" cy="32" r="32" fill="${colour ?? "#e02f2f"}"/>`;
-  const style = 'font-family="Arial, sans-serif" font-weight="bold" font-size="44" fill="#fff" text-anchor="middle"';
-  const words = `<text x="32" y="47" ${style}>${text}</text>`;
+  const style = 'font-family="Arial, sans-serif" font-weight="bold" font-size="40" fill="#fff" text-anchor="middle"';
+  const words = `<text x="32" y="46" ${style}>${text}</text>`;
   const svg = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64">${disc}${words}</svg>`;
   return `data:image/svg+xml,${encodeURIComponent(svg)}`;
 }
@@ -870,7 +870,6 @@ function notice(text, ...buttons) {
 /** Feeds an UnreadState from the marks in a page without wiring; gives what begins that. */
 function watchMarks(unread) {
   const parsed = new WeakMap(); // row or bubble → {text, live}: its data-live, parsed once
-  let hasBegun = false;
   let hasOffered = false;
 
   const isParsed = (node) => parsed.has(node) && parsed.get(node).text === node.dataset.live;
@@ -940,8 +939,6 @@ function watchMarks(unread) {
 
   /** When all scripts of the page have run, so that it hears what is asked of it. */
   return () => {
-    if (hasBegun) return;
-    hasBegun = true;
     const attributeFilter = ["data-live", "data-conversation-id", "data-message-id", "data-live-thread"];
     const watched = { subtree: true, childList: true, attributes: true, attributeFilter };
     new MutationObserver(look).observe(document.body, watched);
@@ -977,8 +974,10 @@ function startByItself() {
   const page = pageData();
   if (!given || !page) return;
   const begin = watchMarks(startUnread({ userId: page.user, ...JSON.parse(given.textContent) }));
-  if (document.readyState === "complete") begin();
-  for (const type of ["DOMContentLoaded", "load"]) window.addEventListener(type, begin);
+  new Promise((resolve) => {
+    if (document.readyState === "complete") resolve();
+    for (const type of ["DOMContentLoaded", "load"]) window.addEventListener(type, resolve);
+  }).then(begin);
 }
 
 startByItself();
