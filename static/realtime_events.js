@@ -121,7 +121,7 @@ export class Alarms {
 }
 
 /** Work done after a wait: once for however many ask, never twice at once, until it succeeds. */
-function makeChore(name, { env, alarms, wait, run }) {
+function makeChore(name, env, alarms, wait, run) {
   let due = false;
   let busy = false;
   let failures = 0;
@@ -207,9 +207,7 @@ class RealtimeClient {
   #role = "follower"; // "leader" with the lock, "solo" for itself alone
   #synced = false; // a follower's own catch-up is complete: the leader's cursor is ours
 
-  #request = null; // AbortController of the request under way
-  #wake = null; // ends the pause between two requests
-  #woken = false;
+  #turn = null; // AbortController of the request under way and the pause after it
   #failures = 0;
   #greet = true; // ask for an answer at once: we do not know whether the way is open
   #delivery; // "stream", "hold", or undefined: the server decides
@@ -226,14 +224,13 @@ class RealtimeClient {
     this.#env = { ...browserEnvironment(), ...env };
     this.#alarms = new Alarms(this.#env);
     this.#cursor = page.cursor || null;
-    const world = { env: this.#env, alarms: this.#alarms };
     const jitter = () => this.#env.random() * RESET_JITTER;
     const refetch = () => {
       this.#refresh.ask();
       return Promise.all(announce("realtime:reset").waits);
     };
-    this.#reset = makeChore("reset", { ...world, wait: jitter, run: refetch });
-    this.#refresh = makeChore("refresh", { ...world, wait: () => REFRESH_WAIT, run: refreshPage });
+    this.#reset = makeChore("reset", this.#env, this.#alarms, jitter, refetch);
+    this.#refresh = makeChore("refresh", this.#env, this.#alarms, () => REFRESH_WAIT, refreshPage);
     const { signal } = this.#listeners;
     const on = (target, type, run) => target.addEventListener(type, run, { signal });
     on(window, "online", () => this.reconnect());
@@ -278,7 +275,7 @@ class RealtimeClient {
     this.#alarms.close();
     this.#channel?.close();
     this.#channel = null;
-    this.#interrupt();
+    this.#turn?.abort();
   }
 
   /** Subscribe first, then learn whether this tab leads, then connect or catch up. */
@@ -328,7 +325,7 @@ class RealtimeClient {
     this.#role = role;
     this.#synced = false;
     this.#greet = true;
-    this.#interrupt();
+    this.#turn?.abort();
   }
 
   /** The one way back: after a sleep, shown again, online, or asked by the user. */
@@ -387,44 +384,36 @@ class RealtimeClient {
 
   async #run(signal) {
     while (!signal.aborted) {
-      this.#woken = false;
+      const turn = (this.#turn = new AbortController()).signal;
       if (this.#synced) {
-        await this.#pause();
+        await this.#pause(turn);
         continue;
       }
       const live = this.#role !== "follower";
       const delivery = live ? this.#delivery : "hold";
       const hello = this.#greet || !live || delivery !== "hold";
       const ask = { live, delivery, hello, at: this.#env.now() };
-      const answer = await this.#ask(ask);
-      if (signal.aborted) return;
-      const wait = this.#judge(ask, answer);
-      if (wait > 0) await this.#pause(wait);
+      const answer = await this.#ask(ask, turn);
+      const wait = turn.aborted ? 0 : this.#judge(ask, answer);
+      if (wait > 0) await this.#pause(turn, wait);
     }
   }
 
-  async #pause(ms) {
-    if (this.#woken) return;
+  async #pause(turn, ms) {
     await new Promise((resolve) => {
-      this.#wake = resolve;
+      if (turn.aborted) resolve();
+      turn.addEventListener("abort", resolve);
       if (ms !== undefined) this.#alarms.set("pause", ms, resolve);
     });
     this.#alarms.clear("pause");
-    this.#wake = null;
   }
 
-  #interrupt() {
-    this.#woken = true;
-    this.#request?.abort();
-    this.#wake?.();
-  }
-
-  async #ask(ask) {
+  async #ask(ask, turn) {
     const { delivery, hello, at: started } = ask;
     const address = this.#address(ask);
     const answer = { retry: 0, bytes: 0, fresh: 0 };
     const request = new AbortController();
-    this.#request = request;
+    turn.addEventListener("abort", () => request.abort());
     const listen = (ms) => this.#alarms.set("silence", ms, () => request.abort("silence"));
     try {
       listen(delivery !== "hold" ? HELLO_WAIT : hello ? ANSWER_TIMEOUT : SILENCE_TIMEOUT);
@@ -438,10 +427,8 @@ class RealtimeClient {
       for (;;) {
         const { done, value } = await reader.read();
         if (request.signal.aborted) break;
-        if (done) {
-          answer.ended = true;
-          break;
-        }
+        answer.ended = done;
+        if (done) break;
         answer.bytes += value.length;
         listen(SILENCE_TIMEOUT);
         this.#setState("connected");
@@ -452,8 +439,7 @@ class RealtimeClient {
     } finally {
       answer.lived = this.#env.now() - started;
       answer.silent = request.signal.reason === "silence";
-      answer.ours = request.signal.aborted && !answer.silent;
-      if (this.#request === request) this.#alarms.clear("silence");
+      if (!turn.aborted) this.#alarms.clear("silence");
       request.abort("done"); // frees the connection of an answer we did not read
     }
     return answer;
@@ -474,7 +460,6 @@ class RealtimeClient {
       this.#env.leave();
       return 0;
     }
-    if (answer.ours) return 0;
     const lived = answer.lived >= LIVED && (answer.ended || answer.bytes > 0);
     const proved = lived || answer.fresh > 0;
     if (lived) this.#setState("connected");

@@ -521,6 +521,11 @@ def test_junk_finds_nothing(junk: Any) -> None:
     assert rt.find(Conversa, [junk]) == {}
 
 
+@pytest.mark.usefixtures("context")
+def test_a_name_that_datastore_keeps_for_itself_is_not_asked_for() -> None:
+    assert list(rt._keys(Conversa, "__x__")) == []
+
+
 # --- what a host may give ---------------------------------------------------------------------
 
 
