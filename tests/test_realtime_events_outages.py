@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 import realtime_events as rt
-from tests.event_host import EventHost, Gate, last_cursor, numbers, pollers
+from tests.event_host import EventHost, Gate, last_cursor, numbers, parse, pollers
 from tests.helpers import Store, wait_until
 
 pytestmark = pytest.mark.store
@@ -156,3 +156,33 @@ def test_a_record_stamped_far_ahead_is_told_and_nobody_spins(
     text = host.ask(cursor, app=app)
     assert numbers(text) == [1]
     assert numbers(host.ask(last_cursor(text), app=app)) == []
+
+
+def test_a_process_that_was_frozen_for_longer_than_it_reads_back_sends_its_streams_away(
+    host: EventHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = host.make_app(STREAM_SECONDS=5, POLL_SECONDS=0.05)
+    chunks = iter(host.get(app=app, delivery="stream").response)
+    cursor = last_cursor(next(chunks).decode())
+    real = rt.now_ms
+    monkeypatch.setattr(rt, "now_ms", lambda: real() + 200_000)
+    assert list(chunks) == [], "it cannot tell what this stream missed"
+    assert parse(host.ask(cursor, app=app))[0]["type"] == "reset"
+
+
+def test_a_slow_store_is_read_no_more_than_half_of_the_time(host: EventHost) -> None:
+    gate = Gate(host.store.context)
+    app = host.make_app(context=gate, POLL_SECONDS=0.05)
+    response = host.get(app=app, delivery="stream")
+    next(iter(response.response))
+    begun: list[float] = []
+    never = threading.Event()
+
+    def slowly() -> None:
+        begun.append(time.monotonic())
+        never.wait(0.3)
+
+    gate.before = slowly
+    wait_until(lambda: len(begun) >= 3)
+    response.close()
+    assert begun[2] - begun[0] >= 2 * 2 * 0.3
