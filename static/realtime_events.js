@@ -310,7 +310,7 @@ class RealtimeClient {
     const late = now - this.#lastTick;
     this.#lastTick = now;
     this.#alarms.set("tick", TICK, () => this.#tick());
-    if (late > (document.hidden ? SLEPT_HIDDEN : SLEPT_VISIBLE)) this.reconnect();
+    if (late > (document.hidden ? SLEPT_HIDDEN : SLEPT_VISIBLE)) this.#recover(); // timers may be slow here
     if (this.#role === "leader") {
       if (Math.abs(now - this.#lastPost) >= BEAT) this.#post("beat");
     } else if (this.#channel && Math.abs(now - this.#lastHeard) > PING_AFTER) {
@@ -336,6 +336,7 @@ class RealtimeClient {
   }
 
   #recover() {
+    this.#alarms.clear("recover");
     this.#scheduleCheck(CHECK_SOON);
     this.#alarms.runOverdue(); // timers may not have counted the time asleep
     this.#failures = 0;
