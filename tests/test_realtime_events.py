@@ -358,6 +358,17 @@ def test_a_held_response_waits_and_ends_at_the_first_batch(host: EventHost) -> N
 
 
 @pytest.mark.store
+def test_a_held_response_beats_until_its_first_batch(host: EventHost) -> None:
+    app = host.make_app(HEARTBEAT_SECONDS=0.1)
+    cursor = last_cursor(host.ask(app=app))
+    chunks = iter(host.get(cursor, app=app).response)
+    next(chunks)
+    assert [next(chunks)[-7:] for _ in range(2)] == [b"\n: hb\n\n"] * 2
+    host.publish(1)
+    assert numbers(b"".join(chunks).decode()) == [1]
+
+
+@pytest.mark.store
 def test_a_held_response_without_events_ends_with_a_newer_cursor(host: EventHost) -> None:
     app = host.make_app(HOLD_SECONDS=1)
     cursor = last_cursor(host.ask(app=app))

@@ -970,7 +970,7 @@ def test_many_at_once_never_drift(host: Host, seed: int) -> None:
 def app() -> Flask:
     """An app with the ground floor alone; nothing of it reaches a store."""
     app = Flask(__name__)
-    rt.init_app(app, ndb_context=mock.MagicMock(), current_user_id=lambda: None)
+    rt.init_app(app, mock.MagicMock(), current_user_id=lambda: None)
     return app
 
 

@@ -39,11 +39,12 @@ def test_without_a_secret_nobody_may_call(app: Flask) -> None:
 
 
 def test_the_clean_up_has_all_the_time_of_its_setting(
-    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+    app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     left: list[float] = []
+    seconds = app.extensions["realtime_events"].hub.settings["CLEANUP_SECONDS"]
 
-    def note(_hours: float, seconds: float) -> tuple[int, bool]:
+    def note() -> tuple[int, bool]:
         budget = datastore._budget.get()
         assert budget is not None
         left.append(budget.ends - time.monotonic() - seconds)
