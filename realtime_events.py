@@ -40,17 +40,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
 
-from flask import (
-    Blueprint,
-    Flask,
-    Response,
-    abort,
-    current_app,
-    g,
-    jsonify,
-    make_response,
-    request,
-)  # fmt: skip
+from flask import Blueprint, Flask, Response, abort, current_app, g, jsonify, request
 from google.api_core.exceptions import Aborted, ServiceUnavailable
 from google.cloud import ndb
 from itsdangerous import URLSafeSerializer
@@ -903,7 +893,9 @@ _hubs: "weakref.WeakSet[_Hub]" = weakref.WeakSet()
 
 def error(status: int, code: str, message: str, **more: Any) -> Response:
     """An answer of the form `{"error": {"code", "message", …}}`; `message` is for people."""
-    return make_response(jsonify(error={"code": code, "message": message, **more}), status)
+    response = jsonify(error={"code": code, "message": message, **more})
+    response.status_code = status
+    return response
 
 
 def json_body(*, strict: bool = False) -> dict[str, Any]:
