@@ -730,7 +730,7 @@ class _Hub:
         self._ring: deque[_Record] = deque()
         self._floor = 0  # what was stamped up to it may be missing from the ring
         self._watermark = 0  # what was stamped up to it is in the ring, as far as that reaches
-        self._above: set[str] = set()  # the records above the watermark
+        self._above: set[str] = set()  # the records above the watermark, and some below it
         self._text: str | None = None  # the cursor of all these
         self._read_at = self._tried_at = 0.0  # monotonic, when the last read began
         self._wanted_at = 0.0
@@ -819,7 +819,7 @@ class _Hub:
                     del self.streams[key]  # a slow client goes on from its cursor
             # The server's clock moves the watermark too: a quiet weekend expires no cursor.
             self._watermark = max(self._watermark, self.behind(started))
-            self._above = {name for name in names if _stamp(name) > self._watermark}
+            self._above = set(names)
             self._text = None
             self._read_at = began
             if records:
