@@ -38,6 +38,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+from itertools import islice
 from typing import Any, TypeVar
 
 from flask import Blueprint, Flask, Response, abort, current_app, g, jsonify, request
@@ -233,12 +234,14 @@ def _write(pending: list[_Pending]) -> None:
         records[-1].blocks.append(block)
         size += len(block)
     ndb.put_multi(records)
-    ndb.get_context().call_on_commit(_wake_pollers)
-
-
-def _wake_pollers() -> None:
+    made = _log_key(), [(record.key.id(), record.blocks) for record in records]
     for hub in list(_hubs):
-        hub.wake.set()
+        ndb.get_context().call_on_commit(partial(hub.offer, *made))
+
+
+def _log_key() -> ndb.Key:
+    """Tells which log an ndb context writes to: by project, database and namespace."""
+    return ndb.Key(RealtimeEvent, "-")
 
 
 def transaction(callback: Callable[[], _T]) -> _T:
@@ -725,17 +728,41 @@ class _Hub:
         self.lock = threading.RLock()
         self._changed = threading.Condition(self.lock)  # for the listeners: records, or the end
         self._tried = threading.Condition(self.lock)  # for who waits for a read
-        self.streams: dict[Any, list[bytes]] = {}  # the open responses, and what each has to send
+        self.streams: dict[Any, list[int]] = {}  # the open responses, and up to where each has sent
         self.closing = False
         self._ring: deque[_Record] = deque()
+        self._end = 0  # position after the newest record; the oldest is at end - len(ring)
+        self._made = (0, 0, b"")  # a batch, and from and to which position
         self._floor = 0  # what was stamped up to it may be missing from the ring
         self._watermark = 0  # what was stamped up to it is in the ring, as far as that reaches
-        self._above: set[str] = set()  # the records above the watermark, and some below it
+        self._above: set[str] = set()  # the records above the watermark
         self._text: str | None = None  # the cursor of all these
+        self._log: ndb.Key | None = None
         self._read_at = self._tried_at = 0.0  # monotonic, when the last read began
         self._wanted_at = 0.0
         self.wake = threading.Event()
         self._thread: threading.Thread | None = None
+
+    def offer(self, log: ndb.Key, records: list[_Record]) -> None:
+        """Hands over what this process has committed to a log, without a read.
+
+        Cannot raise: ndb would run the committed transaction again.
+        """
+        if self._thread is not None and log == self._log:
+            with self.lock:
+                self._add(records)
+
+    def _add(self, records: list[_Record]) -> None:
+        """Takes records in, each once: a commit is handed over and read, too."""
+        records = [each for each in records if each[0] not in self._above]
+        self._ring.extend(records)
+        self._end += len(records)
+        while len(self._ring) > self.settings["RING_SIZE"]:
+            self._floor = max(self._floor, _stamp(self._ring.popleft()[0]))
+        self._above.update(name for name, _ in records)
+        self._text = None
+        if records:
+            self._changed.notify_all()
 
     def alive(self) -> bool:
         """Whether what it knows is as new as the setting asks."""
@@ -799,6 +826,7 @@ class _Hub:
                 self._changed.notify_all()
         options = {"timeout": seconds, "retries": 0}
         with self.context():
+            self._log = _log_key()
             after = ndb.Key(RealtimeEvent, f"{self._watermark + 1:013d}")
             query = RealtimeEvent.query(RealtimeEvent._key > after).order(RealtimeEvent._key)
             names = [key.id() for key in query.fetch(keys_only=True, **options)]
@@ -809,17 +837,11 @@ class _Hub:
         records: list[_Record] = [(name, []) for name in new[:-size]]
         records += [(each.key.id(), each.blocks) for each in loaded if each is not None]
         with self.lock:
-            self._ring.extend(records)
-            while len(self._ring) > size:
-                self._floor = max(self._floor, _stamp(self._ring.popleft()[0]))
-            blocks = [block for _, each in records for block in each]
-            for key, pending in list(self.streams.items()):
-                pending += blocks
-                if max(len(pending), len(records)) > size:
-                    del self.streams[key]  # a slow client goes on from its cursor
+            self._add(records)
             # The server's clock moves the watermark too: a quiet weekend expires no cursor.
             self._watermark = max(self._watermark, self.behind(started))
-            self._above = set(names)
+            # Also what was handed over since this read began, which it does not show.
+            self._above = {n for n in self._above.union(names) if _stamp(n) > self._watermark}
             self._text = None
             self._read_at = began
             if records:
@@ -845,7 +867,7 @@ class _Hub:
             wanted = set(cursor.unseen(name for name, _ in self._ring))
             return [block for name, each in self._ring if name in wanted for block in each]
 
-    def open(self, key: Any) -> list[bytes] | None:
+    def open(self, key: Any) -> list[int] | None:
         """A stream of what comes from now on; None over the capacity. Ends the older of its key."""
         with self.lock:
             self._wanted_at = time.monotonic()
@@ -854,25 +876,30 @@ class _Hub:
             if self.closing or len(self.streams) >= self.settings["CAPACITY"]:
                 return None
             self._ensure_poller()  # it may have ended since the stream's answer was read
-            return self.streams.setdefault(key, [])
+            return self.streams.setdefault(key, [self._end])
 
-    def next(self, key: Any, pending: list[bytes], seconds: float) -> tuple[bool, bytes] | None:
+    def next(self, key: Any, place: list[int], seconds: float) -> tuple[bool, bytes] | None:
         """Waits for what comes on this stream: whether there are news, and their batch or else a
-        heartbeat; None at the stream's end.
+        heartbeat; None at the stream's end, or if the news have left the ring.
         """
         with self.lock:
-            ended = lambda: self.streams.get(key) is not pending  # noqa: E731
-            self._changed.wait_for(lambda: pending or ended(), seconds)
-            if ended():
+            ended = lambda: self.streams.get(key) is not place  # noqa: E731
+            self._changed.wait_for(lambda: self._end > place[0] or ended(), seconds)
+            count = self._end - place[0]
+            if ended() or count > len(self._ring):
                 return None
-            come = bool(pending), _batch(pending, self.cursor())
-            pending.clear()
-            return come
+            # The same for nearly every listener, and all of them are here now.
+            if self._made[:2] != (place[0], self._end) or not count:
+                new = list(islice(reversed(self._ring), count))[::-1]
+                batch = _batch([block for _, each in new for block in each], self.cursor())
+                self._made = (place[0], self._end, batch)
+            place[0] = self._end
+            return count > 0, self._made[2]
 
-    def release(self, key: Any, pending: list[bytes] | None) -> None:
+    def release(self, key: Any, place: list[int] | None) -> None:
         """Gives the place back; any number of times."""
         with self.lock:
-            if pending is not None and self.streams.get(key) is pending:
+            if place is not None and self.streams.get(key) is place:
                 del self.streams[key]
                 self._wanted_at = time.monotonic()
 
@@ -1014,20 +1041,20 @@ def _events() -> Response:
         complete = hold and bool(head)
         # A worker without threads would be frozen by one stream.
         free = not complete and request.environ.get("wsgi.multithread", True)
-        pending = hub.open(key) if free else None
-    full = pending is None and not complete
+        place = hub.open(key) if free else None
+    full = place is None and not complete
     if full or hold:
         head.insert(0, _retry(hub.settings["RETRY_MS"]) if full else _HOLD_RETRY)
-    body = _body(hub, key, pending, b"".join(head), hold)
+    body = _body(hub, key, place, b"".join(head), hold)
     # Without buffering by nginx and App Engine flexible, too.
     headers = {"Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no"}
     response = Response(body, headers=headers, mimetype="text/event-stream")
     # A generator that never started never reaches its `finally`.
-    response.call_on_close(partial(hub.release, key, pending))
+    response.call_on_close(partial(hub.release, key, place))
     return response
 
 
-def _body(hub: _Hub, key: Any, pending: list[bytes] | None, head: bytes,
+def _body(hub: _Hub, key: Any, place: list[int] | None, head: bytes,
           hold: bool) -> Iterator[bytes]:  # fmt: skip
     """The response: `head`, then what comes as long as it has a place among the open streams."""
     settings = hub.settings
@@ -1035,8 +1062,8 @@ def _body(hub: _Hub, key: Any, pending: list[bytes] | None, head: bytes,
     beat = settings["HEARTBEAT_SECONDS"]
     try:
         yield head
-        while pending is not None:
-            came = hub.next(key, pending, min(end - time.monotonic(), beat))
+        while place is not None:
+            came = hub.next(key, place, min(end - time.monotonic(), beat))
             if came is None or not hub.alive():
                 break  # a dead poller must not look alive; the client goes on from its cursor
             news, batch = came
@@ -1044,7 +1071,7 @@ def _body(hub: _Hub, key: Any, pending: list[bytes] | None, head: bytes,
             if (hold and news) or time.monotonic() >= end:
                 return
     finally:
-        hub.release(key, pending)
+        hub.release(key, place)
     if hub.closing:
         yield _retry(settings["RETRY_MS"])
 
