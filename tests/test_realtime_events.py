@@ -563,16 +563,32 @@ def test_idle_reads_do_not_grow_with_listeners(host: EventHost) -> None:
 
 
 @pytest.mark.store
-def test_a_commit_of_this_process_does_not_wait_for_the_poll(host: EventHost) -> None:
-    app = host.make_app(POLL_SECONDS=4)
+def test_a_commit_of_this_process_needs_no_read_and_does_not_wait_for_the_poll(
+    host: EventHost,
+) -> None:
+    gate = Gate(host.store.context)
+    app = host.make_app(POLL_SECONDS=4, context=gate)
     response = host.get(app=app, delivery="stream")
     chunks = iter(response.response)
     next(chunks)
+    count = gate.reads
     started = time.monotonic()
     host.publish(1)
     assert numbers(next(chunks).decode()) == [1]
     assert time.monotonic() - started < 3
+    assert gate.reads == count
     response.close()
+
+
+@pytest.mark.store
+def test_a_commit_to_another_log_is_not_handed_over(host: EventHost) -> None:
+    other = Store(host.store.host, f"{host.store.project}-b")
+    elsewhere = host.make_app(context=other.context)
+    cursor = last_cursor(host.ask(app=elsewhere))
+    host.publish(1)
+    with other.context():
+        rt.transaction(lambda: rt.publish("message.created", {"n": 2}, conversation_id="c"))
+    assert numbers(host.ask(cursor, app=elsewhere)) == [2]
 
 
 @pytest.mark.store

@@ -11,11 +11,12 @@ from collections.abc import Iterator
 
 import pytest
 from flask import Flask
+from google.cloud import ndb
 
 import realtime_events as rt
 from tests.delaying_store import DelayingStore
 from tests.event_host import EventHost, Gate, last_cursor, numbers
-from tests.helpers import Store
+from tests.helpers import Store, wait_until
 
 OVERLAP_MS = 10_000
 
@@ -163,7 +164,9 @@ class Held:
 
 @pytest.mark.store
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_a_commit_while_a_read_is_under_way_comes_once(host: EventHost, moment: str) -> None:
+def test_a_commit_handed_over_while_a_read_is_under_way_comes_once(
+    host: EventHost, moment: str
+) -> None:
     app, gate = gated(host)
     response = host.get(app=app, delivery="stream")
     chunks = iter(response.response)
@@ -175,6 +178,9 @@ def test_a_commit_while_a_read_is_under_way_comes_once(host: EventHost, moment: 
         host.publish(number)  # the read under way has seen it, or has not
         setattr(gate, moment, lambda: None)
         held.let_go()
+        if number % 2:  # a read that shows what was handed over has ended
+            count = gate.reads
+            wait_until(lambda count=count: gate.reads > count + 1)
         while number not in numbers(got):
             got += next(chunks).decode()
         # The cursor told with it is worth the same in any process.
@@ -182,6 +188,39 @@ def test_a_commit_while_a_read_is_under_way_comes_once(host: EventHost, moment: 
     assert numbers(got) == list(range(10))
     elsewhere = host.make_app(elsewhere=True)
     assert numbers(host.ask(last_cursor(got), app=elsewhere, hello="1")) == []
+    response.close()
+
+
+@pytest.mark.store
+def test_a_commit_that_a_read_shows_before_it_is_handed_over_comes_once(host: EventHost) -> None:
+    app, gate = gated(host)
+    response = host.get(app=app, delivery="stream")
+    chunks = iter(response.response)
+    got = next(chunks).decode()
+    committed, listed = Held(), Held()
+
+    def change() -> None:
+        ndb.get_context().call_on_commit(committed)  # before the module's own
+        rt.publish("message.created", {"n": 1}, conversation_id="c1")
+
+    def run() -> None:
+        with host.store.context():
+            rt.transaction(change)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    assert committed.reached.wait(10)
+    count = gate.reads
+    gate.before = lambda: setattr(gate, "after", listed) if gate.reads > count else None
+    assert listed.reached.wait(10)  # a read that began after the commit has listed it
+    committed.let_go()
+    thread.join(10)
+    gate.before = gate.after = lambda: None
+    listed.let_go()
+    host.publish(2)
+    while 2 not in numbers(got):
+        got += next(chunks).decode()
+    assert numbers(got) == [1, 2]
     response.close()
 
 
