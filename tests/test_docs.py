@@ -246,3 +246,30 @@ def test_the_plan_shows_the_hosts_own_code():
         assert shown
         source = path.read_text(encoding="utf-8")
         assert [block for block in shown if block not in source] == []
+
+
+def test_the_page_about_claude_tells_every_setting_and_its_default():
+    from chat.auto_reply.settings import AutoReplySettings
+
+    text = (ROOT / "docs" / "claude.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`[A-Z_`, ]+`) \| ([^|]*?) ?\|", text, re.MULTILINE)
+    told = {name: default for names, default in rows for name in re.findall(r"`(\w+)`", names)}
+    known = AutoReplySettings()
+    fields = {f"AUTO_REPLY_{name.upper()}": value for name, value in vars(known).items()}
+    for name in ("API_KEY", "BASE_URL"):
+        del fields[f"AUTO_REPLY_{name}"]
+    extra = {"ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "AUTO_REPLY_SYSTEM_PROMPT_FILE"}
+    assert set(told) == set(fields) | extra
+    for name, value in fields.items():
+        if value in ("", None, ()):
+            assert told[name] in ("", "os de tabela"), name
+        else:
+            shown = f"{value:g}" if isinstance(value, float) else str(value)
+            assert told[name].strip("`") == shown, name
+
+
+def test_the_queue_of_the_app_is_the_queue_of_the_file():
+    queue = re.search(r"- name: (\S+)", (ROOT / "queue.yaml").read_text())[1]
+    named = re.search(r'AUTO_REPLY_QUEUE: "(\S+)"', (ROOT / "app.yaml").read_text())[1]
+    region = re.search(r"--region=(\S+)", (ROOT / "README.md").read_text())[1]
+    assert named == f"{region}/{queue}"

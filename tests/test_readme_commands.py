@@ -31,6 +31,7 @@ GCLOUD = (
     "app create",
     "app deploy",
     "firestore databases create",
+    "services enable",
 )
 FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 #: In a sentence or a table: a program and at least one argument.

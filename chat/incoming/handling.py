@@ -34,6 +34,7 @@ from chat.conversation.thread import (
 )
 from chat.incoming import parsing
 from chat.incoming.parsing import Batch, Rejected
+from chat.outgoing import failed_answers
 from chat.people import identity
 from chat.people.identity import ContactAlias
 from chat.platform import datastore
@@ -98,6 +99,7 @@ def _record_statuses(statuses: list[Any], received_ms: int, outcome: Outcome) ->
     except api_exceptions.Aborted:  # others kept changing the same messages
         outcome.late += parsing.status_changes(statuses)
         return
+    failed_answers.told_by(statuses)
     for bad in unusable:
         alone = parsing.envelope(parsing.status_changes([bad.raw]))
         outcome.rejected.append(Rejected(bad.field, bad.reason, bad.raw, alone))

@@ -26,6 +26,7 @@ import unread_state
 from chat.conversation import changing, ownership, phones, quotes
 from chat.conversation.models import Conversation, Message
 from chat.conversation.thread import Line, Quote, append_notice, append_outgoing
+from chat.outgoing import failed_answers
 from chat.outgoing.leases import LEASE_MS, Leases
 from chat.outgoing.whatsapp import (
     Accepted,
@@ -463,6 +464,7 @@ def _settle(conversation_id: str, message_id: str, outcome: Accepted | Exception
         message_status.record_outcome(message_id, error=_UNREACHABLE)
     else:
         message_status.record_outcome(message_id)
+    failed_answers.hand_over(message_id)  # also where a callback was faster than the answer
 
 
 def _postpone(conversation_id: str, message_id: str, holder: str) -> None:

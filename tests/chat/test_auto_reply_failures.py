@@ -13,7 +13,7 @@ from chat.auto_reply import worker as worker_module
 from chat.auto_reply.usage import ClaudeUsage
 from chat.platform.datastore import StoreUnavailableError
 from tests.chat.auto_reply_support import DEBOUNCE, Shop
-from tests.chat.support import stored
+from tests.chat.support import call, deliver, refused, stored
 
 ANSWER = "A resposta"
 
@@ -187,6 +187,38 @@ def test_a_chat_over_its_budget_is_for_people_until_tomorrow(
     shop.writes("bom dia")
     shop.run_tasks()
     assert len(shop.said("claude")) == 2
+
+
+# --- WhatsApp -------------------------------------------------------------------------------------
+
+
+def test_an_answer_that_whatsapp_refuses_is_for_people(shop: Shop) -> None:
+    ask(shop)
+    shop.graph.answer = lambda _body: refused(131026)
+    shop.run_tasks()
+    assert stored_answers(shop)[0].status == "failed"
+    assert_handed_over(shop, "WhatsApp")
+
+
+@pytest.mark.parametrize("named_by", ["biz_opaque_callback_data", "id"])
+def test_an_answer_that_fails_after_all_is_for_people(shop: Shop, named_by: str) -> None:
+    ask(shop)
+    shop.run_tasks()
+    (answer,) = stored_answers(shop)
+    status = {"id": f"wamid.out.{answer.id}", "status": "failed", "errors": [{"code": 131047}]}
+    status |= {"timestamp": str(shop.clock.ms // 1000)}
+    if named_by != "id":
+        status |= {named_by: answer.id}
+    for _ in range(2):
+        deliver(shop.app.test_client(), call(statuses=[status]))
+    assert_handed_over(shop, "WhatsApp")
+
+
+def test_a_person_whose_message_fails_keeps_the_chat(shop: Shop) -> None:
+    ask(shop)
+    shop.graph.answer = lambda _body: refused(131026)
+    shop.answers_by_hand()
+    assert (shop.chat.owner, shop.chat.needs_you) == ("human", False)
 
 
 # --- the queue, the store, and the process --------------------------------------------------------

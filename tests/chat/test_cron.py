@@ -19,7 +19,9 @@ SECRET = {"X-Cron-Secret": SETTINGS["CRON_SECRET"]}
 APP_ENGINE = {"X-Appengine-Cron": "true"}
 
 
-@pytest.mark.parametrize("path", ["/tasks/deferred", "/tasks/outbox", "/realtime/cleanup"])
+@pytest.mark.parametrize(
+    "path", ["/tasks/deferred", "/tasks/outbox", "/tasks/replies", "/realtime/cleanup"]
+)
 def test_only_the_scheduler_may_call(client: FlaskClient, path: str) -> None:
     assert client.get(path).status_code == 403
     assert client.get(path, headers=APP_ENGINE).status_code == 403
@@ -69,5 +71,5 @@ def test_what_stays_on_the_machine_is_not_uploaded() -> None:
     entries = {path.name for path in ROOT.iterdir() if not path.name.startswith(".")}
     kept = entries - {line.strip("/") for line in ignored}
     needed = {"main.py", "realtime_events.py", "chat", "static", "templates", "requirements.txt"}
-    needed |= {"gunicorn.conf.py", "app.yaml", "index.yaml", "cron.yaml"}
+    needed |= {"gunicorn.conf.py", "app.yaml", "index.yaml", "cron.yaml", "queue.yaml"}
     assert needed <= kept
