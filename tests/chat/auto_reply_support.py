@@ -195,6 +195,19 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.fixture
+def new_store(
+    quick_client: Callable[[], ndb.Client], monkeypatch: pytest.MonkeyPatch
+) -> Callable[[], None]:
+    """Puts an empty store into the place of the present one: for tests of many examples."""
+
+    def replace() -> None:
+        client = quick_client()
+        monkeypatch.setattr(datastore, "get_client", lambda: client)
+
+    return replace
+
+
+@pytest.fixture
 def open_shop(
     quick_client: Callable[[], ndb.Client],
     graph: Graph,

@@ -9,7 +9,13 @@ from flask import Flask
 from google.cloud import ndb
 
 from chat.platform import datastore
-from tests.chat.auto_reply_support import claude, clock, open_shop, shop  # noqa: F401 - fixtures
+from tests.chat.auto_reply_support import (  # noqa: F401 - fixtures
+    claude,
+    clock,
+    new_store,
+    open_shop,
+    shop,
+)
 from tests.chat.quick_store import quick_clients
 from tests.chat.support import Browser, Graph, login
 from tests.helpers import SETTINGS, Store
