@@ -81,6 +81,10 @@ class Shop:
             self._attendants[name] = login(self.app, name)
         return self._attendants[name]
 
+    def forget_logins(self) -> None:
+        """Their attendants are in another store."""
+        self._attendants.clear()
+
     def writes(self, text: str = "oi", *, ago: float = 0, sender: str = MARIA, **other: Any) -> str:
         """The customer writes; the webhook gets it now, `ago` seconds later. Its wamid."""
         wamid = f"wamid.q{next(_wamids)}"

@@ -5,7 +5,7 @@ take-over, and no question that nobody has.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 import pytest
@@ -75,6 +75,9 @@ class Scheduler:
         shop, claim = self.shop, self.claims[worker]
         with self.in_app():
             if what == "claim" and claim is None:
+                reply = shop.chat.reply
+                if reply and not reply.get("holder"):  # its task comes when it is due
+                    shop.clock.ms = max(shop.clock.ms, shop.chat.reply_due_at)
                 self.claims[worker] = self.claim()
             elif claim is not None and what in ("commit", "twice", "fail"):
                 act = {
@@ -130,9 +133,49 @@ def answer() -> Answer:
     return Answer("answer", "resposta", None, Used("claude-x", 1, 1))
 
 
+def run(shop: Shop, steps: Iterable[str]) -> Scheduler:
+    """Does these steps, lets lost tasks be found, and looks whether anything is left."""
+    scheduler = Scheduler(shop)
+    for step in steps:
+        scheduler.step(step)
+    chat = scheduler.settle()
+    # No question is left: answered, handed over, or with the people who took the chat.
+    assert (chat.reply, chat.reply_due_at) == (None, None)
+    questions = [each for each in shop.thread if each.author_kind == "customer"]
+    assert len(scheduler.answers()) <= len(questions)
+    if chat.owner == "claude":
+        last = [each for each in shop.thread if each.type == "text"][-1]
+        assert last.direction == "out"
+    return scheduler
+
+
+BETWEEN = [
+    "customer", "answer", "phone", "take", "give", "claim 1", "commit 1", "the longest wait",
+    "a lease", "sweep",
+]  # fmt: skip
+
+
+@pytest.mark.timeout(600)
+def test_whatever_happens_while_claude_writes(
+    open_shop: Callable[..., Shop], new_store: Callable[[], None]
+) -> None:
+    shop = open_shop(AUTO_REPLY_DAILY_BUDGET=0)
+    pairs = [(*two, "commit 0") for two in itertools.product(BETWEEN, repeat=2)]
+    ends = itertools.product(["a second", *BETWEEN], ["twice 0", "fail 0", "die 0"])
+    for then in (*pairs, *ends):
+        new_store()
+        shop.forget_logins()
+        steps = ["claim 0", *then, "commit 1"]
+        try:
+            run(shop, steps)
+        except BaseException as error:
+            error.add_note(f"steps: {steps}")
+            raise
+
+
 @pytest.mark.timeout(600)
 @settings(
-    max_examples=80, deadline=None, derandomize=True,
+    max_examples=60, deadline=None, derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
 @given(steps=st.lists(st.sampled_from(STEPS), min_size=3, max_size=14))
@@ -140,15 +183,4 @@ def test_any_order_answers_each_batch_once_and_nobody_who_was_taken_over(
     open_shop: Callable[..., Shop], new_store: Callable[[], None], steps: list[str]
 ) -> None:
     new_store()
-    scheduler = Scheduler(open_shop(AUTO_REPLY_DAILY_BUDGET=0))
-    for step in steps:
-        scheduler.step(step)
-    chat = scheduler.settle()
-    # No question is left: answered, handed over, or with the people who took the chat.
-    assert (chat.reply, chat.reply_due_at) == (None, None)
-    questions = [each for each in scheduler.shop.thread if each.author_kind == "customer"]
-    answers = scheduler.answers()
-    assert len(answers) <= len(questions)
-    if chat.owner == "claude":
-        last = [each for each in scheduler.shop.thread if each.type == "text"][-1]
-        assert last.direction == "out"
+    run(open_shop(AUTO_REPLY_DAILY_BUDGET=0), steps)

@@ -16,9 +16,11 @@ from chat.auto_reply import usage
 from chat.auto_reply.messages_api import Used
 from chat.auto_reply.queue import CloudTasksQueue, ThreadQueue
 from chat.auto_reply.settings import AutoReplySettings
+from chat.conversation.models import Conversation
 from chat.platform import datastore
 from main import create_app
 from tests.chat.auto_reply_support import DEBOUNCE, Shop
+from tests.chat.support import login
 from tests.helpers import SETTINGS
 
 SECRET = {"X-Cron-Secret": SETTINGS["CRON_SECRET"]}
@@ -79,6 +81,24 @@ def test_the_task_and_the_sweep_answer(shop: Shop) -> None:
     shop.clock.pass_(60)
     assert client.get("/tasks/replies", headers=SECRET).get_json() == {"done": 1}
     assert len(shop.said("claude")) == 2
+
+
+@pytest.mark.store
+def test_the_sweep_and_the_filter_find_theirs_among_many(app: Flask) -> None:
+    with datastore.context():
+        reply = {"question": "q", "asked_at": 1, "tries": 0, "returns": False}
+        idle = [Conversation(id=f"c{n}", sort_key=f"{n:03}", owner="human") for n in range(120)]
+        due = Conversation(
+            id="due", sort_key="200", owner="claude", reply=reply, reply_due_at=1, needs_you=False
+        )
+        needing = Conversation(id="needs", sort_key="000", owner="human", needs_you=True)
+        datastore.put_many([*idle, due, needing])
+    assert app.test_client().get("/tasks/replies", headers=SECRET).get_json() == {"done": 1}
+    ana = login(app)
+    rows = ana.get("/api/conversations?filter=needs_you").get_json()["conversations"]
+    assert [row["id"] for row in rows] == ["due", "needs"]  # without a key it was handed over
+    needing_now = ana.get("/api/claude").get_json()["needs_you"]
+    assert sorted(needing_now["ids"]) == ["due", "needs"]
 
 
 # --- the queues -----------------------------------------------------------------------------------
