@@ -79,6 +79,7 @@ class MessagesClient:
     def __init__(self, settings: AutoReplySettings) -> None:
         self._settings = settings
         self._client: anthropic.Anthropic | None = None
+        self._warming = False
         self._lock = threading.Lock()
 
     def ask(
@@ -126,12 +127,20 @@ class MessagesClient:
             _log.warning("no answer of the Messages API: %s", type(error).__name__)
             raise ClaudeError("unreadable", passes=True) from None
 
-    def _open(self) -> anthropic.Anthropic:
-        """The client, made at first use: after a server forked its worker. Its package takes
-        seconds to import, which the start of a process need not wait for.
+    def warm_up(self) -> None:
+        """Gets ready for `ask`, in a thread: the SDK takes seconds to import, in which customers
+        may write more and the start of a process need not wait.
         """
+        if self._client is None and not self._warming:
+            self._warming = True
+            threading.Thread(target=self._open, daemon=True, name="messages-api").start()
+
+    def _open(self) -> anthropic.Anthropic:
+        """The client, made at first use: after a server forked its worker."""
         import anthropic
 
+        # A line for each call, with nothing in it that ours do not say.
+        logging.getLogger("httpx2").setLevel(logging.WARNING)
         with self._lock:
             if self._client is None:
                 seconds = self._settings.timeout_seconds

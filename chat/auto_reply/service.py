@@ -38,7 +38,8 @@ class AutoReply:
     def __init__(self, app: Flask, settings: AutoReplySettings, sender: Sender) -> None:
         self._app = app
         self.settings = settings
-        self.worker = Worker(settings, MessagesClient(settings), self.wake, sender.start)
+        self._api = MessagesClient(settings)
+        self.worker = Worker(settings, self._api, self.wake, sender.start)
         self.queue: ReplyQueue = ThreadQueue(self._work)
         project = os.environ.get("GOOGLE_CLOUD_PROJECT", "")
         if app.extensions["chat_settings"].production and settings.queue and project:
@@ -52,6 +53,7 @@ class AutoReply:
             asked: when each conversation is due, ms since 1970.
             deadline: by `time.monotonic()`; None: no limit.
         """
+        self._api.warm_up()
         for conversation_id, due in asked.items():
             if deadline is not None and time.monotonic() > deadline:
                 _log.warning("no time to queue all questions: the sweep finds them")

@@ -27,7 +27,7 @@ _DAY = re.compile(r"20\d\d-(0\d|1[0-2])-([0-2]\d|3[01])")
 _KINDS = {
     "answer": "Resposta",
     "hand_over": "Passou a conversa",
-    "discarded": "Descartada: alguém foi mais rápido",
+    "discarded": "Descartada: a conversa mudou enquanto era escrita",
     "suggestion": "Sugestão",
     "failed": "Falhou",
 }

@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from google.api_core import exceptions as api_exceptions
 from google.cloud import tasks_v2
 
+from chat.auto_reply import queue as queue_module
 from chat.auto_reply import usage
 from chat.auto_reply.messages_api import Used
 from chat.auto_reply.queue import CloudTasksQueue, ThreadQueue
@@ -150,24 +151,28 @@ def test_app_engine_gets_cloud_tasks_and_others_threads(
     assert isinstance(app.extensions["auto_reply"].queue, ThreadQueue)
 
 
-def test_threads_take_what_is_due_in_its_order() -> None:
+def test_threads_take_what_is_due_in_its_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue_module, "WORKERS", 1)
     seen: list[str] = []
-    last = threading.Event()
-    busy = threading.Semaphore(1)
+    begun, gate, last = threading.Event(), threading.Event(), threading.Event()
 
     def work(conversation_id: str) -> None:
-        with busy:
-            seen.append(conversation_id)
-        if conversation_id == "later":
+        seen.append(conversation_id)
+        begun.set()
+        assert gate.wait(30)
+        if conversation_id == "last":
             last.set()
 
     queue = ThreadQueue(work)
     now = time.time_ns() // 1_000_000
+    queue.put("first", now)
+    assert begun.wait(30)
     queue.put("never in this test", now + 3_600_000)
-    queue.put("later", now + 200)
-    queue.put("at once", now - 1)
+    queue.put("last", now - 1)
+    queue.put("second", now - 2)
+    gate.set()
     assert last.wait(30)
-    assert seen == ["at once", "later"]
+    assert seen == ["first", "second", "last"]
 
 
 # --- the administrators' pages --------------------------------------------------------------------
