@@ -97,7 +97,8 @@ def record(
 
     Args:
         conversation_id: the chat's.
-        kind: "answer"; "hand_over"; "discarded": the chat had changed meanwhile; "suggestion"; or "failed".
+        kind: "answer"; "hand_over"; "discarded": the chat had changed meanwhile; "suggestion"; or
+            "failed".
         used: what it cost; None: nothing came back.
         now_ms: when.
         settings: with prices of the owner's.
