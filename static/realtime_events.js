@@ -158,17 +158,19 @@ function makeChore(name, env, alarms, wait, run) {
 
 // --- the connection -------------------------------------------------------------------------------
 
-/** Reads from, or with a value writes into, a storage that may be forbidden or full. */
-function remember(storage, key, value) {
+/** Reads from, or with a value writes into, a storage that may be forbidden or full; null: removes. */
+export function remember(storage, key, value) {
   try {
-    if (value !== undefined) window[storage].setItem(key, value);
+    if (value === null) window[storage].removeItem(key);
+    else if (value !== undefined) window[storage].setItem(key, value);
     return window[storage].getItem(key);
   } catch {
     return null;
   }
 }
 
-const browserEnvironment = () => ({
+/** What the browser offers, or not; tests replace some of it. */
+export const browserEnvironment = () => ({
   fetch: (...request) => window.fetch(...request),
   now: () => Date.now(),
   setTimeout: (run, ms) => window.setTimeout(run, ms),
@@ -770,8 +772,8 @@ export function startPage(options = {}) {
   return new RealtimeClient(page);
 }
 
-// Not before every module of the page listens: the first event may come at once.
-const ready = new Promise((resolve) => {
+/** When every module of the page listens: the first event may come at once. */
+export const ready = new Promise((resolve) => {
   if (document.readyState === "complete") resolve();
   for (const type of ["DOMContentLoaded", "load"]) window.addEventListener(type, resolve);
 });

@@ -11,14 +11,15 @@
  * events that come twice, late or out of order change nothing.
  */
 
-import { Alarms, backoffDelay, liveOf, pageData, request, warnOnce } from "./realtime_events.js";
+import {
+  Alarms, backoffDelay, browserEnvironment, liveOf, pageData, ready, remember, request, warnOnce,
+} from "./realtime_events.js";
 
 // Milliseconds where nothing else is said. What the server decides comes in `settings`.
 const DIGEST_QUIET = 1_200; // events of a catch-up come in batches: one line for all of them
 const TONE_SPACING = 1_000; // five messages at once are one sound
 const MAX_SHOWN = 999; // more digits than this do not fit into a row
-const CLOSE = ["Fechar"];
-const COVERED = "(max-width: 760px)"; // thread over list: the same width as in chat/'s layout.css
+const KEPT_IN = ["sessionStorage", "localStorage"]; // what this tab, and what this browser remembers
 
 // --- pure parts -----------------------------------------------------------------------------------
 
@@ -120,9 +121,8 @@ export class UnreadMap {
 
   /** The id that stands for this one today, as text. */
   resolve(id) {
-    let current = String(id);
-    while (this.#moved.has(current)) current = this.#moved.get(current);
-    return current;
+    const winner = this.#moved.get(String(id));
+    return winner === undefined ? String(id) : this.resolve(winner);
   }
 
   remove = (id) => this.#entries.delete(String(id));
@@ -174,21 +174,16 @@ export class UnreadMap {
   #get = (id) => this.numbers(id) ?? BLANK;
 }
 
-// --- what the browser offers, or not ------------------------------------------------------------
+// --- what the browser offers, and the tab shows ---------------------------------------------------
 
-const browserEnvironment = () => ({
+const environment = (replaced) => ({
+  ...browserEnvironment(),
   request,
-  now: () => Date.now(),
-  setTimeout: (run, ms) => window.setTimeout(run, ms),
-  clearTimeout: (timer) => window.clearTimeout(timer),
-  random: Math.random,
   hasFocus: () => document.hasFocus(),
-  locks: navigator.locks,
   Notification: window.Notification,
-  tabStorage: () => window.sessionStorage, // merely reading it may throw
-  browserStorage: () => window.localStorage,
   badgeApp: (n) => (n ? navigator.setAppBadge?.(n) : navigator.clearAppBadge?.()),
   playTone,
+  ...replaced,
 });
 
 /** A short note, made here: no file to fetch. False where no page may play anything yet. */
@@ -204,37 +199,23 @@ function playTone() {
   return true;
 }
 
-/** What a tab or a browser remembers for this user. Storage may be forbidden or full: then it
- * remembers nothing, and nothing breaks. */
-function memory(open, prefix) {
-  const attempt = (run) => {
-    try {
-      return run(open());
-    } catch {
-      return null;
-    }
-  };
-  const put = (storage, name, value) => (value === null ? storage.removeItem(name) : storage.setItem(name, value));
-  return {
-    get: (key) => attempt((storage) => storage.getItem(prefix + key)),
-    /** null takes it away. */
-    set: (key, value) => attempt((storage) => put(storage, prefix + key, value)),
-    /** Forgets this user, for good: what the page still does while it goes is not kept. */
-    clear() {
-      const isOwn = (key) => key.startsWith(prefix);
-      attempt((storage) => Object.keys(storage).filter(isOwn).forEach((key) => storage.removeItem(key)));
-      open = null;
-    },
-  };
-}
-
 /** Tells the page by an event on `document`. True: no listener prevents what is done otherwise. */
 const tell = (type, detail) => document.dispatchEvent(new CustomEvent(type, { detail, cancelable: true }));
 
 const threadMark = () => document.querySelector("[data-live-thread]");
 const rowOf = (id) => document.querySelector(`[data-conversation-id="${CSS.escape(id)}"]`);
 
-// --- title, icon, app badge -----------------------------------------------------------------------
+/** Makes the address name this conversation, or none. `how`: "pushState" or "replaceState". */
+export function writeAddress(how, state, id) {
+  const url = new URL(location.href);
+  if (id === null) url.searchParams.delete("c");
+  else url.searchParams.set("c", id);
+  try {
+    history[how](state, "", url);
+  } catch {
+    // Safari allows a hundred steps in half a minute: then the address stays behind for once.
+  }
+}
 
 /** The number in the tab: gives what draws it. */
 function tabFace(badgeApp) {
@@ -270,83 +251,24 @@ function drawIcon(name) {
   return `data:image/svg+xml,${encodeURIComponent(svg)}`;
 }
 
-// --- which conversation is open -----------------------------------------------------------------
-
-/** What address, tab and browser remember. A page that comes open has an address of its own for
- * that: then this one is left alone, and what a tab goes to is never changed by what it had open. */
-function selection(tab, browser) {
-  const ownsAddress = !threadMark()?.dataset.liveThread;
-  const inAddress = () => (ownsAddress && new URL(location.href).searchParams.get("c")) || null;
-  const write = (how, id, aboveList = false) => {
-    const url = new URL(location.href);
-    if (id === null) url.searchParams.delete("c");
-    else url.searchParams.set("c", id);
-    try {
-      history[how]({ aboveList }, "", url);
-    } catch {
-      // Safari allows a hundred steps in half a minute: then the address stays behind for once.
-    }
-  };
-  return {
-    ownsAddress,
-    inAddress,
-
-    /** What to open first: {id, how: "link" | "restored"}, or null. */
-    first() {
-      const [linked, kept] = [inAddress(), tab.get("selected")];
-      if (linked) return { id: linked, how: linked === kept ? "restored" : "link" };
-      if (kept === "") return null; // this tab closed its conversation: that was meant
-      const id = kept ?? browser.get("selected");
-      return id ? { id, how: "restored" } : null;
-    },
-
-    /** The screen goes from one conversation to another (null: the list). */
-    go(from, to, how) {
-      tab.set("selected", (ownsAddress && to) || "");
-      if (to !== null) browser.set("selected", to);
-      if (how === "back" || !ownsAddress) return; // the browser is there already
-      const [covered, onList] = [matchMedia(COVERED).matches, history.state?.aboveList === true];
-      if (how === "click" && to === null && covered && onList) {
-        history.back(); // on a phone closing is going back to the list, when that lies below
-      } else if (how === "click" && !(covered && from !== null)) {
-        write("pushState", to, from === null);
-      } else if (how !== "click" && to !== null && covered && !onList) {
-        write("replaceState", null); // a link, or a kept one, has no list below it yet
-        write("pushState", to, true);
-      } else {
-        write("replaceState", to, to !== null && onList);
-      }
-    },
-
-    /** There is no such conversation: no step of the history. */
-    forget(id) {
-      if (browser.get("selected") === id) browser.set("selected", null);
-      if (tab.get("selected") === id) tab.set("selected", "");
-      if (inAddress() === id) write("replaceState", null);
-    },
-  };
-}
-
 // --- notifications and sound ----------------------------------------------------------------------
 
 /** Tells the person, by notification or sound, who looks at no tab of this browser. One tab does. */
-function alerts(env, prefix, browser, onClick) {
+function alerts(env, prefix, kept, onClick) {
   const locks = new Map(); // name → AbortController that releases it
   const shown = new Map(); // conversation id → Notification
   let isNotifier = false;
   let lastTone = -Infinity;
-  let isImpossible = false; // found out by trying: Android's Chrome throws
 
   /** Where there are no locks each tab holds it: a notification's tag makes one of theirs. */
-  const hold = (name, mode, onHeld = () => {}) => {
+  const hold = (name, mode, onHeld) => {
     if (locks.has(name)) return;
     const session = new AbortController();
     const { signal } = session;
-    const released = new Promise((release) => { signal.addEventListener("abort", release); });
-    const held = () => {
-      if (!signal.aborted) onHeld();
-      return released;
-    };
+    const held = () => !signal.aborted && new Promise((release) => {
+      signal.addEventListener("abort", release);
+      onHeld?.();
+    });
     locks.set(name, session);
     if (env.locks) env.locks.request(prefix + name, { mode, signal }, held).catch(held);
     else held();
@@ -354,10 +276,6 @@ function alerts(env, prefix, browser, onClick) {
   const release = (name) => {
     locks.get(name)?.abort();
     locks.delete(name);
-  };
-  const isAnyFocused = async () => {
-    const { held = [] } = (await env.locks?.query()) ?? {};
-    return env.hasFocus() || held.some(({ name }) => name === `${prefix}focused`);
   };
 
   return {
@@ -379,14 +297,14 @@ function alerts(env, prefix, browser, onClick) {
 
     /** "default" (may be asked), "granted", "denied" or "unsupported". */
     get permission() {
-      return isImpossible ? "unsupported" : (env.Notification?.permission ?? "unsupported");
+      return env.Notification?.permission ?? "unsupported";
     },
 
     /** Whether this browser's user wants "sound" or "notifications"; both unless told otherwise. */
-    wants: (name) => browser.get(name) !== "off",
+    wants: (name) => kept("localStorage", name) !== "off",
 
     setWanted(name, on) {
-      browser.set(name, on ? "on" : "off");
+      kept("localStorage", name, on ? "on" : "off");
       if (!this.wants("notifications")) this.closeAll();
       tell("unread:changed");
     },
@@ -404,7 +322,9 @@ function alerts(env, prefix, browser, onClick) {
 
     /** Tells of one message, unless `isSettled()` by then. `words()`: {title, body, icon}. */
     async announce(id, isSettled, words) {
-      if (!isNotifier || (await isAnyFocused()) || isSettled()) return;
+      const { held = [] } = (await env.locks?.query()) ?? {};
+      const isLooking = env.hasFocus() || held.some(({ name }) => name === `${prefix}focused`);
+      if (!isNotifier || isLooking || isSettled()) return;
       const rings = this.wants("sound") && env.now() - lastTone >= TONE_SPACING; // five at once are one
       if (rings) lastTone = env.now();
       const tone = rings && env.playTone();
@@ -420,7 +340,7 @@ function alerts(env, prefix, browser, onClick) {
         made.onclose = () => { if (shown.get(id) === made) shown.delete(id); };
         shown.set(id, made);
       } catch {
-        isImpossible = true;
+        env.Notification = null; // found out by trying: Android's Chrome throws
       }
     },
 
@@ -430,7 +350,7 @@ function alerts(env, prefix, browser, onClick) {
   };
 }
 
-// --- all together ---------------------------------------------------------------------------------
+// --- what is unread, and what is read of it -------------------------------------------------------
 
 /** The conversation that is open in this tab, and all that ends with it. */
 const opened = (id, more = {}) => ({
@@ -451,14 +371,13 @@ class UnreadState extends UnreadMap {
   #settings;
   #alarms;
   #drawTab;
-  #tab;
-  #browser;
-  #selection;
+  #prefix;
+  #isForgotten = false;
+  #ownsAddress = !threadMark()?.dataset.liveThread; // a page that comes open has one of its own for that
   #open = opened(null);
-  #led; // {id, how}: by which click the tab came to this page, from the one before
+  #led; // by which click the tab came to this page, from the one before: {id, how} as JSON
   #expected; // {id, how, byRow}: what the thread will show next; byRow: its row is to be clicked for that
   #limitReached = false;
-  #loads = 0; // that failed in a row
   #startedAt;
   #focusedAt = -Infinity;
   #told = new Map(); // conversation id → how many of its counted messages are no news any more
@@ -466,19 +385,17 @@ class UnreadState extends UnreadMap {
 
   constructor({ userId, settings, env }) {
     super();
-    this.#env = { ...browserEnvironment(), ...env };
+    this.#env = environment(env);
     this.#settings = settings;
     this.#alarms = new Alarms(this.#env);
     this.#startedAt = this.#env.now();
-    const prefix = `unread_state:${userId}:`;
-    this.#tab = memory(this.#env.tabStorage, prefix);
-    this.#browser = memory(this.#env.browserStorage, prefix);
-    this.#selection = selection(this.#tab, this.#browser);
-    this.#led = this.#expected = JSON.parse(this.#tab.get("led"));
-    this.#tab.set("led", null);
+    this.#prefix = `unread_state:${userId}:`;
+    this.#led = this.#kept("sessionStorage", "led");
+    this.#expected = JSON.parse(this.#led);
+    this.#kept("sessionStorage", "led", null);
     this.#drawTab = tabFace(this.#env.badgeApp);
     /** What the person wants to be told of, and how: see `alerts` above. */
-    this.alerts = alerts(this.#env, prefix, this.#browser, (id) => this.select(id));
+    this.alerts = alerts(this.#env, this.#prefix, this.#kept, (id) => this.select(id));
     this.#listen();
     this.alerts.begin();
   }
@@ -497,8 +414,8 @@ class UnreadState extends UnreadMap {
     });
     on(window, ["scroll", "resize"], () => this.#consider());
     on(window, ["popstate"], () => {
-      const id = this.#selection.inAddress();
-      if (id === this.#open.id || !this.#selection.ownsAddress) return;
+      const id = this.#inAddress();
+      if (id === this.#open.id || !this.#ownsAddress) return;
       if (id !== null && !this.numbers(id)) this.load(id);
       this.select(id, "back");
     });
@@ -521,10 +438,16 @@ class UnreadState extends UnreadMap {
 
   /** Logged out: nothing of this user stays in this browser. */
   forget() {
-    this.#tab.clear();
-    this.#browser.clear();
+    this.#isForgotten = true; // nor what the page still does while it goes
+    for (const name of ["selected", "led", "notifications", "sound"]) {
+      for (const storage of KEPT_IN) this.#kept(storage, name);
+    }
     this.alerts.closeAll();
   }
+
+  /** What this tab or this browser remembers for this user; with a value, from now on. */
+  #kept = (storage, name, value) =>
+    remember(storage, this.#prefix + name, this.#isForgotten ? null : value);
 
   // --- what is known ------------------------------------------------------------------------------
 
@@ -552,7 +475,8 @@ class UnreadState extends UnreadMap {
   /** There is no such conversation (any more): out of address and memory. */
   removed(id) {
     this.remove(id);
-    this.#selection.forget(id);
+    for (const storage of KEPT_IN) if (this.#kept(storage, "selected") === id) this.#kept(storage, "selected", "");
+    if (this.#inAddress() === id) writeAddress("replaceState", history.state, null);
     if (this.#open.id === id) this.#open = opened(null);
     if (this.#expected?.id === id) this.#expected = null;
     this.#changed();
@@ -560,7 +484,7 @@ class UnreadState extends UnreadMap {
 
   /** Reads what is unread, for a page that does not know it, or no longer. Again until there is an
    * answer. `chosen`: a conversation that may not exist; then `unread:unknown` says so. */
-  async load(chosen = null) {
+  async load(chosen = null, attempt = 1) {
     const before = this.snapshot();
     const path = chosen === null ? "/unread" : `/unread?c=${encodeURIComponent(chosen)}`;
     try {
@@ -571,13 +495,11 @@ class UnreadState extends UnreadMap {
       if (!cut) this.settle(before, listed);
       if (selected === null) {
         this.removed(chosen);
-        if (tell("unread:unknown", { id: chosen })) notice("Esta conversa não existe, ou não existe mais.", CLOSE);
+        if (tell("unread:unknown", { id: chosen })) notice("Esta conversa não existe, ou não existe mais.");
       }
-      this.#loads = 0;
       this.#changed();
     } catch {
-      this.#loads += 1;
-      this.#alarms.set("load", backoffDelay(this.#loads, this.#env.random), () => this.load(chosen));
+      this.#alarms.set("load", backoffDelay(attempt, this.#env.random), () => this.load(chosen, attempt + 1));
     }
   }
 
@@ -595,9 +517,7 @@ class UnreadState extends UnreadMap {
     this.#consider();
   }
 
-  #isSettled(id) {
-    return !this.isUnread(id) || this.isSilent(id);
-  }
+  #isSettled = (id) => !this.isUnread(id) || this.isSilent(id);
 
   // --- which conversation is open -----------------------------------------------------------------
 
@@ -609,9 +529,26 @@ class UnreadState extends UnreadMap {
    * Nothing is read by that. Gives the id that it asked for, or null. */
   restore() {
     this.follow();
-    const first = this.#open.id === null ? this.#selection.first() : null;
-    if (first) this.select(first.id, first.how);
-    return first?.id ?? null;
+    if (this.#open.id !== null) return null;
+    const [linked, own] = [this.#inAddress(), this.#kept("sessionStorage", "selected")];
+    // "": this tab closed its conversation, and that was meant.
+    const id = linked ?? own ?? this.#kept("localStorage", "selected");
+    if (id) this.select(id, linked && linked !== own ? "link" : "restored");
+    return id || null;
+  }
+
+  #inAddress() {
+    return (this.#ownsAddress && new URL(location.href).searchParams.get("c")) || null;
+  }
+
+  /** The screen goes to that conversation (null: to the list). An address that says so already is left
+   * alone: the browser, or the page, was there first. */
+  #go(id, how) {
+    this.#kept("sessionStorage", "selected", (this.#ownsAddress && id) || "");
+    if (id !== null) this.#kept("localStorage", "selected", id);
+    if (!this.#ownsAddress || id === this.#inAddress()) return;
+    if (how === "click") writeAddress("pushState", null, id);
+    else writeAddress("replaceState", history.state, id);
   }
 
   /** Asks the page for a conversation (null: for none) by `unread:select`: who shows it names it in
@@ -627,7 +564,7 @@ class UnreadState extends UnreadMap {
       this.#expected.byRow = true;
       this.#clickRow();
     } else {
-      this.#selection.go(this.#open.id, null, how);
+      this.#go(null, how);
       location.reload(); // to the address without a conversation
     }
   }
@@ -640,11 +577,11 @@ class UnreadState extends UnreadMap {
     const how = isExpected ? this.#expected.how : id === null ? "click" : "link";
     if (id !== this.#open.id) {
       const isMerged = id !== null && this.resolve(this.#open.id) === id;
-      this.#selection.go(this.#open.id, id, isMerged ? "link" : how);
+      this.#go(id, isMerged ? "link" : how);
       const gesture = isMerged ? this.#open.gesture : how === "click" || how === "back";
       this.#open = opened(id, { gesture, flips: this.#flips(id) });
       if (gesture) this.#focusedAt = -Infinity; // no doubt about the focus then
-      this.#tab.set("led", null);
+      this.#kept("sessionStorage", "led", null);
     } else if (isExpected) { // opened again
       if (how === "click") Object.assign(this.#open, { gesture: true, flips: this.#flips(id) });
     } else {
@@ -658,7 +595,7 @@ class UnreadState extends UnreadMap {
   /** The person clicks on a row: that shows the conversation, or leads to a page that does. */
   clicked(id) {
     this.#expected = { id, how: "click" };
-    this.#tab.set("led", JSON.stringify(this.#expected));
+    this.#kept("sessionStorage", "led", JSON.stringify(this.#expected));
     if (id === this.#open.id) this.follow();
   }
 
@@ -667,18 +604,17 @@ class UnreadState extends UnreadMap {
     const row = rowOf(id);
     if (!row) return;
     this.#expected.byRow = false;
-    if (id === this.#led?.id && how === this.#led.how) { // it led to a page which says nothing of it: not for ever
+    const led = JSON.stringify({ id, how });
+    if (led === this.#led) { // it led to a page which says nothing of it: not for ever
       warnOnce("thread", `unread_state: nothing has data-live-thread="${id}" after its row was clicked; `
         + "the thread must name the conversation that is open");
       return;
     }
-    this.#tab.set("led", JSON.stringify({ id, how }));
+    this.#kept("sessionStorage", "led", led);
     (row.matches("a[href]") ? row : row.querySelector("a[href]") ?? row).click();
   }
 
-  #flips(id) {
-    return this.numbers(id)?.flips ?? null;
-  }
+  #flips = (id) => this.numbers(id)?.flips ?? null;
 
   // --- the open thread: what is read of it --------------------------------------------------------
 
@@ -809,7 +745,7 @@ class UnreadState extends UnreadMap {
       }).filter((n) => n > 0);
       this.#missed.clear();
       const text = digestText(news.reduce((sum, n) => sum + n, 0), news.length);
-      if (news.length && tell("unread:digest", { text })) notice(text, CLOSE);
+      if (news.length && tell("unread:digest", { text })) notice(text);
     });
   }
 }
@@ -850,12 +786,12 @@ export class UnreadBadge extends HTMLElement {
 
 customElements.define("unread-badge", UnreadBadge);
 
-/** A line over the page, until it is closed or another one comes. `buttons`: [words, what they do]. */
-function notice(text, ...buttons) {
+/** A line over the page, until it is closed or another one comes. `offers`: [words, what they do]. */
+function notice(text, onClose, ...offers) {
   const line = Object.assign(document.createElement("div"), { className: "unread-notice", role: "status" });
   line.dataset.liveKept = ""; // a region that is fetched again leaves it alone
   line.append(text);
-  for (const [textContent, run] of buttons) {
+  for (const [textContent, run] of [...offers, ["Fechar", onClose]]) {
     const button = Object.assign(document.createElement("button"), { type: "button", textContent });
     button.addEventListener("click", () => {
       line.remove();
@@ -930,8 +866,8 @@ function watchMarks(unread) {
     if (!isTrusted) return; // by a script, which may be this one
     if (unread.alerts.asks && !hasOffered) {
       hasOffered = true;
-      notice("Quer ser avisado de mensagens novas?", ["Ativar notificações", () => unread.alerts.askPermission()],
-        ["Fechar", () => unread.alerts.setWanted("notifications", false)]);
+      notice("Quer ser avisado de mensagens novas?", () => unread.alerts.setWanted("notifications", false),
+        ["Ativar notificações", () => unread.alerts.askPermission()]);
     }
     const id = target.closest("[data-conversation-id]")?.dataset.conversationId;
     if (id !== undefined) unread.clicked(id);
@@ -946,8 +882,6 @@ function watchMarks(unread) {
     unread.load(unread.restore());
   };
 }
-
-// --- start ------------------------------------------------------------------------------------------
 
 /** Start counting, reading and remembering.
  *
@@ -969,15 +903,6 @@ export function startUnread(options) {
 /** What runs in this page, for a script of its own: `pageUnread().alerts.setWanted("sound", false)`. */
 export const pageUnread = () => running;
 
-function startByItself() {
-  const given = document.getElementById("unread-state");
-  const page = pageData();
-  if (!given || !page) return;
-  const begin = watchMarks(startUnread({ userId: page.user, ...JSON.parse(given.textContent) }));
-  new Promise((resolve) => {
-    if (document.readyState === "complete") resolve();
-    for (const type of ["DOMContentLoaded", "load"]) window.addEventListener(type, resolve);
-  }).then(begin);
-}
-
-startByItself();
+const given = document.getElementById("unread-state");
+const page = pageData();
+if (given && page) ready.then(watchMarks(startUnread({ userId: page.user, ...JSON.parse(given.textContent) })));

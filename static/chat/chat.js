@@ -15,6 +15,7 @@ import { ConversationMenu } from "./list/conversation_menu.js";
 import { ListFilters } from "./list/list_filters.js";
 import { DigestLine, NotificationBanner } from "./list/list_notices.js";
 import { ListView } from "./list/list_view.js";
+import { leaveForList, stepTo } from "./list/phone_history.js";
 import { logOutTogether } from "./logout.js";
 import { AlertSettings } from "./notices/alert_settings.js";
 import { ConnectionBanner } from "./notices/connection_banner.js";
@@ -245,7 +246,7 @@ function loadMoreRows() {
 }
 
 function closeConversation() {
-  unread.select(null);
+  if (!leaveForList()) unread.select(null);
 }
 
 function showList() {
@@ -422,6 +423,7 @@ document.addEventListener("unread:changed", schedule);
 document.addEventListener("unread:select", (event) => {
   event.preventDefault();
   const { id, how } = event.detail;
+  stepTo(id, { from: unread.selected, how });
   pane.dataset.liveThread = id ?? "";
   placing.opened(id, how);
   show(id, how);

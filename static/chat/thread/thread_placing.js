@@ -23,7 +23,7 @@ class KeptPlaces {
 
   constructor(storage, userId) {
     this.#storage = storage;
-    this.#key = `unread_state:${userId}:places`; // unread_state.js clears what begins so at a logout
+    this.#key = `unread_state:${userId}:places`; // of this user alone
   }
 
   get(id) {
@@ -39,6 +39,14 @@ class KeptPlaces {
       this.#storage.setItem(this.#key, JSON.stringify([...places].slice(-PLACES_KEPT)));
     } catch {
       // The storage is full: then the thread opens at its end.
+    }
+  }
+
+  forget() {
+    try {
+      this.#storage.removeItem(this.#key);
+    } catch {
+      // Forbidden: then there is none.
     }
   }
 
@@ -158,6 +166,7 @@ export class ThreadPlacing {
   /** Logged out: what the page still does while it goes is not kept. */
   forget() {
     this.#closed = true;
+    this.#places.forget();
   }
 
   #leave() {

@@ -142,14 +142,12 @@ def test_back_and_forward_click_the_rows(known: Shop, tab: Page) -> None:
 
 
 @pytest.mark.parametrize("by", ["the browser", "the page"])
-def test_on_a_phone_the_list_lies_below(known: Shop, by: str) -> None:
-    page = known.open("/?c=1")
-    page.set_viewport_size({"width": 390, "height": 700})
-    page.reload()
+def test_the_list_is_one_step_from_what_was_clicked(known: Shop, by: str) -> None:
+    page = known.open()
     draw(page)
-    wait_until(lambda: page.evaluate("opened") == ["1"])
-    page.wait_for_url("**/?c=1")
     page.evaluate("window.stays = true")
+    page.locator(".row").first.click()
+    page.wait_for_url("**/?c=1")
     if by == "the page":
         page.evaluate("thread().dataset.liveThread = ''; thread().replaceChildren()")
     else:
@@ -159,7 +157,10 @@ def test_on_a_phone_the_list_lies_below(known: Shop, by: str) -> None:
         page.evaluate("thread().dataset.liveThread = ''")
     page.wait_for_url("**/")
     assert page.evaluate("stays")
-    page.go_forward()
+    if by == "the page":
+        page.go_back()
+    else:
+        page.go_forward()
     wait_until(lambda: page.evaluate("heard.at(-1)") == ["unread:select", "1"])
 
 
