@@ -57,6 +57,36 @@ def test_back_and_forward_move_between_conversations_and_the_list(run: Run) -> N
     assert seen == [3, ["b", "b"], ["a", "a"], [None, None], ["a", "a"], ["a", "back"], "a"]
 
 
+def test_in_the_chat_on_a_phone_the_list_lies_below_whatever_was_opened(
+    run: Run, page: Page
+) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    seen = run(
+        """
+        const { leaveForList, stepTo } = await import("/static/chat/list/phone_history.js");
+        const step = ({ detail: { id, how } }) => stepTo(id, { from: unread.selected, how });
+        document.addEventListener("unread:select", step, { capture: true });
+        const length = history.length;
+        history.replaceState(null, "", "?c=a");
+        begin();
+        unread.restore();
+        const closed = () => new Promise((done) => {
+          const seen = () => done([isLeaving, unread.selected, location.search]);
+          addEventListener("popstate", seen, { once: true });
+          const isLeaving = [leaveForList(), leaveForList()];  // as by a double click: one step
+        });
+        const steps = [location.search, await closed()];
+        unread.select("b");
+        unread.select("c");  // from a notification: still one step above the list
+        unread.select("c");
+        steps.push(location.search, await closed());
+        return [...steps, leaveForList(), history.length - length];
+        """
+    )
+    closed = [[True, True], None, ""]
+    assert seen == ["?c=a", closed, "?c=c", closed, False, 1]
+
+
 def test_an_address_that_says_it_already_is_left_alone(run: Run) -> None:
     seen = run(
         """
