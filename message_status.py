@@ -22,17 +22,17 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import requests
-from flask import Flask, current_app, has_app_context, has_request_context, jsonify, request
+from flask import Flask, has_request_context, jsonify, request
 from google.api_core import exceptions as api_exceptions
 from google.cloud import ndb
 from urllib3.exceptions import NewConnectionError
 
 import realtime_events
-from realtime_events import find, id_of, iso, now_ms
+from realtime_events import Refused, find, id_of, iso, now_ms
 
 __all__ = [
     "DEFAULTS", "EXPLANATIONS", "FAILED", "SENDING", "UNCONFIRMED", "UNREACHABLE",
-    "AlreadyStored", "BadStatus", "MessageStatusMixin", "Refused", "WamidLink",
+    "AlreadyStored", "BadStatus", "MessageStatusMixin", "WamidLink",
     "audit", "fact", "init_app", "owners", "record_outcome", "record_statuses", "retry",
     "send", "sending", "started", "status_json",
 ]  # fmt: skip
@@ -70,19 +70,10 @@ _FAULTS = (
     api_exceptions.InvalidArgument, api_exceptions.FailedPrecondition, api_exceptions.OutOfRange,
 )  # fmt: skip
 _NOT_FOUND = ("not_found", "Mensagem não encontrada.")
-_last_host: SimpleNamespace | None = None
 _log = logging.getLogger(__name__)
 
 
-class Refused(ValueError):  # noqa: N818 - it names the condition
-    """Nothing is done, for a reason: `code`, `words` for people, `more` such as `message_id`."""
-
-    def __init__(self, code: str, words: str, **more: str) -> None:
-        super().__init__(code)
-        self.code, self.words, self.more = code, words, more
-
-
-class AlreadyStored(ValueError):  # noqa: N818
+class AlreadyStored(ValueError):  # noqa: N818 - it names the condition
     """The message was sent before, or put by the host, which leaves that to `sending`."""
 
 
@@ -279,11 +270,7 @@ def _times_json(message: Any) -> dict[str, str | None]:
 
 
 def _host() -> Any:
-    """This app's; in a thread without an app context, that of the app made last."""
-    found = current_app.extensions.get(__name__) if has_app_context() else None
-    if found is None and _last_host is None:
-        raise RuntimeError("message_status.init_app() has not run")
-    return found or _last_host
+    return realtime_events.of_app(__name__)
 
 
 def _ours(ids: Iterable[Any]) -> dict[str, Any]:
@@ -697,11 +684,6 @@ def audit(message_id: str) -> dict[str, Any]:
     return {"message_id": message_id, **status_json(message), **known, "attempts": attempts}
 
 
-def _refuse(refusal: Refused) -> Any:
-    status = {"not_found": 404, "invalid": 422}.get(refusal.code, 409)
-    return realtime_events.error(status, refusal.code, refusal.words, **refusal.more)
-
-
 def _retry_view(message_id: str) -> Any:
     body = realtime_events.json_body(strict=True)
     try:
@@ -744,17 +726,15 @@ def init_app(
     Raises ValueError for a setting that cannot be used and names key and value, TypeError for a
     model and names class, property and remedy.
     """
-    global _last_host
     settings = realtime_events.read_settings(app, "MESSAGE_STATUS", DEFAULTS)
     realtime_events.check_model(message, MessageStatusMixin)
     head = "message_status/head.html"
     realtime_events.use_models(app, message=message, conversation=conversation, head=head)
     host = SimpleNamespace(settings=settings, model=message, send=send, resend=resend)
-    app.extensions[__name__] = _last_host = host
+    app.extensions[__name__] = host
     blueprint = realtime_events.guarded_blueprint(app, __name__, cron=["cleanup"])
     blueprint.get("/api/messages/<message_id>/status")(audit)
     blueprint.post("/api/messages/<message_id>/retry")(_retry_view)
     blueprint.get("/message-status/cleanup", endpoint="cleanup")(_cleanup_view)
-    blueprint.register_error_handler(Refused, _refuse)
     app.register_blueprint(blueprint)
     app.context_processor(lambda: {"message_status_page": {"retry": bool(send)}})

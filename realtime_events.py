@@ -49,10 +49,10 @@ from markupsafe import Markup
 
 __all__ = [
     "DEFAULTS", "Cursor", "CursorExpired", "LiveConversation", "LiveMessage", "RealtimeEvent",
-    "add_message", "at_shutdown", "check_model", "current_cursor", "delete_expired", "error",
-    "find", "format_event", "guarded_blueprint", "id_of", "init_app", "iso", "json_body", "live",
-    "live_data", "now_ms", "place", "publish", "read_settings", "receive", "tell", "told",
-    "transaction", "update", "use_models",
+    "Refused", "add_message", "at_shutdown", "check_model", "current_cursor", "delete_expired",
+    "error", "find", "format_event", "guarded_blueprint", "id_of", "init_app", "iso", "json_body",
+    "live", "live_data", "now_ms", "of_app", "place", "publish", "read_settings", "receive", "tell",
+    "told", "transaction", "update", "use_models",
 ]  # fmt: skip
 
 #: Settings, read from `app.config` or else the environment under the prefix `REALTIME_EVENTS_`:
@@ -92,6 +92,14 @@ _log = logging.getLogger(__name__)
 #: No seed of anybody's, which threads and forked workers would share.
 _random = random.SystemRandom()
 _T = TypeVar("_T")
+
+
+class Refused(ValueError):  # noqa: N818 - it names the condition
+    """Nothing is done, for a reason: `code`, `words` for people, `more` such as `message_id`."""
+
+    def __init__(self, code: str, words: str, **more: str) -> None:
+        super().__init__(code)
+        self.code, self.words, self.more = code, words, more
 
 
 class CursorExpired(ValueError):
@@ -947,7 +955,8 @@ def guarded_blueprint(
 ) -> Blueprint:
     """A blueprint whose routes deny by default: 401 without a login, 403 for a change without this
     page's token (Flask-WTF's, where the app has that). The view functions named in `cron` are the
-    scheduler's alone. Opens an ndb context where the host has none. Call it after `init_app`.
+    scheduler's alone. Opens an ndb context where the host has none. What raises `Refused` is
+    answered by its words. Call it after `init_app`.
     """
     known: _App = app.extensions[__name__]
     short = name.rpartition(".")[2]  # Flask wants no dots, and a module may be in a package
@@ -971,6 +980,11 @@ def guarded_blueprint(
             if not hmac.compare_digest(given, _csrf_token(user_id).encode()):
                 return error(403, "bad_csrf_token", "Recarregue a página e tente de novo.")
         return None
+
+    @blueprint.errorhandler(Refused)
+    def refuse(refusal: Refused) -> Response:
+        status = {"not_found": 404, "invalid": 422}.get(refusal.code, 409)
+        return error(status, refusal.code, refusal.words, **refusal.more)
 
     @blueprint.teardown_request
     def close_context(_error: BaseException | None) -> None:
@@ -1119,15 +1133,21 @@ class _App:
         return None if nobody else str(user_id)
 
 
-_last_app: _App | None = None
+_last_app: Flask | None = None
+
+
+def of_app(name: str) -> Any:
+    """What a module keeps in this app's `extensions`; in a thread without an app context, in those
+    of the app made last.
+    """
+    app = current_app or _last_app
+    if app is None or name not in app.extensions:
+        raise RuntimeError(f"{name}.init_app() has not run for this app")
+    return app.extensions[name]
 
 
 def _app() -> _App:
-    """This app's; in a thread without an app context, that of the app made last."""
-    known = current_app.extensions.get(__name__) if current_app else _last_app
-    if known is None:
-        raise RuntimeError("realtime_events.init_app() has not run for this app")
-    return known
+    return of_app(__name__)
 
 
 def current_cursor() -> str:
@@ -1222,7 +1242,8 @@ def init_app(
         raise ValueError(f"{_PREFIX}_POLL_SECONDS: under half of {_PREFIX}_OVERLAP_SECONDS")
     _fit_to_gunicorn(settings)
     hub = _Hub(settings, client.context)
-    known = app.extensions[__name__] = _last_app = _App(hub, current_user_id, is_cron)
+    known = app.extensions[__name__] = _App(hub, current_user_id, is_cron)
+    _last_app = app
     blueprint = guarded_blueprint(app, __name__, cron=["cleanup"], url_prefix=_URL)
     for view in (_events, _versions, _cleanup):
         blueprint.get(f"/{view.__name__[1:]}", endpoint=view.__name__[1:])(view)

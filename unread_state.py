@@ -12,20 +12,19 @@ needs comes from the template unread_state/head.html; the rest is unread_state.j
 
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
-from flask import Flask, Response, current_app, has_app_context, jsonify, request
+from flask import Flask, Response, jsonify, request
 from google.cloud import ndb
 
 import realtime_events
-from realtime_events import check_model, error, id_of, publish, use_models
+from realtime_events import Refused, check_model, id_of, publish, use_models
 
 __all__ = [
-    "DEFAULTS", "ConversationNotFound", "MessageNotFound", "UnreadConversationMixin",
-    "UnreadMessageMixin", "init_app", "mark_unread", "merge", "publish_changed", "read",
-    "send_read_receipt",
+    "DEFAULTS", "UnreadConversationMixin", "UnreadMessageMixin", "init_app", "mark_unread", "merge",
+    "publish_changed", "read", "send_read_receipt",
 ]  # fmt: skip
 
 #: Settings, read from `app.config` or else the environment under the prefix `UNREAD_STATE_`:
@@ -41,14 +40,6 @@ DEFAULTS: dict[str, tuple[Any, ...]] = {
 }
 _QUERY_SECONDS = 5.0
 _log = logging.getLogger(__name__)
-
-
-class ConversationNotFound(LookupError):
-    """There is no such conversation."""
-
-
-class MessageNotFound(LookupError):
-    """There is no such message in this conversation."""
 
 
 # --- data -------------------------------------------------------------------------------------
@@ -216,39 +207,35 @@ def _totals(listed: Iterable[dict[str, int]]) -> dict[str, int]:
 # --- storage ----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Unread:
-    """The module's settings and host in an app."""
+def _host() -> Any:
+    return realtime_events.of_app(__name__)
 
-    settings: dict[str, Any]
-    model: Any
-    find_conversation: Callable[[str], Any]
-    find_message: Callable[[Any, str], Any]
-    send_receipt: Callable[[Any, Any], None] | None
 
-    def message(self, conversation: Any, message: Any) -> Any:
-        """The message of an entity, key or id in any form, None if it is not in there."""
-        if isinstance(message, ndb.Model | ndb.Key):
-            message = id_of(message)
-        usable = isinstance(message, str | int)
-        return self.find_message(conversation, str(message)) if usable else None
+def _message(conversation: Any, message: Any) -> Any:
+    """The message of an entity, key or id in any form, None if it is not in there."""
+    if isinstance(message, ndb.Model | ndb.Key):
+        message = id_of(message)
+    usable = isinstance(message, str | int)
+    return _host().find_message(conversation, str(message)) if usable else None
 
-    def load(self) -> dict[str, dict[str, int]]:
-        """The numbers of every conversation that is unread and not silent, up to the limit; costs
-        one query over these, however much exists.
-        """
-        query = self.model.query(self.model.unread_numbers > "")
-        options = {"projection": ["unread_numbers"], "timeout": _QUERY_SECONDS}
-        found = query.fetch(self.settings["TOTALS_LIMIT"], **options)
-        split = {id_of(each): map(int, each.unread_numbers.split(":")) for each in found}
-        return {id_: dict(zip(_NUMBERS, three, strict=True)) for id_, three in split.items()}
+
+def _load() -> dict[str, dict[str, int]]:
+    """The numbers of every conversation that is unread and not silent, up to the limit; costs one
+    query over these, however much exists.
+    """
+    host = _host()
+    query = host.model.query(host.model.unread_numbers > "")
+    options = {"projection": ["unread_numbers"], "timeout": _QUERY_SECONDS}
+    found = query.fetch(host.settings["TOTALS_LIMIT"], **options)
+    split = {id_of(each): map(int, each.unread_numbers.split(":")) for each in found}
+    return {id_: dict(zip(_NUMBERS, three, strict=True)) for id_, three in split.items()}
 
 
 def _read_by_answer(conversation: Any, up_to: Any) -> None:
     """Who answers has read; what a page says wrongly of it must not cost the answer."""
     if up_to is None:
         _read(conversation, conversation.incoming_counted)
-    elif message := _unread().message(conversation, up_to):
+    elif message := _message(conversation, up_to):
         _read(conversation, _implied(conversation, message))
     else:  # the id itself may be a wamid, which has a customer's number inside
         _log.warning("an answer read nothing: read_up_to is not in %s", id_of(conversation))
@@ -275,19 +262,17 @@ def read(conversation_id: str | int, up_to: Any) -> dict[str, Any]:
         conversation_id: which conversation.
         up_to: the newest message seen, by order of arrival; of either direction; its id, or it.
 
-    Raises:
-        ConversationNotFound: no such conversation.
-        MessageNotFound: the message is not in it.
+    Raises Refused: "not_found", no such conversation; "invalid", the message is not in it.
     """
-    unread = _unread()
 
     def change(conversation: Any) -> Any:
-        message = unread.message(conversation, up_to)
+        message = _message(conversation, up_to)
         if message is None:
-            raise MessageNotFound(up_to)
+            words = "Diga até que mensagem desta conversa foi lido."
+            raise Refused("invalid", words, field="up_to")
         return message if _read(conversation, _implied(conversation, message)) else None
 
-    conversation, message = _change(unread, conversation_id, change)
+    conversation, message = _change(conversation_id, change)
     if message is not None:
         send_read_receipt(conversation, message)
     return _told(conversation)
@@ -295,16 +280,17 @@ def read(conversation_id: str | int, up_to: Any) -> dict[str, Any]:
 
 def mark_unread(conversation_id: str | int) -> dict[str, Any]:
     """Marks a conversation as unread by hand; as `read`, without any message."""
-    return _told(_change(_unread(), conversation_id, _mark)[0])
+    return _told(_change(conversation_id, _mark)[0])
 
 
-def _change(unread: _Unread, conversation_id: Any, change: Callable[[Any], Any]) -> tuple[Any, Any]:
+def _change(conversation_id: Any, change: Callable[[Any], Any]) -> tuple[Any, Any]:
     """Changes a conversation in a transaction of its own: it, and what `change` has returned."""
+    find_conversation = _host().find_conversation
 
     def attempt() -> tuple[Any, Any]:
-        conversation = unread.find_conversation(str(conversation_id))
+        conversation = find_conversation(str(conversation_id))
         if conversation is None:
-            raise ConversationNotFound(conversation_id)
+            raise Refused("not_found", "Conversa não encontrada.")
         result = change(conversation)
         if conversation._unread_changed:
             conversation.bump_version()
@@ -319,11 +305,11 @@ def send_read_receipt(conversation: Any, message: Any) -> None:
     """Lets the host tell the customer, where that is switched on, that the conversation was read up
     to this message, or with this answer; after the commit.
     """
-    unread = _unread()
-    if unread.send_receipt is None or unread.settings["READ_RECEIPTS"] != "true":
+    host = _host()
+    if host.send_receipt is None or host.settings["READ_RECEIPTS"] != "true":
         return
     try:
-        unread.send_receipt(conversation, message)
+        host.send_receipt(conversation, message)
     except Exception as problem:  # noqa: BLE001 - it is read, whether the customer learns it or not
         _log.error("no read receipt for %s: %s", id_of(conversation), type(problem).__name__)
 
@@ -332,14 +318,14 @@ def send_read_receipt(conversation: Any, message: Any) -> None:
 
 
 def _get_unread() -> Response:
-    unread = _unread()
+    host = _host()
     # Before the reading: events after it may be in it, never missing.
     answer: dict[str, Any] = {"cursor": realtime_events.current_cursor()}
     if "c" in request.args:
-        selected = unread.find_conversation(request.args["c"])
+        selected = host.find_conversation(request.args["c"])
         answer["selected"] = selected and selected.live_json()
-    found = unread.load()
-    is_cut = len(found) >= unread.settings["TOTALS_LIMIT"]
+    found = _load()
+    is_cut = len(found) >= host.settings["TOTALS_LIMIT"]
     return jsonify(**_totals(found.values()), limit_reached=is_cut, by_conversation=found, **answer)
 
 
@@ -351,23 +337,7 @@ def _post_unread(conversation_id: str) -> Response:
     return jsonify(mark_unread(conversation_id))
 
 
-def _not_found(problem: LookupError) -> Response:
-    if isinstance(problem, ConversationNotFound):
-        return error(404, "not_found", "Conversa não encontrada.")
-    return error(422, "invalid", "Diga até que mensagem desta conversa foi lido.", field="up_to")
-
-
 # --- start ------------------------------------------------------------------------------------
-
-_last: _Unread | None = None
-
-
-def _unread() -> _Unread:
-    """This app's; in a thread without an app context, that of the app made last."""
-    found: _Unread | None = current_app.extensions.get(__name__) if has_app_context() else _last
-    if found is None:
-        raise RuntimeError("unread_state.init_app() has not run for this app")
-    return found
 
 
 def init_app(
@@ -400,7 +370,6 @@ def init_app(
         TypeError: a model cannot be used; names class, property and remedy.
         ValueError: a setting cannot be used; names key and value.
     """
-    global _last
     settings = realtime_events.read_settings(app, "UNREAD_STATE", DEFAULTS)
     check_model(Conversation, UnreadConversationMixin)
     check_model(Message, UnreadMessageMixin)
@@ -411,12 +380,12 @@ def init_app(
         found = realtime_events.find(Message, message_id)
         return found if found and found.conversation_key == conversation.key else None
 
-    by_id = find_conversation or partial(realtime_events.find, Conversation)
-    unread = _Unread(settings, Conversation, by_id, find_message or message_there, send_receipt)
+    app.extensions[__name__] = SimpleNamespace(
+        settings=settings, model=Conversation, send_receipt=send_receipt,
+        find_conversation=find_conversation or partial(realtime_events.find, Conversation),
+        find_message=find_message or message_there,
+    )  # fmt: skip
     blueprint = realtime_events.guarded_blueprint(app, __name__)
-
-    for problem in (ConversationNotFound, MessageNotFound):
-        blueprint.register_error_handler(problem, _not_found)
     blueprint.get("/unread")(_get_unread)
     blueprint.post("/api/conversations/<conversation_id>/read")(_post_read)
     blueprint.post("/api/conversations/<conversation_id>/unread")(_post_unread)
@@ -424,4 +393,3 @@ def init_app(
     # What is unread a page asks for when its list is drawn; in here it would delay the first paint.
     page = {"settings": {each.lower(): value for each, value in settings.items()}}
     app.context_processor(lambda: {"unread_state_page": page})
-    app.extensions[__name__] = _last = unread

@@ -1402,7 +1402,7 @@ def test_a_setting_that_cannot_work_is_named(store, monkeypatch, value):
 
 
 def test_a_host_that_forgot_to_start_is_told(monkeypatch):
-    monkeypatch.setattr(ms, "_last_host", None)
+    monkeypatch.setattr(rt, "_last_app", None)
     with pytest.raises(RuntimeError, match="init_app"):
         ms.record_statuses([callback("sent")])
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import random
 import re
@@ -316,9 +315,7 @@ def test_a_graph_api_that_hangs_or_refuses_delays_no_reading(
     def broken(*_given: Any) -> None:
         raise RuntimeError("no receipts today")
 
-    state = sending_app.extensions["unread_state"]
-    broken_state = dataclasses.replace(state, send_receipt=broken)
-    monkeypatch.setitem(sending_app.extensions, "unread_state", broken_state)
+    monkeypatch.setattr(sending_app.extensions["unread_state"], "send_receipt", broken)
     assert read(ana, only(ana)["id"], "a").status_code == 200
     assert unread(ana) == 0
 
@@ -486,14 +483,14 @@ def test_totals_read_what_is_unread_and_not_what_exists(
 ) -> None:
     fill(600, unread_count=30)
     seen: list[int] = []
-    original = unread_state._Unread.load
+    original = unread_state._load
 
-    def counted(self: Any) -> Any:
-        found = original(self)
+    def counted() -> Any:
+        found = original()
         seen.append(len(found))
         return found
 
-    monkeypatch.setattr(unread_state._Unread, "load", counted)
+    monkeypatch.setattr(unread_state, "_load", counted)
     answer = ana.get("/unread").get_json()
     assert (answer["conversations"], answer["messages"]) == (30, 60)
     assert answer["limit_reached"] is False
@@ -509,7 +506,7 @@ def test_a_burst_computes_no_totals(
 ) -> None:
     write(client, "x")
     with monkeypatch.context() as patched:
-        patched.setattr(unread_state._Unread, "load", lambda _self: pytest.fail("it computes"))
+        patched.setattr(unread_state, "_load", lambda: pytest.fail("it computes"))
         messages = [text_message(f"m{n}", **{"from": f"5511900000{n:03}"}) for n in range(20)]
         assert deliver(client, call(*messages)).status_code == 200
     assert len(told()) == 21
@@ -528,7 +525,7 @@ def test_the_page_itself_computes_no_totals(
     client: FlaskClient, ana: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(client, "a")
-    monkeypatch.setattr(unread_state._Unread, "load", lambda _self: pytest.fail("it computes"))
+    monkeypatch.setattr(unread_state, "_load", lambda: pytest.fail("it computes"))
     page = ana.get("/").get_data(as_text=True)
     assert "<title>Atendimento</title>" in page
     data = re.search(r'id="unread-state"[^>]*>(.*?)</script>', page)
