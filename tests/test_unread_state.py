@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import json
 import random
@@ -772,11 +771,9 @@ def test_a_host_that_finds_its_own_way_is_asked_by_text(host: Host) -> None:
         asked.append(id_)
         return rt.find(model, id_)
 
-    host.app.extensions["unread_state"] = dataclasses.replace(
-        host.app.extensions["unread_state"],
-        find_conversation=lambda id_: find(Conversa, id_),
-        find_message=lambda _chat, id_: find(Mensagem, id_),
-    )
+    known = host.app.extensions["unread_state"]
+    known.find_conversation = lambda id_: find(Conversa, id_)
+    known.find_message = lambda _chat, id_: find(Mensagem, id_)
     message = host.receive()
     with host.inside():
         us.read(host.key.id(), message.key.id())
@@ -887,8 +884,7 @@ def test_totals_stop_at_their_limit_and_say_so(store: Store) -> None:
 
 
 def with_receipts(host: Host, send: Callable[[Any, Any], None]) -> None:
-    known = host.app.extensions["unread_state"]
-    host.app.extensions["unread_state"] = dataclasses.replace(known, send_receipt=send)
+    host.app.extensions["unread_state"].send_receipt = send
 
 
 def test_a_reading_is_told_to_the_customer_once_and_no_mark_is(host: Host) -> None:
