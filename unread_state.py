@@ -341,17 +341,12 @@ def _post_unread(conversation_id: str) -> Response:
 
 
 def init_app(
-    app: Flask,
-    Conversation: Any,
-    Message: Any,
-    *,
-    name: str | None = None,
-    text: str | None = None,
-    silent: str | None = None,
+    app: Flask, Conversation: Any, Message: Any, *,
+    name: str | None = None, text: str | None = None, silent: str | None = None,
     find_conversation: Callable[[str], Any] | None = None,
     find_message: Callable[[Any, str], Any] | None = None,
     send_receipt: Callable[[Any, Any], None] | None = None,
-) -> None:
+) -> None:  # fmt: skip
     """Adds `GET /unread`, `POST /api/conversations/ID/read` and `…/unread` to the app, and what
     the template unread_state/head.html needs. After `realtime_events.init_app`.
 
@@ -366,9 +361,8 @@ def init_app(
         send_receipt: takes the conversation and the message up to which it was read, after the
             commit; must return at once. None: customers learn nothing.
 
-    Raises:
-        TypeError: a model cannot be used; names class, property and remedy.
-        ValueError: a setting cannot be used; names key and value.
+    Raises ValueError for a setting that cannot be used and names key and value, TypeError for a
+    model and names class, property and remedy.
     """
     settings = realtime_events.read_settings(app, "UNREAD_STATE", DEFAULTS)
     check_model(Conversation, UnreadConversationMixin)

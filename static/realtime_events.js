@@ -630,14 +630,16 @@ export function liveOf(element, ...needed) {
   const mark = conversationId === undefined ? "data-message-id" : "data-conversation-id";
   const tell = (problem) => warnOnce(`${mark} ${problem}`, `realtime_events: [${mark}] ${problem}; write `
     + "{{ entity|live }} in the template, or give the page's script realtime_events.live_data(entity) "
-    + "and let it Object.assign(element.dataset, data)");
+    + "and let it Object.assign(element.dataset, data); what the model's own live_json() gives is added "
+    + "to super().live_json()");
   let known = null;
   try {
     known = JSON.parse(live);
   } catch {
     tell(live === undefined ? "has no data-live" : "has an unreadable data-live");
   }
-  for (const field of known ? needed : []) if (known[field] == null) tell(`has no ${field} in its data-live`);
+  const missing = known && needed.find((field) => known[field] === undefined); // null: from before the modules
+  if (missing) tell(`has no ${missing} in its data-live`);
   return known;
 }
 

@@ -100,12 +100,9 @@ export class UnreadMap {
   merge(id, news) {
     if (this.#moved.has(String(id))) return false; // late news of what no longer exists
     const known = this.#get(id);
-    const next = {
-      ...known,
-      counted: Math.max(known.counted, news.incoming_counted ?? 0),
-      read: Math.max(known.read, news.incoming_read ?? 0),
-      flips: Math.max(known.flips, news.mark_flips ?? 0),
-    };
+    const next = { ...known };
+    const grown = { counted: news.incoming_counted, read: news.incoming_read, flips: news.mark_flips };
+    for (const [name, n] of Object.entries(grown)) next[name] = Math.max(next[name], n ?? 0);
     const { silent, version = 0 } = news;
     if (silent !== undefined && version >= known.version) Object.assign(next, { silent, version });
     if (known !== BLANK && Object.keys(next).every((key) => next[key] === known[key])) return false;
@@ -221,11 +218,9 @@ export function writeAddress(how, state, id) {
 function tabFace(badgeApp) {
   let name = withoutNumber(document.title);
   let drawn = { title: document.title, number: null };
-  let link = document.querySelector('link[rel~="icon"]');
-  if (!link) { // then browsers look there
-    link = Object.assign(document.createElement("link"), { rel: "icon", href: "/favicon.ico" });
-    document.head.append(link);
-  }
+  const link = document.querySelector('link[rel~="icon"]')
+    ?? Object.assign(document.createElement("link"), { rel: "icon", href: "/favicon.ico" }); // as browsers do
+  if (!link.isConnected) document.head.append(link);
   const plain = { href: link.href, type: link.type };
   link.dataset.favicon = "plain";
   return (n, { more, offline }) => {
@@ -556,17 +551,13 @@ class UnreadState extends UnreadMap {
    * `how`: "click", "back", "link" or "restored"; by the last two nothing is read. */
   select(id, how = "click") {
     const to = id === null ? null : this.resolve(id);
-    this.#expected = { id: to, how, byRow: false };
+    const expected = this.#expected = { id: to, how };
     const byDefault = tell("unread:select", { id: to, how });
+    expected.byRow = byDefault && to !== null;
     this.follow();
-    if (!byDefault || !this.#expected) return;
-    if (to !== null) {
-      this.#expected.byRow = true;
-      this.#clickRow();
-    } else {
-      this.#go(null, how);
-      location.reload(); // to the address without a conversation
-    }
+    if (!byDefault || to !== null || !this.#expected) return;
+    this.#go(null, how);
+    location.reload(); // to the address without a conversation
   }
 
   /** The page may name another conversation in `data-live-thread` now. */
@@ -810,15 +801,10 @@ function watchMarks(unread) {
 
   const isParsed = (node) => parsed.has(node) && parsed.get(node).text === node.dataset.live;
   /** What the mark of a row or bubble says; null where that cannot be read. */
-  const read = (node, mixin, ...needed) => {
+  const read = (node, ...needed) => {
     if (isParsed(node)) return parsed.get(node).live;
-    const live = liveOf(node);
+    const live = liveOf(node, ...needed);
     if (!live) return null;
-    const missing = needed.find((field) => live[field] === undefined); // null: from before the modules
-    if (missing) {
-      warnOnce(`${mixin} ${missing}`, `unread_state: a data-live has no ${missing}; give the model `
-        + `unread_state.${mixin}, and let its live_json() add to what super().live_json() gives`);
-    }
     live.id = node.dataset.messageId ?? node.dataset.conversationId;
     parsed.set(node, { text: node.dataset.live, live });
     return live;
@@ -834,14 +820,14 @@ function watchMarks(unread) {
     if (id === null) return;
     const [first, last] = [bubbles[0], bubbles.at(-1)].map((each) => each?.getBoundingClientRect().top);
     if (first > last) bubbles.reverse(); // turned round by the page's style
-    const messages = bubbles.map((each) => read(each, "UnreadMessageMixin", "arrival", "direction"));
+    const messages = bubbles.map((each) => read(each, "arrival", "direction"));
     // The bubbles may still be those of the conversation before.
     unread.rendered(id, messages.filter((each) => each && String(each.conversation_id ?? id) === id));
   };
 
   const look = () => {
     const rows = [...document.querySelectorAll("[data-conversation-id]")].filter((row) => !isParsed(row));
-    const news = rows.map((row) => read(row, "UnreadConversationMixin", "incoming_counted"));
+    const news = rows.map((row) => read(row, "incoming_counted"));
     unread.learn(...news.filter(Boolean));
     unread.follow();
     readThread();

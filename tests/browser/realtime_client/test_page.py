@@ -544,7 +544,6 @@ def test_marks_that_say_too_little_are_told_once_a_kind_and_harm_nothing(
         "[data-conversation-id] has no data-live",
         "[data-conversation-id] has an unreadable data-live",
         "[data-conversation-id] has no version in its data-live",
-        "[data-message-id] has no arrival in its data-live",
         "[data-message-id] has no direction in its data-live",
     ]
     assert all("{{ entity|live }}" in text for text in logged)

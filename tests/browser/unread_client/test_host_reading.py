@@ -235,15 +235,15 @@ NO_COUNT = "{ incoming_counted: undefined }"
         ),
         (
             f"drawRows(conversation(1, 3, 1, {NO_COUNT}), conversation(2, 1, 1, {NO_COUNT}))",
-            ["incoming_counted", "UnreadConversationMixin", "super().live_json()"],
+            ["data-conversation-id", "incoming_counted", "super().live_json()"],
         ),
         (
             "messages[1] = [1, 2].map((n) => message(n, { arrival: undefined })); openThread('1')",
-            ["arrival", "UnreadMessageMixin", "super().live_json()"],
+            ["data-message-id", "arrival", "super().live_json()"],
         ),
         (
             "messages[1] = [1, 2].map((n) => message(n, { direction: undefined })); openThread(1)",
-            ["direction", "UnreadMessageMixin", "super().live_json()"],
+            ["data-message-id", "direction", "super().live_json()"],
         ),
     ],
 )
