@@ -200,7 +200,6 @@ function playTone() {
 const tell = (type, detail) => document.dispatchEvent(new CustomEvent(type, { detail, cancelable: true }));
 
 const threadMark = () => document.querySelector("[data-live-thread]");
-const rowOf = (id) => document.querySelector(`[data-conversation-id="${CSS.escape(id)}"]`);
 
 /** Makes the address name this conversation, or none. `how`: "pushState" or "replaceState". */
 export function writeAddress(how, state, id) {
@@ -265,12 +264,9 @@ function alerts(env, prefix, kept, onClick) {
       onHeld?.();
     });
     locks.set(name, session);
+    signal.addEventListener("abort", () => locks.delete(name));
     if (env.locks) env.locks.request(prefix + name, { mode, signal }, held).catch(held);
     else held();
-  };
-  const release = (name) => {
-    locks.get(name)?.abort();
-    locks.delete(name);
   };
 
   return {
@@ -282,12 +278,12 @@ function alerts(env, prefix, kept, onClick) {
     end() {
       this.closeAll();
       isNotifier = false;
-      for (const name of [...locks.keys()]) release(name); // they would keep the page out of the bfcache
+      for (const session of [...locks.values()]) session.abort(); // they would keep the page out of the bfcache
     },
 
     focusChanged() {
       if (env.hasFocus()) hold("focused", "shared");
-      else release("focused");
+      else locks.get("focused")?.abort();
     },
 
     /** "default" (may be asked), "granted", "denied" or "unsupported". */
@@ -592,7 +588,7 @@ class UnreadState extends UnreadMap {
 
   #clickRow() {
     const { id, how } = this.#expected;
-    const row = rowOf(id);
+    const row = document.querySelector(`[data-conversation-id="${CSS.escape(id)}"]`);
     if (!row) return;
     this.#expected.byRow = false;
     const led = JSON.stringify({ id, how });
