@@ -332,7 +332,7 @@ function selection(tab, browser) {
 /** Tells the person, by notification or sound, who looks at no tab of this browser. One tab does. */
 function alerts(env, prefix, browser, onClick) {
   const locks = new Map(); // name → AbortController that releases it
-  const shown = new Map(); // conversation id → Notification
+  const shown = new Map(); // conversation id → {made: Notification, isSettled}
   let isNotifier = false;
   let lastTone = -Infinity;
   let isImpossible = false; // found out by trying: Android's Chrome throws
@@ -402,7 +402,8 @@ function alerts(env, prefix, browser, onClick) {
       tell("unread:changed");
     },
 
-    /** Tells of one message, unless `isSettled()` by then. `words()`: {title, body, icon}. */
+    /** Tells of something in a conversation, unless `isSettled()` by then, and until it is. `words()`:
+     * {title, body, icon}. One that is muted is told of too: whether to is the caller's question. */
     async announce(id, isSettled, words) {
       if (!isNotifier || (await isAnyFocused()) || isSettled()) return;
       const rings = this.wants("sound") && env.now() - lastTone >= TONE_SPACING; // five at once are one
@@ -417,15 +418,21 @@ function alerts(env, prefix, browser, onClick) {
           this.closeAll((each) => each === id);
           onClick(id);
         };
-        made.onclose = () => { if (shown.get(id) === made) shown.delete(id); };
-        shown.set(id, made);
+        made.onclose = () => { if (shown.get(id)?.made === made) shown.delete(id); };
+        shown.set(id, { made, isSettled });
       } catch {
         isImpossible = true;
       }
     },
 
     closeAll(when = () => true) {
-      for (const [id, each] of [...shown]) if (when(id) && shown.delete(id)) each.close();
+      for (const [id, { made, isSettled }] of [...shown]) {
+        if (when(id, isSettled) && shown.delete(id)) made.close();
+      }
+    },
+
+    closeSettled() {
+      this.closeAll((_id, isSettled) => isSettled());
     },
   };
 }
@@ -590,7 +597,7 @@ class UnreadState extends UnreadMap {
   }
 
   #changed() {
-    this.alerts.closeAll((id) => this.#isSettled(id));
+    this.alerts.closeSettled();
     tell("unread:changed");
     this.#consider();
   }
