@@ -58,7 +58,7 @@ window.draw = (given) => {
   const now = new Date(given.now);
   const ownership = (conversation) => ownershipOf(conversation, { enabled: given.claude ?? false, now });
   for (const { id, muted, unread_count: counted = 0, version } of conversations) {
-    unread.learn({ id, muted, version, incoming_counted: counted, incoming_read: 0 });
+    unread.learn({ id, silent: Boolean(muted), version, incoming_counted: counted, incoming_read: 0 });
   }
   filters.update();
   const rows = conversations.map((conversation) => ({ conversation, last: conversation.last_message }));

@@ -115,12 +115,14 @@ def test_who_takes_over_while_claude_writes_keeps_its_answer_from_the_customer(
     for page in both:
         row(page, "Marina").click()
         expect(header(page)).to_have_text(WRITING)
+    expect(bruno.locator(".suggest-button")).to_be_hidden()
     header(ana, "Assumir").dblclick()  # of which one click is meant
     for page in both:
         expect(header(page)).to_have_text("Equipe")
         expect(header(page, "Passar ao Claude")).to_be_visible()
         expect(page.locator(".notice-text", has_text="Ana assumiu a conversa")).to_be_visible()
         expect(mark(page)).to_have_attribute("aria-label", "A equipe responde")
+        expect(row(page, "Marina").locator(".row-text")).to_have_text("Oi")
     expect(ana.locator(".composer-input")).to_be_focused()
 
     go_on(claude)
@@ -224,7 +226,7 @@ def test_a_suggestion_is_used_dropped_replaced_and_cancelled(
 
     claude.switches.set(slow_ms=LONG_MS, text="Às nove.")
     suggest.click()
-    expect(strip).to_contain_text("Claude está escrevendo uma sugestão…")
+    expect(strip).to_contain_text("Claude está escrevendo…")
     expect(suggest).to_be_disabled()
     strip.get_by_role("button", name="Cancelar").click()
     expect(strip).to_be_hidden()

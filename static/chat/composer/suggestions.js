@@ -2,7 +2,7 @@
 
 import { setHidden, setText } from "../parts/dom.js";
 
-const WORKING = "Claude está escrevendo uma sugestão…";
+const WORKING = "Claude está escrevendo…";
 const OFFERED = "Sugestão do Claude";
 const DRAFTED = "Sugestão do Claude: confira antes de enviar.";
 

@@ -90,6 +90,7 @@ export class ListView {
     };
     for (const name of ["name", "author", "text"]) parts[name].dir = "auto";
     parts.owner.setAttribute("role", "img");
+    parts.needed.setAttribute("aria-hidden", "true"); // the mark says it, too
     const words = [parts.replying, parts.needed, parts.ticks, parts.draftMark, parts.author, parts.text];
     parts.preview = el("span", "row-preview", ...words);
     const muted = icon(ICONS.muted, "icon row-muted");
