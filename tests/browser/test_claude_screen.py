@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from chat.auto_reply.usage import ClaudeUsage
 from local.claude.server import ClaudeStandIn
-from tests.browser.conftest import ACTION_MS, Attendant
+from tests.browser.conftest import Attendant
 from tests.browser.unread_screen import NOTE_ALERTS, look_away, row, told
 from tests.helpers import LiveServer, Simulator, Store, wait_until
+
+pytestmark = pytest.mark.usefixtures("patience")
 
 MARINA = "5511987654321"
 WRITING = "Claude está respondendo…"
 LONG_MS = 60_000  # until the test lets it go on
-
-
-@pytest.fixture(autouse=True)
-def patience() -> Iterator[None]:
-    """Two cores also run the servers: what is expected may take as long as an action."""
-    expect.set_options(timeout=ACTION_MS)
-    yield
-    expect.set_options(timeout=5_000)  # Playwright's own, for the tests of other files
 
 
 @pytest.fixture

@@ -322,7 +322,8 @@ def test_nothing_is_wider_than_a_phone(chromium: Browser, width: int) -> None:
         needed = {"owner": "human", "needs_you": True, "needs_you_reason": long}
         screen.draw(*thread, conversation={"name": long, **needed}, claude=True)
         assert screen.page.evaluate("document.documentElement.scrollWidth") == width
-        assert screen.page.locator(".thread-menu").bounding_box()["x"] + 40 <= width
+        end = "(node) => node.getBoundingClientRect().right"
+        assert screen.page.locator(".thread-menu").evaluate(end) <= width
         right = screen.page.locator(".day-messages *:visible").evaluate_all(
             "(nodes) => Math.max(...nodes.map((node) => node.getBoundingClientRect().right))"
         )
