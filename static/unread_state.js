@@ -250,7 +250,7 @@ function drawIcon(name) {
 /** Tells the person, by notification or sound, who looks at no tab of this browser. One tab does. */
 function alerts(env, prefix, kept, onClick) {
   const locks = new Map(); // name → AbortController that releases it
-  const shown = new Map(); // conversation id → Notification
+  const shown = new Map(); // conversation id → {made: Notification, isSettled}
   let isNotifier = false;
   let lastTone = -Infinity;
 
@@ -311,7 +311,8 @@ function alerts(env, prefix, kept, onClick) {
       tell("unread:changed");
     },
 
-    /** Tells of one message, unless `isSettled()` by then. `words()`: {title, body, icon}. */
+    /** Tells of something in a conversation, unless `isSettled()` by then, and until it is. `words()`:
+     * {title, body, icon}. One that is muted is told of too: whether to is the caller's question. */
     async announce(id, isSettled, words) {
       const { held = [] } = (await env.locks?.query()) ?? {};
       const isLooking = env.hasFocus() || held.some(({ name }) => name === `${prefix}focused`);
@@ -328,15 +329,21 @@ function alerts(env, prefix, kept, onClick) {
           this.closeAll((each) => each === id);
           onClick(id);
         };
-        made.onclose = () => { if (shown.get(id) === made) shown.delete(id); };
-        shown.set(id, made);
+        made.onclose = () => { if (shown.get(id)?.made === made) shown.delete(id); };
+        shown.set(id, { made, isSettled });
       } catch {
         env.Notification = null; // found out by trying: Android's Chrome throws
       }
     },
 
     closeAll(when = () => true) {
-      for (const [id, each] of [...shown]) if (when(id) && shown.delete(id)) each.close();
+      for (const [id, { made, isSettled }] of [...shown]) {
+        if (when(id, isSettled) && shown.delete(id)) made.close();
+      }
+    },
+
+    closeSettled() {
+      this.closeAll((_id, isSettled) => isSettled());
     },
   };
 }
@@ -503,7 +510,7 @@ class UnreadState extends UnreadMap {
   }
 
   #changed() {
-    this.alerts.closeAll((id) => this.#isSettled(id));
+    this.alerts.closeSettled();
     tell("unread:changed");
     this.#consider();
   }

@@ -21,6 +21,7 @@ _DAYS = {"seg": 0, "ter": 1, "qua": 2, "qui": 3, "sex": 4, "sab": 5, "sáb": 5, 
 _SPAN = re.compile(r"([a-zá]{3})(?:-([a-zá]{3}))? (\d{1,2}):(\d{2})-(\d{1,2}):(\d{2})")
 _HOURS_EXAMPLE = "seg-sex 08:00-18:00; sáb 09:00-13:00"
 _EFFORTS = ("", "low", "medium", "high", "xhigh", "max")
+_BADGES = ("one", "two")
 #: Of the numbers: the least and the most that make sense.
 _BOUNDS = {
     "max_tokens": (64, 8192),
@@ -83,6 +84,8 @@ class AutoReplySettings:
     timeout_seconds: float = 60.0
     #: For so long an answer is tried while the Messages API is overloaded, slow or away.
     give_up_seconds: float = 180.0
+    #: Colours of the screen's unread badges: one, or two, with a grey one on Claude's chats.
+    badges: str = "one"
     #: LOCATION/NAME of the queue of Cloud Tasks, on App Engine.
     queue: str = ""
     #: Dollars for a million tokens: in/out/cache write/cache read. Empty: those of known models.
@@ -153,6 +156,12 @@ def _whole(key: str, raw: Any) -> int:
 def _owner(key: str, raw: Any) -> str:
     if raw not in (CLAUDE, HUMAN):
         raise SettingsError(f"{key}: {raw!r} is neither {CLAUDE!r} nor {HUMAN!r}")
+    return str(raw)
+
+
+def _badges(key: str, raw: Any) -> str:
+    if raw not in _BADGES:
+        raise SettingsError(f"{key}: {raw!r} is none of {', '.join(_BADGES)}")
     return str(raw)
 
 
@@ -227,6 +236,7 @@ def _base_url(url: str) -> str:
 
 _READERS: dict[str, Any] = {
     "owner": _owner,
+    "badges": _badges,
     "effort": _effort,
     "temperature": _temperature,
     "office_hours": _hours,

@@ -15,6 +15,7 @@ from google.cloud import ndb
 
 import message_status
 import realtime_events
+from chat.auto_reply import service
 from chat.conversation import quotes
 from chat.conversation.models import OUTGOING, Conversation, Message
 from chat.conversation.thread import Quote
@@ -53,6 +54,7 @@ def home() -> ResponseReturnValue:
         user_id=current_user.username,
         user_name=current_user.name,
         is_admin=current_user.is_admin,
+        badges=service.settings().badges,
         set_aside=admin.count_in_words() if current_user.is_admin else None,
     )
 

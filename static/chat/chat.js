@@ -5,8 +5,10 @@ import { startPage } from "../realtime_events.js";
 import { startUnread, unreadLabel } from "../unread_state.js";
 import { Composer } from "./composer/composer.js";
 import { Drafts, browserStorage, tabStorage } from "./composer/drafts.js";
+import { SuggestionStrip, Suggestions } from "./composer/suggestions.js";
 import { Api } from "./data/api.js";
 import { Awaiting } from "./data/awaiting.js";
+import { Claude } from "./data/claude.js";
 import { Loader } from "./data/loader.js";
 import { PageState } from "./data/page_state.js";
 import { Sender, randomId } from "./data/sending.js";
@@ -15,6 +17,7 @@ import { ConversationMenu } from "./list/conversation_menu.js";
 import { ListFilters } from "./list/list_filters.js";
 import { DigestLine, NotificationBanner } from "./list/list_notices.js";
 import { ListView } from "./list/list_view.js";
+import { needsYouFilter } from "./list/needs_you_filter.js";
 import { leaveForList, stepTo } from "./list/phone_history.js";
 import { logOutTogether } from "./logout.js";
 import { AlertSettings } from "./notices/alert_settings.js";
@@ -67,6 +70,7 @@ const state = new PageState({
     unread.merged(loser, winner);
     placing.merged(loser, winner);
     drafts.move(loser, winner);
+    suggestions.move(loser, winner);
     showDraft(winner);
   },
   onRemove: forgetConversation,
@@ -107,6 +111,15 @@ const awaiting = new Awaiting({
   fetch: () => api.call("GET", "/api/messages/awaiting"),
   onChange: schedule,
 });
+const claude = new Claude({
+  api,
+  state,
+  now: serverNow,
+  startedAt: rendered.at,
+  onChange: schedule,
+  onFailed: (words) => toast.show(words),
+  onNeeded: tellNeeded,
+});
 const messageMenu = new MessageMenu(pane.querySelector(".thread-content"), {
   onDetails: (id) => ticks.openDetails(id),
 });
@@ -121,7 +134,7 @@ const notificationBanner = new NotificationBanner(document.querySelector(".notif
 const digestLine = new DigestLine(document.querySelector(".digest-line"));
 const toast = new Toast(document.querySelector(".toast"));
 const alertSettings = new AlertSettings(document.querySelector("#user-menu"), unread.alerts);
-const conversationMenu = new ConversationMenu({ unread, state, loader, api, toast });
+const conversationMenu = new ConversationMenu({ unread, state, loader, api, toast, claude });
 const filters = new ListFilters(document.querySelector(".list-filters"), [
   {
     id: "all",
@@ -136,6 +149,7 @@ const filters = new ListFilters(document.querySelector(".list-filters"), [
     matches: ({ id }) => unread.isUnread(id),
     server: "unread",
   },
+  needsYouFilter(claude),
   awaitingFilter({ state, loader, messages: () => awaiting.messages }),
 ], { onChange: chooseFilter });
 const listView = new ListView(document.querySelector(".list-pane"), {
@@ -147,6 +161,7 @@ const listView = new ListView(document.querySelector(".list-pane"), {
 const header = new ThreadHeader(pane, {
   onBack: closeConversation,
   onMenu: (where) => conversationMenu.open(state.selectedId, where),
+  onGive: giveOpen,
 });
 const threadView = new ThreadView(pane, {
   nearBottom: given.settings?.near_bottom_px ?? 120,
@@ -156,14 +171,29 @@ const threadView = new ThreadView(pane, {
   onJump: jumpTo,
 });
 const composer = new Composer(pane, {
-  onInput: (text) => drafts.set(state.selectedId, text),
+  onInput: (text) => {
+    drafts.set(state.selectedId, text);
+    suggestions.edited(state.selectedId, text);
+  },
   onSend: send,
+});
+const suggestions = new Suggestions({
+  ask: (id, signal) => api.suggestion(id, signal),
+  draftOf: (id) => drafts.get(id),
+  setDraft: fillDraft,
+  onChange: schedule,
+  onFailed: (words) => toast.show(words),
+});
+const suggestionStrip = new SuggestionStrip(pane, {
+  onAsk: () => suggestions.ask(state.selectedId),
+  onUse: () => suggestions.use(state.selectedId),
+  onDrop: () => suggestions.drop(state.selectedId),
 });
 
 const on = (type, run) => document.addEventListener(`realtime:${type}`, run);
 on("event", ({ detail }) => receive(detail));
 on("reset", ({ detail }) => detail.waitUntil(
-  Promise.all([loader.refreshAll(), awaiting.refresh()]),
+  Promise.all([loader.refreshAll(), awaiting.refresh(), claude.refresh()]),
 ));
 on("behind", ({ detail }) => loader.refreshConversation(detail.id));
 on("refresh", (event) => event.preventDefault()); // what the events above say is enough
@@ -189,6 +219,7 @@ function serverNow() {
 function receive(event) {
   state.apply(event);
   awaiting.onEvent(event);
+  claude.onEvent(event);
   const message = event.data?.message;
   const arrived = event.type === "message.created" && message?.direction === "in";
   if (arrived && message.counts_unread) placing.arrived(state.resolve(event.conversation_id), message);
@@ -196,6 +227,28 @@ function receive(event) {
   if (isNew && state.resolve(event.conversation_id) === state.selectedId) {
     setText(liveRegion, `${displayName(state.conversation(state.selectedId))}: ${previewText(message)}`);
   }
+}
+
+/** Claude has handed a conversation over: told of whatever is muted, unless somebody looks at it. */
+function tellNeeded(conversation) {
+  const { id } = conversation;
+  const isSettled = () => !state.conversation(id)?.needs_you
+    || (document.hasFocus() && state.resolve(id) === state.selectedId);
+  const title = `A conversa com ${displayName(conversation)} precisa de você`;
+  unread.alerts.announce(id, isSettled, () => ({
+    title,
+    body: conversation.needs_you_reason ?? "",
+    icon: avatarPicture(conversation),
+  }));
+  if (document.hidden || isSettled()) return;
+  toast.show(title, { label: "Abrir", run: () => unread.select(state.resolve(id)) });
+}
+
+/** By the header's button: whoever takes a conversation is about to write. */
+async function giveOpen(owner) {
+  const id = state.selectedId;
+  const done = await claude.give(id, owner);
+  if (done && owner === "human" && id === state.selectedId && !touch.matches) composer.focus();
 }
 
 /** Shows the conversation that was selected; one that is not in the list yet is fetched. */
@@ -267,6 +320,14 @@ function send(text) {
 /** A draft changed by other means than typing here. */
 function showDraft(id) {
   if (id === state.selectedId && composer.text !== drafts.get(id)) composer.setText(drafts.get(id));
+}
+
+/** What the field holds, by other means than typing. */
+function fillDraft(id, text) {
+  drafts.set(id, text);
+  showDraft(id);
+  const isHere = id === state.selectedId && pane.contains(document.activeElement);
+  if (isHere && !touch.matches) composer.focus();
 }
 
 function actOnMessage(action, messageId) {
@@ -345,6 +406,7 @@ function render() {
       ...row,
       draft: drafts.get(row.conversation.id),
       unread: unread.badge(row.conversation.id),
+      ownership: claude.ownership(row.conversation),
     })),
     selectedId: id,
     ...loader.listOf(server),
@@ -353,6 +415,8 @@ function render() {
     now,
   });
   unread.show(); // the number in the title changes together with the badges
+  unread.alerts.closeSettled();
+  claude.watchReplies();
   if (unread.totals().conversations === 0) digestLine.hide();
   notificationBanner.render(unread.alerts.asks);
   alertSettings.render();
@@ -368,8 +432,14 @@ function render() {
 function renderConversation(conversation, now) {
   const { id } = conversation;
   const thread = state.thread(id);
-  header.render(conversation);
-  composer.render({ conversationId: id, draft: drafts.get(id), window: windowState(conversation, now) });
+  const ownership = claude.ownership(conversation);
+  const replyWindow = windowState(conversation, now);
+  header.render(conversation, ownership);
+  composer.render({ conversationId: id, draft: drafts.get(id), window: replyWindow });
+  suggestionStrip.render({
+    available: ownership.canGive && replyWindow.state !== "closed",
+    suggestion: suggestions.of(id),
+  });
   const loadState = loader.threadState(id);
   const hasOlder = thread.next !== null;
   const { divider, place, settled } = placing.layout(id, thread.messages, {
@@ -464,6 +534,7 @@ window.addEventListener("storage", (event) => {
   sender.onStorage(event);
   const id = drafts.onStorage(event);
   if (id === null) return;
+  suggestions.edited(id, drafts.get(id));
   showDraft(id);
   schedule();
 });
@@ -495,6 +566,7 @@ logOutTogether(logoutForm, {
 loader.loadList().finally(() => { // the rows bring their own numbers and check marks
   unread.load();
   awaiting.start();
+  claude.refresh();
 });
 unread.restore();
 sender.resume();

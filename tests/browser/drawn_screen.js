@@ -1,6 +1,7 @@
 /** The chat's views in the chat's own page, drawn from given JSON: no server, no stream. */
 
 import { startUnread } from "/static/unread_state.js";
+import { ownershipOf } from "/static/chat/data/claude.js";
 import { ListFilters } from "/static/chat/list/list_filters.js";
 import { ListView } from "/static/chat/list/list_view.js";
 import { displayName } from "/static/chat/parts/format.js";
@@ -37,6 +38,7 @@ const list = new ListView(document.querySelector(".list-pane"), {
 const header = new ThreadHeader(pane, {
   onBack: () => tell("back"),
   onMenu: (where) => menuOf("header")(where),
+  onGive: async (owner) => tell("give", owner),
 });
 const thread = new ThreadView(pane, {
   nearBottom: 120,
@@ -49,13 +51,14 @@ const messageMenu = new MessageMenu(pane.querySelector(".thread-content"), {
   onDetails: (id) => tell("details", id),
 });
 
-/** {conversations, selected, messages, drafts, divider, loaded, hasMore, now, userName} */
+/** {conversations, selected, messages, drafts, divider, loaded, hasMore, now, userName, claude} */
 window.draw = (given) => {
   shown = given;
   const { conversations, selected = null, messages = [], drafts = {}, divider = null } = given;
   const now = new Date(given.now);
+  const ownership = (conversation) => ownershipOf(conversation, { enabled: given.claude ?? false, now });
   for (const { id, muted, unread_count: counted = 0, version } of conversations) {
-    unread.learn({ id, muted, version, incoming_counted: counted, incoming_read: 0 });
+    unread.learn({ id, silent: Boolean(muted), version, incoming_counted: counted, incoming_read: 0 });
   }
   filters.update();
   const rows = conversations.map((conversation) => ({ conversation, last: conversation.last_message }));
@@ -64,6 +67,7 @@ window.draw = (given) => {
       ...row,
       draft: drafts[row.conversation.id],
       unread: unread.badge(row.conversation.id),
+      ownership: ownership(row.conversation),
     })),
     selectedId: selected,
     state: "idle",
@@ -77,7 +81,7 @@ window.draw = (given) => {
   pane.hidden = !conversation;
   document.querySelector(".empty-pane").hidden = Boolean(conversation);
   if (!conversation) return;
-  header.render(conversation);
+  header.render(conversation, ownership(conversation));
   thread.render({
     conversationId: conversation.id,
     customerName: displayName(conversation),

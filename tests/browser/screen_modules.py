@@ -19,7 +19,9 @@ Run = Callable[..., Any]
 _BLANK = "static/chat/favicon.svg"
 _MODULES = [
     "composer/drafts",
+    "composer/suggestions",
     "data/awaiting",
+    "data/claude",
     "data/loader",
     "data/page_state",
     "data/sending",

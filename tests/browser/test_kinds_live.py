@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.conftest import ACTION_MS, Attendant
 from tests.helpers import LiveServer, Simulator, add_attendant
+
+pytestmark = pytest.mark.usefixtures("patience")
 
 MARIA = "5511987654321"
 AD = {
@@ -18,14 +20,6 @@ AD = {
     "source_type": "ad",
     "source_id": "1",
 }
-
-
-@pytest.fixture(autouse=True)
-def patience() -> Iterator[None]:
-    """Two cores also run the servers: what is expected may take as long as an action."""
-    expect.set_options(timeout=ACTION_MS)
-    yield
-    expect.set_options(timeout=5_000)  # Playwright's own, for the tests of other files
 
 
 @pytest.fixture

@@ -76,9 +76,11 @@ SHOW_ALL = """() => {
   fill(".composer-notice", "Faz mais de 24 horas");
   fill(".composer-length", "Longa demais");
   fill("#menu-note", "O navegador bloqueou");
+  for (const name of ["title", "text", "drop"]) fill(`.suggestion-${name}`, "Sugestão");
   document.querySelector(".thread-older").classList.add("shown");
   const strips = ".connection-banner, .notification-banner, .digest-line, .composer-notice, .toast,"
-    + ".jump-button, .jump-count, .list-notice, .thread-older button, .menu-note";
+    + ".jump-button, .jump-count, .list-notice, .thread-older button, .menu-note, .suggestion,"
+    + ".suggest-button";
   for (const node of document.querySelectorAll(strips)) node.hidden = false;
   document.querySelector(".confirm-dialog").show();
   document.querySelector("#user-menu").showPopover();
@@ -99,9 +101,15 @@ def test_every_word_can_be_read(screen: DrawnScreen, scheme: Any) -> None:
         customer("d", last={**failed, "status": "delivered"}),
         customer("e"),
     ]
+    rows += [
+        customer("f", owner="claude", unread_count=2),
+        customer("h", owner="claude", replying_until="2031-01-01T00:00:00Z"),
+        customer("i", owner="human", needs_you=True, needs_you_reason="pediu", unread_count=1),
+    ]
     draft = {"e": "quase"}
     divider = {"messageId": "r", "count": 3}
-    screen.draw(*everything(), conversations=rows, selected="g", drafts=draft, divider=divider)
+    more: dict[str, Any] = {"drafts": draft, "divider": divider, "claude": True}
+    screen.draw(*everything(), conversations=rows, selected="g", **more)
     page.evaluate(SHOW_ALL)
     found = page.evaluate(CONTRAST)
     names = {name for _, name, *_ in found}
@@ -114,6 +122,33 @@ def test_every_word_can_be_read(screen: DrawnScreen, scheme: Any) -> None:
     page.locator(".composer-notice").evaluate("(node) => node.classList.add('closed')")
     page.locator(".row").first.hover(force=True)
     assert [each for each in page.evaluate(CONTRAST) if each[0] < (3 if each[4] else 4.5)] == []
+    for selected in ("f", "h", "i"):  # each of them in the header
+        screen.draw(conversations=rows, selected=selected, **more)
+        assert page.locator(".owner-button").is_visible()
+        found = page.evaluate(CONTRAST)
+        assert any("header-owner" in name for _, name, *_ in found)
+        assert [each for each in found if each[0] < (3 if each[4] else 4.5)] == []
+
+
+def test_badges_have_two_colours_only_where_that_is_set(screen: DrawnScreen) -> None:
+    rows = [
+        customer("a", owner="claude", unread_count=2),
+        customer("b", owner="human", unread_count=2),
+        customer("c", owner="human", needs_you=True, unread_count=2),
+        customer("d", owner="human", muted=True, unread_count=2),
+    ]
+    screen.draw(conversations=rows, claude=True)
+
+    def colours() -> list[str]:
+        found = "(nodes) => nodes.map((node) => getComputedStyle(node).backgroundColor)"
+        shown: list[str] = screen.page.locator("unread-badge").evaluate_all(found)
+        return shown
+
+    green, _, _, grey = colours()
+    assert green != grey
+    assert colours() == [green, green, green, grey]
+    screen.page.evaluate("document.body.dataset.badges = 'two'")
+    assert colours() == [grey, green, green, grey]
 
 
 EDGE = (
@@ -122,6 +157,7 @@ EDGE = (
 EDGED = [
     *(".in .bubble", ".out .bubble", ".failed .bubble", ".notice-text", ".day-chip", ".quote"),
     *(".referral", ".reactions", ".problem", ".composer-box", "unread-badge", ".avatar"),
+    *(".row-owner", ".owner-button"),
 ]
 COLOURS = "(node) => { const s = getComputedStyle(node); return [s.color, s.backgroundColor]; }"
 
@@ -130,7 +166,7 @@ COLOURS = "(node) => { const s = getComputedStyle(node); return [s.color, s.back
 def test_forced_colours_leave_bubbles_and_what_is_chosen(screen: DrawnScreen, scheme: Any) -> None:
     page = screen.page
     page.emulate_media(forced_colors="active", color_scheme=scheme)
-    screen.draw(*everything(), conversations=ROWS, selected="c3")
+    screen.draw(*everything(), conversations=ROWS, selected="c3", claude=True)
     for selector in EDGED:
         width, style = page.locator(selector).first.evaluate(EDGE)
         assert float(width.removesuffix("px")) >= 1, selector
@@ -283,6 +319,11 @@ def test_nothing_is_wider_than_a_phone(chromium: Browser, width: int) -> None:
         thread.append(outgoing("o", long, status="failed", error={"code": "1", "message": long}))
         screen.draw(*thread, conversation={"name": long, "is_group": True})
         assert screen.page.evaluate("document.documentElement.scrollWidth") == width
+        needed = {"owner": "human", "needs_you": True, "needs_you_reason": long}
+        screen.draw(*thread, conversation={"name": long, **needed}, claude=True)
+        assert screen.page.evaluate("document.documentElement.scrollWidth") == width
+        end = "(node) => node.getBoundingClientRect().right"
+        assert screen.page.locator(".thread-menu").evaluate(end) <= width
         right = screen.page.locator(".day-messages *:visible").evaluate_all(
             "(nodes) => Math.max(...nodes.map((node) => node.getBoundingClientRect().right))"
         )

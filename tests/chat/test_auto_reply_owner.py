@@ -273,6 +273,7 @@ def test_a_suggestion_is_written_and_not_sent(shop: Shop) -> None:
         ("AUTO_REPLY_MAX_TOKENS", "10.5"),
         ("AUTO_REPLY_TEMPERATURE", "2"),
         ("AUTO_REPLY_EFFORT", "some"),
+        ("AUTO_REPLY_BADGES", "three"),
         ("AUTO_REPLY_OFFICE_HOURS", "seg-sex 18:00-08:00"),
         ("AUTO_REPLY_OFFICE_HOURS", "always"),
         ("AUTO_REPLY_SYSTEM_PROMPT_FILE", "/nowhere/at/all"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -69,6 +70,12 @@ def test_without_a_queue_no_name_of_one_counts(app: Flask) -> None:
 def test_a_task_that_names_nobody_is_done(client: FlaskClient, body: Any) -> None:
     response = client.post("/tasks/reply", json=body, headers=SECRET)
     assert (response.status_code, response.get_json()) == (200, {"done": False})
+
+
+def test_the_page_is_told_how_many_colours_badges_have(open_shop: Callable[..., Shop]) -> None:
+    for settings, told in (({}, "one"), ({"AUTO_REPLY_BADGES": "two"}, "two")):
+        page = open_shop(**settings).attendant().get("/").get_data(as_text=True)
+        assert f'data-badges="{told}"' in page
 
 
 def test_the_task_and_the_sweep_answer(shop: Shop) -> None:

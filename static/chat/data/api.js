@@ -33,7 +33,7 @@ export class Api {
     this.#onLogin = onLogin;
   }
 
-  /** A page of the list; `filter` as the server knows it ("unread"), null for all. */
+  /** A page of the list; `filter` as the server knows it ("unread", "needs_you"), null for all. */
   conversations(before = null, filter = null) {
     return this.#read("/api/conversations", { before, filter });
   }
@@ -64,14 +64,26 @@ export class Api {
     return (await this.call("POST", path, { muted })).conversation;
   }
 
+  /** `owner`: "claude" or "human". */
+  async setOwner(id, owner) {
+    const path = `/api/conversations/${encodeURIComponent(id)}/owner`;
+    return (await this.call("POST", path, { owner })).conversation;
+  }
+
+  /** A draft by Claude. It takes as long as Claude does, which the server bounds; `signal` ends it. */
+  async suggestion(id, signal) {
+    const path = `/api/conversations/${encodeURIComponent(id)}/suggestion`;
+    return (await this.call("POST", path, {}, signal)).suggestion.text;
+  }
+
   /** Any other route of this server: what the modules ask for. */
-  call(method, path, body = {}) {
+  call(method, path, body = {}, signal = AbortSignal.timeout(WRITE_TIMEOUT_MS)) {
     if (method === "GET") return this.#read(path);
     return this.#request(path, {
       method,
       headers: { "Content-Type": "application/json", "X-CSRFToken": this.#csrfToken },
       body: JSON.stringify(body),
-      signal: AbortSignal.timeout(WRITE_TIMEOUT_MS),
+      signal,
     });
   }
 

@@ -280,7 +280,7 @@ export class PageState {
   /** The row's last message, or a newer one of the thread (own sends show before the event). */
   #lastOf(conversation) {
     const last = conversation.last_message;
-    const newest = this.#threads.get(conversation.id)?.newest;
+    const newest = this.#threads.get(conversation.id)?.messages.findLast((each) => !isChatsOwn(each));
     if (!newest || (last && last.position > newest.position)) return last ?? null;
     if (last && last.id === newest.id) return { ...last, status: newest.status, error: newest.error };
     return {
@@ -295,6 +295,11 @@ export class PageState {
       delivery: newest.delivery,
     };
   }
+}
+
+/** "Ana assumiu a conversa": said by the chat itself. The list goes on showing what was written last. */
+function isChatsOwn({ type, author }) {
+  return type === "system" && Boolean(author) && author.kind !== "customer";
 }
 
 /**

@@ -1,4 +1,4 @@
-/** What can be done with a conversation from the list or from its header: mark, read, silence. */
+/** What can be done with a conversation from the list or from its header: take, mark, read, silence. */
 
 import { lastArrived } from "../../unread_state.js";
 import { displayName } from "../parts/format.js";
@@ -12,8 +12,10 @@ export class ConversationMenu {
   #loader;
   #api;
   #toast;
+  #claude;
 
-  constructor({ unread, state, loader, api, toast }) {
+  constructor({ unread, state, loader, api, toast, claude }) {
+    this.#claude = claude;
     this.#unread = unread;
     this.#state = state;
     this.#loader = loader;
@@ -33,7 +35,17 @@ export class ConversationMenu {
       label: muted ? "Reativar notificações" : "Silenciar notificações",
       run: () => this.#mute(conversation.id, !muted),
     };
-    openMenu({ label: `Opções de ${displayName(conversation)}`, items: [reading, silence], at, from });
+    const items = [...this.#giving(conversation), reading, silence];
+    openMenu({ label: `Opções de ${displayName(conversation)}`, items, at, from });
+  }
+
+  #giving(conversation) {
+    const { canTake, canGive } = this.#claude.ownership(conversation);
+    const giveTo = (owner) => () => this.#claude.give(conversation.id, owner);
+    return [
+      canTake && { label: "Assumir a conversa", run: giveTo("human") },
+      canGive && { label: "Passar ao Claude", run: giveTo("claude") },
+    ].filter(Boolean);
   }
 
   /** Undoing takes only the mark away: it reads up to a message that was read before, and what

@@ -1,7 +1,8 @@
 /**
  * The chips above the list, and which rows each lets through. A filter is {id, label, empty,
  * matches(conversation)}; `server` names it where the server can list what belongs to it. One with
- * `rows()` brings its rows itself, and with `count()` it is there only while that is not zero.
+ * `rows()` brings its rows itself, and with `count()` it is there only while that is not zero, or
+ * while `stays()`.
  */
 
 import { el, setAttribute, setHidden, setText } from "../parts/dom.js";
@@ -41,8 +42,9 @@ export class ListFilters {
       const count = filter.count?.();
       if (count === undefined) return;
       setText(this.#chips[n], count ? `${filter.label} ${count}` : filter.label);
-      setHidden(this.#chips[n], count === 0);
-      if (count || filter !== this.#active) return;
+      const shown = Boolean(count || filter.stays?.());
+      setHidden(this.#chips[n], !shown);
+      if (shown || filter !== this.#active) return;
       this.#choose(this.#filters[0]);
     });
   }

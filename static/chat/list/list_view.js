@@ -48,7 +48,7 @@ export class ListView {
   }
 
   /**
-   * rows: [{conversation, last, draft, unread: {count, marked}}]; state: "idle" | "loading" |
+   * rows: [{conversation, last, draft, unread: {count, marked}, ownership}]; state: "idle" | "loading" |
    * "error"; loaded: the first page is here; hasMore: there are further pages; empty: what to say
    * when there is no row.
    */
@@ -80,16 +80,22 @@ export class ListView {
       avatar: createAvatar(),
       name: el("span", "row-name"),
       time: el("time", "row-time"),
+      owner: el("span", "row-owner", icon(ICONS.claude)),
+      replying: el("span", "row-replying", "Claude está respondendo…"),
+      needed: el("span", "row-needed", "Precisa de você"),
       draftMark: el("span", "row-draft", "Rascunho: "),
       ticks: document.createElement("message-ticks"),
       author: el("span", "row-author"),
       text: el("span", "row-text"),
     };
     for (const name of ["name", "author", "text"]) parts[name].dir = "auto";
-    parts.preview = el("span", "row-preview", parts.ticks, parts.draftMark, parts.author, parts.text);
+    parts.owner.setAttribute("role", "img");
+    parts.needed.setAttribute("aria-hidden", "true"); // the mark says it, too
+    const words = [parts.replying, parts.needed, parts.ticks, parts.draftMark, parts.author, parts.text];
+    parts.preview = el("span", "row-preview", ...words);
     const muted = icon(ICONS.muted, "icon row-muted");
     const top = el("span", "row-line", parts.name, parts.time);
-    const marks = el("span", "row-marks", muted, document.createElement("unread-badge"));
+    const marks = el("span", "row-marks", parts.owner, muted, document.createElement("unread-badge"));
     const bottom = el("span", "row-line", parts.preview, marks);
     const button = el("button", "row", parts.avatar, el("span", "row-body", top, bottom));
     button.type = "button";
@@ -189,16 +195,36 @@ export class ListView {
   }
 }
 
-function updateRow(row, { conversation, last, draft, unread, now, selected }) {
+const OWNERS = {
+  claude: { label: "Claude responde", sign: ICONS.claude },
+  team: { label: "A equipe responde", sign: ICONS.person },
+  needed: { label: "Precisa de você", sign: ICONS.needed },
+};
+
+/** The mark of whoever answers; while Claude does, that is told in place of the last message. */
+function updateOwner(row, { mark, reason, isReplying }) {
+  const { label, sign } = OWNERS[mark] ?? OWNERS.team;
+  setAttribute(row.node, "data-owner", mark);
+  setHidden(row.owner, mark === null);
+  setAttribute(row.owner, "aria-label", label);
+  setAttribute(row.owner, "title", reason ? `${label}: ${reason}` : label);
+  setAttribute(row.owner.querySelector("path"), "d", sign);
+  setHidden(row.replying, !isReplying);
+  setHidden(row.needed, mark !== "needed" || isReplying);
+}
+
+function updateRow(row, { conversation, last, draft, unread, ownership, now, selected }) {
   const name = displayName(conversation);
   updateAvatar(row.avatar, conversation);
   setText(row.name, name);
   setAttribute(row.name, "title", name);
   setText(row.time, last ? listTime(last.sent_at, now) : "");
   setAttribute(row.time, "datetime", last?.sent_at);
-  const showDraft = Boolean(draft) && !selected;
+  updateOwner(row, ownership);
+  const { isReplying } = ownership;
+  const showDraft = Boolean(draft) && !selected && !isReplying;
   setHidden(row.draftMark, !showDraft);
-  const author = showDraft ? "" : authorOf(conversation, last);
+  const author = showDraft || isReplying ? "" : authorOf(conversation, last);
   setHidden(row.author, !author);
   setText(row.author, author);
   const source = (showDraft ? draft : last?.text) ?? "";
@@ -206,7 +232,8 @@ function updateRow(row, { conversation, last, draft, unread, now, selected }) {
     Object.assign(row, { shown: source, showsDraft: showDraft }); // read once, not with every drawing
     setText(row.text, showDraft ? source : preview(last, source));
   }
-  const own = !showDraft && last?.direction === "out";
+  setHidden(row.text, isReplying);
+  const own = !showDraft && !isReplying && last?.direction === "out";
   updateTicks(row.ticks, own ? statusOf(last) : null, last?.error);
   const silent = Boolean(conversation.muted || conversation.archived);
   row.muted.classList.toggle("shown", Boolean(conversation.muted));

@@ -1,40 +1,80 @@
-/** Who the open conversation is with. */
+/** Who the open conversation is with, who answers it, and the button that changes that. */
 
 import { createAvatar, updateAvatar } from "../parts/avatar.js";
-import { setText } from "../parts/dom.js";
+import { ICONS, setAttribute, setHidden, setText } from "../parts/dom.js";
 import { displayName } from "../parts/format.js";
 import { onLongPress } from "../parts/long_press.js";
 
 /** A menu of this width would hang over the right edge. */
 const MENU_WIDTH_PX = 220;
+const OWNERS = { claude: "Claude", team: "Equipe", needed: "Precisa de você" };
 
 export class ThreadHeader {
+  #root;
   #name;
+  #owner;
   #detail;
+  #button;
+  #give = null; // to whom a click on the button gives the conversation
+  #isGiving = false;
+  #onGive;
   #avatar = createAvatar("small");
 
-  /** Callbacks: onBack(), onMenu({at, from}). */
-  constructor(root, { onBack, onMenu }) {
+  /** Callbacks: onBack(), onMenu({at, from}), async onGive(owner): "human" or "claude". */
+  constructor(root, { onBack, onMenu, onGive }) {
+    this.#root = root.querySelector(".thread-header");
     this.#name = root.querySelector(".header-name");
+    this.#owner = root.querySelector(".header-owner");
     this.#detail = root.querySelector(".header-detail");
+    this.#button = root.querySelector(".owner-button");
+    this.#onGive = onGive;
     root.querySelector(".header-avatar").append(this.#avatar);
     root.querySelector(".back-button").addEventListener("click", () => onBack());
+    this.#button.addEventListener("click", (event) => this.#clicked(event));
     const menu = root.querySelector(".thread-menu");
     menu.addEventListener("click", () => {
       const { right, bottom } = menu.getBoundingClientRect();
       onMenu({ at: { x: right - MENU_WIDTH_PX, y: bottom + 4 }, from: menu });
     });
-    onLongPress(root.querySelector(".thread-header"), {
+    onLongPress(this.#root, {
       find: (target) => (target.closest("button") ? null : target),
       open: (_target, at) => onMenu({ at, from: menu }),
     });
   }
 
-  render(conversation) {
+  /** `ownership`: see ownershipOf. */
+  render(conversation, ownership) {
     const name = displayName(conversation);
     updateAvatar(this.#avatar, conversation);
     setText(this.#name, name);
     setText(this.#detail, detailOf(conversation, name));
+    this.#renderOwner(ownership);
+  }
+
+  #renderOwner({ mark, reason, isReplying, canTake, canGive }) {
+    const words = reason ? `${OWNERS[mark]}: ${reason}` : (OWNERS[mark] ?? "");
+    setAttribute(this.#root, "data-owner", isReplying ? "replying" : mark);
+    setText(this.#owner, isReplying ? "Claude está respondendo…" : words);
+    setAttribute(this.#owner, "title", reason || null);
+    this.#give = canTake ? "human" : canGive ? "claude" : null;
+    setHidden(this.#button, this.#give === null);
+    if (this.#give === null) return;
+    const label = this.#give === "human" ? "Assumir" : "Passar ao Claude";
+    setAttribute(this.#button, "data-give", this.#give);
+    setText(this.#button.querySelector("span"), label);
+    setAttribute(this.#button, "aria-label", label);
+    setAttribute(this.#button, "title", this.#give === "human" ? "Assumir a conversa" : label);
+    setAttribute(this.#button.querySelector("path"), "d", ICONS[this.#give === "human" ? "person" : "claude"]);
+  }
+
+  /** The same button then gives it back: the second click of two is not meant for that. */
+  async #clicked({ detail }) {
+    if (detail > 1 || this.#isGiving) return;
+    this.#isGiving = true;
+    setAttribute(this.#button, "aria-disabled", "true");
+    await this.#onGive(this.#give);
+    this.#isGiving = false;
+    setAttribute(this.#button, "aria-disabled", null);
   }
 }
 

@@ -1,0 +1,106 @@
+/**
+ * Claude on this screen: whether it answers at all, who has each conversation, and which of them
+ * need a person.
+ */
+
+/** After a request that failed. */
+const AGAIN_MS = 30_000;
+/** A little after an answer has surely died, by the server's clock: timers may run early. */
+const SLACK_MS = 50;
+
+/**
+ * Who answers a conversation, for all that show it. Pure. `now`: by the server's clock.
+ *
+ * `mark`: "claude", "team" or "needed"; null where there is no Claude, and so nobody to tell from.
+ */
+export function ownershipOf(conversation, { enabled, now }) {
+  const { owner, needs_you: needsYou, is_group: isGroup, replying_until: until } = conversation;
+  const isClaudes = enabled && owner === "claude";
+  const mark = needsYou ? "needed" : isClaudes ? "claude" : "team";
+  return {
+    mark: enabled || needsYou ? mark : null,
+    reason: needsYou ? (conversation.needs_you_reason ?? "") : "",
+    isReplying: enabled && Date.parse(until ?? "") > now,
+    canTake: isClaudes || Boolean(needsYou),
+    canGive: enabled && !isClaudes && !isGroup,
+  };
+}
+
+export class Claude {
+  /** False until the server has said so. */
+  enabled = false;
+
+  #host;
+  #listed = { ids: [], more: false };
+  #told = new Map(); // conversation id → the hand-over that the person was told of
+  #startedAt;
+  #timers = {};
+
+  /** `api`; `state`: the PageState; `now()`: the server's milliseconds, which were `startedAt` when it
+   * rendered the page; `onChange()`: draw again; `onFailed(words)`: what the person asked for was not
+   * done; `onNeeded(conversation)`: it needs a person from now on. */
+  constructor({ startedAt, ...host }) {
+    this.#host = host;
+    this.#startedAt = startedAt;
+  }
+
+  /** Asks the server, until there is an answer. */
+  async refresh() {
+    clearTimeout(this.#timers.again);
+    try {
+      const { enabled, needs_you: listed } = await this.#host.api.call("GET", "/api/claude");
+      this.enabled = enabled;
+      this.#listed = listed;
+      this.#host.onChange();
+    } catch (error) {
+      if (error.name !== "ApiError") throw error;
+      this.#timers.again = setTimeout(() => this.refresh(), AGAIN_MS);
+    }
+  }
+
+  ownership(conversation) {
+    return ownershipOf(conversation, { enabled: this.enabled, now: this.#host.now() });
+  }
+
+  /** How many conversations need a person: {n, more}. The list's own news are newer than what the
+   * server listed. */
+  needing() {
+    const { state } = this.#host;
+    const ids = new Set(state.conversations.filter((each) => each.needs_you).map(({ id }) => id));
+    for (const id of this.#listed.ids) if (!state.conversation(id)) ids.add(id);
+    return { n: ids.size, more: this.#listed.more };
+  }
+
+  /** One event of the stream, once the state has it. */
+  onEvent({ conversation_id: id, catchUp }) {
+    const conversation = this.#host.state.conversation(id);
+    if (!conversation?.needs_you) return;
+    const at = Date.parse(conversation.needs_you_at);
+    if (this.#told.get(conversation.id) === at) return;
+    this.#told.set(conversation.id, at);
+    if (!catchUp && at > this.#startedAt) this.#host.onNeeded(conversation);
+  }
+
+  /** Who shall answer from now on: "human" or "claude". Resolves to whether that was done. */
+  async give(id, owner) {
+    try {
+      this.#host.state.putConversation(await this.#host.api.setOwner(id, owner));
+      return true;
+    } catch (error) {
+      if (error.name !== "ApiError") throw error;
+      this.#host.onFailed(error.message);
+      if (error.code === "claude_off") this.refresh();
+      return false;
+    }
+  }
+
+  /** Draws again when an answer has died of which no event will tell. */
+  watchReplies() {
+    clearTimeout(this.#timers.reply);
+    const now = this.#host.now();
+    const ends = this.#host.state.conversations.map((each) => Date.parse(each.replying_until ?? ""));
+    const next = Math.min(...ends.filter((end) => end > now));
+    if (next === Infinity) return;
+    this.#timers.reply = setTimeout(() => this.#host.onChange(), next - now + SLACK_MS);
+  }
+}
