@@ -63,7 +63,7 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
     whatsapp = WhatsAppClient(settings)
     sender = app.extensions["chat_sender"] = Sender(settings, whatsapp)
     sender.init_app(app)
-    service.init_app(app, sender, environ)
+    service.init_app(app, sender, whatsapp, environ)
 
     errors.init_app(app)
     # Before the CSRF check: who has no login is told that, not that a token is missing.

@@ -18,6 +18,7 @@ from chat.auto_reply.settings import AutoReplySettings
 from chat.auto_reply.worker import Worker
 from chat.conversation.models import Conversation
 from chat.outgoing.sending import CALL_SECONDS, Sender
+from chat.outgoing.whatsapp import WhatsAppClient
 from chat.platform import datastore
 
 _log = logging.getLogger(__name__)
@@ -35,11 +36,13 @@ _STORE_SECONDS = 60.0
 class AutoReply:
     """What an application needs to have Claude answer."""
 
-    def __init__(self, app: Flask, settings: AutoReplySettings, sender: Sender) -> None:
+    def __init__(
+        self, app: Flask, settings: AutoReplySettings, sender: Sender, whatsapp: WhatsAppClient
+    ) -> None:
         self._app = app
         self.settings = settings
         self._api = MessagesClient(settings)
-        self.worker = Worker(settings, self._api, self.wake, sender.start)
+        self.worker = Worker(settings, self._api, whatsapp, self.wake, sender.start)
         self.queue: ReplyQueue = ThreadQueue(self._work)
         project = os.environ.get("GOOGLE_CLOUD_PROJECT", "")
         if app.extensions["chat_settings"].production and settings.queue and project:
@@ -121,14 +124,16 @@ class AutoReply:
             _log.exception("conversation %s waits for the sweep", conversation_id)
 
 
-def init_app(app: Flask, sender: Sender, environ: Mapping[str, Any]) -> None:
+def init_app(
+    app: Flask, sender: Sender, whatsapp: WhatsAppClient, environ: Mapping[str, Any]
+) -> None:
     """Makes the application's `AutoReply`.
 
     Raises:
         chat.platform.settings.SettingsError: a setting cannot work; the text names key and value.
     """
     settings = AutoReplySettings.from_env(environ)
-    app.extensions[_EXTENSION] = AutoReply(app, settings, sender)
+    app.extensions[_EXTENSION] = AutoReply(app, settings, sender, whatsapp)
 
 
 def current() -> AutoReply:

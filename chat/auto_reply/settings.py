@@ -88,6 +88,8 @@ class AutoReplySettings:
     badges: str = "one"
     #: LOCATION/NAME of the queue of Cloud Tasks, on App Engine.
     queue: str = ""
+    #: Whether customers see it typing, which turns their ticks blue before a person has read.
+    typing: bool = False
     #: Dollars for a million tokens: in/out/cache write/cache read. Empty: those of known models.
     prices: tuple[float, ...] = ()
 
@@ -181,6 +183,13 @@ def _temperature(key: str, raw: Any) -> float:
     return value
 
 
+def _switch(key: str, raw: Any) -> bool:
+    value = str(raw).lower()
+    if value not in ("true", "false"):
+        raise SettingsError(f"{key}: {raw!r} is neither 'true' nor 'false'")
+    return value == "true"
+
+
 def _queue(key: str, raw: Any) -> str:
     if not re.fullmatch(r"[a-z0-9-]+/[A-Za-z0-9-]+", str(raw)):
         raise SettingsError(f"{key}: {raw!r} is not LOCATION/NAME")
@@ -241,6 +250,7 @@ _READERS: dict[str, Any] = {
     "temperature": _temperature,
     "office_hours": _hours,
     "system_prompt": _prompt,
+    "typing": _switch,
     "queue": _queue,
     "prices": _prices,
     **dict.fromkeys(("max_tokens", "daily_budget", "history_tokens"), _whole),

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable
@@ -28,6 +29,12 @@ from chat.conversation.ownership import CLAUDE, CLAUDE_NAME, HUMAN
 from chat.conversation.thread import Line, append_notice
 from chat.outgoing import sending
 from chat.outgoing.sending import UnknownConversationError
+from chat.outgoing.whatsapp import (
+    RefusedError,
+    UnconfirmedError,
+    UnreachableError,
+    WhatsAppClient,
+)
 from chat.people import identity
 from chat.platform import datastore
 
@@ -84,6 +91,7 @@ class Worker:
         self,
         settings: AutoReplySettings,
         api: MessagesClient,
+        whatsapp: WhatsAppClient,
         wake: Callable[[dict[str, int]], None],
         start_sending: Callable[[str], None],
     ) -> None:
@@ -92,6 +100,7 @@ class Worker:
         """
         self._settings = settings
         self._api = api
+        self._whatsapp = whatsapp
         self._wake = wake
         self._start_sending = start_sending
         self.pause: Callable[[float], None] = time.sleep  # a test's clock may stand still
@@ -108,6 +117,7 @@ class Worker:
         claim = self._claimed(conversation_id)
         if claim is None:
             return False
+        typing = self._start_typing(claim)
         try:
             answer = self._ask(claim.conversation, draft=False)
         except ClaudeError as error:
@@ -115,6 +125,8 @@ class Worker:
             due = self._surely(partial(self._fail, claim, error))
         else:
             sends, due = self._surely(partial(self._commit, claim, answer))
+            if typing is not None:
+                typing.join()  # after the answer it would stay on the customer's screen
             if sends:
                 self._start_sending(claim.conversation.id)
         if due is not None:
@@ -205,6 +217,27 @@ class Worker:
         turns = history.turns(_newest(conversation), self._settings.history_tokens)
         system = prompt.system(self._settings.system_prompt, realtime_events.now_ms(), draft=draft)
         return self._api.ask(system, turns, [] if draft else prompt.tools())
+
+    def _start_typing(self, claim: Claim) -> threading.Thread | None:
+        """Shows the customer that an answer is being written, where the settings want that.
+
+        In a thread: a slow Graph API keeps nobody from answering.
+        """
+        if not self._settings.typing:
+            return None
+
+        def show() -> None:
+            try:
+                self._whatsapp.mark_read(claim.question, typing=True)
+            except (RefusedError, UnconfirmedError, UnreachableError) as error:
+                kind = type(error).__name__
+                _log.warning(
+                    "conversation %s: not shown as typing: %s", claim.conversation.id, kind
+                )
+
+        thread = threading.Thread(target=show, daemon=True, name="auto-reply-typing")
+        thread.start()
+        return thread
 
     def _commit(self, claim: Claim, answer: Answer) -> tuple[bool, int | None]:
         """Puts an answer into the chat, if it is wanted still.

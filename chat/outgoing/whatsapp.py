@@ -101,18 +101,26 @@ class WhatsAppClient:
             body["context"] = {"message_id": reply_to}
         return self._post(body)
 
-    def mark_read(self, wamid: str) -> None:
+    def mark_read(self, wamid: str, *, typing: bool = False) -> None:
         """Tells the customer that this message, and all before it, were read.
 
         Args:
             wamid: of the customer's message.
+            typing: show the business as typing too, until its next message or for 25 s. There is no
+                typing without reading.
 
         Raises:
             RefusedError: Meta said no.
             UnreachableError: it was not sent.
             UnconfirmedError: it may have been sent; sending it again does no harm.
         """
-        body = {"messaging_product": "whatsapp", "status": "read", "message_id": wamid}
+        body: dict[str, Any] = {
+            "messaging_product": "whatsapp",
+            "status": "read",
+            "message_id": wamid,
+        }
+        if typing:
+            body["typing_indicator"] = {"type": "text"}
         response, answer = self._ask(body)
         if not response.ok or answer.get("success") is not True:
             raise UnconfirmedError

@@ -159,6 +159,7 @@ class Graph:
     answer: Callable[[dict[str, Any]], tuple[int, Any] | None] | None = None
     received: list[dict[str, Any]] = field(default_factory=list)
     receipts: list[str] = field(default_factory=list)  # wamids marked as read
+    typing: list[str] = field(default_factory=list)  # of them, those that show us typing
     headers: list[dict[str, str]] = field(default_factory=list)
     connections: set[int] = field(default_factory=set)
     _server: ThreadingHTTPServer | None = None
@@ -181,6 +182,8 @@ class Graph:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 if body.get("status") == "read":
                     graph.receipts.append(body["message_id"])
+                    if body.get("typing_indicator") == {"type": "text"}:
+                        graph.typing.append(body["message_id"])
                 else:
                     graph.received.append(body)
                 graph.headers.append(dict(self.headers) | {"path": self.path})

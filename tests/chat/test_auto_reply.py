@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from chat.auto_reply.policy import MAX_TRIES
 from chat.conversation.models import Message
+from chat.outgoing.whatsapp import RefusedError, UnreachableError, WhatsAppClient
 from tests.chat.auto_reply_support import (
     DEBOUNCE,
     MAX_WAIT,
     Shop,
     while_claude_writes,
 )
-from tests.chat.support import published, stored
+from tests.chat.support import accepted, published, stored
 
 
 def test_a_question_is_answered_once_and_sent(shop: Shop) -> None:
@@ -106,6 +108,45 @@ def test_claudes_answer_leaves_the_messages_unread(shop: Shop) -> None:
     (row,) = shop.attendant().conversations()
     assert (row["unread_count"], row["owner"]) == (1, "claude")
     assert shop.graph.receipts == []
+
+
+def test_customers_see_claude_typing_where_the_settings_want_it(
+    open_shop: Callable[..., Shop],
+) -> None:
+    shop = open_shop(AUTO_REPLY_TYPING="true")
+    shown: list[list[str]] = []
+
+    def taken(body: dict[str, Any]) -> tuple[int, Any]:
+        shown.append(list(shop.graph.typing))
+        return accepted(body)
+
+    shop.graph.answer = taken
+    shop.writes("oi")
+    last = shop.writes("quanto custa?")
+    shop.run_tasks()
+    assert shop.graph.typing == [last]
+    assert shown == [[last]]  # before the answer, which ends it
+    (row,) = shop.attendant().conversations()
+    assert row["unread_count"] == 2  # of the team nobody has read
+
+
+@pytest.mark.parametrize("error", [RefusedError({"code": 131009}), UnreachableError()])
+def test_who_cannot_be_shown_as_typing_answers_all_the_same(
+    open_shop: Callable[..., Shop],
+    error: Exception,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    shop = open_shop(AUTO_REPLY_TYPING="true")
+
+    def refuse(*_args: Any, **_more: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(WhatsAppClient, "mark_read", refuse)
+    shop.writes()
+    shop.run_tasks()
+    assert len(shop.graph.texts()) == 1
+    assert f"not shown as typing: {type(error).__name__}" in caplog.text
 
 
 @pytest.mark.parametrize(("minutes", "asked"), [(5, True), (60, False), (60 * 24 * 3, False)])

@@ -278,6 +278,7 @@ def test_a_suggestion_is_written_and_not_sent(shop: Shop) -> None:
         ("AUTO_REPLY_OFFICE_HOURS", "always"),
         ("AUTO_REPLY_SYSTEM_PROMPT_FILE", "/nowhere/at/all"),
         ("AUTO_REPLY_QUEUE", "auto-reply"),
+        ("AUTO_REPLY_TYPING", "maybe"),
         ("AUTO_REPLY_PRICES", "1/2"),
         ("ANTHROPIC_BASE_URL", "localhost"),
         ("ANTHROPIC_API_KEY", "..."),
