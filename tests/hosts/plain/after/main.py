@@ -25,6 +25,8 @@ USUARIOS = dict(u.split(':', 1) for u in os.environ.get('USUARIOS', '').split(',
 
 BRASILIA = timedelta(hours=-3)
 
+HORARIO = 'Abrimos de segunda a sábado, das 6h às 20h.'
+
 app = Flask(__name__)
 app.secret_key = os.environ.get('SECRET_KEY', 'dev')
 app.config['SESSION_COOKIE_SAMESITE'] = 'Lax'
@@ -184,6 +186,15 @@ def mandar_whatsapp(telefone, texto, id):
     return r
 
 
+def responder_sozinho(msg):
+    # quem só quer saber o horário não precisa esperar por nós
+    if 'horário' not in msg['text']['body'].lower():
+        return
+    conversa = Conversa.query(Conversa.telefone == msg['from']).get()
+    mensagem = Mensagem(conversa=conversa.key, texto=HORARIO, hora=agora(), minha=True, usuario='robô')
+    message_status.send(mensagem, by_person=False, ultima_mensagem=HORARIO, ultima_hora=mensagem.hora)
+
+
 @app.route('/webhook', methods=['GET'])
 def verificar_webhook():
     if request.args.get('hub.mode') == 'subscribe' and request.args.get('hub.verify_token') == VERIFY_TOKEN:
@@ -206,14 +217,15 @@ def receber_webhook():
             for msg in valor.get('messages', []):
                 # por enquanto só texto
                 if msg['type'] == 'text':
-                    guardar_mensagem(msg, nomes.get(msg['from']))
+                    if guardar_mensagem(msg, nomes.get(msg['from'])):
+                        responder_sozinho(msg)
     return 'ok'
 
 
 def guardar_mensagem(msg, nome):
     # o WhatsApp às vezes manda a mesma mensagem duas vezes
     if Mensagem.query(Mensagem.wamid == msg['id']).get():
-        return
+        return False
 
     conversa = Conversa.query(Conversa.telefone == msg['from']).get()
     if not conversa:
@@ -222,7 +234,7 @@ def guardar_mensagem(msg, nome):
 
     hora = datetime.fromtimestamp(int(msg['timestamp']), timezone.utc).replace(tzinfo=None)
     mensagem = Mensagem(conversa=conversa.key, texto=msg['text']['body'], hora=hora, wamid=msg['id'])
-    realtime_events.receive(mensagem, wamid=msg['id'], ultima_mensagem=mensagem.texto, ultima_hora=hora, arquivada=False)
+    return realtime_events.receive(mensagem, wamid=msg['id'], ultima_mensagem=mensagem.texto, ultima_hora=hora, arquivada=False)
 
 
 realtime_events.init_app(app, client, current_user_id=lambda: session.get('usuario'))

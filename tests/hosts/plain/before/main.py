@@ -24,6 +24,8 @@ USUARIOS = dict(u.split(':', 1) for u in os.environ.get('USUARIOS', '').split(',
 
 BRASILIA = timedelta(hours=-3)
 
+HORARIO = 'Abrimos de segunda a sábado, das 6h às 20h.'
+
 app = Flask(__name__)
 app.secret_key = os.environ.get('SECRET_KEY', 'dev')
 app.config['SESSION_COOKIE_SAMESITE'] = 'Lax'
@@ -148,18 +150,13 @@ def enviar(id):
     if not texto:
         return jsonify(erro='Escreva uma mensagem.'), 400
 
+    mensagem = Mensagem(conversa=conversa.key, texto=texto, hora=agora(), minha=True,
+                        usuario=session['usuario'])
     try:
-        wamid = mandar_whatsapp(conversa.telefone, texto)
+        mandar_e_guardar(conversa, mensagem)
     except Exception as e:
         logging.exception('erro ao enviar para %s', conversa.telefone)
         return jsonify(erro='Não foi possível enviar: %s' % e), 502
-
-    mensagem = Mensagem(conversa=conversa.key, texto=texto, hora=agora(), minha=True,
-                        usuario=session['usuario'], wamid=wamid)
-    mensagem.put()
-    conversa.ultima_mensagem = texto
-    conversa.ultima_hora = mensagem.hora
-    conversa.put()
     return jsonify(mensagem.para_json())
 
 
@@ -192,6 +189,23 @@ def mandar_whatsapp(telefone, texto):
     return dados['messages'][0]['id']
 
 
+def mandar_e_guardar(conversa, mensagem):
+    mensagem.wamid = mandar_whatsapp(conversa.telefone, mensagem.texto)
+    mensagem.put()
+    conversa.ultima_mensagem = mensagem.texto
+    conversa.ultima_hora = mensagem.hora
+    conversa.put()
+
+
+def responder_sozinho(msg):
+    # quem só quer saber o horário não precisa esperar por nós
+    if 'horário' not in msg['text']['body'].lower():
+        return
+    conversa = Conversa.query(Conversa.telefone == msg['from']).get()
+    mensagem = Mensagem(conversa=conversa.key, texto=HORARIO, hora=agora(), minha=True, usuario='robô')
+    mandar_e_guardar(conversa, mensagem)
+
+
 @app.route('/webhook', methods=['GET'])
 def verificar_webhook():
     if request.args.get('hub.mode') == 'subscribe' and request.args.get('hub.verify_token') == VERIFY_TOKEN:
@@ -213,14 +227,15 @@ def receber_webhook():
             for msg in valor.get('messages', []):
                 # por enquanto só texto
                 if msg['type'] == 'text':
-                    guardar_mensagem(msg, nomes.get(msg['from']))
+                    if guardar_mensagem(msg, nomes.get(msg['from'])):
+                        responder_sozinho(msg)
     return 'ok'
 
 
 def guardar_mensagem(msg, nome):
     # o WhatsApp às vezes manda a mesma mensagem duas vezes
     if Mensagem.query(Mensagem.wamid == msg['id']).get():
-        return
+        return False
 
     conversa = Conversa.query(Conversa.telefone == msg['from']).get()
     if not conversa:
@@ -234,6 +249,7 @@ def guardar_mensagem(msg, nome):
     conversa.ultima_hora = hora
     conversa.arquivada = False
     conversa.put()
+    return True
 
 
 if __name__ == '__main__':
