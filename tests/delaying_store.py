@@ -50,6 +50,8 @@ class DelayingStore(grpc.GenericRpcHandler):
         def pass_on(request: bytes, context: grpc.ServicerContext) -> bytes:
             if method == COMMIT and self._marker in request:
                 self._delay()
+                if not context.is_active():  # who sent it was killed, and it with them
+                    context.abort(grpc.StatusCode.CANCELLED, "nobody waits for it")
             try:
                 answer: bytes = call(request, metadata=context.invocation_metadata(), timeout=30)
             except grpc.RpcError as error:
