@@ -73,6 +73,34 @@ def turns(messages: Sequence[Any], budget_tokens: int) -> list[dict[str, Any]]:
     return made
 
 
+def as_claude_knew(messages: Sequence[Any], conversation: Any) -> list[Any]:
+    """Messages of a conversation in the order in which Claude can go on with it.
+
+    What it did not know when it wrote its last answer, and what stands above that all the same, by
+    the time of its writing, comes below: it is not answered. What came after the conversation was
+    read is left out: it will be asked on its own.
+
+    Args:
+        messages: oldest first.
+        conversation: the entity as it was when Claude was asked.
+    """
+
+    def arrived_after(message: Any, arrival: int | None) -> bool:
+        # Of a conversation that was merged into this one, arrivals are others.
+        same = message.conversation_id == conversation.id
+        return same and (message.arrival or 0) > (arrival or 0)
+
+    known = [each for each in messages if not arrived_after(each, conversation.arrivals)]
+    answers = [n for n, m in enumerate(known) if m.author_kind == "claude" and m.type == "text"]
+    end = answers[-1] + 1 if answers else 0
+    above: list[Any] = []
+    below: list[Any] = []
+    for each in known[:end]:
+        late = each.author_kind == CUSTOMER and arrived_after(each, conversation.claude_knew)
+        (below if late else above).append(each)
+    return [*above, *below, *known[end:]]
+
+
 def tokens_of(text: str) -> int:
     """About how many tokens a message takes; rather too many."""
     return int(len(text) / _CHARS_A_TOKEN) + _TOKENS_A_MESSAGE

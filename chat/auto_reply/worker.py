@@ -214,7 +214,8 @@ class Worker:
         return bool(wanted and conversation.reply.get("returns") and not conversation.needs_you)
 
     def _ask(self, conversation: Conversation, *, draft: bool) -> Answer:
-        turns = history.turns(_newest(conversation), self._settings.history_tokens)
+        said = history.as_claude_knew(_newest(conversation), conversation)
+        turns = history.turns(said, self._settings.history_tokens)
         system = prompt.system(self._settings.system_prompt, realtime_events.now_ms(), draft=draft)
         return self._api.ask(system, turns, [] if draft else prompt.tools())
 
@@ -265,6 +266,7 @@ class Worker:
             debounce = int(self._settings.debounce_seconds * 1000)
             ownership.ask(conversation, asked, now, debounce_ms=debounce, max_wait_ms=debounce)
         if texts:
+            conversation.claude_knew = claim.conversation.arrivals
             sending.enqueue(
                 conversation, dict(zip(ids, texts, strict=False)), after=line,
                 author_id=CLAUDE, author_name=CLAUDE_NAME, author_kind=CLAUDE,

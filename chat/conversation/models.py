@@ -42,6 +42,8 @@ class Conversation(UnreadConversationMixin):
     #: When a worker may answer what was asked; only while something is, so the index stays small.
     reply_due_at = ndb.IntegerProperty()
     reply = ndb.JsonProperty()  # what is asked and who is answering it; None: nothing
+    #: Up to which `arrival` Claude knew the messages when it wrote its last answer.
+    claude_knew = ndb.IntegerProperty(indexed=False, default=0)
 
     #: "position-id": unique, so that a page of the list resumes exactly. None hides it.
     sort_key = ndb.StringProperty()

@@ -81,6 +81,13 @@ class Shop:
             self._attendants[name] = login(self.app, name)
         return self._attendants[name]
 
+    def close(self) -> None:
+        """Ends its connections: whenever they are collected, some other test would fail."""
+        worker = self.answering.worker
+        for connections in (worker._api._client, worker._whatsapp._session):
+            if connections is not None:
+                connections.close()
+
     def forget_logins(self) -> None:
         """Their attendants are in another store."""
         self._attendants.clear()
@@ -218,7 +225,7 @@ def open_shop(
     claude: ClaudeStandIn,
     clock: Clock,
     monkeypatch: pytest.MonkeyPatch,
-) -> Callable[..., Shop]:
+) -> Iterator[Callable[..., Shop]]:
     """Makes a shop: `open_shop(AUTO_REPLY_RETURN_AFTER_MINUTES=30)`."""
     from main import create_app
     from tests.helpers import SETTINGS
@@ -226,6 +233,8 @@ def open_shop(
     client = quick_client()
     monkeypatch.setattr(datastore, "get_client", lambda: client)
     monkeypatch.setenv("DATASTORE_EMULATOR_HOST", "127.0.0.1:9")  # nobody there: all is in here
+
+    made: list[Shop] = []
 
     def make(**settings: Any) -> Shop:
         app = create_app(
@@ -244,9 +253,12 @@ def open_shop(
         queue = ManualQueue()
         app.extensions["auto_reply"].queue = queue
         app.extensions["auto_reply"].worker.pause = clock.pass_
-        return Shop(app, graph, claude, clock, queue)
+        made.append(Shop(app, graph, claude, clock, queue))
+        return made[-1]
 
-    return make
+    yield make
+    for each in made:
+        each.close()
 
 
 @pytest.fixture

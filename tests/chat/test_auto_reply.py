@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from chat.auto_reply.messages_api import Answer
 from chat.auto_reply.policy import MAX_TRIES
 from chat.conversation.models import Message
 from chat.outgoing.whatsapp import RefusedError, UnreachableError, WhatsAppClient
@@ -17,7 +19,7 @@ from tests.chat.auto_reply_support import (
     Shop,
     while_claude_writes,
 )
-from tests.chat.support import accepted, published, stored
+from tests.chat.support import accepted, published, run_together, stored
 
 
 def test_a_question_is_answered_once_and_sent(shop: Shop) -> None:
@@ -100,6 +102,48 @@ def test_after_the_longest_wait_the_answer_stands_and_the_rest_is_asked_anew(sho
     assert shop.chat.reply["question"] == [m for m in shop.thread if m.direction == "in"][-1].id
     shop.run_tasks()
     assert len(shop.said("claude")) == 2
+    assert_asked_last(shop, "aliás, o verde")
+
+
+def assert_asked_last(shop: Shop, text: str) -> None:
+    """What Claude was asked last is this, and only this: what is before it is answered."""
+    *_, answered, asked = shop.claude.requests[-1]["messages"]
+    assert answered["role"] == "assistant"
+    asked_texts = re.findall(r">\n(.*?)\n</", asked["content"][0]["text"])
+    assert asked_texts == [text]
+
+
+def test_what_comes_late_and_stands_above_the_answer_is_asked_below_it(shop: Shop) -> None:
+    shop.writes("quanto custa o azul?")
+    shop.clock.pass_(120)
+    shop.run()
+    shop.clock.pass_(10)
+    shop.writes("aliás, o verde", ago=120)
+    assert [each.direction for each in shop.thread] == ["in", "in", "out"]
+    shop.run_tasks()
+    assert len(shop.said("claude")) == 2
+    assert_asked_last(shop, "aliás, o verde")
+
+
+def test_what_comes_between_claim_and_reading_is_not_answered_twice(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.writes("quanto custa o azul?")
+    shop.clock.pass_(DEBOUNCE)
+    ask = shop.answering.worker._ask
+
+    def later(*args: Any, **more: Any) -> Answer:
+        monkeypatch.setattr(shop.answering.worker, "_ask", ask)
+        shop.clock.pass_(MAX_WAIT)
+        run_together(lambda: shop.writes("aliás, o verde"))
+        return ask(*args, **more)
+
+    monkeypatch.setattr(shop.answering.worker, "_ask", later)
+    shop.run()
+    shop.run_tasks()
+    asked = [request["messages"][-1]["content"][0]["text"] for request in shop.claude.requests]
+    assert ["o azul?" in each for each in asked] == [True, False]
+    assert ["o verde" in each for each in asked] == [False, True]
 
 
 def test_claudes_answer_leaves_the_messages_unread(shop: Shop) -> None:
