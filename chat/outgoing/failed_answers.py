@@ -1,4 +1,5 @@
-"""What Claude wrote and WhatsApp did not take is a question without an answer: people are told.
+"""What Claude wrote and WhatsApp did not take, or perhaps not, is a question without an answer:
+people are told.
 
 A person sees the red "!" of their own message; nobody looks at those of a chat that Claude has.
 """
@@ -16,32 +17,41 @@ from chat.conversation.ownership import CLAUDE, CLAUDE_NAME
 from chat.conversation.thread import Line, append_notice
 from chat.people import identity
 from chat.platform import datastore
-from message_status import FAILED
+from message_status import FAILED, SENDING, UNCONFIRMED
 
-_REASON = "o WhatsApp não aceitou a resposta"
+_REFUSED = "o WhatsApp não aceitou a resposta"
+_IN_DOUBT = "não se sabe se a resposta chegou ao cliente"
 
 
 def hand_over(message_id: str) -> None:
-    """Hands the chat of this message over, if it is Claude's and has failed; in the caller's
-    transaction, or in one of its own.
+    """Hands the chat of this message over, if it is Claude's and has failed or may have; in the
+    caller's transaction, or in one of its own.
     """
 
     def attempt() -> None:
         message = datastore.get(Message, message_id)
-        if message is None or message.author_kind != CLAUDE or message.status != FAILED:
+        if message is None or message.author_kind != CLAUDE or not (reason := _trouble(message)):
             return
         conversation = identity.load_conversation(message.conversation_id)
         if conversation is None or ownership.owner_of(conversation) != CLAUDE:
             return
         now = realtime_events.now_ms()
-        told = ownership.hand_over(conversation, _REASON, now)
-        notice = append_notice(conversation, Line(told or _REASON, CLAUDE, CLAUDE_NAME), now)
+        told = ownership.hand_over(conversation, reason, now)
+        notice = append_notice(conversation, Line(told or reason, CLAUDE, CLAUDE_NAME), now)
         conversation.bump_version()
         datastore.put_many([conversation, notice])
         identity.publish_conversation(conversation)
         realtime_events.tell("message.created", conversation, notice)
 
     realtime_events.transaction(attempt)
+
+
+def _trouble(message: Message) -> str | None:
+    if message.status == FAILED:
+        return _REFUSED
+    error = message_status.status_json(message).get("error") or {}
+    in_doubt = message.status == SENDING and error.get("code") == UNCONFIRMED
+    return _IN_DOUBT if in_doubt else None
 
 
 def told_by(statuses: Iterable[Any]) -> None:

@@ -438,6 +438,7 @@ def _claim(conversation_id: str, holder: str) -> tuple[Message, Conversation] | 
                 return message, conversation
             # Somebody began and never told the outcome: never send it again by ourselves.
             message_status.record_outcome(message.id)
+            failed_answers.hand_over(message.id)
         outbox.queue.pop(0)
     _free(outbox)
     outbox.put()

@@ -214,6 +214,33 @@ def test_an_answer_that_fails_after_all_is_for_people(shop: Shop, named_by: str)
     assert_handed_over(shop, "WhatsApp")
 
 
+def test_an_answer_of_which_nobody_knows_whether_it_came_is_for_people(shop: Shop) -> None:
+    ask(shop)
+    shop.graph.answer = lambda _body: None  # hangs up
+    shop.run_tasks()
+    assert stored_answers(shop)[0].status == "sending"
+    assert_handed_over(shop, "não se sabe")
+
+
+def test_a_process_killed_while_it_sends_leaves_its_answer_to_people(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask(shop)
+
+    def end(*_args: Any) -> None:
+        raise StoreUnavailableError("as far as the store can tell")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(shop.app.extensions["chat_sender"], "_send", end)
+        shop.run_tasks()
+    assert (shop.chat.owner, shop.graph.texts()) == ("claude", [])
+    shop.clock.pass_(300)
+    headers = {"X-Cron-Secret": "test-cron-secret"}
+    shop.app.test_client().get("/tasks/outbox", headers=headers)
+    assert_handed_over(shop, "não se sabe")
+    assert shop.graph.texts() == []  # it may have been sent: not once more
+
+
 def test_a_person_whose_message_fails_keeps_the_chat(shop: Shop) -> None:
     ask(shop)
     shop.graph.answer = lambda _body: refused(131026)
