@@ -12,7 +12,15 @@ import requests
 from playwright.sync_api import expect
 
 from tests.helpers import SETTINGS, Simulator, wait_until
-from tests.hosts.support import HOSTS, MARIA, MODULES, NAME, Desk, Host
+from tests.hosts.support import (
+    HOSTS,
+    MARIA,
+    MODULES,
+    NAME,
+    Desk,
+    Host,
+    texts_on_her_phone,
+)
 
 # A webhook's payload with one text of hers.
 PAYLOAD = json.loads((HOSTS.parent / "payloads" / "text.json").read_text(encoding="utf-8"))
@@ -30,11 +38,6 @@ browser = pytest.mark.browser
 @pytest.fixture(params=["plain", "rendered"])
 def host(request: pytest.FixtureRequest, start_host: Callable[..., Host]) -> Host:
     return start_host(request.param, "before")
-
-
-def texts_on_her_phone(simulator: Simulator) -> list[str]:
-    messages = simulator.get(f"/customers/{MARIA}/messages").json()["messages"]
-    return [message["text"] for message in messages if message["direction"] == "in"]
 
 
 @browser
