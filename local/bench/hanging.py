@@ -14,7 +14,7 @@ import requests
 
 from local.bench.listeners import Listeners
 from local.bench.measures import CONNECT_SECONDS, CUSTOMERS, DEFAULT_CAPACITY, DEFAULT_THREADS
-from local.bench.storm.people import Answering, Crew, Customer, Reader
+from local.bench.storm.people import Answering, Attendant, Crew, Customer, Reader
 from local.bench.world import World, phone, post_updates
 from local.processes.parts import free_port
 
@@ -61,7 +61,7 @@ def hanging(host: str, seconds: float) -> Iterator[Hanging]:
             yield _measured(Hanging(0), server.url, seconds)
             crew = Crew()
             for customer in customers:
-                crew.start(Answering(server.url, cookie, customer))
+                crew.start(Answering(Attendant(server.url, cookie), customer))
             threading.Event().wait(10)  # all have sent, and those that wait for the outcome wait
             result = _measured(Hanging(SENDERS), server.url, seconds)
             crew.end()

@@ -20,7 +20,7 @@ from chat.outgoing.sending import AWAKE_SECONDS
 from local.bench import measures, module, statuses, unread
 from local.bench.hanging import SENDERS, hanging
 from local.bench.measures import Idle, middle, percentile
-from local.bench.storm.running import CUSTOMERS, SWITCHES, storm
+from local.bench.storm.running import CLAUDES, CUSTOMERS, SWITCHES, storm
 from local.bench.world import cores, store
 from local.datastore.google_emulator import missing
 from local.processes.parts import POSIX
@@ -311,7 +311,8 @@ def show_storm(host: str, options: argparse.Namespace) -> list[str]:
         f" seconds one of\nthem is killed, now and then asked to go, and started again. {CUSTOMERS}"
         f" customers write, an attendant\nanswers several, a page is open throughout. Webhook calls"
         f" come twice and out of order, and the Graph API\nanswers in"
-        f" {SWITCHES['graph_delay_ms'] / 1000:.0f} s."
+        f" {SWITCHES['graph_delay_ms'] / 1000:.0f} s. {CLAUDES} of the chats are Claude's, which is"
+        f" slow and now and then overloaded; one of\nthem is taken over."
     )
     row = storm(host, options.seconds)
     slowest = max(row.ticks, default=float("nan"))
@@ -322,6 +323,8 @@ def show_storm(host: str, options: argparse.Namespace) -> list[str]:
         ["SIGKILL, SIGTERM", f"{row.kills}, {row.deploys}"],
         ["messages from customers", str(row.written)],
         ["messages from the attendant", f"{row.sent} ({row.repeated} calls made again)"],
+        ["questions in chats of Claude's", str(row.asked)],
+        ["answers of Claude's", f"{row.answered} ({row.handed_over} chats end with people)"],
         ["webhook calls", f"{row.posted} ({row.retried} made again)"],
         ["listeners' broken connections", str(row.cut)],
         ["bubbles on the page", "no browser" if row.bubbles is None else str(row.bubbles)],

@@ -138,6 +138,12 @@ class World:
         simulator.ask("PATCH", "/switches", switches)
         return simulator
 
+    def claude(self, port: int) -> StandIn:
+        """The Messages API, on a port that the servers' ANTHROPIC_BASE_URL names."""
+        part = Part("claude", "local.claude", ["--port", str(port)], environ=self.environ)
+        self._stack.enter_context(started(part))
+        return StandIn(part.wait_for_line("ready ").rstrip("/"))
+
     def cron(self, url: str) -> None:
         """Calls the routes of cron.yaml on this server, each at once and then on its schedule."""
         part = Part("cron", "local.processes.cron", ["--url", url], environ=self.environ)
@@ -192,8 +198,8 @@ class Server:
         return worker_rss_kb(self.part.pid)
 
 
-class Simulator:
-    """The simulator's own routes."""
+class StandIn:
+    """The own routes of a stand-in for something outside."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -205,6 +211,10 @@ class Simulator:
             answer = session.request(method, f"{self.url}{path}", json=body, timeout=60)
         answer.raise_for_status()
         return answer.json()
+
+
+class Simulator(StandIn):
+    """WhatsApp's."""
 
 
 def worker_rss_kb(master: int) -> int:

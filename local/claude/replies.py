@@ -30,6 +30,8 @@ _RULES: tuple[tuple[str, str], ...] = (
 _PERSON = re.compile(
     r"\b(atendente|humano|pessoa de verdade|falar com (?:algu[ée]m|uma pessoa)|gerente)", re.I
 )
+#: Characters: of a batch of short messages all, so that one sees what was answered.
+_QUOTED = 400
 _ASKED = "o cliente pediu uma pessoa"
 LONG = "\n\n".join(
     f"Parte {number}: " + "este parágrafo conta mais um pouco do que foi perguntado. " * 12
@@ -89,7 +91,7 @@ def _reply(words: str) -> str:
     found = [reply for rule, reply in _RULES if re.search(rule, words, re.I)]
     if found:
         return "\n\n".join(found[:2])
-    quoted = " ".join(words.split())[:80]
+    quoted = " ".join(words.split())[:_QUOTED]
     return f"Recebi: “{quoted}”. Pode me contar um pouco mais?" if quoted else "Pode repetir?"
 
 

@@ -7,7 +7,17 @@ from typing import Any
 
 import pytest
 
-from local.bench.storm.judging import Chat, Page, Stored, of_chat, of_listener, of_page
+from local.bench.storm.judging import (
+    CLAUDE,
+    LINE,
+    TO_PEOPLE,
+    Chat,
+    Page,
+    Stored,
+    of_chat,
+    of_listener,
+    of_page,
+)
 
 
 def whole() -> Chat:
@@ -87,6 +97,75 @@ def test_each_damage_is_named(damage: Any, sentence: str) -> None:
     chat = whole()
     damage(chat)
     assert sentence in of_chat(chat)
+
+
+def claudes() -> Chat:
+    """A chat of Claude's: a person took it over after the second answer, and a question waits."""
+    thread = [
+        Stored("in-1", False, 1),
+        Stored("given", False, 2, by=LINE),
+        Stored("in-2", False, 3),
+        Stored("answer-1", True, 4, "delivered", by=CLAUDE),
+        Stored("in-3", False, 5),
+        Stored("answer-2", True, 6, "sent", by=CLAUDE),
+        Stored("taken", False, 7, by=TO_PEOPLE),
+        Stored("in-4", False, 8),
+    ]
+    return Chat(
+        "chat 1",
+        written=["in-1", "in-2", "in-3", "in-4"],
+        sent=["answer-1", "answer-2"],
+        on_phone=["answer-1", "answer-2"],
+        thread=thread,
+        unread=4,
+        quoted={"answer-1": ["in-1", "in-2"], "answer-2": ["in-3"]},
+    )
+
+
+def test_what_people_have_they_answer_and_claude_reads_nothing() -> None:
+    assert of_chat(claudes()) == []
+    assert claudes().unanswered == []
+    chat = claudes()
+    chat.thread[6] = dataclasses.replace(chat.thread[6], by=LINE)
+    assert chat.unanswered == ["in-4"]
+    assert of_chat(chat) == ["chat 1: Claude did not answer: in-4"]
+
+
+def late_answer(chat: Chat) -> None:
+    chat.thread.append(Stored("answer-3", True, 9, "sent", by=CLAUDE))
+    chat.sent.append("answer-3")
+    chat.on_phone.append("answer-3")
+    chat.quoted = {**(chat.quoted or {}), "answer-3": ["in-4"]}
+
+
+def in_doubt(chat: Chat) -> None:
+    chat.thread[6] = dataclasses.replace(chat.thread[6], by=LINE)
+    chat.thread[5] = Stored("answer-2", True, 6, "sending", "unconfirmed", CLAUDE)
+    chat.on_phone.pop()
+
+
+@pytest.mark.parametrize(
+    ("damage", "sentence"),
+    [
+        (late_answer, "Claude wrote in a chat that people have: answer-3"),
+        (in_doubt, "Claude's answer did not arrive, and nobody was told: answer-2"),
+        (
+            lambda chat: chat.quoted.update({"answer-2": ["in-2", "in-3"]}),
+            "Claude answered twice: in-2",
+        ),
+        (
+            lambda chat: chat.quoted.update({"answer-2": ["in-3", "question 9"]}),
+            "Claude answered what nobody asked: question 9",
+        ),
+        (lambda chat: chat.quoted.update({"answer-2": []}), "Claude answered nothing by: answer-2"),
+        (lambda chat: chat.on_phone.append("answer-1"), "on the phone: doubled: answer-1"),
+        (lambda chat: setattr(chat, "unread", 1), "1 unread, not 4"),
+    ],
+)
+def test_each_damage_of_a_chat_of_claudes_is_named(damage: Any, sentence: str) -> None:
+    chat = claudes()
+    damage(chat)
+    assert f"chat 1: {sentence}" in of_chat(chat)
 
 
 def test_a_message_that_is_simply_still_sending_is_lost_when_it_never_arrives() -> None:

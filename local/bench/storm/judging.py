@@ -13,6 +13,10 @@ from dataclasses import dataclass, field
 TICKED = ("sent", "delivered", "read", "played")
 #: What the ticks of a bubble may show for a status, as static/message_status.js draws it.
 _SHOWN = {"read": "delivered", "played": "delivered"}
+#: Who wrote what neither a customer nor an attendant wrote.
+CLAUDE = "claude"
+LINE = "line"  # the chat itself
+TO_PEOPLE = "to people"  # the chat itself, of a take-over or a hand-over
 #: Sentences of one kind that are told in full; the rest is counted.
 _TOLD = 3
 
@@ -26,6 +30,7 @@ class Stored:
     arrival: int
     status: str = ""
     error: str = ""  # its code
+    by: str = ""  # CLAUDE, LINE or TO_PEOPLE; "" for customers and attendants
 
     @property
     def in_doubt(self) -> bool:
@@ -40,10 +45,11 @@ class Chat:
     Args:
         name: for the sentences.
         written: ids of what the customer wrote, in their order.
-        sent: ids of what the attendant sent, in the order in which they were sent.
+        sent: ids of what was sent, by the attendant or by Claude, in the order of sending.
         on_phone: ids of those that came to the customer's phone, in order, with repeats.
         thread: what the API tells, oldest first.
         unread: the number in the list; None where somebody was reading all the while.
+        quoted: of a chat that was given to Claude, what each of its answers answers, by its id.
     """
 
     name: str
@@ -52,6 +58,19 @@ class Chat:
     on_phone: list[str] = field(default_factory=list)
     thread: list[Stored] = field(default_factory=list)
     unread: int | None = None
+    quoted: dict[str, list[str]] | None = None
+
+    @property
+    def with_people(self) -> bool:
+        """Whether Claude handed the chat over, or people took it over."""
+        return any(each.by == TO_PEOPLE for each in self.thread)
+
+    @property
+    def unanswered(self) -> list[str]:
+        """Of a chat of Claude's, the questions that wait."""
+        answered = {name for names in (self.quoted or {}).values() for name in names}
+        mine = self.quoted is not None and not self.with_people
+        return [name for name in self.written if mine and name not in answered]
 
     @property
     def doubtful(self) -> list[str]:
@@ -61,12 +80,15 @@ class Chat:
 
 def of_chat(chat: Chat) -> list[str]:
     """What is wrong with a chat."""
-    incoming = [each.id for each in chat.thread if not each.outgoing]
+    incoming = [
+        each.id for each in chat.thread if not each.outgoing and each.by not in (LINE, TO_PEOPLE)
+    ]
     outgoing = [each.id for each in chat.thread if each.outgoing]
     faults = [
         *_compared(f"{chat.name}: from the customer", chat.written, incoming),
         *_compared(f"{chat.name}: from the attendant", chat.sent, outgoing),
         *_of_phone(chat),
+        *(_of_claude(chat) if chat.quoted is not None else []),
     ]
     arrivals = [each.arrival for each in chat.thread]
     if sorted(arrivals) != list(range(1, len(arrivals) + 1)):
@@ -108,10 +130,32 @@ def _of_phone(chat: Chat) -> list[str]:
     return faults
 
 
+def _of_claude(chat: Chat) -> list[str]:
+    """Each question answered once or left to people, and nothing answered that people have."""
+    what, quoted = f"{chat.name}: Claude", chat.quoted or {}
+    counts = Counter(name for names in quoted.values() for name in names)
+    people = min((each.arrival for each in chat.thread if each.by == TO_PEOPLE), default=None)
+    mine = [each for each in chat.thread if each.by == CLAUDE]
+    late = [each.id for each in mine if people is not None and each.arrival > people]
+    faults = _told(f"{what} did not answer", chat.unanswered)
+    faults += _told(f"{what} answered twice", [name for name, n in counts.items() if n > 1])
+    faults += _told(f"{what} answered what nobody asked", counts.keys() - set(chat.written))
+    faults += _told(
+        f"{what} answered nothing by", [each.id for each in mine if not quoted[each.id]]
+    )
+    faults += _told(f"{what} wrote in a chat that people have", late)
+    if not chat.with_people:
+        faults += _told(f"{what}'s answer did not arrive, and nobody was told", chat.doubtful)
+    return faults
+
+
 def _unread(thread: Iterable[Stored]) -> int:
-    """The customer's messages that came after our last: an answer reads all that is there."""
-    answered = max((each.arrival for each in thread if each.outgoing), default=0)
-    return sum(not each.outgoing and each.arrival > answered for each in thread)
+    """The customer's messages that came after the attendant's last, which reads all that is there.
+    Claude reads nothing.
+    """
+    told = [each for each in thread if each.by not in (LINE, TO_PEOPLE)]
+    answered = max((m.arrival for m in told if m.outgoing and m.by != CLAUDE), default=0)
+    return sum(not each.outgoing and each.arrival > answered for each in told)
 
 
 def of_listener(

@@ -1,4 +1,6 @@
-"""Who acts in a storm: customers who write, an attendant who answers several, and who looks on."""
+"""Who acts in a storm: customers who write, an attendant who answers several, a Messages API that
+has its moods, and who looks on.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from typing import Any
 
 import requests
 
-from local.bench.world import Simulator
+from local.bench.world import Simulator, StandIn
 
 #: More than the second in which WhatsApp tells times, so that the order of one customer's is known.
 CUSTOMER_SECONDS = (2.0, 6.0)
@@ -24,6 +26,8 @@ _AGAIN_SECONDS = 0.3
 _CALL_SECONDS = 30.0
 #: Both servers are up by then: what is not taken by then is not taken.
 _LAST_SECONDS = 60.0
+#: Claude's time for an answer; how many requests a mood refuses, at most; how long one lasts.
+_CLAUDE_MS, _OVERLOADED, _MOOD_SECONDS = (200, 2500), 3, (3.0, 6.0)
 _TOKEN = re.compile(r'name="csrf-token" content="([^"]+)"')
 
 
@@ -37,7 +41,7 @@ class Customer:
     written: list[str] = field(default_factory=list)  # wamids
     sent: list[str] = field(default_factory=list)  # client ids
     texts: dict[str, str] = field(default_factory=dict)  # text → client id
-    repeated: int = 0  # calls of the attendant that were not answered, or with a 5xx
+    claudes: bool = False  # whether Claude is given the chat
 
     @property
     def name(self) -> str:
@@ -97,32 +101,24 @@ class Writing:
             due[next_.number] = _soon(CUSTOMER_SECONDS)
 
 
-class Answering:
-    """The attendant in one chat, over HTTP: a message is repeated until it is taken."""
+class Attendant:
+    """An attendant over HTTP: what was not answered is asked again until it is taken."""
 
-    def __init__(self, url: str, cookie: str, customer: Customer) -> None:
+    def __init__(self, url: str, cookie: str) -> None:
+        self.repeated = 0  # calls that were not answered, or with a 5xx
         self._url = url
-        self._customer = customer
         self._http = requests.Session()
         self._http.trust_env = False
         name, _, value = cookie.partition("=")  # a jar: the first page puts the token into it
         self._http.cookies.set(name, value, domain="127.0.0.1")
 
-    def __call__(self, stop: threading.Event) -> None:
-        page = self._until_answered("GET", "/")
-        found = _TOKEN.search(page.text)
+    def come_in(self) -> None:
+        """Gets the page's token; before anything is changed."""
+        found = _TOKEN.search(self.ask("GET", "/").text)
         self._http.headers["X-CSRFToken"] = found[1] if found else ""
-        customer = self._customer
-        path = f"/api/conversations/{customer.chat}/messages"
-        while not stop.wait(random.uniform(*ATTENDANT_SECONDS)):
-            name, text = str(uuid.uuid4()), f"resposta {len(customer.sent) + 1}"
-            customer.texts[text] = name
-            customer.sent.append(name)
-            self._until_answered("POST", path, {"client_id": name, "text": text})
 
-    def _until_answered(
-        self, method: str, path: str, body: dict[str, str] | None = None
-    ) -> requests.Response:
+    def ask(self, method: str, path: str, body: dict[str, str] | None = None) -> requests.Response:
+        """The answer, which is 2xx or 3xx."""
         end, pause = time.monotonic() + _LAST_SECONDS, threading.Event()
         while True:
             try:
@@ -139,8 +135,59 @@ class Answering:
                     raise RuntimeError(f"{method} was answered {problem}")
             if time.monotonic() > end:
                 raise RuntimeError(f"{method} was never answered: {problem}")
-            self._customer.repeated += 1
+            self.repeated += 1
             pause.wait(_AGAIN_SECONDS)
+
+    def give(self, customer: Customer, owner: str) -> None:
+        """Gives a chat to `claude` or to people (`human`)."""
+        self.ask("POST", f"/api/conversations/{customer.chat}/owner", {"owner": owner})
+
+
+class Answering:
+    """The attendant in one chat."""
+
+    def __init__(self, attendant: Attendant, customer: Customer) -> None:
+        self._attendant = attendant
+        self._customer = customer
+
+    def __call__(self, stop: threading.Event) -> None:
+        self._attendant.come_in()
+        customer = self._customer
+        path = f"/api/conversations/{customer.chat}/messages"
+        while not stop.wait(random.uniform(*ATTENDANT_SECONDS)):
+            name, text = str(uuid.uuid4()), f"resposta {len(customer.sent) + 1}"
+            customer.texts[text] = name
+            customer.sent.append(name)
+            self._attendant.ask("POST", path, {"client_id": name, "text": text})
+
+
+class TakingOver:
+    """The attendant takes a chat of Claude's over after a while."""
+
+    def __init__(self, attendant: Attendant, customer: Customer, seconds: float) -> None:
+        self._attendant = attendant
+        self._customer = customer
+        self._seconds = seconds
+
+    def __call__(self, stop: threading.Event) -> None:
+        stop.wait(self._seconds)
+        self._attendant.come_in()
+        self._attendant.give(self._customer, "human")
+
+
+class Moods:
+    """The Messages API is slow, more or less, and now and then overloaded."""
+
+    def __init__(self, claude: StandIn) -> None:
+        self._claude = claude
+
+    def __call__(self, stop: threading.Event) -> None:
+        while not stop.is_set():
+            slow = random.randint(*_CLAUDE_MS)
+            overloaded = {"fail": "overloaded", "fail_times": random.randint(0, _OVERLOADED)}
+            self._claude.ask("PUT", "/switches", {"slow_ms": slow, **overloaded})
+            stop.wait(random.uniform(*_MOOD_SECONDS))
+        self._claude.ask("DELETE", "/switches")
 
 
 class Reader:

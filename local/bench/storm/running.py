@@ -1,12 +1,13 @@
 """Runs a storm: two servers on one store behind a front end that takes them in turn, one of them
 killed, or asked to go, and started again every few seconds; callbacks out of order and twice; a
-slow Graph API.
+slow Graph API; some of the chats answered by Claude, which is slow too and now and then overloaded.
 """
 
 from __future__ import annotations
 
 import json
 import random
+import re
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -18,12 +19,32 @@ from local.bench.listeners import Listener, Listeners
 from local.bench.measures import arrivals
 from local.bench.storm import judging
 from local.bench.storm.judging import TICKED, Chat, Page, Stored
-from local.bench.storm.people import Answering, Crew, Customer, Reader, Writing, write
+from local.bench.storm.people import (
+    Answering,
+    Attendant,
+    Crew,
+    Customer,
+    Moods,
+    Reader,
+    TakingOver,
+    Writing,
+    write,
+)
 from local.bench.world import Server, Simulator, World, page, phone
 from local.processes.parts import free_port
 
 CUSTOMERS = 20
 ANSWERED = 8  # of them, by the attendant
+CLAUDES = 8  # of the others, by Claude; the last of them is taken over in mid-storm
+#: Answers soon, so that a minute has many; a killed worker's question waits as long as a lease.
+CLAUDE = {
+    "ANTHROPIC_API_KEY": "storm",
+    "AUTO_REPLY_OWNER": "human",
+    "AUTO_REPLY_DEBOUNCE_SECONDS": "1",
+    "AUTO_REPLY_MAX_WAIT_SECONDS": "6",
+    "AUTO_REPLY_TIMEOUT_SECONDS": "10",
+    "AUTO_REPLY_DAILY_BUDGET": "0",
+}
 #: Mean time from one server's return to the other's death.
 KILL_SECONDS = 4.0
 #: Every fourth one is asked to go, as at a deploy, and killed when it has not gone after two
@@ -32,10 +53,12 @@ DEPLOY_EVERY, DEPLOY_SECONDS = 4, 2.0
 THREADS, CAPACITY = 80, 60  # as in app.yaml
 #: The simulator's: each webhook call twice, updates shuffled within a second, a slow Graph API.
 SWITCHES = {"webhook_repeat": 2, "webhook_reorder": 8, "graph_delay_ms": 1000}
-#: What is stored at the end is settled by then: cron comes every minute.
-SETTLE_SECONDS = 120.0
+#: What is stored at the end is settled by then: cron comes every minute, and to a question whose
+#: worker was killed only after its lease has run out.
+SETTLE_SECONDS = 240.0
 SHOWN_SECONDS = 20.0  # and known to the listeners and on the page
 _WARM_SECONDS = 60.0
+_QUESTION = re.compile(r"pergunta (\d+)")
 _SHOWN = """() => ({
   bubbles: [...document.querySelectorAll('[data-message-id]')].map((bubble) =>
     [bubble.dataset.messageId, bubble.querySelector('message-ticks')?.dataset.status ?? '']),
@@ -55,6 +78,9 @@ class Storm:
     sent: int = 0  # by the attendant
     repeated: int = 0  # calls of the attendant that were not answered
     doubtful: int = 0  # of them the attendant is asked, and the customer did not get them
+    asked: int = 0  # by customers whose chat is Claude's
+    answered: int = 0  # answers of Claude's
+    handed_over: int = 0  # chats
     posted: int = 0  # webhook calls
     retried: int = 0  # of them, because they were not answered 200
     cut: int = 0  # connections of the listeners
@@ -70,8 +96,14 @@ def storm(host: str, seconds: float) -> Storm:
         host: the store.
         seconds: how long servers are killed.
     """
-    port = free_port()
-    with World(host, {"WHATSAPP_API_URL": f"http://127.0.0.1:{port}"}) as world:
+    port, claude_port = free_port(), free_port()
+    settings = {
+        "WHATSAPP_API_URL": f"http://127.0.0.1:{port}",
+        "ANTHROPIC_BASE_URL": f"http://127.0.0.1:{claude_port}",
+        **CLAUDE,
+    }
+    with World(host, settings) as world:
+        claude = world.claude(claude_port)
         servers = [world.server(CAPACITY, threads=THREADS) for _ in range(2)]
         front = world.buffering_proxy(*(each.url for each in servers))
         simulator = world.simulator(port, front, **SWITCHES)
@@ -92,16 +124,25 @@ def storm(host: str, seconds: float) -> Storm:
             fleets = [held, streaming]
             watched = _Watched(tab, f"{front}/?c={customers[0].chat}")
             result = Storm()
+            attendants = [Attendant(front, cookie) for _ in range(ANSWERED + 1)]
+            attendants[-1].come_in()
+            claudes = customers[ANSWERED : ANSWERED + CLAUDES]
+            for each in claudes:
+                each.claudes = True
+                attendants[-1].give(each, "claude")
             crew = Crew()
+            crew.start(Moods(claude))
             crew.start(Writing(simulator, customers))
-            for each in customers[:ANSWERED]:
-                crew.start(Answering(front, cookie, each))
+            for attendant, each in zip(attendants, customers[:ANSWERED], strict=False):
+                crew.start(Answering(attendant, each))
+            crew.start(TakingOver(attendants[-1], claudes[-1], seconds / 2))
             started = time.monotonic()
             while time.monotonic() - started < seconds:
                 _end_one_and_restart(servers, result)
             crew.end()
             result.seconds = time.monotonic() - started
             result.faults += crew.faults
+            result.repeated = sum(each.repeated for each in attendants)
             _judge(result, reader, simulator, customers, fleets, watched)
             return result
 
@@ -158,25 +199,50 @@ def _wait(holds: Callable[[], bool], seconds: float) -> bool:
 
 
 def _stored(message: dict[str, Any]) -> Stored:
+    by = ""
+    if message["type"] == "system":
+        text = message["text"]
+        to_people = text.startswith("Claude passou") or text.endswith("assumiu a conversa")
+        by = judging.TO_PEOPLE if to_people else judging.LINE
+    elif message["author"]["kind"] == "claude":
+        by = judging.CLAUDE
     return Stored(
         message["id"],
         message["direction"] == "out",
         message["arrival"],
         message.get("status") or "",
         (message.get("error") or {}).get("code", ""),
+        by,
     )
 
 
 def _chat_of(customer: Customer, reader: Reader, simulator: Simulator) -> Chat:
     told = simulator.ask("GET", f"/customers/{customer.phone}/messages")["messages"]
     received = [each["text"] for each in told if each["direction"] == "in"]
+    thread = reader.thread(customer.chat)
+    claudes = {
+        each["id"]: each["text"]
+        for each in thread
+        if each["author"]["kind"] == "claude" and each["type"] != "system"
+    }
+    texts = {**customer.texts, **{text: name for name, text in claudes.items()}}
     return Chat(
         customer.name,
         customer.written,
-        customer.sent,
-        [customer.texts.get(text, text) for text in received],
-        [_stored(message) for message in reader.thread(customer.chat)],
+        [*customer.sent, *claudes],
+        [texts.get(text, text) for text in received],
+        [_stored(message) for message in thread],
+        quoted=_quoted(customer, claudes) if customer.claudes else None,
     )
+
+
+def _quoted(customer: Customer, answers: dict[str, str]) -> dict[str, list[str]]:
+    """What each of Claude's answers answers: the stand-in quotes it, by its number."""
+    known = {f"{number}": name for number, name in enumerate(customer.written, 1)}
+    return {
+        name: [known.get(number, f"question {number}") for number in _QUESTION.findall(text)]
+        for name, text in answers.items()
+    }
 
 
 def _judge(
@@ -191,7 +257,8 @@ def _judge(
             return False
         chats[:] = [_chat_of(each, reader, simulator) for each in customers]
         ours = [each for chat in chats for each in chat.thread if each.outgoing]
-        return all(each.status in TICKED or each.in_doubt for each in ours)
+        waiting = any(chat.unanswered for chat in chats)
+        return not waiting and all(each.status in TICKED or each.in_doubt for each in ours)
 
     if not _wait(settled, SETTLE_SECONDS):
         result.faults.append(f"not settled after {SETTLE_SECONDS:.0f} s")
@@ -206,7 +273,10 @@ def _judge(
     result.faults += _of_page(result, watched, chats[0], [each["id"] for each in listed])
     result.written = sum(len(each.written) for each in customers)
     result.sent = sum(len(each.sent) for each in customers)
-    result.repeated = sum(each.repeated for each in customers)
+    given = [chat for chat in chats if chat.quoted is not None]
+    result.asked = sum(len(chat.written) for chat in given)
+    result.answered = sum(len(chat.quoted or {}) for chat in given)
+    result.handed_over = sum(chat.with_people for chat in given)
     result.doubtful = sum(len(chat.doubtful) for chat in chats)
     told = simulator.ask("GET", "/deliveries")
     result.posted, result.retried = told["posted"], told["retried"]
