@@ -86,6 +86,7 @@ _DATA_BYTES = 400_000  # of one event; a Datastore entity holds 1 MiB
 _BATCH = 500  # deleted in one commit, which can be no more
 _RETRIES = 12  # of a transaction, in about five seconds
 _SPARE_THREADS = 20  # at most so many, and a quarter, stay free of streams
+_BREATH_SECONDS = 0.0003  # a stream, after a batch of a burst: each wakes every stream
 _VERSIONS = 50  # conversations compared in one request; static/realtime_events.js: COMPARED
 _NAME_BYTES = 1_400  # Datastore takes key names up to 1,500
 _log = logging.getLogger(__name__)
@@ -1073,7 +1074,7 @@ def _body(hub: _Hub, key: Any, place: list[int] | None, head: bytes,
     """The response: `head`, then what comes as long as it has a place among the open streams."""
     settings = hub.settings
     end = time.monotonic() + _jittered(settings["HOLD_SECONDS" if hold else "STREAM_SECONDS"])
-    beat = settings["HEARTBEAT_SECONDS"]
+    beat, told_at = settings["HEARTBEAT_SECONDS"], 0.0
     try:
         yield head
         while place is not None:
@@ -1084,6 +1085,10 @@ def _body(hub: _Hub, key: Any, place: list[int] | None, head: bytes,
             yield batch
             if (hold and news) or time.monotonic() >= end:
                 return
+            pause = _BREATH_SECONDS * len(hub.streams)
+            if news and time.monotonic() - told_at < pause:
+                time.sleep(pause)
+            told_at = time.monotonic() if news else told_at
     finally:
         hub.release(key, place)
     if hub.closing:
