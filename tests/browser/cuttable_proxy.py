@@ -45,6 +45,7 @@ class CuttableProxy:
     def __init__(self, upstream: str) -> None:
         self.targets: list[str] = []
         self._exchanges: list[_Exchange] = []
+        self._clients: list[asyncio.StreamWriter] = []  # all that ever connected
         self._mode = "pass"  # or "503", "hang"
         self._shares: Iterator[int] = iter(())
         self._server: asyncio.Server | None = None
@@ -138,7 +139,8 @@ class CuttableProxy:
         # Who was let in just now becomes an exchange first: cancelled before, nobody closes it.
         for _ in range(5):
             await asyncio.sleep(0)
-        await self._reset_all()
+        for client in self._clients:  # one that is closed waits for a browser that does not read
+            client.transport.abort()
         others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in others:
             task.cancel()
@@ -162,6 +164,7 @@ class CuttableProxy:
     def _let_in(self, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
         exchange = _Exchange("", client)
         self._exchanges.append(exchange)
+        self._clients.append(client)
         task = asyncio.ensure_future(self._serve(exchange, reader))
         task.add_done_callback(lambda _task: client.close())
 

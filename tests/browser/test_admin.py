@@ -85,6 +85,7 @@ def test_the_page_works_without_a_script_at_any_width(
         page.get_by_role("button", name="Apagar").first.click()
         expect(page.get_by_role("alert")).to_have_text("Descartada.")
         expect(page.get_by_role("listitem")).to_have_count(2)
+        page.wait_for_load_state()  # the new page's stylesheet
         low = [each for each in page.evaluate(CONTRAST) if each[0] < 4.5]
         assert low == []
         page.get_by_role("button", name="Tentar de novo").first.click()
