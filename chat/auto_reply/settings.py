@@ -9,10 +9,14 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from chat.conversation.ownership import CLAUDE, HUMAN
-from chat.platform.settings import SettingsError, check_no_placeholder
+from chat.platform.settings import (
+    SettingsError,
+    check_address,
+    check_no_placeholder,
+    read_number,
+)
 
 _PREFIX = "AUTO_REPLY_"
 #: Brazil has had no summer time since 2019.
@@ -20,8 +24,11 @@ BRASILIA = timezone(timedelta(hours=-3))
 _DAYS = {"seg": 0, "ter": 1, "qua": 2, "qui": 3, "sex": 4, "sab": 5, "sáb": 5, "dom": 6}
 _SPAN = re.compile(r"([a-zá]{3})(?:-([a-zá]{3}))? (\d{1,2}):(\d{2})-(\d{1,2}):(\d{2})")
 _HOURS_EXAMPLE = "seg-sex 08:00-18:00; sáb 09:00-13:00"
-_EFFORTS = ("", "low", "medium", "high", "xhigh", "max")
-_BADGES = ("one", "two")
+_CHOICES = {
+    "owner": (CLAUDE, HUMAN),
+    "badges": ("one", "two"),
+    "effort": ("", "low", "medium", "high", "xhigh", "max"),
+}
 #: Of the numbers: the least and the most that make sense.
 _BOUNDS = {
     "max_tokens": (64, 8192),
@@ -33,6 +40,7 @@ _BOUNDS = {
     "history_tokens": (200, 500_000),
     "timeout_seconds": (1, 240),
     "give_up_seconds": (1, 3600),
+    "temperature": (0, 1),
 }
 #: App Engine gives a task ten minutes; a prompt is text that somebody wrote.
 _MAX_PROMPT = 100_000
@@ -111,8 +119,10 @@ class AutoReplySettings:
         environ = os.environ if environ is None else environ
         values: dict[str, Any] = {
             "api_key": str(environ.get("ANTHROPIC_API_KEY") or "").strip(),
-            "base_url": _base_url(str(environ.get("ANTHROPIC_BASE_URL") or "").strip()),
+            "base_url": str(environ.get("ANTHROPIC_BASE_URL") or "").strip(),
         }
+        if values["base_url"]:
+            check_address("ANTHROPIC_BASE_URL", values["base_url"])
         check_no_placeholder("ANTHROPIC_API_KEY", values["api_key"])
         for item in fields(cls):
             key = f"{_PREFIX}{item.name.upper()}"
@@ -139,13 +149,7 @@ def _text(_key: str, raw: Any) -> str:
 
 def _number(key: str, raw: Any) -> float:
     low, high = _BOUNDS[key.removeprefix(_PREFIX).lower()]
-    try:
-        value = float(raw)
-    except (TypeError, ValueError):
-        value = -1.0
-    if not low <= value <= high:
-        raise SettingsError(f"{key}: {raw!r} is not a number from {low} to {high}")
-    return value
+    return read_number(key, raw, low, high, kind="number")
 
 
 def _whole(key: str, raw: Any) -> int:
@@ -155,32 +159,11 @@ def _whole(key: str, raw: Any) -> int:
     return int(value)
 
 
-def _owner(key: str, raw: Any) -> str:
-    if raw not in (CLAUDE, HUMAN):
-        raise SettingsError(f"{key}: {raw!r} is neither {CLAUDE!r} nor {HUMAN!r}")
+def _choice(key: str, raw: Any) -> str:
+    allowed = _CHOICES[key.removeprefix(_PREFIX).lower()]
+    if raw not in allowed:
+        raise SettingsError(f"{key}: {raw!r} is none of {', '.join(filter(None, allowed))}")
     return str(raw)
-
-
-def _badges(key: str, raw: Any) -> str:
-    if raw not in _BADGES:
-        raise SettingsError(f"{key}: {raw!r} is none of {', '.join(_BADGES)}")
-    return str(raw)
-
-
-def _effort(key: str, raw: Any) -> str:
-    if raw not in _EFFORTS:
-        raise SettingsError(f"{key}: {raw!r} is none of {', '.join(filter(None, _EFFORTS))}")
-    return str(raw)
-
-
-def _temperature(key: str, raw: Any) -> float:
-    try:
-        value = float(raw)
-    except (TypeError, ValueError):
-        value = -1.0
-    if not 0 <= value <= 1:
-        raise SettingsError(f"{key}: {raw!r} is not a number from 0 to 1")
-    return value
 
 
 def _switch(key: str, raw: Any) -> bool:
@@ -236,18 +219,8 @@ def _prompt(key: str, raw: Any) -> str:
     return text
 
 
-def _base_url(url: str) -> str:
-    parts = urlsplit(url)
-    if url and (parts.scheme not in ("http", "https") or not parts.netloc):
-        raise SettingsError(f"ANTHROPIC_BASE_URL: {url!r} is not an http(s) address")
-    return url
-
-
 _READERS: dict[str, Any] = {
-    "owner": _owner,
-    "badges": _badges,
-    "effort": _effort,
-    "temperature": _temperature,
+    **dict.fromkeys(("owner", "badges", "effort"), _choice),
     "office_hours": _hours,
     "system_prompt": _prompt,
     "typing": _switch,
@@ -257,7 +230,7 @@ _READERS: dict[str, Any] = {
     **dict.fromkeys(
         (
             "debounce_seconds", "max_wait_seconds", "return_after_minutes", "max_age_minutes",
-            "timeout_seconds", "give_up_seconds",
+            "timeout_seconds", "give_up_seconds", "temperature",
         ),
         _number,
     ),

@@ -312,13 +312,8 @@ class Worker:
         """Commits, again for some seconds while the store is away; after that the lease runs out,
         and the question is asked once more.
         """
-        for seconds in _STORE_PAUSES:
-            try:
-                return realtime_events.transaction(record)
-            except datastore.ERRORS as error:
-                _log.warning("an answer waits for the store: %s", type(error).__name__)
-                self.pause(seconds)
-        return realtime_events.transaction(record)
+        commit = partial(realtime_events.transaction, record)
+        return datastore.surely(commit, "an answer", _STORE_PAUSES, self.pause)
 
 
 def _meaning(answer: Answer) -> tuple[list[str], str | None]:

@@ -403,13 +403,8 @@ def _surely(record: Callable[[], None]) -> None:
     """Commits an outcome, again for some time while the store is down: forgetting it would leave a
     message that nobody knows to be sent.
     """
-    for pause in (1, 2, 4, 8, 15):
-        try:
-            return realtime_events.transaction(record)
-        except datastore.ERRORS as error:
-            _log.warning("an outcome waits for the store: %s", type(error).__name__)
-            time.sleep(pause)
-    return realtime_events.transaction(record)
+    commit = partial(realtime_events.transaction, record)
+    datastore.surely(commit, "an outcome", (1, 2, 4, 8, 15), time.sleep)
 
 
 def _claim(conversation_id: str, holder: str) -> tuple[Message, Conversation] | None:

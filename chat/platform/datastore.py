@@ -237,6 +237,28 @@ def allow(seconds: float, rpc_seconds: float) -> None:
         budget.rpc_seconds = rpc_seconds
 
 
+def surely(
+    commit: Callable[[], _T], what: str, pauses: Iterable[float],
+    pause: Callable[[float], None] = time.sleep,
+) -> _T:  # fmt: skip
+    """Commits what must not be forgotten: again, after pauses of so many seconds, while the store
+    is away. Raises what the last attempt raises.
+
+    Args:
+        commit: what runs again.
+        what: the name of it, for the log.
+        pauses: between attempts.
+        pause: how to wait.
+    """
+    for seconds in pauses:
+        try:
+            return commit()
+        except ERRORS as error:
+            _log.warning("%s waits for the store: %s", what, type(error).__name__)
+            pause(seconds)
+    return commit()
+
+
 def get_many(keys: Sequence[ndb.Key]) -> list[Any]:
     """The entities of these keys, None where there is none, in order; any number of keys."""
     found: list[Any] = []

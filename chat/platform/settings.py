@@ -91,7 +91,7 @@ class Settings:
             raw = environ.get(item.name.upper())
             if raw is None or raw == "":
                 continue
-            values[item.name] = _number(item.name.upper(), raw) if item.type == "float" else raw
+            values[item.name] = read_number(item.name.upper(), raw) if item.type == "float" else raw
         production = values.get("gae_env") == "standard"
         if production:
             for key in _REQUIRED_IN_PRODUCTION:
@@ -104,10 +104,7 @@ class Settings:
             _log.warning("SECRET_KEY is not set: sessions end when this process ends")
             values["secret_key"] = secrets.token_hex(32)
         if "whatsapp_api_url" in values or production:
-            url = values.get("whatsapp_api_url", cls.whatsapp_api_url)
-            parts = urlsplit(url)
-            if parts.scheme not in ("http", "https") or not parts.netloc:
-                raise SettingsError(f"WHATSAPP_API_URL: {url!r} is not an http(s) address")
+            check_address("WHATSAPP_API_URL", values.get("whatsapp_api_url", cls.whatsapp_api_url))
         return cls(**values)
 
     @property
@@ -147,11 +144,21 @@ def told_in_one_line() -> Iterator[None]:
         raise SystemExit(_EXIT_STATUS) from None
 
 
-def _number(key: str, raw: Any) -> float:
+def read_number(
+    key: str, raw: Any, low: float = 0, high: float = 600, *, kind: str = "number of seconds"
+) -> float:
+    """The number that a setting says; raises `SettingsError` for any other value."""
     try:
         value = float(raw)
     except (TypeError, ValueError):
-        value = -1.0
-    if not 0 <= value <= 600:
-        raise SettingsError(f"{key}: {raw!r} is not a number of seconds from 0 to 600")
+        value = low - 1
+    if not low <= value <= high:
+        raise SettingsError(f"{key}: {raw!r} is not a {kind} from {low} to {high}")
     return value
+
+
+def check_address(key: str, url: str) -> None:
+    """Raises `SettingsError` for what is no address of a server."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        raise SettingsError(f"{key}: {url!r} is not an http(s) address")
