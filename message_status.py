@@ -28,7 +28,7 @@ from google.cloud import ndb
 from urllib3.exceptions import NewConnectionError
 
 import realtime_events
-from realtime_events import Refused, find, id_of, iso, now_ms
+from realtime_events import Refused, find, id_of, iso, now_ms, usable_name
 
 __all__ = [
     "DEFAULTS", "EXPLANATIONS", "FAILED", "SENDING", "UNCONFIRMED", "UNREACHABLE",
@@ -53,10 +53,8 @@ UNREACHABLE = "unreachable"
 
 _RANKS = {SENDING: 0, "sent": 1, "delivered": 2, "read": 3, "played": 4}
 _TOLD = ("sent", "delivered", "read", "played", FAILED)  # by WhatsApp; others change nothing
-_NAME_BYTES = 1_400  # Datastore takes key names up to 1,500
 _TEXT_CHARS = 500  # of Meta's own words
 _ATTEMPTS = 20  # shown of a chain of attempts
-_DELETED_AT_ONCE = 500  # Datastore's mutations a commit
 _FIRST_MS = 1_230_768_000_000  # WhatsApp started in 2009: older times are garbage
 _AHEAD_MS = 60_000  # another clock may be this far ahead
 #: App Engine ends a request after ten minutes: whoever called the Graph API before that is gone.
@@ -137,7 +135,7 @@ class MessageStatusMixin(realtime_events.LiveMessage):
         return wamid in owners([wamid]) or super()._is_repeat(wamid)
 
     def _remember(self, wamid: str) -> None:
-        if _usable_name(wamid):
+        if usable_name(wamid):
             WamidLink(id=wamid, message_id=id_of(self)).put()
 
     def _place(self, conversation: Any, *, outgoing: bool, **facts: Any) -> None:
@@ -203,7 +201,7 @@ def _read(item: Any, received: int) -> Any:
     if not isinstance(item, dict):
         return BadStatus("statuses", "not an object", item)
     names = ("id", "biz_opaque_callback_data", "status")
-    wamid, opaque, name = (_usable_name(item.get(each)) for each in names)
+    wamid, opaque, name = (usable_name(item.get(each)) for each in names)
     for field, usable in (("id", wamid or opaque), ("status", name)):
         if not usable:
             return BadStatus(field, "missing or not a usable text", item)
@@ -217,20 +215,13 @@ def _error(found: Any) -> dict[str, str]:
     without half of a cut emoji, which no store takes.
     """
     found = found if isinstance(found, dict) else {}
-    code = "?" if found.get("code") is None else str(found["code"])
+    code = "?" if found.get("code") in (None, "") else str(found["code"])
     title = found.get("title") or found.get("message")  # "(#131047) Re-engagement message"
     details = next(iter(_walk(found, "error_data", "details")), None)
     words = {name: text.removeprefix(f"(#{code})").strip()[:_TEXT_CHARS]
              for name, text in (("code", code), ("title", title), ("details", details))
              if isinstance(text, str) and text}  # fmt: skip
     return {name: text.encode("utf-8", "replace").decode() for name, text in words.items()}
-
-
-def _usable_name(value: Any) -> str | None:
-    """A text that can be a key."""
-    if not isinstance(value, str) or not value or not value.isprintable():
-        return None
-    return None if len(value.encode()) > _NAME_BYTES or value.startswith("__") else value
 
 
 def _time(value: Any, received: int) -> int:
@@ -432,7 +423,7 @@ def _outcome(answer: Any) -> dict[str, Any]:
         unconnected = isinstance(answer, kinds) or isinstance(reason, NewConnectionError)
         return {"error": {"code": UNREACHABLE}} if unconnected else {}
     answer = answer.response if isinstance(answer, requests.RequestException) else answer
-    if wamid := _usable_name(answer):
+    if wamid := usable_name(answer):
         return {"wamid": wamid}
     if isinstance(answer, tuple) and len(answer) == 2:
         status, body = answer
@@ -446,7 +437,7 @@ def _outcome(answer: Any) -> dict[str, Any]:
     refusal = next((each for each in _walk(body, "error") if isinstance(each, dict)), None)
     if refusal is not None or 400 <= status < 500:
         return {"error": {"code": status, **(refusal or {})}}
-    wamids = [_usable_name(each) for each in _walk(body, "messages", "id")]
+    wamids = [usable_name(each) for each in _walk(body, "messages", "id")]
     if 200 <= status < 300 and any(wamids[:1]):
         return {"wamid": wamids[0]}
     # A proxy's 502, or a 200 that says nothing: Meta may have taken it.
@@ -515,8 +506,10 @@ def retry(message_id: str, *, client_id: str, confirm: bool = False) -> tuple[An
         confirm: the attendant knows that the customer may get it twice.
     """
     host = _host()
+    tried = 0  # the number given in an attempt of which nobody knows whether it was committed
 
     def attempt() -> tuple[Any, bool]:
+        nonlocal tried
         old = _our(message_id)
         if old is None:
             raise Refused(*_NOT_FOUND)
@@ -525,13 +518,13 @@ def retry(message_id: str, *, client_id: str, confirm: bool = False) -> tuple[An
             if fact(old, "retry_id") != client_id or known is None:
                 words = "Esta mensagem já foi enviada de novo."
                 raise Refused("already_retried", words, message_id=successor)
-            return known, False
+            return known, bool(tried) and known.arrival == tried
         doubt = old.status == SENDING and (_error_json(old) or {}).get("code") == UNCONFIRMED
         if not (doubt or old.status == FAILED) or not host.send:
             raise Refused("not_retryable", "Esta mensagem não precisa ser enviada de novo.")
         if doubt and not confirm:
             raise Refused("may_duplicate", "O cliente pode receber esta mensagem duas vezes.")
-        new = None if host.resend else _copy(old, client_id)
+        new: Any = None if host.resend else _copy(old, client_id)
         new_id = id_of(new) if new else client_id
         _update(old, retried_as=new_id, retried_at=now_ms(), retry_id=client_id)
         if host.resend:
@@ -541,6 +534,7 @@ def retry(message_id: str, *, client_id: str, confirm: bool = False) -> tuple[An
             new, outgoing=True, replaces=old, attempt_of=message_id, started_at=now_ms()
         ):
             raise Refused("client_id_taken", "Este identificador já foi usado por outra mensagem.")
+        tried = new.arrival
         return new, True
 
     message, new = realtime_events.transaction(attempt)
@@ -696,15 +690,10 @@ def _retry_view(message_id: str) -> Any:
 
 def _cleanup_view() -> Any:
     """Deletes parked callbacks whose message never came, for so long."""
-    seconds, deleted, keys = _host().settings["CLEANUP_SECONDS"], 0, [None]
-    end = time.monotonic() + seconds
     never = datetime.fromtimestamp(0, UTC)  # None counts as less than any time
     query = WamidLink.query(WamidLink.expires_at > never, WamidLink.expires_at <= _now())
-    while keys and time.monotonic() < end:
-        keys = query.fetch(limit=_DELETED_AT_ONCE, keys_only=True, timeout=seconds)
-        ndb.delete_multi(keys)
-        deleted += len(keys)
-    return jsonify(deleted=deleted, more=bool(keys))
+    deleted, more = realtime_events.delete_all(query, _host().settings["CLEANUP_SECONDS"])
+    return jsonify(deleted=deleted, more=more)
 
 
 def init_app(
@@ -726,6 +715,8 @@ def init_app(
     Raises ValueError for a setting that cannot be used and names key and value, TypeError for a
     model and names class, property and remedy.
     """
+    if resend and not send:
+        raise TypeError("message_status.init_app(): resend= goes together with send=")
     settings = realtime_events.read_settings(app, "MESSAGE_STATUS", DEFAULTS)
     realtime_events.check_model(message, MessageStatusMixin)
     head = "message_status/head.html"

@@ -49,10 +49,11 @@ from markupsafe import Markup
 
 __all__ = [
     "DEFAULTS", "Cursor", "CursorExpired", "LiveConversation", "LiveMessage", "RealtimeEvent",
-    "Refused", "add_message", "at_shutdown", "check_model", "current_cursor", "delete_expired",
-    "error", "find", "format_event", "guarded_blueprint", "id_of", "init_app", "iso", "json_body",
-    "live", "live_data", "now_ms", "of_app", "place", "publish", "read_settings", "receive", "tell",
-    "told", "transaction", "update", "use_models",
+    "Refused", "add_message", "at_shutdown", "check_model", "current_cursor", "delete_all",
+    "delete_expired", "error", "find", "format_event", "guarded_blueprint", "id_of", "init_app",
+    "iso", "json_body", "live", "live_data", "now_ms", "of_app", "place", "publish",
+    "read_settings", "receive", "tell", "told", "transaction", "update", "usable_name",
+    "use_models",
 ]  # fmt: skip
 
 #: Settings, read from `app.config` or else the environment under the prefix `REALTIME_EVENTS_`:
@@ -89,6 +90,8 @@ _SPARE_THREADS = 20  # at most so many, and a quarter, stay free of streams
 _BREATH_SECONDS = 0.0003  # a stream, after a batch of a burst: each wakes every stream
 _VERSIONS = 50  # conversations compared in one request; static/realtime_events.js: COMPARED
 _NAME_BYTES = 1_400  # Datastore takes key names up to 1,500
+_NAME_LENGTH = 31  # of a record; other names are of an earlier version's
+_TYPE = re.compile(r"[a-z_]+(\.[a-z_]+)?")
 _log = logging.getLogger(__name__)
 #: No seed of anybody's, which threads and forked workers would share.
 _random = random.SystemRandom()
@@ -133,10 +136,9 @@ class Cursor:
         """The cursor of a client that has these records and all up to `watermark`."""
         made = cls(watermark)
         names = made._above(names)
+        if len(names) > _SLOTS:
+            made.width = max(map(made._slot, names)) // _SLOTS + 1
         made.digests = made._digests(names)
-        while len(made.digests) > _SLOTS:
-            made.width *= 2
-            made.digests = made._digests(names)
         return made
 
     def _slot(self, name: str) -> int:
@@ -217,11 +219,13 @@ def publish(
 
     It is stamped when the callback of `transaction` has ended, again on each retry.
 
-    Raises RuntimeError out of `transaction`, ValueError for the data's size.
+    Raises RuntimeError out of `transaction`, ValueError for the type's form or the data's size.
     """
     pending = _published.get()
     if pending is None:
         raise RuntimeError("publish() must be called inside realtime_events.transaction()")
+    if not _TYPE.fullmatch(type):
+        raise ValueError(f"type: {type!r} is not of the form noun.past")
     body = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     if len(body.encode()) > _DATA_BYTES:
         raise ValueError(f"data: over {_DATA_BYTES} bytes in an event of type {type}")
@@ -260,7 +264,10 @@ def transaction(callback: Callable[[], _T]) -> _T:
     ndb's own retries pause for seconds, and transactions here are short.
 
     A commit slower than half the overlap may be missed by cursors that passed its stamp meanwhile,
-    so its events are then published once more; clients ignore what they have.
+    so its events are then published once more; applying them again changes nothing.
+
+    In an ndb transaction of the host's own they are stamped when `callback` ends, and not told
+    again: call it last there, and commit within half the overlap.
     """
     events: list[_Pending] = []
     stamped = time.monotonic()
@@ -322,12 +329,19 @@ def delete_expired() -> tuple[int, bool]:
     Returns how many, and whether there may be more.
     """
     settings = _app().hub.settings
-    end = time.monotonic() + settings["CLEANUP_SECONDS"]
     kept_from = now_ms() - int(settings["RETENTION_HOURS"] * 3_600_000)
     query = RealtimeEvent.query(RealtimeEvent._key < ndb.Key(RealtimeEvent, f"{kept_from:013d}"))
+    return delete_all(query, settings["CLEANUP_SECONDS"])
+
+
+def delete_all(query: ndb.Query, seconds: float) -> tuple[int, bool]:
+    """Deletes what a query finds, until the time budget of so many seconds is used up. Returns how
+    many, and whether there may be more.
+    """
+    end = time.monotonic() + seconds
     deleted, more = 0, True
     while more and time.monotonic() < end:
-        keys = query.fetch(limit=_BATCH, keys_only=True, timeout=settings["CLEANUP_SECONDS"])
+        keys = query.fetch(limit=_BATCH, keys_only=True, timeout=seconds)
         ndb.delete_multi(keys)
         deleted += len(keys)
         more = len(keys) == _BATCH
@@ -448,12 +462,18 @@ def id_of(entity: Any) -> str:
     return str(key.id()) if key.parent() is None else key.urlsafe().decode()
 
 
+def usable_name(value: Any) -> str | None:
+    """A text that can be the name of a key; None for anything else."""
+    if not isinstance(value, str) or not value or not value.isprintable():
+        return None
+    return None if len(value.encode()) > _NAME_BYTES or value.startswith("__") else value
+
+
 def _keys(model: type[ndb.Model], text: str) -> Iterator[ndb.Key]:
     """The keys whose `id_of` is this text: `12` is a number, or a name made of digits."""
-    size = len(text.encode("utf-8", "replace"))
     if re.fullmatch(r"[1-9][0-9]{0,18}", text) and int(text) < 2**63:
         yield ndb.Key(model, int(text))
-    if 0 < size <= _NAME_BYTES and text.isprintable() and not text.startswith("__"):
+    if usable_name(text):
         yield ndb.Key(model, text)
     with suppress(Exception):  # any text may come here, and the decoder raises anything
         # By its path alone: nobody names another project, or another tenant's namespace.
@@ -613,7 +633,7 @@ def live(entity: Any) -> Markup:
 
 
 #: What a host may define in its own way.
-_OVERRIDABLE = {"conversation_key", "conversation_id", "live_json", "is_silent"}
+_OVERRIDABLE = {"conversation_key", "live_json", "is_silent"}
 _PACKAGE = __name__.rpartition("realtime_events")[0]
 _OURS = {_PACKAGE + name for name in ("realtime_events", "unread_state", "message_status")}
 
@@ -838,7 +858,8 @@ class _Hub:
             self._log = _log_key()
             after = ndb.Key(RealtimeEvent, f"{self._watermark + 1:013d}")
             query = RealtimeEvent.query(RealtimeEvent._key > after).order(RealtimeEvent._key)
-            names = [key.id() for key in query.fetch(keys_only=True, **options)]
+            found = (key.id() for key in query.fetch(keys_only=True, **options))
+            names = [name for name in found if len(name) == _NAME_LENGTH]
             new = [name for name in names if name not in self._above]
             keys = [ndb.Key(RealtimeEvent, name) for name in new[-size:]]
             loaded = _get(keys, use_global_cache=False, **options)
@@ -850,11 +871,9 @@ class _Hub:
             # The server's clock moves the watermark too: a quiet weekend expires no cursor.
             self._watermark = max(self._watermark, self.behind(started))
             # Also what was handed over since this read began, which it does not show.
-            self._above = {n for n in self._above.union(names) if _stamp(n) > self._watermark}
+            self._above = set(Cursor(self._watermark)._above(self._above.union(names)))
             self._text = None
             self._read_at = began
-            if records:
-                self._changed.notify_all()
 
     def behind(self, ms: int) -> int:
         """Up to which stamp all was visible at that time."""
@@ -887,28 +906,28 @@ class _Hub:
             self._ensure_poller()  # it may have ended since the stream's answer was read
             return self.streams.setdefault(key, [self._end])
 
-    def next(self, key: Any, place: list[int], seconds: float) -> tuple[bool, bytes] | None:
+    def next(self, key: Any, seat: list[int], seconds: float) -> tuple[bool, bytes] | None:
         """Waits for what comes on this stream: whether there are news, and their batch or else a
         heartbeat; None at the stream's end, or if the news have left the ring.
         """
         with self.lock:
-            ended = lambda: self.streams.get(key) is not place  # noqa: E731
-            self._changed.wait_for(lambda: self._end > place[0] or ended(), seconds)
-            count = self._end - place[0]
+            ended = lambda: self.streams.get(key) is not seat  # noqa: E731
+            self._changed.wait_for(lambda: self._end > seat[0] or ended(), seconds)
+            count = self._end - seat[0]
             if ended() or count > len(self._ring):
                 return None
             # The same for nearly every listener, and all of them are here now.
-            if self._made[:2] != (place[0], self._end) or not count:
+            if self._made[:2] != (seat[0], self._end) or not count:
                 new = list(islice(reversed(self._ring), count))[::-1]
                 batch = _batch([block for _, each in new for block in each], self.cursor())
-                self._made = (place[0], self._end, batch)
-            place[0] = self._end
+                self._made = (seat[0], self._end, batch)
+            seat[0] = self._end
             return count > 0, self._made[2]
 
-    def release(self, key: Any, place: list[int] | None) -> None:
+    def release(self, key: Any, seat: list[int] | None) -> None:
         """Gives the place back; any number of times."""
         with self.lock:
-            if place is not None and self.streams.get(key) is place:
+            if seat is not None and self.streams.get(key) is seat:
                 del self.streams[key]
                 self._wanted_at = time.monotonic()
 
@@ -1056,20 +1075,20 @@ def _events() -> Response:
         complete = hold and bool(head)
         # A worker without threads would be frozen by one stream.
         free = not complete and request.environ.get("wsgi.multithread", True)
-        place = hub.open(key) if free else None
-    full = place is None and not complete
+        seat = hub.open(key) if free else None
+    full = seat is None and not complete
     if full or hold:
         head.insert(0, _retry(hub.settings["RETRY_MS"]) if full else _HOLD_RETRY)
-    body = _body(hub, key, place, b"".join(head), hold)
+    body = _body(hub, key, seat, b"".join(head), hold)
     # Without buffering by nginx and App Engine flexible, too.
     headers = {"Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no"}
     response = Response(body, headers=headers, mimetype="text/event-stream")
     # A generator that never started never reaches its `finally`.
-    response.call_on_close(partial(hub.release, key, place))
+    response.call_on_close(partial(hub.release, key, seat))
     return response
 
 
-def _body(hub: _Hub, key: Any, place: list[int] | None, head: bytes,
+def _body(hub: _Hub, key: Any, seat: list[int] | None, head: bytes,
           hold: bool) -> Iterator[bytes]:  # fmt: skip
     """The response: `head`, then what comes as long as it has a place among the open streams."""
     settings = hub.settings
@@ -1077,8 +1096,8 @@ def _body(hub: _Hub, key: Any, place: list[int] | None, head: bytes,
     beat, told_at = settings["HEARTBEAT_SECONDS"], 0.0
     try:
         yield head
-        while place is not None:
-            came = hub.next(key, place, min(end - time.monotonic(), beat))
+        while seat is not None:
+            came = hub.next(key, seat, min(end - time.monotonic(), beat))
             if came is None or not hub.alive():
                 break  # a dead poller must not look alive; the client goes on from its cursor
             news, batch = came
@@ -1090,7 +1109,7 @@ def _body(hub: _Hub, key: Any, place: list[int] | None, head: bytes,
                 time.sleep(pause)
             told_at = time.monotonic() if news else told_at
     finally:
-        hub.release(key, place)
+        hub.release(key, seat)
     if hub.closing:
         yield _retry(settings["RETRY_MS"])
 
@@ -1201,7 +1220,13 @@ def _fit_to_gunicorn(settings: dict[str, Any]) -> None:
     config = next((each for each in configs if hasattr(each, "worker_class_str")), None)
     if config is None:
         return
-    threads = config.threads if config.worker_class_str == "gthread" else 1
+    kind = config.worker_class_str
+    if kind.endswith(("gthread", "ThreadWorker")):
+        threads = config.threads
+    elif kind.endswith(("sync", "SyncWorker")):
+        threads = 1
+    else:  # of green threads there are enough
+        threads = settings["CAPACITY"] + _SPARE_THREADS
     most = threads - min(max(1, threads // 4), _SPARE_THREADS)
     if settings["CAPACITY"] > most and threads < 8:
         _log.warning(
@@ -1255,7 +1280,9 @@ def init_app(
     app.register_blueprint(blueprint)
 
     def note_cursor() -> None:
-        g.realtime_cursor = current_cursor()
+        # What changes something, as a webhook does, hardly ever answers with a page of its own.
+        reads = request.method in ("GET", "HEAD")
+        g.realtime_cursor = current_cursor() if reads else Cursor(hub.behind(now_ms())).encode()
 
     # Before the host's own hooks, which may read what the page shows.
     app.before_request_funcs.setdefault(None, []).insert(0, note_cursor)

@@ -101,7 +101,7 @@ let hosted = null; // what message_status/head.html says, on a page that it is i
 const told = new Map(); // message id → what events said of its status: a page under way may be older
 
 /** `<message-ticks data-status="sent">`, with `data-unconfirmed` while nobody knows. */
-export class MessageTicks extends HTMLElement {
+class MessageTicks extends HTMLElement {
   static observedAttributes = ["data-status", "data-unconfirmed"];
   byScript = false; // updateTicks says what is shown
   #drawn = null;
@@ -153,8 +153,8 @@ function showStatus(element, status, error) {
   else if (element.dataset.status !== shown) element.dataset.status = shown;
 }
 
-function redraw() {
-  for (const each of document.querySelectorAll("message-ticks")) each.refresh();
+function redraw(within = "") {
+  for (const each of document.querySelectorAll(`${within} message-ticks`)) each.refresh();
 }
 
 // --- "Dados da mensagem" --------------------------------------------------------------------------
@@ -333,11 +333,13 @@ function startPage() {
   for (const type of ["click", "keydown"]) document.addEventListener(type, press);
   document.addEventListener("realtime:event", ({ detail: { type, data, at } }) => {
     if (type !== "message.status_changed") return;
-    told.set(data.message_id, withStatus(told.get(data.message_id) ?? {}, { ...data, at }));
+    const known = told.get(data.message_id) ?? {};
+    told.delete(data.message_id); // the newest stands last
+    told.set(data.message_id, withStatus(known, { ...data, at }));
     if (told.size > TOLD) told.delete(told.keys().next().value);
-    redraw();
+    redraw(`:is([data-message-id="${CSS.escape(data.message_id)}"], [data-conversation-id])`);
   });
-  new MutationObserver(redraw).observe(document, { subtree: true, attributeFilter: ["data-live"] });
+  new MutationObserver(() => redraw()).observe(document, { subtree: true, attributeFilter: ["data-live"] });
 }
 
 hosted = JSON.parse(document.getElementById("message-status")?.textContent ?? "null");

@@ -35,6 +35,7 @@ import realtime_events as rt
 from local.processes.parts import Part
 from message_status import WamidLink
 from tests import live_host
+from tests.failing_commits import failing_commits
 from tests.helpers import Store, free_port
 from tests.live_host import Conversa, Mensagem
 
@@ -216,7 +217,7 @@ def test_it_stands_on_the_ground_floor_only():
 def test_missing_parts_of_a_callback_are_no_obstacle():
     told = read({"id": "w", "status": "sent"}, 5_000_000_000_000)
     assert (told.at, told.error) == (5_000_000_000_000, None)
-    for errors in ("?", [], ["?"], [{"error_data": "?"}], [{"code": None}]):
+    for errors in ("?", [], ["?"], [{"error_data": "?"}], [{"code": None}], [{"code": ""}]):
         assert read({"id": "w", "status": "failed", "errors": errors}).error["code"] == "?"
 
 
@@ -573,7 +574,7 @@ def test_statuses_of_other_programs_are_parked_bounded_and_expire(world, monkeyp
     monkeypatch.setattr(ms, "now_ms", lambda: begun_at + 29 * 86_400_000)
     assert ms._cleanup_view().get_json() == {"deleted": 0, "more": False}
     monkeypatch.setattr(ms, "now_ms", lambda: begun_at + 31 * 86_400_000)
-    monkeypatch.setattr(ms, "_DELETED_AT_ONCE", 1)
+    monkeypatch.setattr(rt, "_BATCH", 1)
     assert ms._cleanup_view().get_json() == {"deleted": 2, "more": False}
     assert link("foreign") is None
     assert link("wamid.ours").message_id == ours, "a link that has its message stays"
@@ -1349,6 +1350,20 @@ def test_a_hosts_own_way_of_sending_again(store):
         assert ms.audit(UUIDS[1])["attempts"][0]["message_id"] == UUIDS[0]
 
 
+def test_a_new_attempt_whose_commit_nobody_knows_of_is_sent_once(world, monkeypatch):
+    message = draft("Orçamento", nossa=True)
+    live_host.answers += [(400, REFUSAL)]
+    ms.send(message)
+    with monkeypatch.context() as patched:
+        failing_commits(patched, api_exceptions.ServiceUnavailable("who knows"), after=True)
+        new, is_new = ms.retry(rt.id_of(message), client_id=UUIDS[0])
+    assert is_new
+    assert ms.fact(load(rt.id_of(new)), "wamid"), "the Graph API was called, and answered"
+    assert len(live_host.sent) == 2
+    again, is_new = ms.retry(rt.id_of(message), client_id=UUIDS[0])
+    assert (again.key, is_new, len(live_host.sent)) == (new.key, False, 2)
+
+
 def test_without_a_way_to_send_nothing_can_be_tried_again(store):
     app = make_app(store, Foreign)
     with app.app_context(), store.context():
@@ -1359,6 +1374,8 @@ def test_without_a_way_to_send_nothing_can_be_tried_again(store):
             ms.retry(UUIDS[0], client_id=UUIDS[1])
         with pytest.raises(RuntimeError, match="send="):
             ms.send(Foreign(id=UUIDS[2], conversation_id="c1"))
+    with pytest.raises(TypeError, match="goes together"):
+        make_app(store, Foreign, resend=lambda _old, _id: None)
 
 
 class OwnStatus(ms.MessageStatusMixin):

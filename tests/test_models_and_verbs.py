@@ -14,6 +14,7 @@ from google.cloud import ndb
 
 import realtime_events as rt
 from tests.event_host import parse
+from tests.failing_commits import failing_commits
 from tests.helpers import Store
 
 pytestmark = pytest.mark.store
@@ -400,29 +401,6 @@ def test_verbs_join_the_hosts_own_transaction_and_end_with_it() -> None:
     assert types() == ["message.created", "conversation.updated"] * 2
     known = stored(conversa.key)
     assert (known.version, known.arrivals, known.counted) == (4, 2, 2)
-
-
-def failing_commits(monkeypatch: pytest.MonkeyPatch, *errors: Exception, after: bool) -> list[int]:
-    """The next commits fail with these errors, before they reach the store or after."""
-    from google.cloud.ndb import _datastore_api
-
-    commit = _datastore_api.commit
-    left = list(errors)
-    tried: list[int] = []
-
-    @ndb.tasklet
-    def failing(transaction: Any, **options: Any) -> Any:
-        tried.append(len(left))
-        if left and not after:
-            raise left.pop(0)
-        yield commit(transaction, **options)
-        if left:
-            raise left.pop(0)
-
-    monkeypatch.setattr(_datastore_api, "commit", failing)
-    if after:  # the embedded store refuses to roll back what is committed
-        monkeypatch.setattr(_datastore_api, "rollback", ndb.tasklet(lambda _transaction: None))
-    return tried
 
 
 @pytest.mark.usefixtures("context")

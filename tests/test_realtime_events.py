@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from flask import Flask, render_template_string
+from flask import Flask, g, render_template_string
 from google.api_core.exceptions import Aborted
 from google.cloud import ndb
 from hypothesis import given
@@ -71,6 +71,7 @@ def test_a_cursor_of_thousands_of_records_stays_within_three_kilobytes() -> None
     names = [name_of(start + 1 + n, rng) for n in range(9000)]
     cursor = rt.Cursor.decode(rt.Cursor.of(start, names).encode())
     assert len(cursor.encode()) <= 3000
+    assert 200 < len(cursor.digests) <= 250, "as fine as fits: little is told again"
     assert cursor.unseen(names) == []
     late = name_of(start + 4000, rng)
     again = cursor.unseen([*names, late])
@@ -191,6 +192,7 @@ def test_publishing_outside_a_transaction_is_refused(host: EventHost) -> None:
 @pytest.mark.parametrize(
     ("type", "data", "field"),
     [
+        ("message\nid: x", {}, "type"), ("Message", {}, "type"),
         ("message.created", {"text": "é" * 200_001}, "data"),
         ("message.created", {"seconds": float("nan")}, "Out of range"),
     ],
@@ -604,7 +606,9 @@ def test_two_processes_hand_a_client_over_without_loss_or_repetition(host: Event
 
 
 @pytest.mark.store
-def test_clean_up_deletes_what_is_past_the_retention_and_no_more(host: EventHost) -> None:
+def test_clean_up_deletes_what_is_past_the_retention_and_no_more(
+    host: EventHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rng = random.Random(1)
     with host.store.context():
         for hours in (1, 23, 25, 26, 50):
@@ -615,7 +619,11 @@ def test_clean_up_deletes_what_is_past_the_retention_and_no_more(host: EventHost
     host.user = None
     assert client.get("/realtime/cleanup").json == {"deleted": 3, "more": False}
     with host.store.context():
-        assert len(rt.RealtimeEvent.query().fetch(keys_only=True)) == 2
+        query = rt.RealtimeEvent.query()
+        assert len(query.fetch(keys_only=True)) == 2
+        assert rt.delete_all(query, 0) == (0, True), "no time: there may be more"
+        monkeypatch.setattr(rt, "_BATCH", 1)
+        assert rt.delete_all(query, 5) == (2, False)
 
 
 @pytest.mark.store
@@ -632,6 +640,29 @@ def test_the_scheduler_is_known_by_app_engines_header_and_only_there(
     headers = {"X-Appengine-Cron": header}
     answer = app.test_client().get("/realtime/cleanup", headers=headers)
     assert answer.status_code == status
+
+
+@pytest.mark.store
+def test_records_of_another_form_are_passed_over(host: EventHost) -> None:
+    with host.store.context():
+        name = f"{rt.now_ms():013d}-0123456789ab-0000-1"  # of an earlier version
+        rt.RealtimeEvent(id=name).put()
+    cursor = last_cursor(host.ask())
+    host.publish(1)
+    assert numbers(host.ask(cursor)) == [1]
+
+
+@pytest.mark.store
+def test_the_cursor_of_a_page_that_answers_a_change_skips_nothing(host: EventHost) -> None:
+    @host.app.post("/form")
+    def form() -> str:
+        return str(g.realtime_cursor)
+
+    host.ask()  # a poller runs, and knows what comes now
+    host.publish(1)
+    cursor = host.app.test_client().post("/form").text
+    host.publish(2)
+    assert numbers(host.ask(cursor)) == [1, 2]
 
 
 @pytest.mark.store

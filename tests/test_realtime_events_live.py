@@ -92,8 +92,12 @@ def test_a_server_with_few_threads_or_none_never_freezes_and_says_so(
         assert exactly(streaming, 5)
 
 
-def test_enough_threads_are_no_reason_for_a_warning(start: Start) -> None:
-    assert "gunicorn threads" not in start(80).part.log
+@pytest.mark.parametrize("kind", ["gthread", "gunicorn.workers.gthread.ThreadWorker"])
+def test_enough_threads_are_no_reason_for_a_warning(start: Start, kind: str) -> None:
+    server = start(80, "--worker-class", kind)
+    assert "gunicorn threads" not in server.part.log
+    with Listeners(server.url, "", 1, delivery="stream") as listener:
+        assert listener.wait_connected()
 
 
 @pytest.mark.parametrize("args", [(), ("--preload",)])
