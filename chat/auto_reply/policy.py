@@ -64,7 +64,9 @@ def message_came(
     if not counts_unread(incoming.type):
         return None
     if conversation.owner is None:
-        conversation.owner, conversation.owner_at = first_owner(settings), incoming.sent_ms
+        conversation.owner = first_owner(settings)
+        # Meta's clock may be ahead of ours, by which people write.
+        conversation.owner_at = min(incoming.sent_ms, now_ms)
     old = now_ms - incoming.sent_ms > settings.max_age_minutes * 60_000
     if ownership.owner_of(conversation) == HUMAN:
         return None if old else _for_people(conversation, message.id, settings, now_ms)

@@ -12,7 +12,7 @@ from chat.platform import datastore
 from chat.platform.settings import SettingsError
 from main import create_app
 from tests.chat.auto_reply_support import DEBOUNCE, MONDAY, Shop, while_claude_writes
-from tests.chat.support import call, deliver, login, published, text_message
+from tests.chat.support import call, deliver, login, published, refused, text_message
 from tests.helpers import SETTINGS
 
 RETURNS = {"AUTO_REPLY_RETURN_AFTER_MINUTES": 30}
@@ -67,6 +67,52 @@ def test_answering_by_hand_takes_over_and_says_so_above_the_answer(shop: Shop) -
     assert shop.queue.waiting == []
     shop.answers_by_hand("Mais uma")
     assert shop.lines() == ["Ana assumiu a conversa"]
+
+
+def test_trying_again_by_hand_while_claude_writes_cancels_its_answer(shop: Shop) -> None:
+    shop.writes()
+    shop.graph.answer = lambda _body: refused(131026)
+    shop.answers_by_hand("custa 10")
+    shop.graph.answer = None
+    shop.owner("claude")
+    shop.writes("quanto custa?")
+    shop.clock.pass_(DEBOUNCE)
+    (failed,) = [each for each in shop.thread if each.direction == "out"]
+    with while_claude_writes(shop, lambda: shop.tries_again(failed)):
+        shop.run()
+    shop.run_tasks()
+    assert (shop.said("claude"), shop.said("attendant")) == ([], ["custa 10", "custa 10"])
+    assert (shop.chat.owner, shop.chat.reply) == ("human", None)
+    assert [m.text for m in shop.thread][-2:] == ["Ana assumiu a conversa", "custa 10"]
+
+
+def test_who_tries_again_what_claude_could_not_send_is_the_one_who_was_needed(shop: Shop) -> None:
+    shop.writes()
+    shop.graph.answer = lambda _body: refused(131026)
+    shop.run_tasks()
+    assert shop.chat.needs_you
+    shop.graph.answer = None
+    (failed,) = [each for each in shop.thread if each.direction == "out"]
+    shop.tries_again(failed)
+    assert (shop.chat.owner, shop.chat.needs_you) == ("human", False)
+    assert shop.lines()[-1] == "Ana assumiu a conversa"
+
+
+@pytest.mark.parametrize("seconds", [1, 50])
+def test_who_answers_by_a_clock_behind_metas_has_the_chat(shop: Shop, seconds: int) -> None:
+    shop.writes(ago=-seconds)
+    assert shop.chat.owner_at <= shop.clock.ms
+    shop.answers_by_hand()
+    assert (shop.chat.owner, shop.chat.reply) == ("human", None)
+
+
+def test_who_answers_by_a_clock_behind_another_servers_has_the_chat(shop: Shop) -> None:
+    shop.writes()
+    shop.owner("human")
+    shop.owner("claude")
+    shop.clock.pass_(-2)
+    shop.answers_by_hand()
+    assert (shop.chat.owner, shop.chat.reply) == ("human", None)
 
 
 def test_giving_back_has_claude_answer_what_nobody_did(shop: Shop) -> None:
