@@ -45,8 +45,9 @@ _T = TypeVar("_T")
 #: store is away for some seconds.
 _MARGIN_MS = 45_000
 #: A task that comes so little too early (another instance's clock) waits; what is due later has a
-#: task of its own.
-_SOON_MS = 5_000
+#: task of its own. Less than customers pause between messages: the task of one that another has
+#: followed does not wait for that one's time in a worker's thread.
+_SOON_MS = 1_000
 #: Messages read; what goes along is less, by its tokens.
 _NEWEST = 80
 #: Pauses while the store does not take an answer, which has cost money; less than the margin.
@@ -124,9 +125,11 @@ class Worker:
             _log.warning("conversation %s: no answer: %s", claim.conversation.id, error.kind)
             due = self._surely(partial(self._fail, claim, error))
         else:
-            sends, due = self._surely(partial(self._commit, claim, answer))
             if typing is not None:
-                typing.join()  # after the answer it would stay on the customer's screen
+                # After the answer, which anybody may send once it is stored, it would stay on the
+                # customer's screen.
+                typing.join()
+            sends, due = self._surely(partial(self._commit, claim, answer))
             if sends:
                 self._start_sending(claim.conversation.id)
         if due is not None:
@@ -151,11 +154,12 @@ class Worker:
             answer = self._ask(conversation, draft=True)
         except ClaudeError as error:
             raise SuggestionError(_FAILURES.get(error.kind, _FAILED)) from None
-        realtime_events.transaction(
-            lambda: usage.record(
-                conversation.id, "suggestion", answer.used, realtime_events.now_ms(), self._settings
-            )
-        )
+        note = partial(usage.record, conversation.id, "suggestion", answer.used)
+        try:
+            realtime_events.transaction(lambda: note(realtime_events.now_ms(), self._settings))
+        except datastore.ERRORS as error:  # the draft is paid for: the attendant gets it
+            kind = type(error).__name__
+            _log.warning("conversation %s: a suggestion's cost is lost: %s", conversation.id, kind)
         text = wording.whatsapp_formatting(answer.text)
         if answer.kind == "cut":
             text = wording.whole_part(text)
@@ -189,7 +193,8 @@ class Worker:
                 _store(conversation, now)
                 return None
             line = policy.claudes(policy.take_back(conversation, now))
-        used = usage.used_tokens(conversation.id, now)
+        budget = self._settings.daily_budget
+        used = usage.used_tokens(conversation.id, now) if budget else 0
         reason = policy.obstacle(conversation, self._settings, used, now)
         if reason is not None:
             handed = policy.claudes(ownership.hand_over(conversation, reason, now))
@@ -200,7 +205,8 @@ class Worker:
         conversation.reply = {
             "began_at": now,
             **reply,
-            "tries": reply["tries"] + 1,
+            # One whom the customer interrupts has not failed.
+            "tries": reply["tries"] + (not ownership.is_replying(conversation, now)),
             "holder": holder,
             "since": now,
             "until": until,
@@ -247,14 +253,16 @@ class Worker:
             whether there is something to send, and when there is more to answer, if there is.
         """
         conversation, now = _read(claim.conversation.id)
+        texts, reason = _meaning(answer)
+        ids = [_message_id(claim, place) for place in range(len(texts))]
+        told = bool(texts) and datastore.get(Message, ids[0]) is not None
         if conversation is None or not self._is_wanted(conversation, claim, now):
             self._note(claim, "discarded", answer, now)
-            return False, None
-        texts, reason = _meaning(answer)
+            # Stored already: by this very commit, perhaps, of which the news was lost.
+            return told, conversation.reply_due_at if conversation and told else None
         if not policy.window_open(conversation, now):
             texts, reason = [], policy.WINDOW_CLOSED
-        ids = [_message_id(conversation.id, claim.question, place) for place in range(len(texts))]
-        if texts and datastore.get(Message, ids[0]) is not None:
+        if told:
             texts = []
         asked = conversation.reply["question"]
         ownership.forget_question(conversation)
@@ -288,7 +296,10 @@ class Worker:
     def _fail(self, claim: Claim, error: ClaudeError) -> int | None:
         """No answer came: another try, at the time returned, or people."""
         conversation, now = _read(claim.conversation.id)
-        usage.record(claim.conversation.id, "failed", None, now, self._settings, reason=error.kind)
+        usage.record(
+            claim.conversation.id, "failed", None, now, self._settings,
+            worker=claim.holder, reason=error.kind,
+        )  # fmt: skip
         if conversation is None or (conversation.reply or {}).get("holder") != claim.holder:
             return None
         reply = conversation.reply
@@ -306,7 +317,10 @@ class Worker:
         return due
 
     def _note(self, claim: Claim, kind: str, answer: Answer, now: int, **more: Any) -> None:
-        usage.record(claim.conversation.id, kind, answer.used, now, self._settings, **more)
+        usage.record(
+            claim.conversation.id, kind, answer.used, now, self._settings,
+            worker=claim.holder, **more,
+        )  # fmt: skip
 
     def _surely(self, record: Callable[[], _T]) -> _T:
         """Commits, again for some seconds while the store is away; after that the lease runs out,
@@ -338,8 +352,8 @@ def _read(conversation_id: str) -> tuple[Conversation | None, int]:
     return identity.load_conversation(conversation_id), realtime_events.now_ms()
 
 
-def _message_id(conversation_id: str, question: str, place: int) -> str:
-    return str(uuid.uuid5(_IDS, f"{conversation_id}/{question}/{place}"))
+def _message_id(claim: Claim, place: int) -> str:
+    return str(uuid.uuid5(_IDS, f"{claim.conversation.id}/{claim.question}/{place}"))
 
 
 def _newest(conversation: Conversation) -> list[Message]:
