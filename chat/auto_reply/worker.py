@@ -14,7 +14,7 @@ import secrets
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -26,9 +26,8 @@ from chat.auto_reply.settings import AutoReplySettings
 from chat.conversation import ownership
 from chat.conversation.models import Conversation, Message
 from chat.conversation.ownership import CLAUDE, CLAUDE_NAME, HUMAN
-from chat.conversation.thread import Line, append_notice
+from chat.conversation.thread import line_by_claude
 from chat.outgoing import sending
-from chat.outgoing.sending import UnknownConversationError
 from chat.outgoing.whatsapp import (
     RefusedError,
     UnconfirmedError,
@@ -36,6 +35,8 @@ from chat.outgoing.whatsapp import (
     WhatsAppClient,
 )
 from chat.people import identity
+from chat.people.identity import UnknownConversationError
+from chat.people.owner_changes import store_and_tell
 from chat.platform import datastore
 
 _log = logging.getLogger(__name__)
@@ -190,15 +191,15 @@ class Worker:
         if ownership.owner_of(conversation) == HUMAN:
             if not self._may_take_back(conversation):
                 ownership.forget_question(conversation)
-                _store(conversation, now)
+                store_and_tell(conversation, now)
                 return None
-            line = policy.claudes(policy.take_back(conversation, now))
+            line = line_by_claude(policy.take_back(conversation, now))
         budget = self._settings.daily_budget
         used = usage.used_tokens(conversation.id, now) if budget else 0
         reason = policy.obstacle(conversation, self._settings, used, now)
         if reason is not None:
-            handed = policy.claudes(ownership.hand_over(conversation, reason, now))
-            _store(conversation, now, line, handed)
+            handed = line_by_claude(ownership.hand_over(conversation, reason, now))
+            store_and_tell(conversation, now, line, handed)
             return None
         until = now + int(self._settings.timeout_seconds * 1000) + _MARGIN_MS
         reply = conversation.reply
@@ -212,7 +213,7 @@ class Worker:
             "until": until,
         }
         conversation.reply_due_at = until
-        _store(conversation, now, line)
+        store_and_tell(conversation, now, line)
         return Claim(conversation, reply["question"], holder)
 
     def _may_take_back(self, conversation: Conversation) -> bool:
@@ -268,7 +269,7 @@ class Worker:
         ownership.forget_question(conversation)
         line = None
         if reason is not None:
-            line = policy.claudes(ownership.hand_over(conversation, reason, now))
+            line = line_by_claude(ownership.hand_over(conversation, reason, now))
         elif asked != claim.question:
             # More was written while this answer was, longer than anybody is to wait.
             debounce = int(self._settings.debounce_seconds * 1000)
@@ -280,7 +281,7 @@ class Worker:
                 author_id=CLAUDE, author_name=CLAUDE_NAME, author_kind=CLAUDE,
             )  # fmt: skip
         else:
-            _store(conversation, now, line)
+            store_and_tell(conversation, now, line)
         kind = "answer" if reason is None else "hand_over"
         message_id = ids[0] if texts else None
         self._note(claim, kind, answer, now, message_id=message_id, reason=reason)
@@ -307,13 +308,13 @@ class Worker:
         give_up = reply["began_at"] + self._settings.give_up_seconds * 1000
         if not error.passes or due > give_up or reply["tries"] >= policy.MAX_TRIES:
             reason = _FAILURES.get(error.kind, _FAILED)
-            _store(
-                conversation, now, policy.claudes(ownership.hand_over(conversation, reason, now))
+            store_and_tell(
+                conversation, now, line_by_claude(ownership.hand_over(conversation, reason, now))
             )
             return None
         kept = {key: value for key, value in reply.items() if key not in ("holder", "until")}
         conversation.reply, conversation.reply_due_at = kept, due
-        _store(conversation, now)
+        store_and_tell(conversation, now)
         return due
 
     def _note(self, claim: Claim, kind: str, answer: Answer, now: int, **more: Any) -> None:
@@ -364,39 +365,3 @@ def _newest(conversation: Conversation) -> list[Message]:
         found += query.fetch(_NEWEST)
     found.sort(key=lambda message: message.position)
     return found[-_NEWEST:]
-
-
-def _store(conversation: Conversation, now: int, *lines: Line | None) -> None:
-    """Writes a conversation that has changed, with what its thread says of it, and tells."""
-    notices = [append_notice(conversation, line, now) for line in lines if line is not None]
-    conversation.bump_version()
-    datastore.put_many([conversation, *notices])
-    identity.publish_conversation(conversation)
-    for notice in notices:
-        realtime_events.tell("message.created", conversation, notice)
-
-
-def change(
-    conversation_id: str, act: Callable[[Conversation, int], Iterable[Line | None] | None]
-) -> Conversation:
-    """Changes who owns a conversation, and tells; a transaction of its own.
-
-    Args:
-        conversation_id: which.
-        act: changes the entity and gives the lines that the thread says of it, None where nothing
-            changed; runs again when the transaction does.
-
-    Raises:
-        UnknownConversationError: no such conversation.
-    """
-
-    def attempt() -> Conversation:
-        conversation, now = _read(conversation_id)
-        if conversation is None:
-            raise UnknownConversationError(conversation_id)
-        lines = act(conversation, now)
-        if lines is not None:
-            _store(conversation, now, *lines)
-        return conversation
-
-    return realtime_events.transaction(attempt)

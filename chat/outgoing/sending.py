@@ -25,7 +25,7 @@ import realtime_events
 import unread_state
 from chat.conversation import changing, ownership, phones, quotes
 from chat.conversation.models import Conversation, Message
-from chat.conversation.thread import Line, Quote, append_notice, append_outgoing
+from chat.conversation.thread import Line, Quote, append_notice, append_outgoing, line_by
 from chat.outgoing import failed_answers
 from chat.outgoing.leases import LEASE_MS, Leases
 from chat.outgoing.whatsapp import (
@@ -36,6 +36,7 @@ from chat.outgoing.whatsapp import (
     WhatsAppClient,
 )
 from chat.people import identity
+from chat.people.identity import UnknownConversationError
 from chat.platform import datastore
 from chat.platform.settings import Settings
 from message_status import SENDING
@@ -79,10 +80,6 @@ class Outbox(ndb.Model):
     lease_until = ndb.IntegerProperty(indexed=False, default=0)
     #: When the sweep may look at it; None while the queue is empty.
     due_at = ndb.IntegerProperty()
-
-
-class UnknownConversationError(LookupError):
-    """There is no conversation of this id."""
 
 
 class DifferentMessageError(ValueError):
@@ -384,7 +381,7 @@ def _take_over(conversation: Conversation, name: str) -> Line | None:
     # Whoever sends has seen who has the chat now, though its time be by a clock ahead of ours.
     at = max(now, conversation.owner_at or 0)
     told = ownership.person_wrote(conversation, name, at, now)
-    return Line(told, "attendant", name) if told else None
+    return line_by("attendant", name, told)
 
 
 def _due(until_ms: int) -> list[tuple[int, str]]:

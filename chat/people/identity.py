@@ -33,6 +33,10 @@ _CHANGE_SLACK_MS = 60_000
 _MAX_EARLIER = 20
 
 
+class UnknownConversationError(LookupError):
+    """There is no conversation of this id."""
+
+
 class ContactAlias(ndb.Model):
     """Whose conversation a phone number, BSUID or group leads to. Key name: `alias_name`."""
 

@@ -13,6 +13,7 @@ from chat.auto_reply import usage
 from chat.auto_reply import worker as worker_module
 from chat.auto_reply.policy import MAX_TRIES
 from chat.auto_reply.usage import ClaudeCalls, ClaudeUsage
+from chat.outgoing import failed_answers
 from chat.platform.datastore import StoreUnavailableError
 from tests.chat.auto_reply_support import DEBOUNCE, MAX_WAIT, Shop, while_claude_writes
 from tests.chat.support import call, deliver, refused, stored
@@ -202,18 +203,53 @@ def test_an_answer_that_whatsapp_refuses_is_for_people(shop: Shop) -> None:
     assert_handed_over(shop, "WhatsApp")
 
 
+def failed_status(message: Any, at_ms: int) -> dict[str, Any]:
+    status = {"id": f"wamid.out.{message.id}", "status": "failed", "errors": [{"code": 131047}]}
+    return status | {"timestamp": str(at_ms // 1000)}
+
+
 @pytest.mark.parametrize("named_by", ["biz_opaque_callback_data", "id"])
 def test_an_answer_that_fails_after_all_is_for_people(shop: Shop, named_by: str) -> None:
     ask(shop)
     shop.run_tasks()
     (answer,) = stored_answers(shop)
-    status = {"id": f"wamid.out.{answer.id}", "status": "failed", "errors": [{"code": 131047}]}
-    status |= {"timestamp": str(shop.clock.ms // 1000)}
+    status = failed_status(answer, shop.clock.ms)
     if named_by != "id":
         status |= {named_by: answer.id}
     for _ in range(2):
         deliver(shop.app.test_client(), call(statuses=[status]))
     assert_handed_over(shop, "WhatsApp")
+
+
+def test_a_failure_that_is_told_again_takes_no_chat_from_claude_that_was_given_back(
+    shop: Shop,
+) -> None:
+    ask(shop)
+    shop.run_tasks()
+    (answer,) = stored_answers(shop)
+    status = failed_status(answer, shop.clock.ms)
+    deliver(shop.app.test_client(), call(statuses=[status]))
+    assert shop.chat.needs_you
+    shop.clock.pass_(60)
+    shop.owner("human")
+    shop.owner("claude")
+    deliver(shop.app.test_client(), call(statuses=[status]))
+    assert (shop.chat.owner, shop.chat.needs_you) == ("claude", False)
+
+
+def test_of_many_failures_only_claudes_are_looked_at_one_by_one(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask(shop)
+    shop.run_tasks()
+    shop.answers_by_hand()
+    ours = [each for each in shop.thread if each.direction == "out"]
+    assert len(ours) == 2
+    looked_at: list[str] = []
+    monkeypatch.setattr(failed_answers, "hand_over", looked_at.append)
+    statuses = [failed_status(each, shop.clock.ms) for each in ours]
+    deliver(shop.app.test_client(), call(statuses=statuses))
+    assert looked_at == [stored_answers(shop)[0].id]
 
 
 def test_an_answer_of_which_nobody_knows_whether_it_came_is_for_people(shop: Shop) -> None:
