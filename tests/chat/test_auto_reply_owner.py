@@ -262,8 +262,52 @@ def test_chats_that_become_one_are_peoples_if_one_was(shop: Shop) -> None:
     assert (shop.chat.id, shop.chat.owner) == (first, "human")
     # Claude had been asked in one of them: nobody would have noticed.
     assert shop.chat.needs_you
+    reason = "a conversa foi unida a outra, que é de atendentes"
+    assert shop.lines() == ["Ana assumiu a conversa", f"Claude passou a conversa: {reason}"]
+    assert shop.lines()[-1] in [each["text"] for each in shop.attendant().thread(first)]
     shop.run_tasks()
     assert shop.said("claude") == []
+
+
+def two_chats(shop: Shop) -> Callable[[], None]:
+    """The customer writes with the number, and as somebody of whom only a BSUID is known; what
+    makes the two chats one without asking anything.
+    """
+    client, at = shop.app.test_client(), shop.clock.ms // 1000
+    deliver(client, call(text_message("p", "do número", at)))
+    deliver(
+        client, call(text_message("b", "sem número", at, **{"from": None}, from_user_id="BR.1"))
+    )
+    reaction = {"message_id": "p", "emoji": "👍"}
+    both = text_message("r", at=at, type="reaction", reaction=reaction, from_user_id="BR.1")
+
+    def merge() -> None:
+        deliver(client, call({**both, "text": None}))
+        assert shop.chat.absorbed
+
+    return merge
+
+
+def test_chats_that_become_one_while_claude_writes_are_answered_at_once(shop: Shop) -> None:
+    merge = two_chats(shop)
+    shop.clock.pass_(DEBOUNCE)
+    first, second = (task[1] for task in shop.queue.waiting)
+    shop.run(first)
+    with while_claude_writes(shop, merge):
+        shop.run(second)
+    assert (len(shop.said("claude")), shop.chat.reply_due_at) == (1, shop.clock.ms)
+    shop.run_tasks()
+    assert len(shop.said("claude")) == 2
+
+
+def test_chats_of_people_that_become_one_still_come_back_to_claude(
+    open_shop: Callable[..., Shop],
+) -> None:
+    shop = open_shop(AUTO_REPLY_OWNER="human", **RETURNS)
+    two_chats(shop)()
+    assert shop.chat.owner == "human"
+    shop.run_tasks()
+    assert (shop.chat.owner, len(shop.said("claude"))) == ("claude", 1)
 
 
 def test_chats_that_become_one_get_one_answer(shop: Shop) -> None:
