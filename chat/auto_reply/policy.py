@@ -7,9 +7,9 @@ from typing import Any
 from chat.auto_reply.settings import AutoReplySettings
 from chat.conversation import ownership
 from chat.conversation.incoming_message import IncomingMessage, counts_unread
-from chat.conversation.ownership import CLAUDE, CLAUDE_NAME, HUMAN
+from chat.conversation.ownership import HUMAN
 from chat.conversation.serializers import WINDOW_MS
-from chat.conversation.thread import Line
+from chat.conversation.thread import Line, line_by, line_by_claude
 
 #: Who has answered a moment ago is still at it, though the office has closed.
 _OFFICE_GRACE_MS = 30 * 60_000
@@ -26,11 +26,6 @@ TOO_MANY_TRIES = "a resposta não ficou pronta depois de várias tentativas"
 
 _CLOSED_AGAIN = "Claude voltou a responder: fora do horário de atendimento"
 _QUIET = "Claude voltou a responder: ninguém da equipe escreveu há algum tempo"
-
-
-def claudes(text: str | None) -> Line | None:
-    """A line of Claude's."""
-    return Line(text, CLAUDE, CLAUDE_NAME) if text else None
 
 
 def first_owner(settings: AutoReplySettings) -> str:
@@ -60,11 +55,13 @@ def message_came(
     if incoming.outgoing:
         name = message.author_name
         text = ownership.person_wrote(conversation, name, incoming.sent_ms, now_ms)
-        return Line(text, incoming.author_kind, name) if text else None
+        return line_by(incoming.author_kind, name, text)
     if not counts_unread(incoming.type):
         return None
     if conversation.owner is None:
-        conversation.owner, conversation.owner_at = first_owner(settings), incoming.sent_ms
+        conversation.owner = first_owner(settings)
+        # Meta's clock may be ahead of ours, by which people write.
+        conversation.owner_at = min(incoming.sent_ms, now_ms)
     old = now_ms - incoming.sent_ms > settings.max_age_minutes * 60_000
     if ownership.owner_of(conversation) == HUMAN:
         return None if old else _for_people(conversation, message.id, settings, now_ms)
@@ -76,7 +73,7 @@ def message_came(
         reason = None if settings.enabled else OFF
         if reason is None:
             _ask(conversation, message.id, settings, now_ms)
-    return claudes(ownership.hand_over(conversation, reason, now_ms)) if reason else None
+    return line_by_claude(ownership.hand_over(conversation, reason, now_ms)) if reason else None
 
 
 def _for_people(
@@ -90,7 +87,7 @@ def _for_people(
     if closed and now_ms - busy_ms > _OFFICE_GRACE_MS:
         text = ownership.give_to_claude(conversation, _CLOSED_AGAIN, now_ms)
         _ask(conversation, question, settings, now_ms)
-        return claudes(text)
+        return line_by_claude(text)
     if settings.return_after_minutes:
         quiet_ms = busy_ms + int(settings.return_after_minutes * 60_000)
         _ask(conversation, question, settings, now_ms, not_before_ms=quiet_ms)

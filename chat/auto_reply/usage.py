@@ -16,8 +16,11 @@ from chat.platform import datastore
 
 #: Of one chat's day: an entity holds 1 MiB, and one of these takes some 200 bytes.
 _MAX_CALLS = 300
-#: Chats of one day that are added up, and days of one chat.
-MAX_ROWS = 2_000
+#: Rows that are added up, each a chat's day: some 300 chats a day for a month. They take about
+#: 400 bytes, and a page reads them within a request's time.
+MAX_ROWS = 10_000
+#: Days of one chat whose calls are listed.
+_LISTED_DAYS = 31
 #: Dollars for a million tokens, by how a model's name begins: in, out, cache write (5 minutes),
 #: cache read. Anthropic's list of November 2026, for prompts up to 100,000 tokens.
 _PRICES: dict[str, tuple[float, ...]] = {
@@ -35,11 +38,18 @@ class ClaudeUsage(ndb.Model):
     day = ndb.StringProperty()  # 2026-11-29
     conversation_id = ndb.StringProperty()
     tokens = ndb.IntegerProperty(indexed=False, default=0)
-    #: [{at, kind, model, input, output, cache_read, cache_write, ms, cost, message_id?, reason?}]
-    #: ascending, the last so many; `cost` in dollars, None where no price is known.
-    calls = ndb.JsonProperty()
     #: {calls, answers, hand_overs, input, output, cache_read, cache_write, ms, cost, unpriced}
     totals = ndb.JsonProperty()
+
+
+class ClaudeCalls(ndb.Model):
+    """The calls of one chat's day, apart: they would make the sums slow to read. Key name: its
+    `ClaudeUsage`'s.
+    """
+
+    #: [{at, kind, model, input, output, cache_read, cache_write, ms, cost, worker?, message_id?,
+    #: reason?}] ascending, the last so many; `cost` in dollars, None where no price is known.
+    calls = ndb.JsonProperty()
 
 
 @dataclass
@@ -90,10 +100,11 @@ def record(
     now_ms: int,
     settings: AutoReplySettings,
     *,
+    worker: str | None = None,
     message_id: str | None = None,
     reason: str | None = None,
 ) -> None:
-    """Notes a call, in the caller's transaction.
+    """Notes a call, once, in the caller's transaction.
 
     Args:
         conversation_id: the chat's.
@@ -102,16 +113,23 @@ def record(
         used: what it cost; None: nothing came back.
         now_ms: when.
         settings: with prices of the owner's.
+        worker: who asked, once; a commit told twice does not count twice.
         message_id: of the first message that it became.
         reason: why it was handed over, or what failed.
     """
     name = _name(conversation_id, now_ms)
-    entity = datastore.get(ClaudeUsage, name) or ClaudeUsage(
-        id=name, day=day_of(now_ms), conversation_id=conversation_id, calls=[], totals={}
+    keys = [ndb.Key(ClaudeUsage, name), ndb.Key(ClaudeCalls, name)]
+    entity, listed = datastore.get_many(keys)
+    entity = entity or ClaudeUsage(
+        id=name, day=day_of(now_ms), conversation_id=conversation_id, totals={}
     )
+    listed = listed or ClaudeCalls(id=name, calls=[])
+    if worker and any(each.get("worker") == worker for each in listed.calls):
+        return
     used = used or Used()
     cost = cost_of(used, settings)
     call: dict[str, Any] = {"at": now_ms, "kind": kind, **asdict(used), "cost": cost}
+    call |= {"worker": worker} if worker else {}
     call |= {"message_id": message_id} if message_id else {}
     call |= {"reason": reason} if reason else {}
     totals = Totals(**entity.totals)
@@ -127,8 +145,8 @@ def record(
     )
     entity.tokens += used.tokens
     entity.totals = asdict(totals)
-    entity.calls = [*entity.calls, call][-_MAX_CALLS:]
-    entity.put()
+    listed.calls = [*listed.calls, call][-_MAX_CALLS:]
+    datastore.put_many([entity, listed])
 
 
 def cost_of(used: Used, settings: AutoReplySettings) -> float | None:
@@ -172,7 +190,9 @@ def of_conversation(ids: Iterable[str]) -> tuple[Report, list[dict[str, Any]]]:
         query = ClaudeUsage.query(ClaudeUsage.conversation_id == each)
         found += query.fetch(MAX_ROWS + 1)
     found.sort(key=lambda each: each.day, reverse=True)
-    calls = [call for each in found[:31] for call in reversed(each.calls)]
+    keys = [ndb.Key(ClaudeCalls, each.key.id()) for each in found[:_LISTED_DAYS]]
+    listed = [each.calls for each in datastore.get_many(keys) if each is not None]
+    calls = [call for each in listed for call in reversed(each)]
     calls.sort(key=lambda call: -int(call["at"]))
     return _report(found, lambda each: each.day), calls[:_MAX_CALLS]
 

@@ -14,7 +14,7 @@ import secrets
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -26,9 +26,8 @@ from chat.auto_reply.settings import AutoReplySettings
 from chat.conversation import ownership
 from chat.conversation.models import Conversation, Message
 from chat.conversation.ownership import CLAUDE, CLAUDE_NAME, HUMAN
-from chat.conversation.thread import Line, append_notice
+from chat.conversation.thread import line_by_claude
 from chat.outgoing import sending
-from chat.outgoing.sending import UnknownConversationError
 from chat.outgoing.whatsapp import (
     RefusedError,
     UnconfirmedError,
@@ -36,6 +35,8 @@ from chat.outgoing.whatsapp import (
     WhatsAppClient,
 )
 from chat.people import identity
+from chat.people.identity import UnknownConversationError
+from chat.people.owner_changes import store_and_tell
 from chat.platform import datastore
 
 _log = logging.getLogger(__name__)
@@ -45,8 +46,9 @@ _T = TypeVar("_T")
 #: store is away for some seconds.
 _MARGIN_MS = 45_000
 #: A task that comes so little too early (another instance's clock) waits; what is due later has a
-#: task of its own.
-_SOON_MS = 5_000
+#: task of its own. Less than customers pause between messages: the task of one that another has
+#: followed does not wait for that one's time in a worker's thread.
+_SOON_MS = 1_000
 #: Messages read; what goes along is less, by its tokens.
 _NEWEST = 80
 #: Pauses while the store does not take an answer, which has cost money; less than the margin.
@@ -124,9 +126,11 @@ class Worker:
             _log.warning("conversation %s: no answer: %s", claim.conversation.id, error.kind)
             due = self._surely(partial(self._fail, claim, error))
         else:
-            sends, due = self._surely(partial(self._commit, claim, answer))
             if typing is not None:
-                typing.join()  # after the answer it would stay on the customer's screen
+                # After the answer, which anybody may send once it is stored, it would stay on the
+                # customer's screen.
+                typing.join()
+            sends, due = self._surely(partial(self._commit, claim, answer))
             if sends:
                 self._start_sending(claim.conversation.id)
         if due is not None:
@@ -151,11 +155,12 @@ class Worker:
             answer = self._ask(conversation, draft=True)
         except ClaudeError as error:
             raise SuggestionError(_FAILURES.get(error.kind, _FAILED)) from None
-        realtime_events.transaction(
-            lambda: usage.record(
-                conversation.id, "suggestion", answer.used, realtime_events.now_ms(), self._settings
-            )
-        )
+        note = partial(usage.record, conversation.id, "suggestion", answer.used)
+        try:
+            realtime_events.transaction(lambda: note(realtime_events.now_ms(), self._settings))
+        except datastore.ERRORS as error:  # the draft is paid for: the attendant gets it
+            kind = type(error).__name__
+            _log.warning("conversation %s: a suggestion's cost is lost: %s", conversation.id, kind)
         text = wording.whatsapp_formatting(answer.text)
         if answer.kind == "cut":
             text = wording.whole_part(text)
@@ -186,27 +191,29 @@ class Worker:
         if ownership.owner_of(conversation) == HUMAN:
             if not self._may_take_back(conversation):
                 ownership.forget_question(conversation)
-                _store(conversation, now)
+                store_and_tell(conversation, now)
                 return None
-            line = policy.claudes(policy.take_back(conversation, now))
-        used = usage.used_tokens(conversation.id, now)
+            line = line_by_claude(policy.take_back(conversation, now))
+        budget = self._settings.daily_budget
+        used = usage.used_tokens(conversation.id, now) if budget else 0
         reason = policy.obstacle(conversation, self._settings, used, now)
         if reason is not None:
-            handed = policy.claudes(ownership.hand_over(conversation, reason, now))
-            _store(conversation, now, line, handed)
+            handed = line_by_claude(ownership.hand_over(conversation, reason, now))
+            store_and_tell(conversation, now, line, handed)
             return None
         until = now + int(self._settings.timeout_seconds * 1000) + _MARGIN_MS
         reply = conversation.reply
         conversation.reply = {
             "began_at": now,
             **reply,
-            "tries": reply["tries"] + 1,
+            # One whom the customer interrupts has not failed.
+            "tries": reply["tries"] + (not ownership.is_replying(conversation, now)),
             "holder": holder,
             "since": now,
             "until": until,
         }
         conversation.reply_due_at = until
-        _store(conversation, now, line)
+        store_and_tell(conversation, now, line)
         return Claim(conversation, reply["question"], holder)
 
     def _may_take_back(self, conversation: Conversation) -> bool:
@@ -247,20 +254,22 @@ class Worker:
             whether there is something to send, and when there is more to answer, if there is.
         """
         conversation, now = _read(claim.conversation.id)
+        texts, reason = _meaning(answer)
+        ids = [_message_id(claim, place) for place in range(len(texts))]
+        told = bool(texts) and datastore.get(Message, ids[0]) is not None
         if conversation is None or not self._is_wanted(conversation, claim, now):
             self._note(claim, "discarded", answer, now)
-            return False, None
-        texts, reason = _meaning(answer)
+            # Stored already: by this very commit, perhaps, of which the news was lost.
+            return told, conversation.reply_due_at if conversation and told else None
         if not policy.window_open(conversation, now):
             texts, reason = [], policy.WINDOW_CLOSED
-        ids = [_message_id(conversation.id, claim.question, place) for place in range(len(texts))]
-        if texts and datastore.get(Message, ids[0]) is not None:
+        if told:
             texts = []
         asked = conversation.reply["question"]
         ownership.forget_question(conversation)
         line = None
         if reason is not None:
-            line = policy.claudes(ownership.hand_over(conversation, reason, now))
+            line = line_by_claude(ownership.hand_over(conversation, reason, now))
         elif asked != claim.question:
             # More was written while this answer was, longer than anybody is to wait.
             debounce = int(self._settings.debounce_seconds * 1000)
@@ -272,7 +281,7 @@ class Worker:
                 author_id=CLAUDE, author_name=CLAUDE_NAME, author_kind=CLAUDE,
             )  # fmt: skip
         else:
-            _store(conversation, now, line)
+            store_and_tell(conversation, now, line)
         kind = "answer" if reason is None else "hand_over"
         message_id = ids[0] if texts else None
         self._note(claim, kind, answer, now, message_id=message_id, reason=reason)
@@ -288,7 +297,10 @@ class Worker:
     def _fail(self, claim: Claim, error: ClaudeError) -> int | None:
         """No answer came: another try, at the time returned, or people."""
         conversation, now = _read(claim.conversation.id)
-        usage.record(claim.conversation.id, "failed", None, now, self._settings, reason=error.kind)
+        usage.record(
+            claim.conversation.id, "failed", None, now, self._settings,
+            worker=claim.holder, reason=error.kind,
+        )  # fmt: skip
         if conversation is None or (conversation.reply or {}).get("holder") != claim.holder:
             return None
         reply = conversation.reply
@@ -296,17 +308,20 @@ class Worker:
         give_up = reply["began_at"] + self._settings.give_up_seconds * 1000
         if not error.passes or due > give_up or reply["tries"] >= policy.MAX_TRIES:
             reason = _FAILURES.get(error.kind, _FAILED)
-            _store(
-                conversation, now, policy.claudes(ownership.hand_over(conversation, reason, now))
+            store_and_tell(
+                conversation, now, line_by_claude(ownership.hand_over(conversation, reason, now))
             )
             return None
         kept = {key: value for key, value in reply.items() if key not in ("holder", "until")}
         conversation.reply, conversation.reply_due_at = kept, due
-        _store(conversation, now)
+        store_and_tell(conversation, now)
         return due
 
     def _note(self, claim: Claim, kind: str, answer: Answer, now: int, **more: Any) -> None:
-        usage.record(claim.conversation.id, kind, answer.used, now, self._settings, **more)
+        usage.record(
+            claim.conversation.id, kind, answer.used, now, self._settings,
+            worker=claim.holder, **more,
+        )  # fmt: skip
 
     def _surely(self, record: Callable[[], _T]) -> _T:
         """Commits, again for some seconds while the store is away; after that the lease runs out,
@@ -338,8 +353,8 @@ def _read(conversation_id: str) -> tuple[Conversation | None, int]:
     return identity.load_conversation(conversation_id), realtime_events.now_ms()
 
 
-def _message_id(conversation_id: str, question: str, place: int) -> str:
-    return str(uuid.uuid5(_IDS, f"{conversation_id}/{question}/{place}"))
+def _message_id(claim: Claim, place: int) -> str:
+    return str(uuid.uuid5(_IDS, f"{claim.conversation.id}/{claim.question}/{place}"))
 
 
 def _newest(conversation: Conversation) -> list[Message]:
@@ -350,39 +365,3 @@ def _newest(conversation: Conversation) -> list[Message]:
         found += query.fetch(_NEWEST)
     found.sort(key=lambda message: message.position)
     return found[-_NEWEST:]
-
-
-def _store(conversation: Conversation, now: int, *lines: Line | None) -> None:
-    """Writes a conversation that has changed, with what its thread says of it, and tells."""
-    notices = [append_notice(conversation, line, now) for line in lines if line is not None]
-    conversation.bump_version()
-    datastore.put_many([conversation, *notices])
-    identity.publish_conversation(conversation)
-    for notice in notices:
-        realtime_events.tell("message.created", conversation, notice)
-
-
-def change(
-    conversation_id: str, act: Callable[[Conversation, int], Iterable[Line | None] | None]
-) -> Conversation:
-    """Changes who owns a conversation, and tells; a transaction of its own.
-
-    Args:
-        conversation_id: which.
-        act: changes the entity and gives the lines that the thread says of it, None where nothing
-            changed; runs again when the transaction does.
-
-    Raises:
-        UnknownConversationError: no such conversation.
-    """
-
-    def attempt() -> Conversation:
-        conversation, now = _read(conversation_id)
-        if conversation is None:
-            raise UnknownConversationError(conversation_id)
-        lines = act(conversation, now)
-        if lines is not None:
-            _store(conversation, now, *lines)
-        return conversation
-
-    return realtime_events.transaction(attempt)

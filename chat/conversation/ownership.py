@@ -168,10 +168,14 @@ def give_to_claude(conversation: Any, line: str, now_ms: int) -> str | None:
     return line
 
 
-def merge(winner: Any, loser: Any, now_ms: int) -> None:
+def merge(winner: Any, loser: Any, now_ms: int) -> str | None:
     """Two conversations turn out to be one person's: where people have one, they have both.
 
-    What Claude was answering in either is asked anew: it knew half of what was said.
+    What Claude was answering in either is asked anew: it knew half of what was said. What it would
+    take back from people it still does, when it would have in both.
+
+    Returns:
+        what the thread says of it.
     """
     owners = {each.owner for each in (winner, loser)} - {None}
     asked = sorted(
@@ -186,7 +190,9 @@ def merge(winner: Any, loser: Any, now_ms: int) -> None:
             "tries": newest["tries"],
             "returns": newest["returns"],
         }
-    due = min((each.reply_due_at for each in asked if each.reply_due_at), default=None)
+    dues = [each.reply_due_at for each in asked if each.reply_due_at]
+    # Who is answering is not to be waited for: nothing will come of it.
+    replying = any(is_replying(each, now_ms) for each in asked)
     times = [each.person_at for each in (winner, loser) if each.person_at]
     waiting = next((each for each in (winner, loser) if each.needs_you), None)
     winner.person_at = max(times, default=None)
@@ -196,12 +202,20 @@ def merge(winner: Any, loser: Any, now_ms: int) -> None:
         winner.needs_you, winner.needs_you_at = True, waiting.needs_you_at
         winner.needs_you_reason = waiting.needs_you_reason
     _needs_nobody(loser)
+    told = None
     if owners == {CLAUDE}:
-        winner.owner, winner.reply, winner.reply_due_at = CLAUDE, reply, due
-    elif HUMAN in owners:
-        if CLAUDE in owners and asked and not winner.needs_you:
-            hand_over(winner, "a conversa foi unida a outra, que é de atendentes", now_ms)
+        winner.owner, winner.reply = CLAUDE, reply
+        winner.reply_due_at = now_ms if replying else min(dues, default=None)
+    elif owners == {HUMAN}:
         winner.owner = HUMAN
+        if not winner.needs_you:
+            winner.reply, winner.reply_due_at = reply, max(dues, default=None)
+    elif owners:
+        if asked and not winner.needs_you:
+            winner.owner = CLAUDE  # who was asked, in either
+            told = hand_over(winner, "a conversa foi unida a outra, que é de atendentes", now_ms)
+        winner.owner = HUMAN
+    return told
 
 
 def _needs_nobody(conversation: Any) -> None:

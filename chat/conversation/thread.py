@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import realtime_events
-from chat.conversation import ordering, phones, serializers
+from chat.conversation import ordering, ownership, phones, serializers
 from chat.conversation.incoming_message import IncomingMessage, counts_unread
 from chat.conversation.models import INCOMING, OUTGOING, Conversation, Message, new_id
 
@@ -24,6 +24,16 @@ class Line:
     text: str
     author_kind: str  # "attendant", "claude" or "business_app"
     author_name: str  # as shown
+
+
+def line_by(author_kind: str, author_name: str, text: str | None) -> Line | None:
+    """What a function of `ownership` has the thread say through somebody, if anything."""
+    return Line(text, author_kind, author_name) if text else None
+
+
+def line_by_claude(text: str | None) -> Line | None:
+    """The same through Claude."""
+    return line_by(ownership.CLAUDE, ownership.CLAUDE_NAME, text)
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from google.cloud import ndb
+
 import message_status
 import realtime_events
 from chat.conversation import ownership
 from chat.conversation.models import Message
-from chat.conversation.ownership import CLAUDE, CLAUDE_NAME
-from chat.conversation.thread import Line, append_notice
+from chat.conversation.ownership import CLAUDE
+from chat.conversation.thread import line_by_claude
 from chat.people import identity
+from chat.people.owner_changes import store_and_tell
 from chat.platform import datastore
 from message_status import FAILED, SENDING, UNCONFIRMED
 
@@ -35,13 +38,11 @@ def hand_over(message_id: str) -> None:
         conversation = identity.load_conversation(message.conversation_id)
         if conversation is None or ownership.owner_of(conversation) != CLAUDE:
             return
+        if message.received_at < (conversation.owner_at or 0):
+            return  # told again: people have had the chat since, and gave it back
         now = realtime_events.now_ms()
-        told = ownership.hand_over(conversation, reason, now)
-        notice = append_notice(conversation, Line(told or reason, CLAUDE, CLAUDE_NAME), now)
-        conversation.bump_version()
-        datastore.put_many([conversation, notice])
-        identity.publish_conversation(conversation)
-        realtime_events.tell("message.created", conversation, notice)
+        told = line_by_claude(ownership.hand_over(conversation, reason, now))
+        store_and_tell(conversation, now, told)
 
     realtime_events.transaction(attempt)
 
@@ -64,8 +65,12 @@ def told_by(statuses: Iterable[Any]) -> None:
     ids = {s["biz_opaque_callback_data"] for s in failed if _is_text(s, "biz_opaque_callback_data")}
     wamids = [s["id"] for s in failed if _is_text(s, "id")]
     ids |= set(message_status.owners(wamids).values()) if wamids else set()
-    for message_id in sorted(filter(datastore.is_key_name, ids)):
-        hand_over(message_id)
+    names = sorted(filter(datastore.is_key_name, ids))
+    # One look for all, as most are people's: each hand-over is a transaction.
+    found = datastore.get_many([ndb.Key(Message, name) for name in names])
+    for message in found:
+        if message is not None and message.author_kind == CLAUDE:
+            hand_over(message.id)
 
 
 def _is_text(status: dict[str, Any], name: str) -> bool:

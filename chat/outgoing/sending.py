@@ -25,7 +25,7 @@ import realtime_events
 import unread_state
 from chat.conversation import changing, ownership, phones, quotes
 from chat.conversation.models import Conversation, Message
-from chat.conversation.thread import Line, Quote, append_notice, append_outgoing
+from chat.conversation.thread import Line, Quote, append_notice, append_outgoing, line_by
 from chat.outgoing import failed_answers
 from chat.outgoing.leases import LEASE_MS, Leases
 from chat.outgoing.whatsapp import (
@@ -36,6 +36,7 @@ from chat.outgoing.whatsapp import (
     WhatsAppClient,
 )
 from chat.people import identity
+from chat.people.identity import UnknownConversationError
 from chat.platform import datastore
 from chat.platform.settings import Settings
 from message_status import SENDING
@@ -79,10 +80,6 @@ class Outbox(ndb.Model):
     lease_until = ndb.IntegerProperty(indexed=False, default=0)
     #: When the sweep may look at it; None while the queue is empty.
     due_at = ndb.IntegerProperty()
-
-
-class UnknownConversationError(LookupError):
-    """There is no conversation of this id."""
 
 
 class DifferentMessageError(ValueError):
@@ -161,12 +158,10 @@ class Sender:
                     raise DifferentMessageError(client_id)
                 return known, conversation.id, False
             before = conversation.incoming_read
-            now = _now_ms()
-            took_over = ownership.person_wrote(conversation, author_name, now, now)
             (message,) = enqueue(
                 conversation, {client_id: text}, author_id=author_id,
                 author_name=author_name, quote=quote, read_up_to=read_up_to,
-                before=Line(took_over, "attendant", author_name) if took_over else None,
+                before=_take_over(conversation, author_name),
             )  # fmt: skip
             if conversation.incoming_read > before:
                 read.append(conversation)
@@ -178,8 +173,8 @@ class Sender:
         return queued
 
     def resend(self, old: Message, client_id: str, *, author_id: str, author_name: str) -> Message:
-        """Queues what `old` says once more, as a new message of whoever asks for it; tells the
-        screens of both. In the transaction of `message_status.retry`.
+        """Queues what `old` says once more, as a new message of whoever asks for it, who has the
+        chat from then on; tells the screens of both. In the transaction of `message_status.retry`.
 
         Raises:
             DifferentMessageError: the client_id belongs to another message.
@@ -195,6 +190,7 @@ class Sender:
         (message,) = enqueue(
             conversation, {client_id: old.text},
             author_id=author_id, author_name=author_name, quote=quote, attempt_of=old.id,
+            before=_take_over(conversation, author_name),
         )  # fmt: skip
         realtime_events.tell("message.updated", conversation, old)
         return message
@@ -377,6 +373,15 @@ def enqueue(
         realtime_events.tell("message.created", conversation, message)
     unread_state.publish_changed(conversation)
     return messages
+
+
+def _take_over(conversation: Conversation, name: str) -> Line | None:
+    """Who sends something from the screen has the chat; what the thread says of it."""
+    now = _now_ms()
+    # Whoever sends has seen who has the chat now, though its time be by a clock ahead of ours.
+    at = max(now, conversation.owner_at or 0)
+    told = ownership.person_wrote(conversation, name, at, now)
+    return line_by("attendant", name, told)
 
 
 def _due(until_ms: int) -> list[tuple[int, str]]:

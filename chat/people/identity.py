@@ -23,6 +23,7 @@ import unread_state
 from chat.conversation import ordering, ownership, phones
 from chat.conversation.incoming_message import IncomingMessage
 from chat.conversation.models import Conversation, Message, new_id
+from chat.conversation.thread import append_notice, line_by_claude
 from chat.platform import datastore
 
 #: A redirect chain this long cannot come about: each merge points to the then oldest.
@@ -31,6 +32,10 @@ _MAX_REDIRECTS = 20
 _CHANGE_SLACK_MS = 60_000
 #: Former holders remembered of one number.
 _MAX_EARLIER = 20
+
+
+class UnknownConversationError(LookupError):
+    """There is no conversation of this id."""
 
 
 class ContactAlias(ndb.Model):
@@ -258,7 +263,8 @@ class People:
         for field in ("last_incoming_at", "last_counted_at"):
             newest = max(getattr(winner, field) or 0, getattr(loser, field) or 0)
             setattr(winner, field, newest or None)
-        ownership.merge(winner, loser, realtime_events.now_ms())
+        now = realtime_events.now_ms()
+        line = line_by_claude(ownership.merge(winner, loser, now))
         loser.merged_into, loser.sort_key = winner.id, None
         self._merge_facts(winner, loser)
         if (loser.last_position or "") > (winner.last_position or ""):
@@ -272,6 +278,10 @@ class People:
             version=loser.version,
         )
         publish_conversation(winner)
+        if line is not None:
+            notice = append_notice(winner, line, now)
+            self._changed[notice.key] = notice
+            realtime_events.tell("message.created", winner, notice)
         return winner
 
     # --- inside -------------------------------------------------------------------------------

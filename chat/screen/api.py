@@ -19,9 +19,10 @@ from chat.auto_reply import service
 from chat.conversation import quotes
 from chat.conversation.models import OUTGOING, Conversation, Message
 from chat.conversation.thread import Quote
-from chat.outgoing.sending import DifferentMessageError, Sender, UnknownConversationError
+from chat.outgoing.sending import DifferentMessageError, Sender
 from chat.outgoing.whatsapp import MAX_TEXT_CHARS
 from chat.people import identity
+from chat.people.identity import UnknownConversationError
 from chat.platform import datastore
 from chat.platform.errors import ApiError
 from chat.screen import admin

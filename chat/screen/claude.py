@@ -9,13 +9,14 @@ from flask import Blueprint, jsonify
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from chat.auto_reply import policy, service, worker
+from chat.auto_reply import policy, service
 from chat.auto_reply.worker import SuggestionError
 from chat.conversation import ownership
 from chat.conversation.models import Conversation
 from chat.conversation.ownership import CLAUDE, HUMAN
-from chat.conversation.thread import Line
-from chat.outgoing.sending import UnknownConversationError
+from chat.conversation.thread import Line, line_by
+from chat.people import owner_changes
+from chat.people.identity import UnknownConversationError
 from chat.platform import datastore
 from chat.platform.errors import ApiError
 from chat.screen.request_parts import json_body, key_name, not_found
@@ -65,10 +66,10 @@ def set_owner(conversation_id: str) -> ResponseReturnValue:
             text = policy.give(conversation, name, settings, now)
         if before == (conversation.owner, conversation.needs_you, conversation.reply):
             return None
-        return [Line(text, "attendant", name) if text else None]
+        return [line_by("attendant", name, text)]
 
     try:
-        conversation = worker.change(key_name(conversation_id), act)
+        conversation = owner_changes.change_owner(key_name(conversation_id), act)
     except UnknownConversationError as error:
         raise not_found() from error
     if conversation.reply_due_at is not None:

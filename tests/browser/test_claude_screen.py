@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from chat.auto_reply.usage import ClaudeUsage
+from chat.auto_reply.usage import ClaudeCalls
 from local.claude.server import ClaudeStandIn
 from tests.browser.conftest import Attendant
 from tests.browser.unread_screen import NOTE_ALERTS, look_away, row, told
@@ -123,7 +123,7 @@ def test_who_takes_over_while_claude_writes_keeps_its_answer_from_the_customer(
 
     def calls() -> list[str]:
         with store.context():
-            found = ClaudeUsage.query().fetch(use_cache=False)
+            found = ClaudeCalls.query().fetch(use_cache=False)
         return [call["kind"] for each in found for call in each.calls]
 
     wait_until(lambda: calls() == ["discarded"])

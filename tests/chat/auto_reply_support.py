@@ -123,6 +123,12 @@ class Shop:
         response = self.attendant(name).post(path, {"client_id": client_id, "text": text})
         assert response.status_code == 201
 
+    def tries_again(self, message: Message, name: str = "ana") -> None:
+        """An attendant sends again what failed, or may have."""
+        body = {"client_id": f"00000000-0000-4000-8000-{next(_wamids):012}", "confirm": True}
+        response = self.attendant(name).post(f"/api/messages/{message.id}/retry", body)
+        assert response.status_code in (200, 201)
+
     def owner(self, owner: str, name: str = "ana") -> Any:
         path = f"/api/conversations/{self.chat.id}/owner"
         return self.attendant(name).post(path, {"owner": owner})

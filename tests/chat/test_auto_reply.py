@@ -174,6 +174,29 @@ def test_customers_see_claude_typing_where_the_settings_want_it(
     assert row["unread_count"] == 2  # of the team nobody has read
 
 
+def test_an_answer_is_stored_when_typing_has_been_shown(
+    open_shop: Callable[..., Shop], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once it is stored, whoever looks after the outboxes may send it."""
+    shop = open_shop(AUTO_REPLY_TYPING="true")
+    worker, order = shop.answering.worker, list[str]()
+    commit = worker._commit
+
+    class Typing:
+        def join(self) -> None:
+            order.append("typing")
+
+    def committed(*args: Any) -> Any:
+        order.append("answer")
+        return commit(*args)
+
+    monkeypatch.setattr(worker, "_start_typing", lambda _claim: Typing())
+    monkeypatch.setattr(worker, "_commit", committed)
+    shop.writes()
+    shop.run_tasks()
+    assert order == ["typing", "answer"]
+
+
 @pytest.mark.parametrize("error", [RefusedError({"code": 131009}), UnreachableError()])
 def test_who_cannot_be_shown_as_typing_answers_all_the_same(
     open_shop: Callable[..., Shop],
@@ -270,6 +293,18 @@ def test_a_task_that_is_early_by_another_clock_waits(shop: Shop) -> None:
     shop.writes()
     shop.clock.pass_(DEBOUNCE - 1)
     assert shop.run() is True  # `pause` moves the clock
+    assert len(shop.said("claude")) == 1
+
+
+def test_the_task_of_a_message_that_others_followed_waits_for_nobody(shop: Shop) -> None:
+    shop.writes("oi")
+    shop.clock.pass_(2)
+    shop.writes("tudo bem?")
+    shop.clock.pass_(DEBOUNCE - 2)
+    began = shop.clock.ms
+    assert shop.run() is False
+    assert (shop.clock.ms, len(shop.claude.requests)) == (began, 0)  # `pause` moves the clock
+    shop.run_tasks()
     assert len(shop.said("claude")) == 1
 
 

@@ -9,10 +9,13 @@ import pytest
 from google.api_core import exceptions as api_exceptions
 
 import realtime_events
+from chat.auto_reply import usage
 from chat.auto_reply import worker as worker_module
-from chat.auto_reply.usage import ClaudeUsage
+from chat.auto_reply.policy import MAX_TRIES
+from chat.auto_reply.usage import ClaudeCalls, ClaudeUsage
+from chat.outgoing import failed_answers
 from chat.platform.datastore import StoreUnavailableError
-from tests.chat.auto_reply_support import DEBOUNCE, Shop
+from tests.chat.auto_reply_support import DEBOUNCE, MAX_WAIT, Shop, while_claude_writes
 from tests.chat.support import call, deliver, refused, stored
 
 ANSWER = "A resposta"
@@ -200,18 +203,53 @@ def test_an_answer_that_whatsapp_refuses_is_for_people(shop: Shop) -> None:
     assert_handed_over(shop, "WhatsApp")
 
 
+def failed_status(message: Any, at_ms: int) -> dict[str, Any]:
+    status = {"id": f"wamid.out.{message.id}", "status": "failed", "errors": [{"code": 131047}]}
+    return status | {"timestamp": str(at_ms // 1000)}
+
+
 @pytest.mark.parametrize("named_by", ["biz_opaque_callback_data", "id"])
 def test_an_answer_that_fails_after_all_is_for_people(shop: Shop, named_by: str) -> None:
     ask(shop)
     shop.run_tasks()
     (answer,) = stored_answers(shop)
-    status = {"id": f"wamid.out.{answer.id}", "status": "failed", "errors": [{"code": 131047}]}
-    status |= {"timestamp": str(shop.clock.ms // 1000)}
+    status = failed_status(answer, shop.clock.ms)
     if named_by != "id":
         status |= {named_by: answer.id}
     for _ in range(2):
         deliver(shop.app.test_client(), call(statuses=[status]))
     assert_handed_over(shop, "WhatsApp")
+
+
+def test_a_failure_that_is_told_again_takes_no_chat_from_claude_that_was_given_back(
+    shop: Shop,
+) -> None:
+    ask(shop)
+    shop.run_tasks()
+    (answer,) = stored_answers(shop)
+    status = failed_status(answer, shop.clock.ms)
+    deliver(shop.app.test_client(), call(statuses=[status]))
+    assert shop.chat.needs_you
+    shop.clock.pass_(60)
+    shop.owner("human")
+    shop.owner("claude")
+    deliver(shop.app.test_client(), call(statuses=[status]))
+    assert (shop.chat.owner, shop.chat.needs_you) == ("claude", False)
+
+
+def test_of_many_failures_only_claudes_are_looked_at_one_by_one(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask(shop)
+    shop.run_tasks()
+    shop.answers_by_hand()
+    ours = [each for each in shop.thread if each.direction == "out"]
+    assert len(ours) == 2
+    looked_at: list[str] = []
+    monkeypatch.setattr(failed_answers, "hand_over", looked_at.append)
+    statuses = [failed_status(each, shop.clock.ms) for each in ours]
+    deliver(shop.app.test_client(), call(statuses=statuses))
+    assert looked_at == [stored_answers(shop)[0].id]
 
 
 def test_an_answer_of_which_nobody_knows_whether_it_came_is_for_people(shop: Shop) -> None:
@@ -264,6 +302,39 @@ def test_a_task_that_runs_twice_answers_once(shop: Shop) -> None:
     ask(shop)
     shop.run()
     assert shop.run() is False
+    assert_answered_once(shop)
+
+
+def test_what_a_suggestion_cost_may_be_lost_and_the_suggestion_not(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask(shop)
+    path = f"/api/conversations/{shop.chat.id}/suggestion"
+    ana = shop.attendant()
+    down = StoreUnavailableError("down")
+    monkeypatch.setattr(realtime_events, "transaction", failing(99, down))
+    response = ana.post(path, {})
+    assert (response.status_code, response.get_json()) == (200, {"suggestion": {"text": ANSWER}})
+
+
+def test_without_a_budget_nobody_asks_what_was_used(
+    open_shop: Callable[..., Shop], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = open_shop(AUTO_REPLY_DAILY_BUDGET=0)
+    monkeypatch.setattr(usage, "used_tokens", die)
+    ask(shop)
+    shop.run()
+    assert_answered_once(shop)
+
+
+def test_who_interrupts_again_and_again_is_answered(open_shop: Callable[..., Shop]) -> None:
+    shop = open_shop(AUTO_REPLY_DEBOUNCE_SECONDS=0)
+    ask(shop)
+    for _ in range(MAX_TRIES + 1):
+        with while_claude_writes(shop, lambda: shop.writes("aliás")):
+            shop.run()
+    assert (shop.said("claude"), shop.chat.reply["tries"]) == ([], 1)
+    shop.run()
     assert_answered_once(shop)
 
 
@@ -405,10 +476,50 @@ def test_a_commit_of_which_nobody_knows_is_one_answer(
 
     monkeypatch.setattr(worker, "_surely", twice)
     shop.run()
+    assert_answered_once(shop)  # and sent at once
     headers = {"X-Cron-Secret": "test-cron-secret"}
     shop.clock.pass_(300)
     shop.app.test_client().get("/tasks/outbox", headers=headers)
     assert_answered_once(shop)
+    (day,), (listed,) = stored(ClaudeUsage), stored(ClaudeCalls)
+    assert [call["kind"] for call in listed.calls] == ["answer"]
+    assert (day.totals["calls"], day.totals["answers"]) == (1, 1)
+
+
+def test_a_commit_of_which_nobody_knows_still_asks_what_came_late(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask(shop)
+    worker = shop.answering.worker
+    commit = worker._surely
+
+    def twice(record: Callable[[], Any]) -> Any:
+        commit(record)
+        return commit(record)
+
+    def much_later() -> None:
+        shop.clock.pass_(MAX_WAIT)
+        shop.writes("aliás, o verde")
+
+    monkeypatch.setattr(worker, "_surely", twice)
+    with while_claude_writes(shop, much_later):
+        shop.run()
+    assert (shop.chat.reply_due_at, shop.chat.id) in shop.queue.waiting
+
+
+def test_an_answer_to_what_another_worker_has_answered_costs_all_the_same(shop: Shop) -> None:
+    """Its lease ran out while it waited for Claude."""
+    ask(shop)
+
+    def another() -> None:
+        shop.clock.pass_(300)
+        assert shop.run() is True
+
+    with while_claude_writes(shop, another):
+        shop.run()
+    assert_answered_once(shop)
+    (listed,) = stored(ClaudeCalls)
+    assert [call["kind"] for call in listed.calls] == ["answer", "discarded"]
 
 
 def test_a_claim_on_a_store_that_is_down_is_for_the_queue_to_repeat(
@@ -434,10 +545,10 @@ def test_what_answers_cost_is_kept(shop: Shop) -> None:
     ask(shop)
     shop.claude.switches.set(fail="overloaded", fail_times=1)
     shop.run_tasks()
-    (day,) = stored(ClaudeUsage)
-    assert [call["kind"] for call in day.calls] == ["failed", "answer"]
-    assert day.calls[0]["reason"] == "overloaded"
-    answer = day.calls[1]
+    (day,), (listed,) = stored(ClaudeUsage), stored(ClaudeCalls)
+    assert [call["kind"] for call in listed.calls] == ["failed", "answer"]
+    assert listed.calls[0]["reason"] == "overloaded"
+    answer = listed.calls[1]
     assert answer["message_id"] == stored_answers(shop)[0].id
     assert answer["input"] > 0
     assert answer["cost"] > 0
@@ -446,12 +557,10 @@ def test_what_answers_cost_is_kept(shop: Shop) -> None:
 
 
 def test_an_answer_nobody_wanted_any_more_costs_all_the_same(shop: Shop) -> None:
-    from tests.chat.auto_reply_support import while_claude_writes
-
     ask(shop)
     shop.attendant()
     with while_claude_writes(shop, lambda: shop.owner("human")):
         shop.run()
-    (day,) = stored(ClaudeUsage)
-    assert [call["kind"] for call in day.calls] == ["discarded"]
+    (day,), (listed,) = stored(ClaudeUsage), stored(ClaudeCalls)
+    assert [call["kind"] for call in listed.calls] == ["discarded"]
     assert day.tokens > 0

@@ -12,7 +12,7 @@ from chat.platform import datastore
 from chat.platform.settings import SettingsError
 from main import create_app
 from tests.chat.auto_reply_support import DEBOUNCE, MONDAY, Shop, while_claude_writes
-from tests.chat.support import call, deliver, login, published, text_message
+from tests.chat.support import call, deliver, login, published, refused, text_message
 from tests.helpers import SETTINGS
 
 RETURNS = {"AUTO_REPLY_RETURN_AFTER_MINUTES": 30}
@@ -67,6 +67,52 @@ def test_answering_by_hand_takes_over_and_says_so_above_the_answer(shop: Shop) -
     assert shop.queue.waiting == []
     shop.answers_by_hand("Mais uma")
     assert shop.lines() == ["Ana assumiu a conversa"]
+
+
+def test_trying_again_by_hand_while_claude_writes_cancels_its_answer(shop: Shop) -> None:
+    shop.writes()
+    shop.graph.answer = lambda _body: refused(131026)
+    shop.answers_by_hand("custa 10")
+    shop.graph.answer = None
+    shop.owner("claude")
+    shop.writes("quanto custa?")
+    shop.clock.pass_(DEBOUNCE)
+    (failed,) = [each for each in shop.thread if each.direction == "out"]
+    with while_claude_writes(shop, lambda: shop.tries_again(failed)):
+        shop.run()
+    shop.run_tasks()
+    assert (shop.said("claude"), shop.said("attendant")) == ([], ["custa 10", "custa 10"])
+    assert (shop.chat.owner, shop.chat.reply) == ("human", None)
+    assert [m.text for m in shop.thread][-2:] == ["Ana assumiu a conversa", "custa 10"]
+
+
+def test_who_tries_again_what_claude_could_not_send_is_the_one_who_was_needed(shop: Shop) -> None:
+    shop.writes()
+    shop.graph.answer = lambda _body: refused(131026)
+    shop.run_tasks()
+    assert shop.chat.needs_you
+    shop.graph.answer = None
+    (failed,) = [each for each in shop.thread if each.direction == "out"]
+    shop.tries_again(failed)
+    assert (shop.chat.owner, shop.chat.needs_you) == ("human", False)
+    assert shop.lines()[-1] == "Ana assumiu a conversa"
+
+
+@pytest.mark.parametrize("seconds", [1, 50])
+def test_who_answers_by_a_clock_behind_metas_has_the_chat(shop: Shop, seconds: int) -> None:
+    shop.writes(ago=-seconds)
+    assert shop.chat.owner_at <= shop.clock.ms
+    shop.answers_by_hand()
+    assert (shop.chat.owner, shop.chat.reply) == ("human", None)
+
+
+def test_who_answers_by_a_clock_behind_another_servers_has_the_chat(shop: Shop) -> None:
+    shop.writes()
+    shop.owner("human")
+    shop.owner("claude")
+    shop.clock.pass_(-2)
+    shop.answers_by_hand()
+    assert (shop.chat.owner, shop.chat.reply) == ("human", None)
 
 
 def test_giving_back_has_claude_answer_what_nobody_did(shop: Shop) -> None:
@@ -216,8 +262,52 @@ def test_chats_that_become_one_are_peoples_if_one_was(shop: Shop) -> None:
     assert (shop.chat.id, shop.chat.owner) == (first, "human")
     # Claude had been asked in one of them: nobody would have noticed.
     assert shop.chat.needs_you
+    reason = "a conversa foi unida a outra, que é de atendentes"
+    assert shop.lines() == ["Ana assumiu a conversa", f"Claude passou a conversa: {reason}"]
+    assert shop.lines()[-1] in [each["text"] for each in shop.attendant().thread(first)]
     shop.run_tasks()
     assert shop.said("claude") == []
+
+
+def two_chats(shop: Shop) -> Callable[[], None]:
+    """The customer writes with the number, and as somebody of whom only a BSUID is known; what
+    makes the two chats one without asking anything.
+    """
+    client, at = shop.app.test_client(), shop.clock.ms // 1000
+    deliver(client, call(text_message("p", "do número", at)))
+    deliver(
+        client, call(text_message("b", "sem número", at, **{"from": None}, from_user_id="BR.1"))
+    )
+    reaction = {"message_id": "p", "emoji": "👍"}
+    both = text_message("r", at=at, type="reaction", reaction=reaction, from_user_id="BR.1")
+
+    def merge() -> None:
+        deliver(client, call({**both, "text": None}))
+        assert shop.chat.absorbed
+
+    return merge
+
+
+def test_chats_that_become_one_while_claude_writes_are_answered_at_once(shop: Shop) -> None:
+    merge = two_chats(shop)
+    shop.clock.pass_(DEBOUNCE)
+    first, second = (task[1] for task in shop.queue.waiting)
+    shop.run(first)
+    with while_claude_writes(shop, merge):
+        shop.run(second)
+    assert (len(shop.said("claude")), shop.chat.reply_due_at) == (1, shop.clock.ms)
+    shop.run_tasks()
+    assert len(shop.said("claude")) == 2
+
+
+def test_chats_of_people_that_become_one_still_come_back_to_claude(
+    open_shop: Callable[..., Shop],
+) -> None:
+    shop = open_shop(AUTO_REPLY_OWNER="human", **RETURNS)
+    two_chats(shop)()
+    assert shop.chat.owner == "human"
+    shop.run_tasks()
+    assert (shop.chat.owner, len(shop.said("claude"))) == ("claude", 1)
 
 
 def test_chats_that_become_one_get_one_answer(shop: Shop) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -22,7 +24,7 @@ from chat.conversation.models import Conversation
 from chat.platform import datastore
 from main import create_app
 from tests.chat.auto_reply_support import DEBOUNCE, Shop
-from tests.chat.support import login
+from tests.chat.support import login, stored
 from tests.helpers import SETTINGS
 
 SECRET = {"X-Cron-Secret": SETTINGS["CRON_SECRET"]}
@@ -232,3 +234,18 @@ def test_a_busy_day_of_one_chat_stays_within_an_entity(shop: Shop) -> None:
         _, calls = usage.of_conversation(["c"])
     assert report.total.calls == usage._MAX_CALLS + 5
     assert len(calls) == usage._MAX_CALLS
+    # What the days' and the chats' tables read is as small as that of a quiet day.
+    (day,) = stored(usage.ClaudeUsage)
+    assert len(json.dumps(day.to_dict())) < 600
+
+
+def test_a_month_of_many_chats_is_added_up_whole(shop: Shop) -> None:
+    totals = asdict(usage.Totals(calls=1, output=2))
+    with shop.app.app_context(), datastore.context(seconds=100):
+        datastore.put_many(
+            usage.ClaudeUsage(id=f"{n}", day=f"2025-10-{n % 31 + 1:02}", conversation_id=f"c{n}",
+                              totals=totals)
+            for n in range(4_000)
+        )  # fmt: skip
+        report = usage.by_day(shop.clock.ms - 3 * 86_400_000)  # 31 October
+    assert (report.complete, report.total.calls, len(report.rows)) == (True, 4_000, 31)
