@@ -240,7 +240,7 @@ function tellNeeded(conversation) {
     title,
     body: conversation.needs_you_reason ?? "",
     icon: avatarPicture(conversation),
-  }));
+  }), `${id} ${conversation.needs_you_at}`);
   if (document.hidden || isSettled()) return;
   toast.show(title, { label: "Abrir", run: () => unread.select(state.resolve(id)) });
 }
