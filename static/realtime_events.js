@@ -36,8 +36,10 @@ const CHECK_JITTER = 15_000;
 const IN_FLIGHT = 5_000; // what the server's versions are ahead by may be on its way as an event
 const RESET_JITTER = 3_000; // a reset hits every page at the same moment
 const CATCH_UP_AGE = 15_000;
-const HOLD_TRIAL = 600_000; // a page that heard no stream holds so long, which is as good: busy
-// machines, dead sockets and servers that start are mistaken for front ends that buffer
+const RETRY_AFTER_CAP = 60; // seconds: a mistaken header must not park a page for hours
+const HOLD_FIRST = 60_000; // a page that heard no stream holds so long, which is as good: busy machines
+// and servers that start are mistaken for front ends that buffer
+const HOLD_TRIAL = 600_000; // where the trial after that was not heard either
 const REFRESH_WAIT = 30; // events come in batches: one reading for all of them
 const REQUEST_LIMIT = 20_000;
 const CHORE_LIMIT = 60_000; // a reading that never ends must not be the last
@@ -213,6 +215,7 @@ class RealtimeClient {
   #failures = 0;
   #greet = true; // ask for an answer at once: we do not know whether the way is open
   #delivery; // "stream", "hold", or undefined: the server decides
+  #unheard = 0; // streams in a row of which nothing was heard, though held answers came
 
   #lastTick;
   #lastPost = 0;
@@ -423,6 +426,7 @@ class RealtimeClient {
       const headers = { Accept: "text/event-stream" };
       const response = await this.#env.fetch(address, { cache: "no-store", headers, signal: request.signal });
       answer.login = isLogin(response, address);
+      answer.retry = 1_000 * Math.min(RETRY_AFTER_CAP, response.headers.get("Retry-After")); // or NaN
       const type = response.headers.get("Content-Type") ?? "";
       if (response.status !== 200 || !type.startsWith("text/event-stream")) return answer;
       const feed = parseEventStream();
@@ -469,8 +473,10 @@ class RealtimeClient {
     if (proved) this.#failures = 0;
     if (ask.live && answer.silent && answer.bytes === 0) {
       // Perhaps a front end that buffers; but if not even a held answer comes, the server is away.
-      this.#delivery = ask.delivery === "hold" ? undefined : "hold";
-      this.#alarms.set("stream", HOLD_TRIAL, () => { this.#delivery = undefined; });
+      this.#unheard = ask.delivery === "hold" ? 0 : this.#unheard + 1;
+      this.#delivery = this.#unheard ? "hold" : undefined;
+      const trial = this.#unheard > 1 ? HOLD_TRIAL : HOLD_FIRST;
+      this.#alarms.set("stream", trial, () => { this.#delivery = undefined; });
       this.#greet = true;
       if (this.#delivery === "hold") return 0;
     }
@@ -502,7 +508,10 @@ class RealtimeClient {
         this.#greet = false;
         this.#offset = Date.parse(event.at) - (ask.at + this.#env.now()) / 2;
         // A catch-up asks for hold whatever the way can do.
-        if (ask.live && ask.delivery !== "hold") this.#delivery = event.data.delivery;
+        if (ask.live && ask.delivery !== "hold") {
+          this.#delivery = event.data.delivery;
+          this.#unheard = 0;
+        }
         this.#cursor ??= event.data.cursor;
         continue; // its id is no progress: what was missed comes after it
       }

@@ -312,13 +312,18 @@ function alerts(env, prefix, kept, onClick) {
     },
 
     /** Tells of something in a conversation, unless `isSettled()` by then, and until it is. `words()`:
-     * {title, body, icon}. One that is muted is told of too: whether to is the caller's question. */
-    async announce(id, isSettled, words) {
+     * {title, body, icon}. One that is muted is told of too: whether to is the caller's question.
+     * `news` names it: where there are no locks, several tabs tell of it, and one of them rings. */
+    async announce(id, isSettled, words, news) {
       const { held = [] } = (await env.locks?.query()) ?? {};
       const isLooking = env.hasFocus() || held.some(({ name }) => name === `${prefix}focused`);
       if (!isNotifier || isLooking || isSettled()) return;
-      const rings = this.wants("sound") && env.now() - lastTone >= TONE_SPACING; // five at once are one
-      if (rings) lastTone = env.now();
+      const isSpaced = env.now() - lastTone >= TONE_SPACING; // five at once are one
+      const rings = this.wants("sound") && isSpaced && kept("localStorage", "rung") !== news;
+      if (rings) {
+        lastTone = env.now();
+        kept("localStorage", "rung", news);
+      }
       const tone = rings && env.playTone();
       if (!this.wants("notifications") || this.permission !== "granted") return;
       const { title, ...more } = words();
@@ -437,7 +442,7 @@ class UnreadState extends UnreadMap {
   /** Logged out: nothing of this user stays in this browser. */
   forget() {
     this.#isForgotten = true; // nor what the page still does while it goes
-    for (const name of ["selected", "led", "notifications", "sound"]) {
+    for (const name of ["selected", "led", "notifications", "sound", "rung"]) {
       for (const storage of KEPT_IN) this.#kept(storage, name);
     }
     this.alerts.closeAll();
@@ -724,7 +729,7 @@ class UnreadState extends UnreadMap {
       const words = { title: conversation?.name || "Conversa", body: message.text || "Mensagem nova" };
       tell("unread:notify", { event, words });
       return words;
-    });
+    }, event.id);
   }
 
   /** What came meanwhile is one quiet line: how much more is counted, and not read, than before. */

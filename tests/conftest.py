@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import requests
 
+from local.claude.server import ClaudeStandIn
 from local.datastore import google_emulator
 from local.processes.parts import Part, without_proxies
 from tests import forking
@@ -179,6 +180,14 @@ def buffering_proxy() -> Iterator[Callable[[str], str]]:
     for part in parts:
         part.stop()
         assert part.left_behind() == []
+
+
+@pytest.fixture
+def claude() -> Iterator[ClaudeStandIn]:
+    """A stand-in of the Messages API."""
+    stand_in = ClaudeStandIn().start()
+    yield stand_in
+    stand_in.stop()
 
 
 @pytest.fixture

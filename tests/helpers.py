@@ -207,6 +207,11 @@ class Simulator:
         """Make the customer with this number (digits) write `text`."""
         return self.post(f"/customers/{phone}/messages", {"text": text})
 
+    def texts_on_phone(self, phone: str) -> list[str]:
+        """What the business sent to this customer, oldest first, repeats included."""
+        messages = self.get(f"/customers/{phone}/messages").json()["messages"]
+        return [message["text"] for message in messages if message["direction"] == "in"]
+
     def post(self, path: str, body: object) -> requests.Response:
         """POST JSON to one of the simulator's own routes; raises unless it answers 2xx."""
         response = self.http.post(f"{self.url}{path}", json=body, timeout=30)

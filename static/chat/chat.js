@@ -179,6 +179,7 @@ const composer = new Composer(pane, {
 });
 const suggestions = new Suggestions({
   ask: (id, signal) => api.suggestion(id, signal),
+  canTake: canSuggest,
   draftOf: (id) => drafts.get(id),
   setDraft: fillDraft,
   onChange: schedule,
@@ -239,7 +240,7 @@ function tellNeeded(conversation) {
     title,
     body: conversation.needs_you_reason ?? "",
     icon: avatarPicture(conversation),
-  }));
+  }), `${id} ${conversation.needs_you_at}`);
   if (document.hidden || isSettled()) return;
   toast.show(title, { label: "Abrir", run: () => unread.select(state.resolve(id)) });
 }
@@ -249,6 +250,13 @@ async function giveOpen(owner) {
   const id = state.selectedId;
   const done = await claude.give(id, owner);
   if (done && owner === "human" && id === state.selectedId && !touch.matches) composer.focus();
+}
+
+/** Whether Claude may draft an answer there: a person answers it, and something can be written. */
+function canSuggest(id) {
+  const conversation = state.conversation(id);
+  if (!conversation || !claude.ownership(conversation).canGive) return false;
+  return windowState(conversation, new Date(serverNow())).state !== "closed";
 }
 
 /** Shows the conversation that was selected; one that is not in the list yet is fetched. */
@@ -432,14 +440,9 @@ function render() {
 function renderConversation(conversation, now) {
   const { id } = conversation;
   const thread = state.thread(id);
-  const ownership = claude.ownership(conversation);
-  const replyWindow = windowState(conversation, now);
-  header.render(conversation, ownership);
-  composer.render({ conversationId: id, draft: drafts.get(id), window: replyWindow });
-  suggestionStrip.render({
-    available: ownership.canGive && replyWindow.state !== "closed",
-    suggestion: suggestions.of(id),
-  });
+  header.render(conversation, claude.ownership(conversation));
+  composer.render({ conversationId: id, draft: drafts.get(id), window: windowState(conversation, now) });
+  suggestionStrip.render({ available: canSuggest(id), suggestion: suggestions.of(id) });
   const loadState = loader.threadState(id);
   const hasOlder = thread.next !== null;
   const { divider, place, settled } = placing.layout(id, thread.messages, {

@@ -11,7 +11,6 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 
 from tests.browser.cuttable_proxy import CuttableProxy
-from tests.chat.auto_reply_support import claude  # noqa: F401 - a fixture for this folder, too
 from tests.chromium import ACTION_MS, own_chromium
 from tests.helpers import Simulator, Store, add_attendant
 

@@ -31,6 +31,7 @@ _MODULES = [
     "message/extras",
     "parts/format",
     "parts/rich_text",
+    "thread/thread_header",
     "thread/thread_items",
 ]
 

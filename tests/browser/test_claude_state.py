@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser
 
+from chat.auto_reply import service, settings
+from chat.outgoing.sending import CALL_SECONDS
 from tests.browser.screen_modules import Run, modules_page
 
 CLAUDE = """
@@ -33,12 +35,14 @@ CLAUDE = """
 
 SUGGESTIONS = """
   const typed = { a: '', b: '' };
+  const mine = new Set(['a', 'b']);
   const waiting = [];
   const failed = [];
   const made = new suggestions.Suggestions({
     ask: (id, signal) => new Promise((resolve, reject) => {
       waiting.push({ resolve, reject, signal });
     }),
+    canTake: (id) => mine.has(id),
     draftOf: (id) => typed[id],
     setDraft: (id, text) => { typed[id] = text; },
     onChange: () => {},
@@ -119,6 +123,64 @@ def test_what_needs_a_person_is_the_servers_list_and_all_news_since(run: Run) ->
     assert run(CLAUDE + body) == [[2, True], [1, True], [2, True], False, ["Desligada."]]
 
 
+def test_of_two_requests_the_later_one_holds_and_a_failure_is_asked_again_once(run: Run) -> None:
+    body = """
+      const real = globalThis.setTimeout;
+      const timers = new Map();
+      globalThis.setTimeout = (then) => { timers.set(timers.size + 1, then); return timers.size; };
+      const clear = globalThis.clearTimeout;
+      globalThis.clearTimeout = (timer) => { if (timers.has(timer)) timers.set(timer, null); };
+      try {
+        const asked = [];
+        answer = () => new Promise((resolve, reject) => asked.push({ resolve, reject }));
+        const says = (enabled, ids) => ({ enabled, needs_you: { count: 0, more: false, ids } });
+        const told = () => [screen.enabled, screen.needing().n];
+        const both = [screen.refresh(), screen.refresh()];
+        asked[1].resolve(says(true, ['a', 'b']));
+        asked[0].resolve(says(false, []));
+        await Promise.all(both);
+        const late = told();
+        const failing = [screen.refresh(), screen.refresh()];
+        const away = Object.assign(new Error(), { name: 'ApiError' });
+        for (const each of asked.slice(2)) each.reject(away);
+        await Promise.all(failing);
+        const due = () => [...timers.values()].filter((each) => each);
+        const waiting = due();
+        const repeated = screen.refresh(); // a reset meanwhile
+        asked[4].resolve(says(true, ['c']));
+        await repeated;
+        return [late, waiting.length, due().length, told()];
+      } finally { globalThis.setTimeout = real; globalThis.clearTimeout = clear; }
+    """
+    assert run(CLAUDE + body) == [[True, 2], 1, 0, [True, 1]]
+
+
+def test_when_all_that_was_listed_is_seen_to_the_server_is_asked_for_more_once(run: Run) -> None:
+    body = """
+      const label = () => filter.needsYouFilter(screen).count();
+      const filter = await import('/static/chat/list/needs_you_filter.js');
+      const listing = (ids, more) => ({ enabled: true, needs_you: { ids, more } });
+      let asked = 0;
+      let go;
+      answer = async () => listing(['a', 'b'], true);
+      await screen.refresh();
+      const shown = [label()];
+      answer = () => { asked += 1; return new Promise((resolve) => { go = resolve; }); };
+      tell('a', 1, { owner: 'human', needs_you: false });
+      shown.push(label(), asked);
+      tell('b', 1, { owner: 'human', needs_you: false });
+      tell('b', 2, { owner: 'human', needs_you: false });
+      shown.push(label(), asked);
+      go(listing(['c'], false));
+      await new Promise((done) => setTimeout(done, 0));
+      shown.push(label());
+      answer = async () => listing([], true); // the store's own lists may be behind
+      await screen.refresh();
+      return [...shown, label()];
+    """
+    assert run(CLAUDE + body) == ["2+", "1+", 0, 0, 1, 1, 0]
+
+
 @pytest.mark.parametrize(
     ("conversation", "enabled", "expected"),
     [
@@ -179,6 +241,90 @@ def test_a_suggestion_that_was_cancelled_or_moved_or_failed(run: Run) -> None:
     assert run(SUGGESTIONS + body) == [
         True, ["", "working"], ["", None], "boa", "drafted", ["", None], ["Ocupado."],
     ]  # fmt: skip
+
+
+def test_a_suggestion_that_comes_too_late_is_dropped(run: Run) -> None:
+    """The chat is Claude's by then, or WhatsApp's 24 hours are over: nothing would mark it."""
+    body = """
+      made.ask('a');
+      mine.delete('a');
+      await come(0, 'tarde');
+      const late = seen();
+      mine.add('a');
+      return [late, seen()];
+    """
+    assert run(SUGGESTIONS + body) == [["", None], ["", None]]
+
+
+def test_a_suggestion_has_a_time_limit_and_can_be_cancelled_before(run: Run) -> None:
+    body = """
+      const { Api } = await import('/static/chat/data/api.js');
+      const [realFetch, realTimeout] = [window.fetch, AbortSignal.timeout];
+      const limits = [];
+      const signals = [];
+      AbortSignal.timeout = (ms) => {
+        limits.push([ms, new AbortController()]);
+        return limits.at(-1)[1].signal;
+      };
+      window.fetch = (path, { signal }) => new Promise((_, reject) => {
+        signals.push(signal);
+        signal.addEventListener('abort', () => reject(signal.reason));
+      });
+      try {
+        const server = new Api({ csrfToken: '', onLogin: () => {} });
+        const ask = (signal) => server.suggestion('a', signal).catch((error) => error.message);
+        const timed = ask(new AbortController().signal);
+        limits[0][1].abort();
+        const person = new AbortController();
+        const cancelled = ask(person.signal);
+        person.abort();
+        return [limits[0][0], await timed, await cancelled, signals.map((each) => each.aborted)];
+      } finally { window.fetch = realFetch; AbortSignal.timeout = realTimeout; }
+    """
+    limit, *rest = run(body)
+    longest = settings._BOUNDS["timeout_seconds"][1] + service._STORE_SECONDS + CALL_SECONDS
+    assert limit > 1000 * longest
+    assert rest == ["Sem resposta do servidor.", "Sem resposta do servidor.", [True, True]]
+
+
+HEADER = """
+  const page = new DOMParser().parseFromString(`<main>
+    <header class="thread-header"><button class="back-button"></button><i class="header-avatar"></i>
+    <h2 class="header-name"></h2><i class="header-owner"></i><i class="header-detail"></i>
+    <button class="owner-button"><svg><path/></svg><span></span></button>
+    <button class="thread-menu"></button></header></main>`, 'text/html');
+  const button = page.querySelector('.owner-button');
+  const given = [];
+  const onGive = () => new Promise((resolve, reject) => given.push({ resolve, reject }));
+  const made = new thread_header.ThreadHeader(page.querySelector('main'), {
+    onBack: () => {}, onMenu: () => {}, onGive,
+  });
+  const open = (id) => made.render({ id, name: id, phone: '' }, { mark: 'claude', canTake: true });
+  const settle = () => new Promise((done) => setTimeout(done, 0));
+  const busy = () => button.getAttribute('aria-disabled');
+"""
+
+
+def test_the_button_waits_for_its_own_conversation_and_lives_on_after_a_failure(run: Run) -> None:
+    body = """
+      window.addEventListener('unhandledrejection', (event) => event.preventDefault());
+      open('a');
+      button.click(); button.click();
+      const seen = [given.length, busy()];
+      open('b');
+      seen.push(busy());
+      button.click();
+      seen.push(given.length, busy());
+      given[1].resolve(); await settle();
+      seen.push(busy());
+      open('a');
+      seen.push(busy());
+      given[0].reject(new TypeError('a mistake')); await settle();
+      seen.push(busy());
+      button.click();
+      return [...seen, given.length];
+    """
+    assert run(HEADER + body) == [1, "true", None, 2, "true", None, "true", None, 3]
 
 
 def test_the_list_goes_on_showing_what_was_written_last(run: Run) -> None:

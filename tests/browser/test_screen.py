@@ -78,12 +78,6 @@ def send(page: Page, text: str) -> None:
     composer(page).press("Enter")
 
 
-def received(simulator: Simulator, phone: str) -> list[str]:
-    """What the business sent to that customer's phone."""
-    messages = simulator.get(f"/customers/{phone}/messages").json()["messages"]
-    return [each["text"] for each in messages if each["direction"] == "in"]
-
-
 def scroll(page: Page, script: str) -> float:
     value = page.evaluate(
         f"(() => {{ const s = document.querySelector('.thread-scroll'); {script} }})()"
@@ -173,7 +167,7 @@ def test_the_keyboard_sends_breaks_lines_and_leaves_compositions_alone(
     expect(field).to_have_value("")
     expect(page.locator(".out[data-message-id]:not(.pending)")).to_have_count(1)
     field.press("Enter")  # nothing typed: nothing sent
-    wait_until(lambda: "uma\nduas" in received(simulator, MARIA))
+    wait_until(lambda: "uma\nduas" in simulator.texts_on_phone(MARIA))
     assert page.locator(".out[data-message-id]").count() == 1
 
 
@@ -214,7 +208,7 @@ def test_a_request_that_fails_waits_for_the_connection_and_arrives_once(
     expect(sent.locator(".problem")).to_contain_text("Aguardando conexão")
     page.unroute(posts)
     expect(sent.locator(".problem")).to_be_hidden()
-    wait_until(lambda: received(simulator, MARIA) == ["Segue o orçamento"])
+    wait_until(lambda: simulator.texts_on_phone(MARIA) == ["Segue o orçamento"])
 
     page.route(posts, no_request)
     send(page, "Com frete")
@@ -224,7 +218,7 @@ def test_a_request_that_fails_waits_for_the_connection_and_arrives_once(
     page.reload()  # which does not lose it: the connection is back, and it goes by itself
     expect(sent).to_be_visible()
     expect(sent.locator(".problem")).to_be_hidden()
-    wait_until(lambda: received(simulator, MARIA) == ["Segue o orçamento", "Com frete"])
+    wait_until(lambda: simulator.texts_on_phone(MARIA) == ["Segue o orçamento", "Com frete"])
 
     def no_answer(route: Route) -> None:
         if route.request.method == "POST":
@@ -239,7 +233,7 @@ def test_a_request_that_fails_waits_for_the_connection_and_arrives_once(
     expect(bubble(page, "E o prazo").locator(".problem")).to_be_hidden()
     expect(page.locator(".out[data-message-id]:not(.pending):not(.failed)")).to_have_count(3)
     texts = ["Segue o orçamento", "Com frete", "E o prazo"]
-    wait_until(lambda: received(simulator, MARIA) == texts)
+    wait_until(lambda: simulator.texts_on_phone(MARIA) == texts)
 
 
 def test_a_refused_send_keeps_its_text_and_says_why(

@@ -20,12 +20,6 @@ def switch(simulator: Simulator, **switches: object) -> None:
     answer.raise_for_status()
 
 
-def received(simulator: Simulator) -> list[str]:
-    """What the business sent to Maria's phone, in the order in which it came."""
-    messages = simulator.get(f"/customers/{MARIA}/messages").json()["messages"]
-    return [each["text"] for each in messages if each["direction"] == "in"]
-
-
 def bubble(page: Page, text: str) -> Locator:
     return page.locator(".thread-content [data-message-id]", has_text=text)
 
@@ -123,7 +117,7 @@ def test_the_check_marks_follow_the_message_and_tell_its_story(
     page.keyboard.press("Escape")
     expect(details).to_be_hidden()
     expect(bubble(page, "três").locator(".bubble-chevron")).to_be_focused()
-    assert received(simulator)[-3:] == ["um", "dois", "três"]
+    assert simulator.texts_on_phone(MARIA)[-3:] == ["um", "dois", "três"]
 
     # Refused after the 200: the reason, and a new attempt that succeeds.
     switch(simulator, fail_next={"code": 131047})
@@ -180,7 +174,7 @@ def test_nothing_is_sent_twice_without_the_attendants_word(
     switch(simulator, webhook_pause=False)
     shows(bubble(page, "Foi?"), "delivered", "Entregue")
     expect(bubble(page, "Foi?").locator(".problem")).to_be_hidden()
-    assert received(simulator) == ["Foi?"]
+    assert simulator.texts_on_phone(MARIA) == ["Foi?"]
 
     # No answer, and nothing was done: only the attendant's word sends it again.
     switch(simulator, graph_timeout={"process": False, "seconds": 3, "times": 1})
@@ -193,24 +187,24 @@ def test_nothing_is_sent_twice_without_the_attendants_word(
     page.keyboard.press("Escape")
     expect(question).to_be_hidden()
     expect(first).to_be_visible()
-    assert received(simulator) == ["Foi?"]
+    assert simulator.texts_on_phone(MARIA) == ["Foi?"]
     first.get_by_role("button", name="Tentar de novo").click()
     question.get_by_role("button", name="Enviar de novo").click()
     shows(bubble(page, "E agora?").nth(1), "delivered", "Entregue")
     expect(first.locator(".problem")).to_contain_text("Reenviada às")
-    assert received(simulator) == ["Foi?", "E agora?"]
+    assert simulator.texts_on_phone(MARIA) == ["Foi?", "E agora?"]
 
     # The process dies between the Graph API's work and its record.
     person.allow_errors("Failed to load resource|ERR_|net::")
     switch(simulator, webhook_pause=True, graph_timeout={"process": True, "seconds": 9, "times": 1})
     send(page, "Adeus")
-    wait_until(lambda: "Adeus" in received(simulator))
+    wait_until(lambda: "Adeus" in simulator.texts_on_phone(MARIA))
     server.kill9()
     server.restart()
     shows(bubble(page, "Adeus"), "sending", "Pendente")
     switch(simulator, webhook_pause=False)
     shows(bubble(page, "Adeus"), "delivered", "Entregue")
-    assert received(simulator) == ["Foi?", "E agora?", "Adeus"]
+    assert simulator.texts_on_phone(MARIA) == ["Foi?", "E agora?", "Adeus"]
 
 
 def test_the_ticks_of_500_messages_cost_no_request(

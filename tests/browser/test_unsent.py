@@ -75,14 +75,9 @@ def cut_after_it_was_taken(route: Route) -> None:
     route.abort()
 
 
-def received(simulator: Simulator) -> list[str]:
-    messages = simulator.get(f"/customers/{MARIA}/messages").json()["messages"]
-    return [each["text"] for each in messages if each["direction"] == "in"]
-
-
 def arrive(page: Page, simulator: Simulator, *texts: str) -> None:
     """Wait until the phone has these; asking the page lets its held requests go on meanwhile."""
-    wait_until(lambda: page.evaluate("true") and received(simulator) == list(texts))
+    wait_until(lambda: page.evaluate("true") and simulator.texts_on_phone(MARIA) == list(texts))
 
 
 def bubble(page: Page, text: str) -> Locator:
@@ -296,7 +291,7 @@ def test_after_a_quarter_of_an_hour_the_attendant_decides(
         expect(bubble(each, "Primeira").locator(".problem-text")).to_contain_text("Não enviada")
         ticks = bubble(each, "Primeira").locator("message-ticks")
         expect(ticks).to_have_attribute("data-status", "failed")
-    assert received(simulator) == []
+    assert simulator.texts_on_phone(MARIA) == []
     bubble(page, "Primeira").get_by_role("button", name="Tentar de novo").click()
     is_sent(page, "Primeira")
     is_sent(other, "Primeira")
@@ -374,7 +369,7 @@ def test_logging_out_asks_for_what_waits_and_leaves_nothing(
     assert len(asked) == 2
     assert "não foram enviadas" in asked[0]
     assert page.evaluate(OUR_KEYS) == 0
-    assert received(simulator) == []
+    assert simulator.texts_on_phone(MARIA) == []
 
 
 def wrong_clock(hours: float) -> str:

@@ -196,14 +196,6 @@ def while_claude_writes(shop: Shop, happens: Callable[[], Any]) -> Iterator[None
 
 
 @pytest.fixture
-def claude() -> Iterator[ClaudeStandIn]:
-    """A stand-in of the Messages API."""
-    stand_in = ClaudeStandIn().start()
-    yield stand_in
-    stand_in.stop()
-
-
-@pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(realtime_events, "now_ms", lambda: clock.ms)

@@ -10,7 +10,6 @@ from google.cloud import ndb
 
 from chat.platform import datastore
 from tests.chat.auto_reply_support import (  # noqa: F401 - fixtures
-    claude,
     clock,
     new_store,
     open_shop,

@@ -16,9 +16,11 @@ from chat.auto_reply.usage import ClaudeCalls, ClaudeUsage
 from chat.outgoing import failed_answers
 from chat.platform.datastore import StoreUnavailableError
 from tests.chat.auto_reply_support import DEBOUNCE, MAX_WAIT, Shop, while_claude_writes
-from tests.chat.support import call, deliver, refused, stored
+from tests.chat.support import call, deliver, refused, run_together, stored
+from tests.helpers import SETTINGS
 
 ANSWER = "A resposta"
+CRON = {"X-Cron-Secret": SETTINGS["CRON_SECRET"]}
 
 
 class KilledError(BaseException):
@@ -33,6 +35,20 @@ def ask(shop: Shop) -> None:
     shop.claude.switches.set(text=ANSWER)
     shop.writes("quanto custa?")
     shop.clock.pass_(DEBOUNCE)
+
+
+def run_until_killed(shop: Shop, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(shop.answering.worker, step, die)
+        with pytest.raises(KilledError):
+            shop.run()
+
+
+def look_for_what_is_left(shop: Shop) -> int:
+    """As the cron job does for the outboxes; how many it began."""
+    answer = shop.app.test_client().get("/tasks/outbox", headers=CRON)
+    done: int = answer.get_json()["done"]
+    return done
 
 
 def assert_answered_once(shop: Shop) -> None:
@@ -273,8 +289,7 @@ def test_a_process_killed_while_it_sends_leaves_its_answer_to_people(
         shop.run_tasks()
     assert (shop.chat.owner, shop.graph.texts()) == ("claude", [])
     shop.clock.pass_(300)
-    headers = {"X-Cron-Secret": "test-cron-secret"}
-    shop.app.test_client().get("/tasks/outbox", headers=headers)
+    look_for_what_is_left(shop)
     assert_handed_over(shop, "não se sabe")
     assert shop.graph.texts() == []  # it may have been sent: not once more
 
@@ -339,8 +354,6 @@ def test_who_interrupts_again_and_again_is_answered(open_shop: Callable[..., Sho
 
 
 def test_two_tasks_at_the_same_time_answer_once(shop: Shop) -> None:
-    from tests.chat.support import run_together
-
     ask(shop)
     chat = shop.chat.id
     run_together(*(lambda: shop.run(chat) for _ in range(4)))
@@ -366,10 +379,7 @@ def test_a_worker_killed_before_its_answer_is_stored_is_followed_by_another(
 ) -> None:
     """`_ask`: before Claude is asked. `_commit`: Claude has answered, and nobody knows."""
     ask(shop)
-    with monkeypatch.context() as patched:
-        patched.setattr(shop.answering.worker, step, die)
-        with pytest.raises(KilledError):
-            shop.run()
+    run_until_killed(shop, step, monkeypatch)
     shop.clock.pass_(30)
     assert shop.sweep() == 0  # it might be at it still
     shop.clock.pass_(120)
@@ -381,15 +391,11 @@ def test_a_worker_killed_between_storing_and_sending_leaves_it_to_the_outbox(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ask(shop)
-    with monkeypatch.context() as patched:
-        patched.setattr(shop.answering.worker, "_start_sending", die)
-        with pytest.raises(KilledError):
-            shop.run()
+    run_until_killed(shop, "_start_sending", monkeypatch)
     assert (shop.said("claude"), shop.graph.texts()) == ([ANSWER], [])
     shop.clock.pass_(300)
     assert shop.sweep() == 0
-    headers = {"X-Cron-Secret": "test-cron-secret"}
-    assert shop.app.test_client().get("/tasks/outbox", headers=headers).get_json()["done"] == 1
+    assert look_for_what_is_left(shop) == 1
     assert_answered_once(shop)
 
 
@@ -477,9 +483,8 @@ def test_a_commit_of_which_nobody_knows_is_one_answer(
     monkeypatch.setattr(worker, "_surely", twice)
     shop.run()
     assert_answered_once(shop)  # and sent at once
-    headers = {"X-Cron-Secret": "test-cron-secret"}
     shop.clock.pass_(300)
-    shop.app.test_client().get("/tasks/outbox", headers=headers)
+    look_for_what_is_left(shop)
     assert_answered_once(shop)
     (day,), (listed,) = stored(ClaudeUsage), stored(ClaudeCalls)
     assert [call["kind"] for call in listed.calls] == ["answer"]
@@ -530,11 +535,10 @@ def test_a_claim_on_a_store_that_is_down_is_for_the_queue_to_repeat(
         patched.setattr(
             worker_module.realtime_events, "transaction", failing(99, StoreUnavailableError("x"))
         )
-        headers = {"X-Cron-Secret": "test-cron-secret"}
         body = {"conversation_id": shop.chat.id}
         client = shop.app.test_client()
-        assert client.post("/tasks/reply", json=body, headers=headers).status_code == 503
-    assert client.post("/tasks/reply", json=body, headers=headers).get_json() == {"done": True}
+        assert client.post("/tasks/reply", json=body, headers=CRON).status_code == 503
+    assert client.post("/tasks/reply", json=body, headers=CRON).get_json() == {"done": True}
     assert_answered_once(shop)
 
 

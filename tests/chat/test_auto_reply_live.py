@@ -30,12 +30,6 @@ def said(store: Store) -> list[str]:
         return [each.text for each in found if each.author_kind == "claude"]
 
 
-def heard(simulator: Simulator) -> list[str]:
-    """What came to the customer's phone."""
-    messages = simulator.get(f"/customers/{MARIA}/messages").json()["messages"]
-    return [each["text"] for each in messages if each["direction"] == "in"]
-
-
 def sweep(server: LiveServer, path: str = "/tasks/replies") -> int:
     headers = {"X-Cron-Secret": SETTINGS["CRON_SECRET"]}
     with requests.Session() as session:
@@ -90,7 +84,7 @@ def test_a_server_killed_at_any_moment_answers_once_when_it_is_back(
         wait_until(lambda: late.delayed == 1)
     server.kill9()
     assert said(store) == ([ANSWER] if moment == "before its sending" else [])
-    assert heard(simulator) == []
+    assert simulator.texts_on_phone(MARIA) == []
     claude.switches.set(slow_ms=0)
 
     back = live_server(
@@ -104,9 +98,9 @@ def test_a_server_killed_at_any_moment_answers_once_when_it_is_back(
     assert sweep(back) == asked - 1
     assert said(store) == [ANSWER]
     sweep(back, "/tasks/outbox")
-    wait_until(lambda: heard(simulator) == [ANSWER])
+    wait_until(lambda: simulator.texts_on_phone(MARIA) == [ANSWER])
     assert sweep(back) == 0
-    assert (len(claude.requests), heard(simulator)) == (asked, [ANSWER])
+    assert (len(claude.requests), simulator.texts_on_phone(MARIA)) == (asked, [ANSWER])
     with store.context():
         (chat,) = Conversation.query().fetch(use_cache=False)
         assert (chat.reply, chat.reply_due_at, chat.owner) == (None, None, "claude")

@@ -2,57 +2,18 @@
 
 from __future__ import annotations
 
-import re
-import uuid
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-import requests
 
+from tests.chat.live_attendant import LiveAttendant
 from tests.chat.support import MARIA
 from tests.helpers import LiveServer, Simulator, Store, add_attendant, wait_until
 
 pytestmark = pytest.mark.store
 JOAO = "5521998877665"
 GROUP = "120363041234567890"
-
-
-class Attendant:
-    """A logged-in browser without a screen."""
-
-    def __init__(self, url: str) -> None:
-        self._url, self._session = url, requests.Session()
-        self._session.trust_env = False
-        form = {"username": "ana", "password": "ana", "csrf_token": self._token("/login")}
-        self._session.post(f"{url}/login", data=form, timeout=30).raise_for_status()
-        self._headers = {"X-CSRFToken": self._token("/")}
-
-    def _token(self, path: str) -> str:
-        page = self._session.get(f"{self._url}{path}", timeout=30).text
-        found = re.search(r'"csrf-token" content="([^"]+)"', page)
-        assert found is not None
-        return found[1]
-
-    def get(self, path: str) -> Any:
-        return self._session.get(f"{self._url}{path}", timeout=30).json()
-
-    def chats(self) -> dict[str, Any]:
-        found = self.get("/api/conversations")["conversations"]
-        return {"group" if chat["is_group"] else chat["phone"]: chat for chat in found}
-
-    def thread(self, chat: str) -> list[dict[str, Any]]:
-        messages: list[dict[str, Any]] = self.get(
-            f"/api/conversations/{self.chats()[chat]['id']}/messages"
-        )["messages"]
-        return messages
-
-    def send(self, chat: str, text: str) -> str:
-        body = {"client_id": str(uuid.uuid4()), "text": text}
-        path = f"{self._url}/api/conversations/{self.chats()[chat]['id']}/messages"
-        answer = self._session.post(path, json=body, headers=self._headers, timeout=30)
-        answer.raise_for_status()
-        return str(answer.json()["id"])
 
 
 def test_every_kind_goes_through(
@@ -69,7 +30,7 @@ def test_every_kind_goes_through(
     chained = write(text="Repassem", forwarded="frequently")
     of_maria = write(text="oi, grupo", group=GROUP)
     of_joao = write(f"/customers/{JOAO}/messages", text="olá", group=GROUP, name="João")
-    ana = Attendant(server.url)
+    ana = LiveAttendant(server.url)
 
     def thread(chat: str = maria) -> dict[str, dict[str, Any]]:
         """By id: each comes by a call of its own, and nothing orders those of one second."""

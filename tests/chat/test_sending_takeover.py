@@ -8,74 +8,31 @@ when the next message was begun.
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
 
 import pytest
-import requests
 from flask import Flask
 from google.cloud import ndb
 
 from chat.outgoing import leases, sending
 from chat.outgoing.leases import LEASE_MS
 from chat.outgoing.sending import Outbox, Sender
-from tests.helpers import LiveServer, Simulator, Store, wait_until
+from tests.chat.live_attendant import LiveAttendant
+from tests.helpers import LiveServer, Simulator, Store, add_attendant, wait_until
 
 MARIA = "5511987654321"
+CHAT = "+55 11 98765-4321"
 #: From the death of a process to the next message's start.
 TAKEOVER_SECONDS = 3.0
 #: What two cores need besides that also run a store, two servers, a simulator and other tests.
 SLACK_SECONDS = 2.0
 
 
-class Desk:
-    """An attendant who writes by the API of any of the servers."""
-
-    def __init__(self, cookie: str) -> None:
-        self.http = requests.Session()
-        self.http.trust_env = False
-        for pair in cookie.split("; "):
-            name, value = pair.split("=", 1)
-            self.http.cookies.set(name, value, domain="127.0.0.1")
-
-    def token(self, url: str) -> str:
-        page = self.http.get(f"{url}/", timeout=30).text
-        return page.split('name="csrf-token" content="')[1].split('"')[0]
-
-    def conversation(self, url: str) -> str:
-        def first() -> str:
-            listed = self.http.get(f"{url}/api/conversations", timeout=30).json()["conversations"]
-            return str(listed[0]["id"]) if listed else ""
-
-        return wait_until(first, 20, what="the customer's chat")
-
-    def write(self, url: str, chat: str, text: str) -> str:
-        name = str(uuid.uuid4())
-        answer = self.http.post(
-            f"{url}/api/conversations/{chat}/messages",
-            json={"client_id": name, "text": text},
-            headers={"X-CSRFToken": self.token(url)}, timeout=30,
-        )  # fmt: skip
-        assert answer.status_code == 201, answer.text
-        return name
-
-    def sent(self, url: str, chat: str) -> dict[str, dict[str, Any]]:
-        listed = self.http.get(f"{url}/api/conversations/{chat}/messages", timeout=30).json()
-        return {m["text"]: m for m in listed["messages"] if m["direction"] == "out"}
-
-    def started(self, url: str, message_id: str) -> float | None:
-        """When the Graph API was about to be called for it, seconds since 1970."""
-        audit = self.http.get(f"{url}/api/messages/{message_id}/status", timeout=30).json()
-        at = audit["attempts"][0]["started_at"]
-        return datetime.fromisoformat(at).timestamp() if at else None
-
-
-def received(simulator: Simulator) -> list[str]:
-    """The texts that reached the customer's phone, in order, repeats included."""
-    messages = simulator.get(f"/customers/{MARIA}/messages").json()["messages"]
-    return [each["text"] for each in messages if each["direction"] == "in"]
+def begun_at(ana: LiveAttendant, message_id: str) -> float | None:
+    """When the Graph API was about to be called for it, seconds since 1970."""
+    at = ana.get(f"/api/messages/{message_id}/status")["attempts"][0]["started_at"]
+    return datetime.fromisoformat(at).timestamp() if at else None
 
 
 def outbox(store: Store, chat: str) -> Outbox:
@@ -89,39 +46,42 @@ def outbox(store: Store, chat: str) -> Outbox:
 def test_a_process_that_dies_in_a_slow_call_holds_its_customer_for_seconds(
     live_server: Callable[..., LiveServer],
     simulator: Simulator,
-    session_cookie: Callable[[str], str],
     store: Store,
     end: str,
 ) -> None:
     heir, doomed = live_server(), live_server()  # the callbacks come to the first
-    ana = Desk(session_cookie(heir.url))
+    add_attendant(store, "ana", "ana")
+    ana = LiveAttendant(heir.url)
     simulator.customer_writes(MARIA, "oi")
-    chat = ana.conversation(heir.url)
+    wait_until(ana.chats, 20, what="the customer's chat")
+    ana.move_to(doomed.url)
     simulator.http.patch(f"{simulator.url}/switches", json={"graph_delay_ms": 8000}, timeout=30)
-    first = ana.write(doomed.url, chat, "um")
-    wait_until(lambda: ana.started(heir.url, first), 20, what="the call is under way")
-    second = ana.write(doomed.url, chat, "dois")
-    ana.write(doomed.url, chat, "tres")
+    first = ana.send(CHAT, "um")
+    wait_until(lambda: begun_at(ana, first), 20, what="the call is under way")
+    second = ana.send(CHAT, "dois")
+    ana.send(CHAT, "tres")
+    chat = ana.chats()[CHAT]["id"]
     getattr(doomed, end)()
     gone = time.time()
     lease = outbox(store, chat).lease_until / 1000
+    ana.move_to(heir.url)
     simulator.http.patch(f"{simulator.url}/switches", json={"graph_delay_ms": 0}, timeout=30)
-    ana.write(heir.url, chat, "quatro")
+    ana.send(CHAT, "quatro")
 
     def all_settled() -> bool:
-        sent = ana.sent(heir.url, chat)
+        sent = {each["text"]: each for each in ana.thread(CHAT) if each["direction"] == "out"}
         others = [sent[text]["status"] for text in ("dois", "tres", "quatro")]
         doubt = sent["um"].get("error", {}).get("code") == "unconfirmed"
         return (doubt or sent["um"]["status"] != "sending") and "sending" not in others
 
     wait_until(all_settled, 30, every=0.1, what="the others were sent")
-    begun = ana.started(heir.url, second)
+    begun = begun_at(ana, second)
     assert begun is not None
     assert begun < gone + TAKEOVER_SECONDS + SLACK_SECONDS
     if end == "kill9":  # whoever still lives may be in the middle of its call
         assert lease <= begun < lease + 1.0 + SLACK_SECONDS
     in_order = ["dois", "tres", "quatro"]
-    wait_until(lambda: [t for t in received(simulator) if t != "um"] == in_order, 20)
+    wait_until(lambda: [t for t in simulator.texts_on_phone(MARIA) if t != "um"] == in_order, 20)
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from playwright.sync_api import Locator, Page
 from werkzeug.security import generate_password_hash
 
 from local.processes.parts import ROOT, Part, without_proxies
-from tests.helpers import Simulator, Store
+from tests.helpers import Store
 
 HOSTS = Path(__file__).resolve().parent
 MODULES = ("realtime_events", "unread_state", "message_status")
@@ -127,12 +127,6 @@ def add_users(host: Host, store: Store) -> None:
             for user, password in USERS.items():
                 quick = generate_password_hash(password, "pbkdf2:sha256:1")
                 Atendente(id=user, nome=user.capitalize(), senha_hash=quick).put()
-
-
-def texts_on_her_phone(simulator: Simulator) -> list[str]:
-    """What came to Maria's phone, oldest first."""
-    messages = simulator.get(f"/customers/{MARIA}/messages").json()["messages"]
-    return [message["text"] for message in messages if message["direction"] == "in"]
 
 
 _PLACE = re.compile(r"(def|class|function) |el\(.*function \(")

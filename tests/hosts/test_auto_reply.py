@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.helpers import Simulator, wait_until
-from tests.hosts.support import NAME, Desk, Host, texts_on_her_phone
+from tests.hosts.support import MARIA, NAME, Desk, Host
 
 QUESTION = "Qual o horário de vocês?"
 ANSWER = "Abrimos de segunda a sábado, das 6h às 20h."
@@ -25,7 +25,7 @@ def test_before_the_modules_it_answers(
     ana = desk(start_host("plain", "before"))
     writes("Bom dia")
     writes(QUESTION)
-    wait_until(lambda: texts_on_her_phone(simulator) == [ANSWER])
+    wait_until(lambda: simulator.texts_on_phone(MARIA) == [ANSWER])
     ana.reload()
     ana.open(NAME)
     expect(ana.bubbles).to_have_text(["Bom dia", QUESTION, ANSWER])
@@ -45,10 +45,10 @@ def test_its_answer_is_no_reading_has_check_marks_and_comes_once(
     switch(webhook_repeat=3)
     writes(QUESTION)
     expect(ana.rows).to_contain_text(ANSWER)
-    wait_until(lambda: texts_on_her_phone(simulator) == [ANSWER])
+    wait_until(lambda: simulator.texts_on_phone(MARIA) == [ANSWER])
     # Each callback comes thrice: with the last of them all that a repeat could do is done.
     wait_until(lambda: simulator.get("/deliveries").json()["idle"])
-    assert texts_on_her_phone(simulator) == [ANSWER]
+    assert simulator.texts_on_phone(MARIA) == [ANSWER]
     assert ana.badges == {NAME: "2"}
     unread = ana.page.request.get(f"{host.url}/unread").json()
     assert (unread["conversations"], unread["messages"]) == (1, 2)

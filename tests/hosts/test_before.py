@@ -19,7 +19,6 @@ from tests.hosts.support import (
     NAME,
     Desk,
     Host,
-    texts_on_her_phone,
 )
 
 # A webhook's payload with one text of hers.
@@ -56,7 +55,7 @@ def test_a_customer_and_two_attendants_write_to_each_other(
 
     ana.send("Temos sim, saindo agora!")
     expect(ana.bubbles).to_have_count(2)
-    wait_until(lambda: texts_on_her_phone(simulator) == ["Temos sim, saindo agora!"])
+    wait_until(lambda: simulator.texts_on_phone(MARIA) == ["Temos sim, saindo agora!"])
     writes("Oba", now=True)
 
     bruno = desk(host, "bruno")
@@ -129,7 +128,7 @@ def test_what_whatsapp_refuses_is_said(
     simulator.http.patch(f"{simulator.url}/switches", json=refusal, timeout=30).raise_for_status()
     ana.send("Esta não vai")
     expect(ana.error).to_contain_text(re.compile("não", re.IGNORECASE))
-    assert texts_on_her_phone(simulator) == []
+    assert simulator.texts_on_phone(MARIA) == []
 
 
 def test_metas_question_whether_the_webhook_is_ours_is_answered(host: Host) -> None:

@@ -17,13 +17,6 @@ VERSION = {"anthropic-version": "2026-10-21", "Authorization": "Bearer k"}
 
 
 @pytest.fixture
-def stand_in() -> Iterator[ClaudeStandIn]:
-    made = ClaudeStandIn().start()
-    yield made
-    made.stop()
-
-
-@pytest.fixture
 def http() -> Iterator[requests.Session]:
     with requests.Session() as session:
         session.trust_env = False
@@ -62,24 +55,24 @@ def test_a_good_request_is_taken_and_an_older_version_has_a_temperature() -> Non
     assert checks.problem({**GOOD, "temperature": 0.5}, "2023-06-01") is None
 
 
-def test_it_answers_from_the_last_words(stand_in: ClaudeStandIn, http: requests.Session) -> None:
+def test_it_answers_from_the_last_words(claude: ClaudeStandIn, http: requests.Session) -> None:
     words = "<mensagem_do_cliente nome='x'>\nQual o hor&#225;rio?\n</mensagem_do_cliente>"
     body = {**GOOD, "messages": [turn("user"), turn("assistant"), turn("user", words)]}
-    answer = http.post(f"{stand_in.url}/v1/messages", json=body, headers=VERSION, timeout=30)
+    answer = http.post(f"{claude.url}/v1/messages", json=body, headers=VERSION, timeout=30)
     data = answer.json()
     assert data["content"][0]["text"] == "Atendemos de segunda a sexta, das 8h às 18h."
     assert data["stop_reason"] == "end_turn"
     assert data["usage"]["input_tokens"] > 0
-    assert http.get(f"{stand_in.url}/requests", timeout=30).json()["requests"] == [body]
+    assert http.get(f"{claude.url}/requests", timeout=30).json()["requests"] == [body]
 
 
-def test_without_a_key_nobody_is_answered(stand_in: ClaudeStandIn, http: requests.Session) -> None:
-    answer = http.post(f"{stand_in.url}/v1/messages", json=GOOD, timeout=30)
+def test_without_a_key_nobody_is_answered(claude: ClaudeStandIn, http: requests.Session) -> None:
+    answer = http.post(f"{claude.url}/v1/messages", json=GOOD, timeout=30)
     assert (answer.status_code, answer.json()["error"]["type"]) == (401, "authentication_error")
 
 
-def test_switches_are_put_and_reset(stand_in: ClaudeStandIn, http: requests.Session) -> None:
-    address, url = f"{stand_in.url}/switches", f"{stand_in.url}/v1/messages"
+def test_switches_are_put_and_reset(claude: ClaudeStandIn, http: requests.Session) -> None:
+    address, url = f"{claude.url}/switches", f"{claude.url}/v1/messages"
     changed = http.put(address, json={"fail": "overloaded", "fail_times": 1}, timeout=30)
     assert changed.json()["fail"] == "overloaded"
     statuses = [http.post(url, json=GOOD, headers=VERSION, timeout=30).status_code for _ in "ab"]

@@ -15,10 +15,11 @@ export class Suggestions {
   #host;
   #known = new Map(); // conversation id → {state, text, before, abort}
 
-  /** `ask(id, signal)`: resolves to the text; `draftOf(id)`, `setDraft(id, text)`: what the field
-   * holds; `onChange()`: draw again; `onFailed(words)`. */
-  constructor({ ask, draftOf, setDraft, onChange, onFailed }) {
-    this.#host = { ask, draftOf, setDraft, onChange, onFailed };
+  /** `ask(id, signal)`: resolves to the text; `canTake(id)`: whether it can still be used there;
+   * `draftOf(id)`, `setDraft(id, text)`: what the field holds; `onChange()`: draw again;
+   * `onFailed(words)`. */
+  constructor({ ask, canTake, draftOf, setDraft, onChange, onFailed }) {
+    this.#host = { ask, canTake, draftOf, setDraft, onChange, onFailed };
   }
 
   /** {state, text}, or null. */
@@ -45,7 +46,9 @@ export class Suggestions {
     const where = this.#where(mine);
     if (where === null) return;
     mine.state = "offered";
-    if (!this.#host.draftOf(where).trim()) this.use(where);
+    // The strip that marks it is not there any more: it would be in the field as if typed.
+    if (!this.#host.canTake(where)) this.#known.delete(where);
+    else if (!this.#host.draftOf(where).trim()) this.use(where);
     this.#host.onChange();
   }
 

@@ -4,6 +4,8 @@
 const READ_TIMEOUT_MS = 20_000;
 /** Sending may wait for the store; trying again is safe, so this can be generous. */
 const WRITE_TIMEOUT_MS = 40_000;
+/** The server has given up by then: see `seconds` in chat/auto_reply/service.py, with a time limit of 240. */
+const SUGGESTION_TIMEOUT_MS = 350_000;
 
 /**
  * status: HTTP status, 0 when there was no answer. `unavailable`: nothing was decided (no answer,
@@ -70,10 +72,11 @@ export class Api {
     return (await this.call("POST", path, { owner })).conversation;
   }
 
-  /** A draft by Claude. It takes as long as Claude does, which the server bounds; `signal` ends it. */
+  /** A draft by Claude. It takes as long as Claude does; `signal` ends it. */
   async suggestion(id, signal) {
     const path = `/api/conversations/${encodeURIComponent(id)}/suggestion`;
-    return (await this.call("POST", path, {}, signal)).suggestion.text;
+    const either = AbortSignal.any([signal, AbortSignal.timeout(SUGGESTION_TIMEOUT_MS)]);
+    return (await this.call("POST", path, {}, either)).suggestion.text;
   }
 
   /** Any other route of this server: what the modules ask for. */

@@ -34,6 +34,7 @@ export class Claude {
   #listed = { ids: [], more: false };
   #told = new Map(); // conversation id → the hand-over that the person was told of
   #startedAt;
+  #asking = null; // the newest request; those before it know less
   #timers = {};
 
   /** `api`; `state`: the PageState; `now()`: the server's milliseconds, which were `startedAt` when it
@@ -47,13 +48,19 @@ export class Claude {
   /** Asks the server, until there is an answer. */
   async refresh() {
     clearTimeout(this.#timers.again);
+    const mine = this.#asking = Symbol();
+    let answer = null;
     try {
-      const { enabled, needs_you: listed } = await this.#host.api.call("GET", "/api/claude");
-      this.enabled = enabled;
-      this.#listed = listed;
-      this.#host.onChange();
+      answer = await this.#host.api.call("GET", "/api/claude");
     } catch (error) {
       if (error.name !== "ApiError") throw error;
+    }
+    if (this.#asking !== mine) return;
+    if (answer) {
+      this.enabled = answer.enabled;
+      this.#listed = answer.needs_you;
+      this.#host.onChange();
+    } else {
       this.#timers.again = setTimeout(() => this.refresh(), AGAIN_MS);
     }
   }
@@ -68,17 +75,27 @@ export class Claude {
     const { state } = this.#host;
     const ids = new Set(state.conversations.filter((each) => each.needs_you).map(({ id }) => id));
     for (const id of this.#listed.ids) if (!state.conversation(id)) ids.add(id);
-    return { n: ids.size, more: this.#listed.more };
+    return { n: ids.size, more: this.#listed.more && ids.size > 0 };
   }
 
   /** One event of the stream, once the state has it. */
   onEvent({ conversation_id: id, catchUp }) {
+    this.#askForMore();
     const conversation = this.#host.state.conversation(id);
     if (!conversation?.needs_you) return;
     const at = Date.parse(conversation.needs_you_at);
     if (this.#told.get(conversation.id) === at) return;
     this.#told.set(conversation.id, at);
     if (!catchUp && at > this.#startedAt) this.#host.onNeeded(conversation);
+  }
+
+  /** All that the server listed are seen to, and it had more. */
+  #askForMore() {
+    const { state } = this.#host;
+    const stillNeeds = (id) => !state.conversation(id) || state.conversation(id).needs_you;
+    if (!this.#listed.more || this.#listed.ids.some(stillNeeds)) return;
+    this.#listed = { ids: [], more: false }; // once
+    this.refresh();
   }
 
   /** Who shall answer from now on: "human" or "claude". Resolves to whether that was done. */

@@ -16,7 +16,8 @@ export class ThreadHeader {
   #detail;
   #button;
   #give = null; // to whom a click on the button gives the conversation
-  #isGiving = false;
+  #shown = null; // the conversation's id
+  #giving = new Set(); // ids of those whose change is under way
   #onGive;
   #avatar = createAvatar("small");
 
@@ -45,6 +46,7 @@ export class ThreadHeader {
   /** `ownership`: see ownershipOf. */
   render(conversation, ownership) {
     const name = displayName(conversation);
+    this.#shown = conversation.id;
     updateAvatar(this.#avatar, conversation);
     setText(this.#name, name);
     setText(this.#detail, detailOf(conversation, name));
@@ -58,6 +60,7 @@ export class ThreadHeader {
     setAttribute(this.#owner, "title", reason || null);
     this.#give = canTake ? "human" : canGive ? "claude" : null;
     setHidden(this.#button, this.#give === null);
+    this.#renderGiving();
     if (this.#give === null) return;
     const label = this.#give === "human" ? "Assumir" : "Passar ao Claude";
     setAttribute(this.#button, "data-give", this.#give);
@@ -67,14 +70,22 @@ export class ThreadHeader {
     setAttribute(this.#button.querySelector("path"), "d", ICONS[this.#give === "human" ? "person" : "claude"]);
   }
 
+  #renderGiving() {
+    setAttribute(this.#button, "aria-disabled", this.#giving.has(this.#shown) ? "true" : null);
+  }
+
   /** The same button then gives it back: the second click of two is not meant for that. */
   async #clicked({ detail }) {
-    if (detail > 1 || this.#isGiving) return;
-    this.#isGiving = true;
-    setAttribute(this.#button, "aria-disabled", "true");
-    await this.#onGive(this.#give);
-    this.#isGiving = false;
-    setAttribute(this.#button, "aria-disabled", null);
+    const id = this.#shown;
+    if (detail > 1 || this.#giving.has(id)) return;
+    this.#giving.add(id);
+    this.#renderGiving();
+    try {
+      await this.#onGive(this.#give);
+    } finally {
+      this.#giving.delete(id);
+      this.#renderGiving();
+    }
   }
 }
 

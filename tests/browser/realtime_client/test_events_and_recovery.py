@@ -48,19 +48,25 @@ def test_a_bad_event_or_a_failing_host_never_stops_the_stream(page: Page, run: R
         """const bad = (data, cursor) => `id: ${cursor}\\nevent: x.y\\ndata: ${data}\\n\\n`;
         const { clock, calls, got } = beginScripted(async ({ n }) => n > 1 ? silent() : answer(
           hello("hold") + bad('{"text": "segredo', "c1") + bad("null", "c2") + bad("5", "c3")
-          + event("throws") + event("good")),
-          { on: { event: ({ id }) => {
-            if (id === "throws") throw new Error("a listener's mistake");
-            window.got.events.push(id);
-          } } });
-        addEventListener("error", (event) => event.preventDefault());
-        await clock.advance(0);
+          + event("throws") + event("rejects") + event("good")),
+          { on: {
+            event: ({ id }) => {
+              if (id === "throws") throw new Error("segredo");
+              if (id === "rejects") return Promise.reject(new Error("segredo"));
+              window.got.events.push(id);
+            },
+            refresh: () => Promise.reject(new Error("segredo")),
+          } });
+        for (const type of ["error", "unhandledrejection"]) {
+          addEventListener(type, (event) => event.preventDefault(), { once: true });
+        }
+        await clock.advance(30);
         client.close();
         return [got.events, calls[1].params.after];"""
     )
     assert events == ["good"]
     assert after == "good"
-    for told, id in zip(logged, ["c1", "c2", "c3"], strict=True):
+    for told, id in zip(logged, ["c1", "c2", "c3", "refresh"], strict=True):
         assert told.startswith("realtime_events: ")
         assert told.endswith(f" {id}")
         assert "segredo" not in told

@@ -18,10 +18,12 @@ DATA = {"url": "/realtime", "user": "ana", "cursor": "0", "csrf": "token"}
 MODULE = '<script type="module" src="/static/realtime_events.js"></script>'
 
 
-def head(data: object = DATA) -> str:
+def head(data: object = DATA, attributes: str = "") -> str:
     """What templates/realtime_events/head.html renders."""
     text = json.dumps(data)
-    return f'<script type="application/json" id="realtime-events">{text}</script>{MODULE}'
+    return (
+        f'<script type="application/json" id="realtime-events"{attributes}>{text}</script>{MODULE}'
+    )
 
 
 @pytest.fixture
@@ -75,10 +77,12 @@ def test_a_page_starts_by_itself_and_not_before_all_its_modules_listen(
 
 @pytest.mark.parametrize(
     "start",
-    ["", MODULE, head(None)],
-    ids=["not included", "no data", "no login"],
+    ["", MODULE, head(None), head(attributes=" data-manual")],
+    ids=["not included", "no data", "no login", "manual"],
 )
-def test_a_page_without_data_is_left_alone(server: ScriptedServer, tab: Page, start: str) -> None:
+def test_a_page_without_data_or_started_by_its_own_script_is_left_alone(
+    server: ScriptedServer, tab: Page, start: str
+) -> None:
     problems: list[str] = []
     tab.on("pageerror", lambda error: problems.append(str(error)))
     tab.on("console", lambda message: problems.append(message.text))
@@ -527,7 +531,8 @@ def test_marks_that_say_too_little_are_told_once_a_kind_and_harm_nothing(
           <a data-conversation-id="3" data-live="{"></a>
           <a data-conversation-id="4" data-live='{"id": "4"}'></a>
           <a data-conversation-id="5" data-live='{"id": "5", "version": 0}'></a>
-          <p data-message-id="6" data-live='{"id": "6", "arrival": null}'></p>`,
+          <p data-message-id="6" data-live='{"id": "6", "arrival": null}'></p>
+          <i data-message-id="7"></i>`,
           ({ url }) => json({ versions: url === "/realtime/versions?id=5" ? { 5: 0 } : { 1: 1 } }));
         let told = 0;
         document.addEventListener("realtime:refresh", () => { told += 1; });
@@ -536,15 +541,17 @@ def test_marks_that_say_too_little_are_told_once_a_kind_and_harm_nothing(
           it.push(": hb\\n\\n");
         }
         client.close();
-        return [it.asked.length, told, realtime.liveOf(node("p"), "id", "arrival", "direction")];"""
+        const read = (name) => realtime.liveOf(node(name), "id", "arrival", "direction");
+        return [it.asked.length, told, read("p"), read("i")];"""
     )
-    assert read == [2, 0, {"id": "6", "arrival": None}]
+    assert read == [2, 0, {"id": "6", "arrival": None}, None]
     told = [text.removeprefix("realtime_events: ").partition(";")[0] for text in logged]
     assert told == [
         "[data-conversation-id] has no data-live",
         "[data-conversation-id] has an unreadable data-live",
         "[data-conversation-id] has no version in its data-live",
         "[data-message-id] has no direction in its data-live",
+        "[data-message-id] has no data-live",
     ]
     assert all("{{ entity|live }}" in text for text in logged)
 

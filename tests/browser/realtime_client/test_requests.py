@@ -58,6 +58,25 @@ def test_a_failing_server_that_recovers_is_found_and_forgiven(run: Run) -> None:
     assert state == "connected"
 
 
+@pytest.mark.parametrize(
+    ("header", "times"),
+    [("20", [0, 20_000, 40_000]), ("86400", [0, 60_000]), ("amanhã", [0, 250, 500])],
+)
+def test_retry_after_is_obeyed_within_bounds(run: Run, header: str, times: list[int]) -> None:
+    asked = run(
+        """const { clock, calls } = beginScripted(async () =>
+          new Response("", { status: 503, headers: { "Retry-After": encodeURI(arg) } }),
+          { env: { random: () => 0 } });
+        const start = clock.time;
+        await clock.advance(70_000);
+        client.close();
+        return calls.map(({ at }) => at - start);""",
+        header,
+    )
+    assert asked[: len(times)] == times
+    assert (asked[len(times) :] == []) == (header == "86400")
+
+
 @pytest.mark.parametrize("text", ["retry + hello('stream')", "hello('stream') + retry"])
 def test_an_answer_over_capacity_is_asked_again_after_its_retry_with_jitter(
     run: Run, text: str
@@ -134,26 +153,28 @@ def test_a_hold_answer_is_followed_by_the_next_request_at_once(run: Run) -> None
     assert states == ["connecting", "connected"]
 
 
-def test_a_stream_that_is_buffered_falls_back_to_hold_and_is_tried_again_after_ten_minutes(
+def test_a_stream_that_is_buffered_falls_back_to_hold_and_is_tried_again_ever_later(
     run: Run,
 ) -> None:
-    early, later = run(
+    trials, others = run(
         """const clock = new FakeClock();
+        const trials = [];
+        const start = clock.time;
         const { calls } = beginScripted(async ({ params }) => {
-          if (params.delivery !== "hold") return silent();
+          if (params.delivery !== "hold") {
+            trials.push(clock.time - start);
+            return silent();
+          }
           if (params.hello) return answer(hello("hold"));
           await new Promise((resolve) => clock.env.setTimeout(resolve, 20_000));
           return answer(": hb\\n\\n");
         }, { env: clock.env });
-        const asked = () => calls.map(({ params }) => params.delivery ?? "any");
-        await clock.advance(600_000);
-        const early = asked();
-        await clock.advance(40_000);
+        await clock.advance(1_400_000);
         client.close();
-        return [early, asked().slice(early.length)];"""
+        return [trials, calls.length - trials.length];"""
     )
-    assert early == ["any", *["hold"] * 31]
-    assert later == ["any", "hold", "hold", "hold"]
+    assert trials == [0, 63_000, 666_000, 1_269_000]
+    assert others == 74
 
 
 def test_a_server_that_does_not_even_hold_is_asked_for_a_stream_again(run: Run) -> None:
@@ -165,6 +186,48 @@ def test_a_server_that_does_not_even_hold_is_asked_for_a_stream_again(run: Run) 
         return calls.map(({ params }) => params.delivery);"""
     )
     assert deliveries == [None, "hold", None]
+
+
+SLOW_START = """
+  const clock = new FakeClock();
+  const holding = () => new Promise((resolve) => clock.env.setTimeout(resolve, 20_000));
+  const start = clock.time;
+  const streams = []; // when each was asked for
+  beginScripted(async ({ params, signal }) => {
+    if (params.delivery === "hold") {
+      if (!params.hello) await holding();
+      return answer(params.hello ? hello("hold") : ": hb\\n\\n");
+    }
+    streams.push(clock.time - start);
+    return isSilent(streams.length) ? silent() : open(signal, hello("stream") + ": hb\\n\\n");
+  }, { env: clock.env });
+"""
+
+
+def test_a_server_that_starts_slowly_streams_a_minute_later(run: Run) -> None:
+    times = run(
+        f"""const isSilent = (n) => n === 1;
+        {SLOW_START}
+        await clock.advance(85_000);
+        client.close();
+        return streams;"""
+    )
+    assert times == [0, 63_000]
+
+
+def test_one_silent_stream_after_good_ones_is_no_buffering(run: Run) -> None:
+    times = run(
+        f"""const isSilent = (n) => n % 2 === 0;
+        {SLOW_START}
+        await clock.advance(900);
+        client.reconnect();  // the second
+        await clock.advance(64_100);
+        client.reconnect();  // the fourth
+        await clock.advance(64_000);
+        client.close();
+        return streams;"""
+    )
+    assert times == [0, 1_000, 64_000, 65_100, 128_100], "the third was heard"
 
 
 def test_a_machine_that_was_busy_streams_again_when_it_is_idle(run: Run) -> None:

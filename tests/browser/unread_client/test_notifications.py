@@ -275,3 +275,13 @@ def test_one_tab_of_a_browser_notifies_and_none_while_any_has_focus(
 
     wait_until(taken_over, what="the other tab to notify")
     assert made(page) == 2
+
+
+def test_two_tabs_ring_once_for_one_message(page: Page, other: Page) -> None:
+    """Without locks each tab notifies: the browser shows one, and one of them rings."""
+    for tab in (page, other):
+        begin_unfocused(tab)
+    arrive(1, page, other)
+    assert [tab.evaluate("world.tones") for tab in (page, other)] == [1, 0]
+    assert (made(page), made(other)) == (1, 1)
+    assert other.evaluate("FakeNotification.made[0].silent")

@@ -130,6 +130,9 @@ def test_logging_out_forgets_this_user_and_no_other(run: Run) -> None:
         localStorage.setItem("other", "y");
         begin();
         unread.select("c");
+        focus(false);
+        unread.onEvent(created("a", incoming(1), numbers(1, 0)));
+        await settle();
         unread.alerts.setWanted("sound", false);
         unread.forget();
         unread.select("d");
