@@ -33,8 +33,10 @@ ACTION_MS = 30_000  # two cores that also run the servers and other tests: patie
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    """The Chromium that CHROMIUM names (dev.py sets it), or one on PATH, or Playwright's own."""
-    path = chromium_on_this_machine()
+    """The Chromium for pages that may all believe themselves in front and in focus: without
+    windows if HEADLESS_SHELL names one (dev.py sets it), or any.
+    """
+    path = os.environ.get("HEADLESS_SHELL") or chromium_on_this_machine()
     expect.set_options(timeout=ACTION_MS)
     with sync_playwright() as playwright:
         environ: dict[str, str | float | bool] = {**chromium_environ()}
@@ -44,7 +46,9 @@ def chromium() -> Iterator[Browser]:
 
 
 def chromium_on_this_machine() -> str | None:
-    """The path of the Chromium to start, None for Playwright's own."""
+    """The path of the Chromium that CHROMIUM names (dev.py sets it), or of one on PATH; None for
+    Playwright's own.
+    """
     return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
 
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from flask import Flask, current_app, request
+from flask import Flask, current_app
 from google.cloud import ndb
 
 import message_status
@@ -28,6 +28,7 @@ from chat.conversation.models import Conversation, Message
 from chat.conversation.thread import Line, Quote, append_notice, append_outgoing, line_by
 from chat.outgoing import failed_answers
 from chat.outgoing.leases import LEASE_MS, Leases
+from chat.outgoing.watch import WATCH_SECONDS, Watch
 from chat.outgoing.whatsapp import (
     Accepted,
     RefusedError,
@@ -53,14 +54,8 @@ MAX_DRAINS = 16
 #: Requests that wait for their send at the same time (`SEND_WAIT_SECONDS`); the others answer at
 #: once, and the message goes out all the same.
 MAX_WAITING = 8
-#: How often a process looks for outboxes that another one has left, while anything is going on. It
-#: sees leases that run out before the next look, and comes for them on time.
-WATCH_SECONDS = 0.6
 #: After a lease has run out; two processes that come for it do not come at the same moment.
 _LATE_SECONDS = 0.1
-#: Something is going on for so long after a POST, and after the start of a process, which may have
-#: come for one that is gone.
-AWAKE_SECONDS = 120.0
 #: While WhatsApp cannot be reached, messages wait for the sweep so long; then they have failed,
 #: because an answer that arrives out of the blue much later does more harm than good.
 GIVE_UP_MS = 15 * 60_000
@@ -98,18 +93,12 @@ class Sender:
         self._lock = threading.Lock()
         #: Conversation → its thread, and whether there is more to do when it is done.
         self._draining: dict[str, tuple[threading.Thread, bool]] = {}
-        self._awake_until: float | None = None  # None: no request has come yet
-        self._watching = False
+        self._watch = Watch(self._look, lambda: self._leases.closing)
 
     def init_app(self, app: Flask) -> None:
         """Watches for what other processes leave behind, and gives leases back at a shutdown."""
         realtime_events.at_shutdown(self._leases.give_back)
-
-        @app.before_request
-        def stay_awake() -> None:
-            first = self._awake_until is None
-            if (request.method == "POST" or first) and not app.testing:
-                self._stay_awake(app)
+        self._watch.init_app(app)
 
     def queue(
         self,
@@ -228,38 +217,10 @@ class Sender:
         thread.start()
         return thread
 
-    def _stay_awake(self, app: Flask) -> None:
-        with self._lock:
-            self._awake_until = time.monotonic() + AWAKE_SECONDS
-            if self._watching:
-                return
-            self._watching = True
-        threading.Thread(target=self._watch, args=[app], daemon=True, name="outboxes").start()
-
-    def _watch(self, app: Flask) -> None:
-        """Takes over what a process that is gone has left, within seconds and not at the sweep.
-
-        On App Engine a thread may be frozen between requests; every open page keeps one under way.
-        """
-        pause = 0.0
-        while True:
-            time.sleep(pause)
-            with self._lock:
-                if time.monotonic() > (self._awake_until or 0.0) or self._leases.closing:
-                    self._watching = False
-                    return
-            try:
-                with app.app_context(), datastore.context(seconds=3.0, rpc_seconds=1.0):
-                    pause = self._look()
-            except datastore.ERRORS as error:
-                _log.warning("outboxes are not watched: %s", type(error).__name__)
-                pause = 10 * WATCH_SECONDS
-            except Exception:  # noqa: BLE001 - the thread must live: nobody would start another
-                _log.exception("outboxes are not watched")
-                pause = 10 * WATCH_SECONDS
-
     def _look(self) -> float:
-        """Starts what is due; returns the seconds to the next look."""
+        """Starts what is due, of leases also what runs out before the next look; returns the
+        seconds until then.
+        """
         pause = WATCH_SECONDS * _random.uniform(0.8, 1.2)
         now = _now_ms()
         for due_at, conversation_id in _due(now + int(pause * 1000)):

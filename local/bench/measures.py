@@ -16,7 +16,7 @@ from statistics import median
 
 import requests
 
-from chat.outgoing.sending import AWAKE_SECONDS
+from chat.outgoing.watch import AWAKE_SECONDS
 from local.bench.counter import counting, reads
 from local.bench.listeners import Listener, Listeners
 from local.bench.world import SETTINGS, Posted, Server, World, phone, post_updates

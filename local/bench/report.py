@@ -16,18 +16,19 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 
-from chat.outgoing.sending import AWAKE_SECONDS
+from chat.outgoing.watch import AWAKE_SECONDS
 from local.bench import measures, module, statuses, unread
-from local.bench.hanging import SENDERS, hanging
 from local.bench.measures import Idle, middle, percentile
+from local.bench.sending.hanging import SENDERS, hanging
+from local.bench.sending.takeover import CALL_MS, takeover
 from local.bench.storm.running import CLAUDES, CUSTOMERS, SWITCHES, storm
 from local.bench.world import cores, store
 from local.datastore.google_emulator import missing
 from local.processes.parts import POSIX
 
 PARTS = (
-    "latency", "memory", "idle", "webhook", "statuses", "overload", "hanging", "unread", "module",
-    "storm",
+    "latency", "memory", "idle", "webhook", "statuses", "overload", "hanging", "takeover", "unread",
+    "module", "storm",
 )  # fmt: skip
 UPDATES, QUICK_UPDATES = 1000, 100
 #: Stored → first tick, of 95 in 100 messages, with a Graph API that answers in a second.
@@ -304,6 +305,20 @@ def show_module(host: str, options: argparse.Namespace) -> None:
     show(head, 26, rows)
 
 
+def show_takeover(host: str, options: argparse.Namespace) -> None:
+    """How soon the next process goes on."""
+    say(
+        f"TAKEOVER in ms: from the end of a process that waits for the Graph API ({CALL_MS // 1000}"
+        f" s) to the start of\nthe call for the customer's next message, by another process."
+    )
+    rounds = 3 if options.quick else 10
+    rows = (
+        [row.end, str(len(row.times)), *(ms(f(row.times)) for f in (min, middle, max))]
+        for row in takeover(host, rounds)
+    )
+    show(["ended by", "times", "fastest", "median", "slowest"], 26, rows)
+
+
 def show_storm(host: str, options: argparse.Namespace) -> list[str]:
     """Two servers that are killed in turn; what did not hold."""
     say(
@@ -350,6 +365,7 @@ SHOWN = {
     "statuses": show_statuses,
     "overload": show_overload,
     "hanging": show_hanging,
+    "takeover": show_takeover,
     "unread": show_unread,
     "module": show_module,
     "storm": show_storm,

@@ -1,8 +1,9 @@
 """A process that dies while it sends: the next one takes over within seconds, in order, and sends
 nothing twice. Two real servers on one store, and a Graph API that answers late.
 
-What is measured is told by the product's own times: when the lease of the dead process ran out, and
-when the next message was begun.
+How many seconds follows from how long a lease lasts and how often a process looks, which are tested
+as numbers, and is measured by `dev.py bench --only takeover`. Of real processes is asked what no
+load of the machine can change: that it is this mechanism which comes, long before all others.
 """
 
 from __future__ import annotations
@@ -10,14 +11,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
+from typing import Any
 
 import pytest
 from flask import Flask
 from google.cloud import ndb
 
-from chat.outgoing import leases, sending
+from chat.outgoing import leases, sending, watch
 from chat.outgoing.leases import LEASE_MS
 from chat.outgoing.sending import Outbox, Sender
+from chat.outgoing.watch import WATCH_SECONDS, Watch
+from chat.platform.datastore import StoreUnavailableError
 from tests.chat.live_attendant import LiveAttendant
 from tests.helpers import LiveServer, Simulator, Store, add_attendant, wait_until
 
@@ -25,8 +30,9 @@ MARIA = "5511987654321"
 CHAT = "+55 11 98765-4321"
 #: From the death of a process to the next message's start.
 TAKEOVER_SECONDS = 3.0
-#: What two cores need besides that also run a store, two servers, a simulator and other tests.
-SLACK_SECONDS = 2.0
+#: The Graph API's time for an answer. A call that ends, a lease as long as a call, and cron's next
+#: minute would all come later.
+CALL_SECONDS = 24.0
 
 
 def begun_at(ana: LiveAttendant, message_id: str) -> float | None:
@@ -55,7 +61,9 @@ def test_a_process_that_dies_in_a_slow_call_holds_its_customer_for_seconds(
     simulator.customer_writes(MARIA, "oi")
     wait_until(ana.chats, 20, what="the customer's chat")
     ana.move_to(doomed.url)
-    simulator.http.patch(f"{simulator.url}/switches", json={"graph_delay_ms": 8000}, timeout=30)
+    simulator.http.patch(
+        f"{simulator.url}/switches", json={"graph_delay_ms": int(CALL_SECONDS * 1000)}, timeout=30
+    )
     first = ana.send(CHAT, "um")
     wait_until(lambda: begun_at(ana, first), 20, what="the call is under way")
     second = ana.send(CHAT, "dois")
@@ -77,9 +85,9 @@ def test_a_process_that_dies_in_a_slow_call_holds_its_customer_for_seconds(
     wait_until(all_settled, 30, every=0.1, what="the others were sent")
     begun = begun_at(ana, second)
     assert begun is not None
-    assert begun < gone + TAKEOVER_SECONDS + SLACK_SECONDS
+    assert begun < gone + CALL_SECONDS / 2
     if end == "kill9":  # whoever still lives may be in the middle of its call
-        assert lease <= begun < lease + 1.0 + SLACK_SECONDS
+        assert lease <= begun
     in_order = ["dois", "tres", "quatro"]
     wait_until(lambda: [t for t in simulator.texts_on_phone(MARIA) if t != "um"] == in_order, 20)
 
@@ -130,12 +138,12 @@ def test_what_was_left_is_found_among_any_number_of_empty_outboxes(
 
 def test_a_lease_and_a_look_are_shorter_than_a_takeover_may_take() -> None:
     # A lease is seen by a look before it runs out: only what comes in between is looked for late.
-    assert 1.2 * sending.WATCH_SECONDS < LEASE_MS / 1000
+    assert 1.2 * WATCH_SECONDS < LEASE_MS / 1000
     assert LEASE_MS / 1000 + sending._LATE_SECONDS < TAKEOVER_SECONDS - 0.5
 
 
 def test_a_message_that_nobody_began_is_found_by_the_next_look() -> None:
-    assert 1.2 * sending.WATCH_SECONDS < TAKEOVER_SECONDS
+    assert 1.2 * WATCH_SECONDS < TAKEOVER_SECONDS
 
 
 def test_nothing_left_behind_is_looked_for_at_the_usual_pace(
@@ -144,19 +152,19 @@ def test_nothing_left_behind_is_looked_for_at_the_usual_pace(
     with store.context():
         pause = sender_of(app)._look()
     assert started == []
-    assert 0.8 * sending.WATCH_SECONDS <= pause <= 1.2 * sending.WATCH_SECONDS
+    assert 0.8 * WATCH_SECONDS <= pause <= 1.2 * WATCH_SECONDS
 
 
 def test_the_first_request_of_a_process_has_it_look_and_later_only_what_changes_something(
     app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sender, woken = sender_of(app), []
+    watch, woken = sender_of(app)._watch, []
 
     def wake(_app: Flask) -> None:
         woken.append(len(woken))
-        sender._awake_until = time.monotonic()
+        watch._awake_until = time.monotonic()
 
-    monkeypatch.setattr(sender, "_stay_awake", wake)
+    monkeypatch.setattr(watch, "stay_awake", wake)
     app.testing = False
     client = app.test_client()
     client.get("/healthz")
@@ -184,22 +192,33 @@ def test_a_lease_that_cannot_be_given_back_keeps_no_other(
     assert given == [("good", "us", 0)]
 
 
-def test_a_look_that_fails_does_not_end_the_watch(
-    app: Flask, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("error", [ValueError("a strange entity"), StoreUnavailableError("slow")])
+def test_a_look_that_fails_is_followed_by_the_next_which_waits_only_if_many_fail(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    sender, looks = sender_of(app), []
+    results: list[float | Exception] = [*[error] * 6, 0.5, error, 0.0]
+    pauses: list[float] = []
 
     def look() -> float:
-        looks.append(1)
-        if len(looks) == 1:
-            raise ValueError("a strange entity")
-        sender._leases.closing = True
-        return 0.0
+        result = results.pop(0)
+        if isinstance(result, Exception):
+            raise result
+        return result
 
-    monkeypatch.setattr(sender, "_look", look)
-    monkeypatch.setattr(sending.time, "sleep", lambda _seconds: None)
-    sender._awake_until = time.monotonic() + 60
-    sender._watching = True
-    sender._watch(app)
-    assert len(looks) == 2
-    assert not sender._watching, "the next request starts another"
+    looking = Watch(look, lambda: not results)
+    monkeypatch.setattr(watch.time, "sleep", pauses.append)
+    monkeypatch.setattr(watch.threading, "Thread", RunAtOnce)
+    looking.stay_awake(app)
+    assert pauses == [0, 0.6, 1.2, 2.4, 4.8, 6, 6, 0.5, 0.6, 0]
+    looking.stay_awake(app)
+    assert len(pauses) == 11, "it had ended: the next request starts another"
+
+
+class RunAtOnce:
+    """In place of a thread."""
+
+    def __init__(self, target: Callable[..., None], args: list[Any], **_: Any) -> None:
+        self._run = partial(target, *args)
+
+    def start(self) -> None:
+        self._run()

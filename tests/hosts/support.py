@@ -216,6 +216,15 @@ class Desk:
         return self.page.locator(f"{self.look.thread} [data-status]")
 
     @property
+    def marks(self) -> list[tuple[str, str]]:
+        """Status and colour of each check mark. In one step: a page that draws its thread anew
+        has elements that are not in it any more, and those have no colour.
+        """
+        read = """(shown) => [...document.querySelectorAll(shown)].map((mark) => [
+          mark.dataset.status, getComputedStyle(mark).color])"""
+        return self.page.evaluate(read, f"{self.look.thread} [data-status]")  # type: ignore[no-any-return]
+
+    @property
     def badges(self) -> dict[str, str]:
         """What is shown as unread in the list: the number by the conversation's name."""
         read = """(rows, name) => rows.map((row) => [
