@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests.helpers import wait_until
 
@@ -28,6 +28,7 @@ OFF += ["ThirdPartyStoragePartitioning", "AvoidCorsURLLoaderRestartOnRedirect", 
 OFF += ["OptimizationHints", "NetworkTimeServiceQuerying", "PreconnectToSearch"]
 FLAGS = ["--no-sandbox", "--disable-quic", "--disable-background-networking"]
 FLAGS += ["--disable-features=" + ",".join(OFF)]
+#: Of every action and expectation, in all folders: what one test set would hold for the next, too.
 ACTION_MS = 30_000  # two cores that also run the servers and other tests: patience, not speed
 
 
@@ -80,3 +81,15 @@ def own_chromium(chromium: Browser, folder: Path) -> Iterator[BrowserContext]:
     finally:
         process.terminate()
         process.wait(10)
+
+
+def look_away(context: BrowserContext) -> Page:
+    """Another tab comes to the front of a browser of `own_chromium`; the others know that they are
+    hidden and without focus.
+    """
+    before = context.pages
+    page = context.new_page()
+    page.bring_to_front()
+    for each in before:
+        wait_until(lambda each=each: not each.evaluate("document.hasFocus()"))
+    return page

@@ -77,7 +77,7 @@ def test_a_server_with_few_threads_or_none_never_freezes_and_says_so(
     start: Start, threads: int | None, args: tuple[str, ...], places: int
 ) -> None:
     server = start(threads, *args, REALTIME_EVENTS_RETRY_MS=300)
-    assert f"{places} of {threads or 1} gunicorn threads" in server.part.log
+    wait_until(lambda: f"{places} of {threads or 1} gunicorn threads" in server.part.log)
     with (
         Listeners(server.url, "", 5, delivery="stream", prefix="a") as streaming,
         Listeners(server.url, "", 5, delivery="hold", prefix="b") as holding,

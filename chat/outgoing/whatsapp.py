@@ -142,6 +142,7 @@ class WhatsAppClient:
                 self._url, json=body, headers=headers, timeout=self._timeout, allow_redirects=False
             )
         except requests.RequestException as error:
+            _log.warning("no answer from the Graph API: %s: %r", type(error).__name__, _root(error))
             if _never_connected(error):
                 raise UnreachableError from error
             raise UnconfirmedError from error
@@ -182,6 +183,13 @@ def _accepted(answer: dict[str, Any]) -> Accepted | None:
     contact = contacts[0] if isinstance(contacts, list) and contacts else None
     wa_id = contact.get("wa_id") if isinstance(contact, dict) else None
     return Accepted(wamid, wa_id if isinstance(wa_id, str) and wa_id else None)
+
+
+def _root(error: BaseException) -> BaseException:
+    """What the system said, which the exceptions above it hide."""
+    while error.__context__ is not None:
+        error = error.__context__
+    return error
 
 
 def _never_connected(error: requests.RequestException) -> bool:

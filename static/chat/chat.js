@@ -558,6 +558,7 @@ logoutForm.addEventListener("submit", (event) => {
 });
 logOutTogether(logoutForm, {
   onLeave: () => {
+    realtime.close(); // whose next answer would lead to the login a second way
     unread.forget();
     placing.forget();
     drafts.forget();

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
 from tests.browser.cuttable_proxy import CuttableProxy
 from tests.chromium import ACTION_MS, own_chromium
@@ -19,14 +19,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "tests/browser/" in item.nodeid:
             item.add_marker(pytest.mark.browser)
-
-
-@pytest.fixture
-def patience() -> Iterator[None]:
-    """Two cores also run the servers: what is expected may take as long as an action."""
-    expect.set_options(timeout=ACTION_MS)
-    yield
-    expect.set_options(timeout=5_000)  # Playwright's own, for the tests of other files
 
 
 class Attendant:

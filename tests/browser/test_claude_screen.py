@@ -10,10 +10,9 @@ from playwright.sync_api import Locator, Page, expect
 from chat.auto_reply.usage import ClaudeCalls
 from local.claude.server import ClaudeStandIn
 from tests.browser.conftest import Attendant
-from tests.browser.unread_screen import NOTE_ALERTS, look_away, row, told
+from tests.browser.unread_screen import NOTE_ALERTS, row, told
+from tests.chromium import look_away
 from tests.helpers import LiveServer, Simulator, Store, wait_until
-
-pytestmark = pytest.mark.usefixtures("patience")
 
 MARINA = "5511987654321"
 WRITING = "Claude está respondendo…"
@@ -172,7 +171,7 @@ def test_a_handover_is_told_of_though_the_chat_is_muted(
     for person in (ana, bruno):
         expect(row(person.page, "Marina").locator(".row-muted")).to_be_visible()
         expect(chip(person.page)).to_have_text("Precisa de você")
-    look_away(ana)
+    look_away(ana.context)
     bruno.page.bring_to_front()
 
     marina("Quero falar com um atendente")

@@ -10,8 +10,6 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from tests.browser.conftest import ACTION_MS, Attendant
 from tests.helpers import LiveServer, Simulator, add_attendant
 
-pytestmark = pytest.mark.usefixtures("patience")
-
 MARIA = "5511987654321"
 AD = {
     "headline": "Bolos de pote",

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import ACTION_MS, Attendant
+from tests.browser.conftest import Attendant
 from tests.helpers import LiveServer, wait_until
-
-
-@pytest.fixture(autouse=True)
-def patience() -> Iterator[None]:
-    """Two cores also run the servers: what is expected may take as long as an action."""
-    expect.set_options(timeout=ACTION_MS)
-    yield
-    expect.set_options(timeout=5_000)
 
 
 @pytest.fixture
@@ -49,7 +41,7 @@ def two_tabs_left_together(person: Attendant) -> tuple[Page, Page]:
     expect_chat(second)
     choose(first, "Sair")
     for page in (first, second):
-        page.wait_for_url("**/login*")
+        expect(page).to_have_url(re.compile(r"/login(\?|$)"))
         expect(page.get_by_label("Senha")).to_be_visible()
     return first, second
 
@@ -94,11 +86,11 @@ def test_leaving_everywhere_takes_the_other_devices_along(
         person.allow_errors("401")
         person.wait_connected()
     choose(office.page, "Sair de todos os aparelhos")
-    office.page.wait_for_url("**/login")
+    expect(office.page).to_have_url(re.compile(r"/login$"))
     expect(office.page.get_by_role("alert")).to_have_text(
         "Você saiu de todos os aparelhos: os outros perdem o acesso em até 30 segundos."
     )
-    home.page.wait_for_url("**/login*", timeout=45_000)
+    expect(home.page).to_have_url(re.compile(r"/login(\?|$)"), timeout=45_000)
     assert bruno.page.evaluate("document.body.dataset.userId") == "bruno"
     bruno.page.reload()
     expect_chat(bruno.page, "bruno")
@@ -114,7 +106,7 @@ def test_leaving_one_device_leaves_the_others(
         person.allow_errors("401")
         person.wait_connected()
     choose(office.page, "Sair")
-    office.page.wait_for_url("**/login*")
+    expect(office.page).to_have_url(re.compile(r"/login(\?|$)"))
     expect(office.page.get_by_role("alert")).to_have_count(0)
     home.page.reload()
     expect_chat(home.page)

@@ -8,11 +8,11 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from local.simulator import Pace, Simulator
+from tests.chromium import ACTION_MS
 from tests.helpers import wait_until
 from tests.local.simulator_world import MARIA, NUMBER_ID, TOKEN, Webhook, make_simulator
 from tests.local.simulator_world import webhook_server as serve_webhook
 
-PATIENCE_MS = 20_000  # the page asks once a second, on two cores that others share
 SIZES = {"desktop": {"width": 1300, "height": 850}, "phone": {"width": 390, "height": 800}}
 
 
@@ -32,14 +32,12 @@ def simulator(hook: Webhook) -> Iterator[Simulator]:
 def page(request: pytest.FixtureRequest, chromium: Browser, simulator: Simulator) -> Iterator[Page]:
     """A tab that must not log an error, as wide as a desk's screen and as a phone."""
     context = chromium.new_context(viewport=SIZES[request.param], locale="pt-BR")
-    context.set_default_timeout(PATIENCE_MS)
-    expect.set_options(timeout=PATIENCE_MS)
+    context.set_default_timeout(ACTION_MS)
     page = context.new_page()
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("console", lambda one: errors.append(one.text) if one.type == "error" else None)
     yield page
-    expect.set_options(timeout=5_000)  # Playwright's own, for the tests of other files
     context.close()
     assert errors == []
 

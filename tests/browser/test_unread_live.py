@@ -13,12 +13,12 @@ from tests.browser.cuttable_proxy import CuttableProxy
 from tests.browser.unread_screen import (
     NOTE_ALERTS,
     expect_unread,
-    look_away,
     row,
     says,
     take_an_event,
     told,
 )
+from tests.chromium import look_away
 from tests.helpers import LiveServer, Simulator, wait_until
 
 MARIA = "5511987654321"
@@ -70,7 +70,7 @@ def test_three_tabs_agree_and_one_of_them_notifies(
     for page in pages:
         expect_unread(page, {"João": 1})
 
-    away = look_away(ana)
+    away = look_away(ana.context)
     write(JOAO, "de novo", 2)
     for page in pages:
         expect_unread(page, {"João": 3})
@@ -147,7 +147,7 @@ def test_looking_is_not_reading_and_what_is_open_stays_open(
     page.get_by_role("button", name="Ir para o fim").click()
     expect_unread(page, {"João": 1})
     expect(divider).to_have_text("70 mensagens não lidas")
-    away = look_away(ana)
+    away = look_away(ana.context)
     expect(divider).to_have_count(0)
 
     # Nobody looks: it is unread although it is open and at its end.
@@ -210,7 +210,7 @@ def test_a_catch_up_of_fifty_messages_is_one_line_and_no_storm(
     pages = (ana.page, second)
     for page in pages:
         page.wait_for_selector("html[data-connection=connected]")
-    look_away(ana)
+    look_away(ana.context)
     proxy.refuse()
     expect(second.locator("html")).not_to_have_attribute("data-connection", "connected")
     phones = [f"55119800000{n}" for n in range(10, 15)]

@@ -133,7 +133,14 @@ def test_marking_silencing_and_undoing(
     page.locator(".thread-scroll").click()
     expect_unread(page, {})
 
-    # The page asks by a banner, and says where it is switched what this browser may do.
+
+def test_the_page_asks_by_a_banner_and_says_what_this_browser_may_do(
+    at_a_computer: Callable[..., Attendant], live_server: Callable[..., LiveServer]
+) -> None:
+    ana = at_a_computer("ana", live_server().url)
+    page = ana.page
+    ana.context.clear_permissions()  # nobody has been asked
+    page.reload()
     banner = page.get_by_role("region", name="Notificações")
     expect(banner.get_by_role("button", name="Ativar notificações")).to_be_visible()
     banner.get_by_role("button", name="Fechar").click()

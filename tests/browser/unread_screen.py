@@ -6,7 +6,6 @@ from typing import Any
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import Attendant
 from tests.helpers import Simulator, wait_until
 
 #: Notes what the page really asks of the browser, and lets it happen.
@@ -85,10 +84,3 @@ def take_an_event(page: Page, simulator: Simulator, phone: str, sign: str) -> No
     notice = {"type": "system", "system": {"type": "of_tomorrow", "body": f"Aviso {sign}"}}
     simulator.post(f"/customers/{phone}/messages", {"type": "system", "payload": notice})
     expect(page.locator("[data-conversation-id]", has_text=f"Aviso {sign}")).to_be_visible()
-
-
-def look_away(person: Attendant) -> Page:
-    """Another tab comes to the front: the chat's tabs are hidden and without focus."""
-    page = person.context.new_page()
-    page.bring_to_front()
-    return page

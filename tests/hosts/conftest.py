@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page
 
 from tests.browser.unread_screen import NOTE_ALERTS
 from tests.chromium import ACTION_MS, own_chromium
@@ -132,12 +132,6 @@ def computer(
             return desk
 
         yield open_desk
-
-
-@pytest.fixture(autouse=True)
-def patience() -> None:
-    """`expect` waits as long as actions do."""
-    expect.set_options(timeout=ACTION_MS)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from google.cloud import ndb
 from playwright.sync_api import expect
 
 from tests.browser.unread_screen import told
+from tests.chromium import look_away
 from tests.helpers import Simulator, Store, wait_until
 from tests.hosts.support import MARIA, NAME, Desk, Host
 
@@ -117,8 +118,7 @@ def test_notifications_and_the_selected_conversation(
     expect_unread({NAME: "1"}, *both)
     assert [told(each.page) for each in both] == [[], []]
 
-    away = ana.page.context.new_page()
-    away.bring_to_front()
+    away = look_away(ana.page.context)
     writes("Cadê o meu pão?")
     expect_unread({NAME: "2"}, *both)
     wait_until(lambda: told(ana.page))
@@ -412,7 +412,7 @@ def test_with_gunicorns_default_worker_nobody_waits_and_the_log_says_so(
 ) -> None:
     program = {"plain": "main:app", "rendered": "app:app"}[name]
     host = start_host(name, "after", entrypoint=f"gunicorn -b :$PORT {program}")
-    assert "0 of 1 gunicorn threads are for open pages" in host.log
+    wait_until(lambda: "0 of 1 gunicorn threads are for open pages" in host.log)
     assert "--threads" in host.log
     both = ana, bruno = desk(host), desk(host, "bruno")
     ana.page.wait_for_selector("html[data-connection=connected]")
