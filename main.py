@@ -22,7 +22,7 @@ from chat.outgoing.read_receipts import ReadReceipts
 from chat.outgoing.sending import Sender
 from chat.outgoing.whatsapp import WhatsAppClient
 from chat.people import identity
-from chat.platform import cron, datastore, errors, health
+from chat.platform import assets, cron, datastore, errors, health
 from chat.platform.settings import Settings, told_in_one_line
 from chat.screen import admin, api, claude, claude_usage
 from chat.team import auth
@@ -41,7 +41,7 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
         chat.platform.settings.SettingsError: a setting cannot work; the text names key and value.
     """
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    app = Flask(__name__)
+    app = Flask(__name__, static_url_path=assets.url_path())
     environ = {**os.environ, **(config or {})}
     settings = Settings.from_env(environ)
     app.config.update(
@@ -65,6 +65,7 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
     sender.init_app(app)
     service.init_app(app, sender, whatsapp, environ)
 
+    assets.init_app(app, production=settings.production)
     errors.init_app(app)
     # Before the CSRF check: who has no login is told that, not that a token is missing.
     auth.init_app(app)
@@ -104,7 +105,7 @@ def _harden(response: Response) -> Response:
     if response.mimetype == "text/html":
         headers.setdefault(
             "Content-Security-Policy",
-            "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; "
+            "default-src 'self'; img-src 'self' data: blob:; style-src 'self'; "
             "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
         )
     if response.mimetype in ("text/html", "application/json"):

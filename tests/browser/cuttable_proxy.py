@@ -131,22 +131,25 @@ class CuttableProxy:
         self._port = self._server.sockets[0].getsockname()[1]
 
     async def _close(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        server, self._server = self._server, None
+        if server is None:
+            return
+        # Who is being let in needs an open server: Python 3.11 forgets their socket otherwise.
+        for each in server.sockets:
+            self._loop.remove_reader(each.fileno())
+        await _some_rounds()
+        server.close()
 
     async def _finish(self) -> None:
         # Who was let in just now becomes an exchange first: cancelled before, nobody closes it.
-        for _ in range(5):
-            await asyncio.sleep(0)
+        await _some_rounds()
         for client in self._clients:  # one that is closed waits for a browser that does not read
             client.transport.abort()
         others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
-        for _ in range(5):  # a closed transport lets its socket go in one of the next rounds
-            await asyncio.sleep(0)
+        await _some_rounds()  # in one of which a closed transport lets its socket go
 
     async def _count_open(self) -> int:
         return sum(1 for each in self._exchanges if each.relay and each.target.startswith(EVENTS))
@@ -211,6 +214,12 @@ class CuttableProxy:
                             return  # closed in the middle of a chunk: the browser sees it broken
             finally:
                 to_upstream.close()
+
+
+async def _some_rounds() -> None:
+    """Of the loop: enough for what has begun at once to be done."""
+    for _ in range(5):
+        await asyncio.sleep(0)
 
 
 async def _end_of(reader: asyncio.StreamReader) -> None:

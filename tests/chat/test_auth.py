@@ -7,7 +7,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.security import generate_password_hash
 
-from chat.platform import datastore
+from chat.platform import assets, datastore
 from chat.team import auth
 from chat.team.auth import Attendant
 from main import create_app
@@ -21,7 +21,7 @@ def test_every_route_but_the_listed_ones_needs_a_login(app: Flask, client: Flask
         "/webhook",
         "/healthz",
         "/_ah/warmup",
-        "/static/<path:filename>",
+        f"{assets.url_path()}/<path:filename>",
         "/tasks/deferred",
         "/tasks/outbox",
         "/tasks/reply",
