@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
+from hypothesis import HealthCheck, settings
 
 from local.claude.server import ClaudeStandIn
 from local.datastore import google_emulator
@@ -16,6 +17,10 @@ from local.processes.parts import Part, without_proxies
 from tests import forking
 from tests.chromium import chromium  # noqa: F401 - a fixture for every folder
 from tests.helpers import SETTINGS, LiveServer, Simulator, Store, add_attendant, free_port
+
+# A machine that is busy with other tests says nothing about what is tested.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 if TYPE_CHECKING:
     from flask import Flask

@@ -379,9 +379,7 @@ def test_the_answer_of_a_send_may_come_at_any_point_among_the_callbacks(world):
     answer_at=st.integers(0, 12),
     batches=st.lists(st.integers(1, 5), min_size=12, max_size=12),
 )
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=25, suppress_health_check=list(HealthCheck))
 def test_any_sequence_in_any_batches_ends_as_the_rule_says(
     world, callbacks, knows_us, answer_at, batches
 ):

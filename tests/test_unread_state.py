@@ -344,7 +344,7 @@ class TwoProcesses(RuleBasedStateMachine):
 
 
 TestTwoProcesses = TwoProcesses.TestCase
-TestTwoProcesses.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+TestTwoProcesses.settings = settings(max_examples=150, stateful_step_count=30)
 
 
 def test_every_interleaving_of_three_transactions_ends_the_same() -> None:

@@ -175,7 +175,7 @@ def test_whatever_happens_while_claude_writes(
 
 @pytest.mark.timeout(600)
 @settings(
-    max_examples=60, deadline=None, derandomize=True,
+    max_examples=60, derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )  # fmt: skip
 @given(steps=st.lists(st.sampled_from(STEPS), min_size=3, max_size=14))

@@ -219,7 +219,7 @@ changes = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(changes, st.data())
 def test_any_order_with_repeats_gives_the_same_message(
     quick_app: Flask, drawn: list[Any], data: st.DataObject

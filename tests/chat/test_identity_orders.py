@@ -202,7 +202,7 @@ def test_every_order_ends_at_the_newest_number_in_one_chat(
     assert made in (60, 120)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=300, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_any_history_ends_where_it_ends_in_the_right_order(
     registry: Registry, data: st.DataObject

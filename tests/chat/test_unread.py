@@ -355,9 +355,7 @@ class Model:
 
 
 @pytest.mark.store
-@settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=20, suppress_health_check=list(HealthCheck))
 @given(
     steps=st.lists(
         st.tuples(

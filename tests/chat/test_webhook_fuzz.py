@@ -224,7 +224,6 @@ def inside(quick_app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[Inside
 
 
 UNBOUNDED = settings(
-    deadline=None,
     suppress_health_check=list(HealthCheck),
     phases=(Phase.generate, Phase.shrink),
     database=None,
