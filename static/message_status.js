@@ -7,7 +7,7 @@
  * application with a script of its own calls startMessageStatus and updateTicks.
  */
 
-import { liveOf, request, warnOnce } from "./realtime_events.js";
+import { liveOf, pageData, request, warnOnce } from "./realtime_events.js";
 
 /** Of two states of one message as the server told them: it never has both a failure and these. */
 const PROGRESS = { sending: 0, sent: 1, failed: 2, delivered: 3, read: 4, played: 5 };
@@ -342,6 +342,6 @@ function startPage() {
   new MutationObserver(() => redraw()).observe(document, { subtree: true, attributeFilter: ["data-live"] });
 }
 
-hosted = JSON.parse(document.getElementById("message-status")?.textContent ?? "null");
+hosted = pageData("message-status");
 if (!customElements.get("message-ticks")) customElements.define("message-ticks", MessageTicks);
 if (hosted) startPage();

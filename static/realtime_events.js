@@ -585,9 +585,9 @@ class RealtimeClient {
 
 // --- what the page tells, and what its modules ask ------------------------------------------------
 
-/** What realtime_events/head.html says: `{url, user, cursor, csrf}`; null without it or a login. */
-export function pageData() {
-  return JSON.parse(document.getElementById("realtime-events")?.textContent || "null");
+/** What a module's head.html says, realtime_events' own: `{url, user, cursor, csrf}`; null without it. */
+export function pageData(id = "realtime-events") {
+  return JSON.parse(document.getElementById(id)?.textContent || "null");
 }
 
 /** The JSON that one of the server's routes answers.

@@ -758,7 +758,7 @@ let running = null; // the page's UnreadState, which the badges draw from
 
 /** `<unread-badge>`: what is unread of the conversation in whose row it stands. While something is, it
  * has `data-unread-count`; 0: marked by hand. */
-export class UnreadBadge extends HTMLElement {
+class UnreadBadge extends HTMLElement {
   #said = null;
 
   connectedCallback() {
@@ -897,6 +897,5 @@ export function startUnread(options) {
 /** What runs in this page, for a script of its own: `pageUnread().alerts.setWanted("sound", false)`. */
 export const pageUnread = () => running;
 
-const given = document.getElementById("unread-state");
-const page = pageData();
-if (given && page) ready.then(watchMarks(startUnread({ userId: page.user, ...JSON.parse(given.textContent) })));
+const [given, page] = [pageData("unread-state"), pageData()];
+if (given && page) ready.then(watchMarks(startUnread({ userId: page.user, ...given })));

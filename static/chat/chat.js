@@ -1,7 +1,7 @@
 /** Wires the screen: state, network, views and the realtime stream. Nothing is decided here. */
 
 import { startMessageStatus } from "../message_status.js";
-import { startPage } from "../realtime_events.js";
+import { pageData, startPage } from "../realtime_events.js";
 import { startUnread, unreadLabel } from "../unread_state.js";
 import { Composer } from "./composer/composer.js";
 import { Drafts, browserStorage, tabStorage } from "./composer/drafts.js";
@@ -52,7 +52,7 @@ const sharedStorage = browserStorage();
 /** Focusing the field would pull up a phone's keyboard over half of what was to be read. */
 const touch = matchMedia("(pointer: coarse)");
 /** What the server rendered for unread_state.js. */
-const given = JSON.parse(document.querySelector("#unread-state")?.textContent ?? "{}");
+const given = pageData("unread-state");
 
 const versionsRead = new Map(); // conversation id -> the version up to which all of it was read
 let shownId = null; // the conversation on screen, to notice when the state moved on to another
