@@ -181,12 +181,15 @@ const actions = new MessageActions({
   user: { id: userId, name: userName },
   state,
   api,
+  loader,
+  sender,
   composer,
   now: serverNow,
   onDetails: (id) => ticks.openDetails(id),
   onJump: jumpTo,
+  onForwarded: forwarded,
   onChange: schedule,
-  onFailed: (words) => toast.show(words),
+  onTold: (words) => toast.show(words),
 });
 const suggestions = new Suggestions({
   ask: (id, signal) => api.suggestion(id, signal),
@@ -336,6 +339,14 @@ function send(text) {
   placing.answered();
   render();
   threadView.jumpToEnd();
+}
+
+/** As WhatsApp does: to one chat, which is opened; to several, and this one stays. */
+function forwarded(ids) {
+  if (ids.length === 1 && ids[0] !== state.selectedId) unread.select(ids[0]);
+  else toast.show(ids.length === 1 ? "Mensagem encaminhada" : `Encaminhada para ${ids.length} conversas`);
+  if (ids.includes(state.selectedId)) threadView.jumpToEnd();
+  schedule();
 }
 
 /** A draft changed by other means than typing here. */

@@ -41,7 +41,7 @@ def both(people: list[Attendant]) -> list[Page]:
 
 
 def write(
-    simulator: Simulator, text: str, phone: str = MARIA, name: str = "Maria", **other: str
+    simulator: Simulator, text: str, phone: str = MARIA, name: str = "Maria", **other: Any
 ) -> str:
     body = {"text": text, "name": name, **other}
     return str(simulator.post(f"/customers/{phone}/messages", body).json()["id"])
@@ -62,11 +62,11 @@ def choose(page: Page, text: str, item: str) -> None:
     page.get_by_role("menuitem", name=item, exact=True).click()
 
 
-def on_phone(simulator: Simulator, text: str) -> dict[str, Any]:
-    """The message of this text, once the customer's phone has it."""
+def on_phone(simulator: Simulator, text: str, phone: str = MARIA) -> dict[str, Any]:
+    """The message of this text, once this customer's phone has it."""
 
     def found() -> list[dict[str, Any]]:
-        messages = simulator.get(f"/customers/{MARIA}/messages").json()["messages"]
+        messages = simulator.get(f"/customers/{phone}/messages").json()["messages"]
         return [message for message in messages if message["text"] == text]
 
     wait_until(lambda: len(found()) == 1)

@@ -130,3 +130,24 @@ def test_what_is_deleted_is_answered_no_more(both: list[Page], simulator: Simula
     shows_quote(bar(ana), "Maria", "engano")
     simulator.post(f"/customers/{MARIA}/messages", {"type": "revoke", "reply_to": gone})
     expect(bar(ana)).to_be_hidden()
+
+
+def test_a_message_drawn_to_the_right_is_answered(both: list[Page]) -> None:
+    ana, _ = both
+    finger = ana.context.new_cdp_session(ana)
+    box = bubble(ana, "Tem azul?").locator(".bubble").bounding_box()
+    assert box
+    x, y = box["x"] + 20, box["y"] + box["height"] / 2
+
+    def touch(kind: str, *points: float) -> None:
+        at = [{"x": point, "y": y} for point in points]
+        finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": at})
+
+    for end in (30, 80):  # let go too soon, nothing comes of it
+        touch("touchStart", x)
+        for step in range(10, end + 1, 10):
+            touch("touchMove", x + step)
+        touch("touchEnd")
+        if end == 30:
+            expect(bar(ana)).to_be_hidden()
+    shows_quote(bar(ana), "Maria", "Tem azul?")

@@ -1,13 +1,20 @@
 /** What an attendant does with single messages: answers them, reacts, passes them on, selects them. */
 
+import { MAX_TEXT_LENGTH } from "../composer/composer.js";
+import { offersOf } from "../message/offers.js";
 import { displayName, windowState } from "../parts/format.js";
 import { MessageMenu } from "../thread/message_menu.js";
+import { copiedText } from "./copying.js";
+import { ForwardDialog } from "./forward_dialog.js";
 import { openReactionRow, openReactors } from "./reaction_popups.js";
 import { Reactions, ownReaction } from "./reactions.js";
 import { QuoteBar, Replies, quoteOf } from "./replies.js";
+import { Selection } from "./selection.js";
+import { onSwipeRight } from "./swipe.js";
 
 const CLOSED = "Só depois que o cliente escrever de novo: faz mais de 24 horas";
 const TOO_OLD = "Só em mensagens de até 30 dias";
+const TOO_LONG = `Só textos de até ${MAX_TEXT_LENGTH.toLocaleString("pt-BR")} caracteres`;
 const IN_A_GROUP = "Grupos não aceitam reações da empresa";
 /** The server's MOST_DAYS. */
 const REACTION_MS = 30 * 86_400_000;
@@ -18,18 +25,29 @@ export class MessageActions {
   #reactions;
   #bar;
   #menu;
+  #selection;
+  #forwarding;
 
   /**
-   * `pane`: the thread's; `state`, `api`, `composer`; `user`: {id, name}; `storage`: localStorage or
-   * alike; `now()`: the server's milliseconds; onDetails(messageId); onJump(messageId); onChange():
-   * draw again; onFailed(words).
+   * `pane`: the thread's; `state`, `api`, `loader`, `sender`, `composer`; `user`: {id, name};
+   * `storage`: localStorage or alike; `now()`: the server's milliseconds; onDetails(messageId);
+   * onJump(messageId); onForwarded(conversationIds): messages are on their way there; onChange():
+   * draw again; onTold(words).
    */
   constructor({ pane, storage, ...host }) {
     this.#host = host;
-    const { state, api, user } = host;
+    const { state, api, loader, user, now, onTold } = host;
     this.#replies = new Replies(storage, user.id);
-    this.#reactions = new Reactions({ state, api, userName: user.name, onFailed: host.onFailed });
+    this.#reactions = new Reactions({ state, api, userName: user.name, onFailed: onTold });
     this.#bar = new QuoteBar(pane, { onDrop: () => this.#drop(), onJump: host.onJump });
+    this.#forwarding = new ForwardDialog({ state, loader, now });
+    this.#selection = new Selection(pane, {
+      ordered: (id, ids) => state.thread(id).messages.filter((each) => ids.has(each.id) && !each.revoked_at),
+      canForward: (messages) => messages.every((each) => canForward(each)),
+      onCopy: (messages) => this.#copy(messages),
+      onForward: (messages) => this.#forward(messages),
+      onEnd: () => !matchMedia("(pointer: coarse)").matches && host.composer.focus(),
+    });
     const content = pane.querySelector(".thread-content");
     this.#menu = new MessageMenu(content, {
       onAction: (name, messageId, bubble) => this.#act(name, messageId, bubble),
@@ -37,6 +55,10 @@ export class MessageActions {
     });
     content.addEventListener("click", (event) => this.#clicked(event));
     content.addEventListener("dblclick", (event) => this.#doubleClicked(event));
+    onSwipeRight(content, {
+      find: (target) => (this.#selection.isOn ? null : answerable(target)),
+      run: (node) => this.#reply(node.dataset.messageId),
+    });
   }
 
   /** With each drawing of the open conversation. */
@@ -51,6 +73,8 @@ export class MessageActions {
     const shown = this.#isClosed(conversation) ? null : quoted;
     this.#bar.render(live && shown ? quoteOf(live) : shown, this.#who(conversation));
     this.#menu.setTabStop();
+    this.#selection.render(id);
+    this.#forwarding.render();
   }
 
   /** What the message that goes out now answers; the next one answers nothing. */
@@ -67,6 +91,7 @@ export class MessageActions {
 
   /** Escape was pressed: whether it ended something here. */
   escape() {
+    if (this.#selection.end()) return true;
     if (!this.#bar.isShown) return false;
     this.#drop();
     return true;
@@ -111,6 +136,7 @@ export class MessageActions {
     const { conversation } = this.#open();
     if (name === "react" && conversation.is_group) return IN_A_GROUP;
     if (["reply", "react"].includes(name) && this.#isClosed(conversation)) return CLOSED;
+    if (name === "forward" && !canForward(this.#find(messageId))) return TOO_LONG;
     const age = this.#host.now() - Date.parse(this.#find(messageId)?.sent_at);
     return name === "react" && age > REACTION_MS ? TOO_OLD : null;
   }
@@ -119,6 +145,8 @@ export class MessageActions {
     if (name === "details") this.#host.onDetails(messageId);
     if (name === "reply") this.#reply(messageId);
     if (name === "react") this.#react(messageId, node);
+    if (name === "forward") this.#forward([this.#find(messageId)]);
+    if (name === "select") this.#selection.begin(this.#open().id, messageId);
   }
 
   #clicked(event) {
@@ -132,9 +160,8 @@ export class MessageActions {
 
   /** As in WhatsApp Web: anywhere on a message but on what does something by itself. */
   #doubleClicked(event) {
-    const node = event.target.closest("[data-message-id]");
-    const offers = node?.querySelector(".bubble-chevron")?.dataset.offers ?? "";
-    if (!offers.split(" ").includes("reply") || event.target.closest("a, button")) return;
+    const node = answerable(event.target);
+    if (!node || event.target.closest("a, button")) return;
     getSelection()?.empty(); // the word that the two clicks have marked
     this.#reply(node.dataset.messageId);
   }
@@ -145,7 +172,7 @@ export class MessageActions {
     if (!message) return;
     const whyNot = this.#whyNot("reply", messageId);
     if (whyNot) {
-      this.#host.onFailed(whyNot);
+      this.#host.onTold(whyNot);
       return;
     }
     this.#replies.set(id, quoteOf(message));
@@ -163,7 +190,7 @@ export class MessageActions {
     const { id } = this.#open();
     const whyNot = this.#whyNot("react", messageId);
     if (whyNot) {
-      this.#host.onFailed(whyNot);
+      this.#host.onTold(whyNot);
       return;
     }
     openReactionRow(node.querySelector(".bubble"), {
@@ -185,4 +212,41 @@ export class MessageActions {
         : (emoji) => this.#reactions.give(id, messageId, emoji),
     });
   }
+
+  async #copy(messages) {
+    const { conversation } = this.#open();
+    const text = copiedText(messages, { customerName: displayName(conversation) });
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {
+      this.#host.onTold("O navegador não deixou copiar.");
+      return;
+    }
+    this.#selection.end();
+    this.#host.onTold(messages.length === 1 ? "Mensagem copiada" : "Mensagens copiadas");
+  }
+
+  #forward(messages) {
+    const { sender, onForwarded } = this.#host;
+    this.#forwarding.open((ids) => {
+      for (const id of ids) {
+        for (const { text } of messages) sender.send(id, text, { forwarded: true });
+      }
+      this.#selection.end();
+      onForwarded(ids);
+    });
+  }
+}
+
+/** The message there, if it is one that can be answered. */
+function answerable(target) {
+  const node = target.closest("[data-message-id]");
+  const offers = node?.querySelector(".bubble-chevron")?.dataset.offers ?? "";
+  return offers.split(" ").includes("reply") ? node : null;
+}
+
+/** Whether it can be sent again as it is: a text, of at most what WhatsApp takes. */
+function canForward(message) {
+  const offered = Boolean(message) && offersOf(message, { hasContent: true }).includes("forward");
+  return offered && [...message.text].length <= MAX_TEXT_LENGTH;
 }

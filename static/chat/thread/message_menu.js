@@ -13,6 +13,8 @@ const LABELS = {
   reply: "Responder",
   copy: "Copiar",
   react: "Reagir",
+  forward: "Encaminhar",
+  select: "Selecionar mensagens",
 };
 
 export class MessageMenu {
