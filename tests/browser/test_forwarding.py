@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 
-import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Attendant
@@ -23,7 +22,6 @@ from tests.browser.one_chat import (
 from tests.helpers import Simulator
 
 __all__ = ["both", "people"]  # fixtures
-pytestmark = pytest.mark.usefixtures("patience")
 
 CARLA = "5511955554444"
 

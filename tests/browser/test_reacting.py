@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Attendant
@@ -14,7 +13,6 @@ from tests.browser.test_sending_status import switch
 from tests.helpers import LiveServer, Simulator, wait_until
 
 __all__ = ["both", "people"]  # fixtures
-pytestmark = pytest.mark.usefixtures("patience")
 
 
 def pill(page: Page, text: str) -> Locator:

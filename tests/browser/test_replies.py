@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Attendant
@@ -20,7 +19,6 @@ from tests.browser.one_chat import (
 from tests.helpers import Simulator
 
 __all__ = ["both", "people"]  # fixtures
-pytestmark = pytest.mark.usefixtures("patience")
 
 
 def bar(page: Page) -> Locator:

@@ -62,7 +62,7 @@ export class Selection {
     this.#conversationId = null;
     this.#ids.clear();
     const focused = document.activeElement; // the body, where its message was deleted meanwhile
-    const hadFocus = focused === document.body || this.#bar.contains(focused) || focused.matches(`.${BOX}`);
+    const hadFocus = focused === document.body || this.#pane.contains(focused);
     for (const box of this.#content.querySelectorAll(`.${BOX}`)) box.remove();
     this.#show();
     if (hadFocus) this.#host.onEnd();
