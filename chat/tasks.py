@@ -11,6 +11,7 @@ from chat.auto_reply import service
 from chat.auto_reply.queue import TASK_PATH
 from chat.conversation import changing
 from chat.incoming import webhook
+from chat.outgoing.reactions import Reactions
 from chat.outgoing.sending import Sender
 from chat.platform import datastore
 from chat.platform.cron import is_cron, is_queue
@@ -42,7 +43,8 @@ def deferred() -> ResponseReturnValue:
 def outbox() -> ResponseReturnValue:
     """Sends what lost processes and an unreachable WhatsApp left behind."""
     sender: Sender = current_app.extensions["chat_sender"]
-    return jsonify(done=sender.sweep(SECONDS))
+    reactions: Reactions = current_app.extensions["chat_reactions"]
+    return jsonify(done=sender.sweep(SECONDS), reactions=reactions.sweep())
 
 
 @blueprint.post(TASK_PATH)

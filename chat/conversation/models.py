@@ -103,6 +103,7 @@ class Message(UnreadMessageMixin, MessageStatusMixin):
     reply_to = ndb.TextProperty()  # our id when known, else the wamid
     reply_text = ndb.TextProperty()
     reply_author = ndb.TextProperty()
+    reply_author_kind = ndb.TextProperty()  # None: not known, or from before this was kept
     sent_at = ndb.IntegerProperty(indexed=False)
     received_at = ndb.IntegerProperty(indexed=False)
 

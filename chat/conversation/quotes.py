@@ -15,7 +15,8 @@ from chat.platform import datastore
 
 def of_message(message: Message) -> Quote:
     """What a reply to this message shows of it."""
-    return Quote(message.id, summary_of(message), message.author_name, wamid_of(message))
+    text, kind = summary_of(message), message.author_kind
+    return Quote(message.id, text, message.author_name, wamid_of(message), kind)
 
 
 def wamid_of(message: Message) -> str | None:
@@ -40,4 +41,4 @@ def find(wamids: Iterable[str]) -> dict[str, Quote]:
 def of_incoming(message: IncomingMessage) -> Quote:
     """The same of a message that is about to be stored."""
     text = preview(message.text, message.placeholder)
-    return Quote(message.wamid, text, message.profile_name, message.wamid)
+    return Quote(message.wamid, text, message.profile_name, message.wamid, message.author_kind)

@@ -8,12 +8,16 @@ from typing import Any
 import message_status
 import realtime_events
 from chat.conversation import ownership, phones
+from chat.conversation.incoming_message import BUSINESS_APP
 from realtime_events import iso
 
 #: Free-form messages are allowed this long after the customer's last one.
 WINDOW_MS = 24 * 3600 * 1000
 _NAMELESS = "Cliente"
 REVOKED = "🚫 Mensagem apagada"
+#: Whose reaction the business's is, from its phone or from this screen: WhatsApp knows one a
+#: number, whoever of the team gives it.
+OURS = BUSINESS_APP
 #: Of `Message.extra`, what the page gets.
 _TOLD_BESIDE = ("referral", "forwarded", "frequently_forwarded", "referred_product", "errors")
 
@@ -84,10 +88,11 @@ def message_fields(message: Any) -> dict[str, Any]:
             "text": message.reply_text,
             "author_name": message.reply_author,
         }
+        if message.reply_author_kind:
+            data["reply_to"]["author_kind"] = message.reply_author_kind
     if message.direction == "out":
         data["client_id"] = message.id
-    shown = (message.reactions or {}).values()
-    data["reactions"] = [{"emoji": r["emoji"], "author": r["name"]} for r in shown if r["emoji"]]
+    data |= _reactions(message.reactions or {})
     if message.edited_at:
         data["edited_at"] = iso(message.edited_at)
         known = [*(message.versions or []), {"text": data["text"]}]
@@ -102,3 +107,22 @@ def message_fields(message: Any) -> dict[str, Any]:
         revoked = {"revoked_at": iso(message.revoked_at), "text": "", "placeholder": REVOKED}
         data |= {**revoked, "reactions": []}
     return data
+
+
+def _reactions(known: dict[str, Any]) -> dict[str, Any]:
+    """Those under a message, `own` with the business's; and why its last one was not taken."""
+    shown = [
+        {"emoji": each["emoji"], "author": each["name"], **({"own": True} if who == OURS else {})}
+        for who, each in known.items()
+        if each["emoji"]
+    ]
+    data: dict[str, Any] = {"reactions": shown}
+    if failed := known.get(OURS, {}).get("failed"):
+        data["reaction_failed"] = {"id": failed["id"], "message": why_refused(failed["code"])}
+    return data
+
+
+def why_refused(code: str) -> str:
+    """What an attendant reads where WhatsApp did not take a reaction."""
+    told = message_status.EXPLANATIONS.get(code, f"O WhatsApp recusou (erro {code}).")
+    return f"Reação não enviada: {told[:1].lower()}{told[1:]}"

@@ -44,6 +44,7 @@ class Quote:
     text: str | None = None
     author_name: str | None = None
     wamid: str | None = None
+    author_kind: str | None = None
 
 
 def append_incoming(
@@ -79,6 +80,7 @@ def append_incoming(
         reply_to=quote.id if quote else incoming.reply_to,
         reply_text=quote.text if quote else None,
         reply_author=quote.author_name if quote else None,
+        reply_author_kind=quote.author_kind if quote else None,
         sent_at=incoming.sent_ms,
         received_at=received_ms,
     )
@@ -144,6 +146,7 @@ def append_outgoing(
     quote: Quote | None = None,
     read_up_to: Message | None = None,
     attempt_of: str | None = None,
+    forwarded: bool = False,
 ) -> Message:
     """The entity of a message of ours, waiting to be sent, and the conversation changed by it.
 
@@ -160,6 +163,7 @@ def append_outgoing(
         quote: the message it answers.
         read_up_to: the newest message that the attendant saw; None: all that has come.
         attempt_of: the id of the message that this one tries again.
+        forwarded: it was written in another chat: who passes it on has read nothing here.
     """
     ms = ordering.outgoing_ms(now_ms, conversation.last_position)
     conversation.recent_outgoing = ordering.remember(conversation.recent_outgoing, ms)
@@ -175,6 +179,8 @@ def append_outgoing(
         reply_to=quote.id if quote else None,
         reply_text=quote.text if quote else None,
         reply_author=quote.author_name if quote else None,
+        reply_author_kind=quote.author_kind if quote else None,
+        extra={"forwarded": True} if forwarded else None,
         sent_at=now_ms,
         received_at=now_ms,
     )
@@ -182,7 +188,7 @@ def append_outgoing(
         conversation,
         message,
         outgoing=True,
-        by_person=author_kind == "attendant",
+        by_person=author_kind == "attendant" and not forwarded,
         read_up_to=read_up_to,
         attempt_of=attempt_of,
     )

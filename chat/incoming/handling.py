@@ -34,7 +34,7 @@ from chat.conversation.thread import (
 )
 from chat.incoming import parsing
 from chat.incoming.parsing import Batch, Rejected
-from chat.outgoing import failed_answers
+from chat.outgoing import failed_answers, reactions
 from chat.people import identity
 from chat.people.identity import ContactAlias
 from chat.platform import datastore
@@ -95,6 +95,7 @@ def handle(batch: Batch, received_ms: int, deadline: float | None = None) -> Out
 
 def _record_statuses(statuses: list[Any], received_ms: int, outcome: Outcome) -> None:
     try:
+        statuses = reactions.told_by(statuses)
         unusable = message_status.record_statuses(statuses, received_ms=received_ms)
     except api_exceptions.Aborted:  # others kept changing the same messages
         outcome.late += parsing.status_changes(statuses)

@@ -110,6 +110,7 @@ class Sender:
         author_name: str,
         quote: Quote | None = None,
         read_up_to: Message | None = None,
+        forwarded: bool = False,
     ) -> tuple[Message, str, bool]:
         """Stores an attendant's message and its place in the outbox, and tells the screens. Who
         answers has the chat from then on, and Claude's answer under way will not be sent.
@@ -122,6 +123,7 @@ class Sender:
             author_name: as shown.
             quote: the message it answers.
             read_up_to: the newest message that the attendant saw; None: all that has come.
+            forwarded: it is passed on from another chat.
 
         Returns:
             the message, the id of the conversation it is in, and whether it is new.
@@ -149,7 +151,7 @@ class Sender:
             before = conversation.incoming_read
             (message,) = enqueue(
                 conversation, {client_id: text}, author_id=author_id,
-                author_name=author_name, quote=quote, read_up_to=read_up_to,
+                author_name=author_name, quote=quote, read_up_to=read_up_to, forwarded=forwarded,
                 before=_take_over(conversation, author_name),
             )  # fmt: skip
             if conversation.incoming_read > before:
@@ -175,10 +177,12 @@ class Sender:
             raise DifferentMessageError(client_id)
         quote = None
         if old.reply_to:
-            quote = Quote(old.reply_to, old.reply_text, old.reply_author)
+            kind = old.reply_author_kind
+            quote = Quote(old.reply_to, old.reply_text, old.reply_author, author_kind=kind)
         (message,) = enqueue(
             conversation, {client_id: old.text},
             author_id=author_id, author_name=author_name, quote=quote, attempt_of=old.id,
+            forwarded=bool((old.extra or {}).get("forwarded")),
             before=_take_over(conversation, author_name),
         )  # fmt: skip
         realtime_events.tell("message.updated", conversation, old)

@@ -85,21 +85,40 @@ class WhatsAppClient:
             UnconfirmedError: it may have been sent.
         """
         body: dict[str, Any] = {
-            "messaging_product": "whatsapp",
-            "recipient_type": "group" if group_id else "individual",
+            **_addressed(phone=phone, bsuid=bsuid, group_id=group_id),
             "type": "text",
             "text": {"body": text, "preview_url": False},
             "biz_opaque_callback_data": message_id,
         }
-        if group_id:
-            body["to"] = group_id
-        elif phone:
-            body["to"] = f"+{phone}"
-        else:
-            body["recipient"] = bsuid
         if reply_to:
             body["context"] = {"message_id": reply_to}
         return self._post(body)
+
+    def send_reaction(
+        self, emoji: str, *, wamid: str, phone: str | None, bsuid: str | None, callback_data: str
+    ) -> Accepted:
+        """Sets the business's reaction to a message: it has one, and the same again does no harm.
+
+        Args:
+            emoji: one; empty takes the reaction away.
+            wamid: of the message.
+            phone: the customer's number, digits; needed unless there is a BSUID.
+            bsuid: the customer's BSUID; used where no number is known.
+            callback_data: comes back in its statuses; at most 512 characters.
+
+        Raises:
+            RefusedError: Meta said no.
+            UnreachableError: it was not sent.
+            UnconfirmedError: it may have been sent.
+        """
+        return self._post(
+            {
+                **_addressed(phone=phone, bsuid=bsuid),
+                "type": "reaction",
+                "reaction": {"message_id": wamid, "emoji": emoji},
+                "biz_opaque_callback_data": callback_data,
+            }
+        )
 
     def mark_read(self, wamid: str, *, typing: bool = False) -> None:
         """Tells the customer that this message, and all before it, were read.
@@ -172,6 +191,17 @@ class WhatsAppClient:
                 session.mount("http://", adapter)
                 self._session = session
             return self._session
+
+
+def _addressed(
+    *, phone: str | None, bsuid: str | None, group_id: str | None = None
+) -> dict[str, Any]:
+    """How what is sent to somebody begins."""
+    kind = "group" if group_id else "individual"
+    head = {"messaging_product": "whatsapp", "recipient_type": kind}
+    if group_id:
+        return {**head, "to": group_id}
+    return {**head, "to": f"+{phone}"} if phone else {**head, "recipient": bsuid}
 
 
 def _accepted(answer: dict[str, Any]) -> Accepted | None:

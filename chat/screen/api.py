@@ -156,6 +156,7 @@ def send(conversation_id: str) -> ResponseReturnValue:
             author_name=current_user.name,
             quote=_quote(conversation_id, body.get("reply_to")),
             read_up_to=_read_up_to(conversation_id, body.get("read_up_to")),
+            forwarded=_forwarded(body.get("forwarded")),
         )
     except UnknownConversationError as error:
         raise not_found() from error
@@ -277,6 +278,14 @@ def _read_up_to(conversation_id: str, message_id: Any) -> Message | None:
     return message
 
 
+def _forwarded(value: Any) -> bool:
+    """Whether the message is passed on from another chat."""
+    if value is not None and not isinstance(value, bool):
+        text = "Diga se a mensagem é encaminhada: true ou false."
+        raise ApiError(422, "invalid", text, "forwarded")
+    return bool(value)
+
+
 def _message_in(conversation_id: str, message_id: Any) -> Message | None:
     if not datastore.is_key_name(message_id):
         return None
@@ -291,6 +300,7 @@ def _complete_quotes(page: list[Message]) -> None:
         if quote := found.get(message.reply_to):
             message.reply_to, message.reply_text = quote.id, quote.text
             message.reply_author = quote.author_name
+            message.reply_author_kind = quote.author_kind
 
 
 def _encodable(text: str) -> bool:

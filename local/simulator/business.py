@@ -11,7 +11,7 @@ from typing import Any
 from local.simulator.errors import GraphError, error_details
 from local.simulator.identities import digits_of, is_bsuid, new_wamid
 from local.simulator.payloads import Update, contact, status, status_update
-from local.simulator.phones import Customer, Message, Phones
+from local.simulator.phones import NO_BUBBLE, Customer, Message, Phones
 from local.simulator.switches import Refusal, Switches
 from local.simulator.timers import Clockwork
 
@@ -20,6 +20,7 @@ __all__ = ["Business", "Pace"]
 JSON = dict[str, Any]
 
 WINDOW_SECONDS = 86_400  # free-form messages: within 24 hours of the customer's last
+REACTION_DAYS = 30  # Meta's: no reaction to an older message
 TYPING_SECONDS = 25  # Meta's: the indicator goes after 25 s or with the answer
 # How long the statuses of one message are collected when they are to leave newest first.
 REVERSE_SECONDS = 0.6
@@ -171,12 +172,23 @@ class Business:
         chosen = self._switches.next_failure()
         if chosen is not None:
             return chosen
+        if message.type == "reaction" and not self._can_be_reacted_to(message):
+            return Refusal(131009, None, "The message cannot be reacted to.")
         if message.group_id:
             return None  # a group has no window
         late = customer.last_wrote is None or message.at - customer.last_wrote > WINDOW_SECONDS
         if self._switches["enforce_window"] and message.type != "template" and late:
             return Refusal(131047, None, None)
         return None
+
+    def _can_be_reacted_to(self, reaction: Message) -> bool:
+        """Meta takes a reaction to any message and tells later, by callback, that there is none of
+        this id, or that it is deleted, a reaction itself, or older than 30 days.
+        """
+        found = self._phones.message(str(reaction.body.get("message_id")))
+        if found is None or found[1].type in NO_BUBBLE:
+            return False
+        return reaction.at - found[1].at <= REACTION_DAYS * 86_400
 
     def _leaves_meta(self, customer: Customer, message: Message, failure: Refusal | None) -> None:
         with self._phones.lock:

@@ -3,6 +3,7 @@
 import { startMessageStatus } from "../message_status.js";
 import { pageData, startPage } from "../realtime_events.js";
 import { startUnread, unreadLabel } from "../unread_state.js";
+import { MessageActions } from "./actions/message_actions.js";
 import { Composer } from "./composer/composer.js";
 import { Drafts, browserStorage, tabStorage } from "./composer/drafts.js";
 import { SuggestionStrip, Suggestions } from "./composer/suggestions.js";
@@ -27,7 +28,6 @@ import { avatarPicture, createAvatar, updateAvatar } from "./parts/avatar.js";
 import { askIn } from "./parts/confirm_dialog.js";
 import { setAttribute, setHidden, setText } from "./parts/dom.js";
 import { displayName, previewText, windowState } from "./parts/format.js";
-import { MessageMenu } from "./thread/message_menu.js";
 import { ThreadPlacing } from "./thread/thread_placing.js";
 import { ThreadHeader } from "./thread/thread_header.js";
 import { threadDays } from "./thread/thread_items.js";
@@ -71,6 +71,7 @@ const state = new PageState({
     placing.merged(loser, winner);
     drafts.move(loser, winner);
     suggestions.move(loser, winner);
+    actions.merged(loser, winner);
     showDraft(winner);
   },
   onRemove: forgetConversation,
@@ -119,9 +120,6 @@ const claude = new Claude({
   onChange: schedule,
   onFailed: (words) => toast.show(words),
   onNeeded: tellNeeded,
-});
-const messageMenu = new MessageMenu(pane.querySelector(".thread-content"), {
-  onDetails: (id) => ticks.openDetails(id),
 });
 
 const banner = new ConnectionBanner(document.querySelector(".connection-banner"), {
@@ -177,6 +175,22 @@ const composer = new Composer(pane, {
   },
   onSend: send,
 });
+const actions = new MessageActions({
+  pane,
+  storage: sharedStorage,
+  user: { id: userId, name: userName },
+  state,
+  api,
+  loader,
+  sender,
+  composer,
+  now: serverNow,
+  onDetails: (id) => ticks.openDetails(id),
+  onJump: jumpTo,
+  onForwarded: forwarded,
+  onChange: schedule,
+  onTold: (words) => toast.show(words),
+});
 const suggestions = new Suggestions({
   ask: (id, signal) => api.suggestion(id, signal),
   canTake: canSuggest,
@@ -221,6 +235,7 @@ function receive(event) {
   state.apply(event);
   awaiting.onEvent(event);
   claude.onEvent(event);
+  actions.onEvent(event);
   const message = event.data?.message;
   const arrived = event.type === "message.created" && message?.direction === "in";
   if (arrived && message.counts_unread) placing.arrived(state.resolve(event.conversation_id), message);
@@ -319,10 +334,19 @@ function showList() {
 }
 
 function send(text) {
-  sender.send(state.selectedId, text, { readUpTo: unread.answered() });
+  const replyTo = actions.takeReply(state.selectedId);
+  sender.send(state.selectedId, text, { readUpTo: unread.answered(), replyTo });
   placing.answered();
   render();
   threadView.jumpToEnd();
+}
+
+/** As WhatsApp does: to one chat, which is opened; to several, and this one stays. */
+function forwarded(ids) {
+  if (ids.length === 1 && ids[0] !== state.selectedId) unread.select(ids[0]);
+  else toast.show(ids.length === 1 ? "Mensagem encaminhada" : `Encaminhada para ${ids.length} conversas`);
+  if (ids.includes(state.selectedId)) threadView.jumpToEnd();
+  schedule();
 }
 
 /** A draft changed by other means than typing here. */
@@ -349,7 +373,10 @@ function actOnMessage(action, messageId) {
   composer.setText(typed ? `${composer.text}\n${message.text}` : message.text);
   drafts.set(id, composer.text);
   // Ours alone, never on the server: its text has gone back to where it can be mended.
-  if (message.delivery) sender.discard(id, message.client_id);
+  if (message.delivery) {
+    sender.discard(id, message.client_id);
+    actions.restoreReply(id, message.reply_to);
+  }
   composer.focus();
 }
 
@@ -460,7 +487,7 @@ function renderConversation(conversation, now) {
     settled,
   });
   unread.rendered(id, thread.messages, { ready: settled && thread.loaded && !thread.stale });
-  messageMenu.setTabStop();
+  actions.render(conversation);
   showLate(settled ? unread.unseen() : []);
 }
 
@@ -523,7 +550,7 @@ document.addEventListener("keydown", (event) => {
   if (event.key !== "Escape" || event.isComposing || event.defaultPrevented) return;
   if (ticks.closeDetails()) return;
   if (state.selectedId === null || document.querySelector(":popover-open, dialog:modal")) return;
-  closeConversation();
+  if (!actions.escape()) closeConversation();
 });
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden) sender.resume();
@@ -535,6 +562,7 @@ setInterval(schedule, CLOCK_MS);
 /** Another tab of this attendant typed, sent, or logged out. */
 window.addEventListener("storage", (event) => {
   sender.onStorage(event);
+  actions.onStorage(event);
   const id = drafts.onStorage(event);
   if (id === null) return;
   suggestions.edited(id, drafts.get(id));
@@ -562,6 +590,7 @@ logOutTogether(logoutForm, {
     unread.forget();
     placing.forget();
     drafts.forget();
+    actions.forget();
     sender.forget();
   },
   onLoggedOut: goToLogin,

@@ -48,7 +48,7 @@ const thread = new ThreadView(pane, {
   onJump: (id) => tell("jump", id),
 });
 const messageMenu = new MessageMenu(pane.querySelector(".thread-content"), {
-  onDetails: (id) => tell("details", id),
+  onAction: (name, id) => tell(name, id),
 });
 
 /** {conversations, selected, messages, drafts, divider, loaded, hasMore, now, userName, claude} */

@@ -428,7 +428,7 @@ def test_a_quote_of_nothing_is_not_blank(screen: DrawnScreen) -> None:
     screen.draw(incoming("m", "Isto", reply_to=quote))
     expect(message(screen).locator(".quote")).to_have_text("Mensagem")
     screen.draw(incoming("m", "Isto", reply_to={"id": "x", "text": "*Sim*", "author_name": "Ana"}))
-    expect(message(screen).locator(".quote")).to_have_text("AnaSim")
+    expect(message(screen).locator(".quote")).to_have_text("VocêSim")
 
 
 def test_drawing_the_same_again_keeps_marked_text(screen: DrawnScreen) -> None:

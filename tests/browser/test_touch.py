@@ -20,6 +20,8 @@ PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobil
 TABLET = {"viewport": {"width": 1280, "height": 800}, "has_touch": True}
 HELD_MS = 700  # more than a long press takes
 ROWS = [customer(f"c{n}", text=f"oi {n}") for n in range(1, 30)]
+THEIRS = ["Responder", "Copiar", "Reagir", "Encaminhar", "Selecionar mensagens"]
+OURS = ["Dados da mensagem", *THEIRS]
 THREAD = [
     incoming("m1", "Veja instagram.com/loja e *responda*"),
     outgoing("m2", "Já vi"),
@@ -132,9 +134,9 @@ def test_a_rows_menu_stays_after_the_finger_leaves(screen: DrawnScreen, finger: 
 @pytest.mark.parametrize(
     ("id_", "offered"),
     [
-        ("m1", ["Copiar"]),
-        ("m2", ["Dados da mensagem", "Copiar"]),
-        ("m3", ["Copiar"]),
+        ("m1", THEIRS),
+        ("m2", OURS),
+        ("m3", ["Responder", "Copiar", "Reagir", "Selecionar mensagens"]),
         ("m4", ["Dados da mensagem"]),
     ],
 )
@@ -243,7 +245,7 @@ def test_another_long_press_moves_the_menu(screen: DrawnScreen, finger: Finger) 
     screen.draw(*THREAD)
     finger.press_long(bubble(screen, "m4"))
     finger.press_long(bubble(screen, "m1"))
-    assert items(screen) == ["Copiar"]
+    assert items(screen) == THEIRS
     expect(menu(screen)).to_have_count(1)
 
 
@@ -325,4 +327,4 @@ def test_a_mouse_and_the_keyboard_open_menus_as_before(screen: DrawnScreen, fing
     assert screen.told == [["select", "c1"], ["select", "c9"]]
     screen.draw(*THREAD)
     bubble(screen, "m2").click(button="right")
-    assert items(screen) == ["Dados da mensagem", "Copiar"]
+    assert items(screen) == OURS

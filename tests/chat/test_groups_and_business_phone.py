@@ -232,7 +232,7 @@ def test_edits_revocations_and_reactions_on_the_phone_change_its_messages_and_th
     (chat,) = ana.conversations()
     first, second = ana.thread(chat["id"])
     assert (second["text"], second["edited_at"]) == ("Já respondo", "2025-11-01T12:01:00.000Z")
-    assert first["reactions"] == [{"emoji": "🙏", "author": "Celular da empresa"}]
+    assert first["reactions"] == [{"emoji": "🙏", "author": "Celular da empresa", "own": True}]
     reaction = {"message_id": "wamid.echo", "emoji": "👍"}
     tell(sending_app, text_message("r2", text=None, type="reaction", reaction=reaction))
     assert ana.thread(chat["id"])[1]["reactions"][0]["emoji"] == "👍"
@@ -250,6 +250,7 @@ def test_a_customers_quote_of_an_answer_on_the_phone_finds_it(
     (chat,) = ana.conversations()
     quote = ana.thread(chat["id"])[1]["reply_to"]
     expected = {"id": "e", "text": "às 17h", "author_name": "Celular da empresa"}
+    expected |= {"author_kind": "business_app"}
     assert quote == expected
     tell(sending_app, reply | {"id": "r2", "timestamp": str(NOON + 10)})
     assert ana.thread(chat["id"])[2]["reply_to"] == expected

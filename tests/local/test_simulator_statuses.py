@@ -103,6 +103,25 @@ def test_a_reaction_only_ever_gets_sent(world: World) -> None:
     assert world.phone()[0]["reactions"] == {"business": "👍"}
 
 
+@pytest.mark.parametrize("target", ["unknown", "a reaction", "deleted", "of 31 days"])
+def test_a_reaction_to_what_can_have_none_fails_later(world: World, target: str) -> None:
+    wamid = world.write()["id"]
+    if target == "unknown":
+        wamid = "wamid.nobody"
+    elif target == "a reaction":
+        wamid = world.write(type="reaction", reply_to=wamid, emoji="👍")["id"]
+    elif target == "deleted":
+        world.write(type="revoke", reply_to=wamid)
+    else:
+        wamid = world.write(timestamp=int(world.timers.now()) - 31 * 86_400)["id"]
+    reaction = {"message_id": wamid, "emoji": "👍"}
+    answer = world.graph({"to": MARIA, "type": "reaction", "reaction": reaction})
+    assert answer.status_code == 200
+    world.advance(5)
+    (status,) = world.hook.values("statuses")
+    assert (status["status"], status["errors"][0]["code"]) == ("failed", 131009)
+
+
 def test_a_send_fails_after_it_was_accepted(world: World) -> None:
     world.switch(fail_next={"code": 131047})
     wamid = world.send(biz_opaque_callback_data="our-id-2")

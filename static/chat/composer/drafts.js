@@ -6,10 +6,11 @@ export class Drafts {
   #unkept = new Set(); // ids of those that the storage did not take
   #isClosed = false;
 
-  /** `storage` is localStorage or alike; `userId` keeps two attendants' drafts apart. */
-  constructor(storage, userId) {
+  /** `storage` is localStorage or alike; `userId` keeps two attendants' drafts apart; `what` is kept
+   * beside them in the same way. */
+  constructor(storage, userId, what = "draft") {
     this.#storage = storage;
-    this.#prefix = `chat.draft.${encodeURIComponent(userId)}/`;
+    this.#prefix = `chat.${what}.${encodeURIComponent(userId)}/`;
   }
 
   /** Whether closing the page would lose what was typed: the storage did not take it. */

@@ -54,11 +54,17 @@ export class Api {
 
   /** Idempotent by `client_id`: the same request again answers the same message. `read_up_to` is
    * the message that had arrived last when it was written: answering reads up to there. */
-  send(id, { client_id, text, reply_to, read_up_to }) {
+  send(id, { client_id, text, reply_to, read_up_to, forwarded }) {
     const body = Object.fromEntries(
-      Object.entries({ client_id, text, reply_to, read_up_to }).filter(([, value]) => value),
+      Object.entries({ client_id, text, reply_to: reply_to?.id, read_up_to, forwarded }).filter(([, value]) => value),
     );
     return this.call("POST", `/api/conversations/${encodeURIComponent(id)}/messages`, body);
+  }
+
+  /** The business's reaction to a message; an empty `emoji` takes it away. Idempotent by `client_id`. */
+  react(id, messageId, { client_id, emoji }) {
+    const path = `/api/conversations/${encodeURIComponent(id)}/messages/${encodeURIComponent(messageId)}/reaction`;
+    return this.call("POST", path, { client_id, emoji });
   }
 
   async mute(id, muted) {

@@ -78,8 +78,9 @@ export class Sender {
     return this.#outbox.isAtRisk;
   }
 
-  /** `readUpTo`: the message that had arrived last, on this screen, when this was written. */
-  send(conversationId, text, { readUpTo = null } = {}) {
+  /** `readUpTo`: the message that had arrived last, on this screen, when this was written; `replyTo`:
+   * what it answers, {id, text, author_name, author_kind}; `forwarded`: it comes from another chat. */
+  send(conversationId, text, { readUpTo = null, replyTo = null, forwarded = false } = {}) {
     const id = randomId();
     const now = Math.round(this.#now());
     // Clocks are set back, and this one is reckoned anew now and then: the order is the typing's.
@@ -92,6 +93,8 @@ export class Sender {
       author: { kind: "attendant", name: this.#userName },
       type: "text",
       text,
+      ...(replyTo && { reply_to: replyTo }),
+      ...(forwarded && { forwarded }),
       sent_at: new Date(now).toISOString(),
       position: this.#state.nextLocalPosition(order),
       status: "sending",

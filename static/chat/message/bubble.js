@@ -1,13 +1,15 @@
 /** One message as a bubble. Parts are changed in place, so that selected text stays selected. */
 
 import { problemOf as statusProblem, updateTicks } from "../../message_status.js";
-import { isLocal, statusOf } from "../data/thread_state.js";
+import { statusOf } from "../data/thread_state.js";
 import { ICONS, actionButton, el, icon, setAttribute, setHidden, setText } from "../parts/dom.js";
 import { clockTime, isOnlyEmoji, isSeen, toneOf } from "../parts/format.js";
-import { plainText, richTextNodes } from "../parts/rich_text.js";
+import { richTextNodes } from "../parts/rich_text.js";
 import {
   forwardedOf, linesOf, updateForwarded, updateLines, updateReactions, updateReferral, updateRevoked,
 } from "./extras.js";
+import { offersOf } from "./offers.js";
+import { createQuote, updateQuote } from "./quote.js";
 
 /**
  * What went wrong, as shown under the bubble: {text, failed, action, label}, or null when nothing
@@ -45,8 +47,6 @@ export function createBubble() {
     forwarded: el("span", "forwarded"),
     referral: el("div", "referral"),
     quote: actionButton("quote", "jump", ""),
-    quoteAuthor: el("span", "quote-author"),
-    quoteText: el("span", "quote-text"),
     revoked: el("span", "bubble-revoked"),
     placeholder: el("span", "bubble-placeholder"),
     text: el("span", "bubble-text"),
@@ -55,21 +55,26 @@ export function createBubble() {
     time: el("time", "bubble-time"),
     ticks: document.createElement("message-ticks"),
     chevron: actionButton("bubble-chevron", "menu", ""),
-    reactions: el("div", "reactions"),
+    reactions: actionButton("reactions", "reactions", ""),
+    react: actionButton("react-button", "react", ""),
     problemText: el("span", "problem-text"),
     problemAction: actionButton("link-button", "", ""),
   };
-  for (const name of ["author", "quoteAuthor", "quoteText", "placeholder", "text"]) parts[name].dir = "auto";
-  parts.quote.append(parts.quoteAuthor, parts.quoteText);
+  for (const name of ["author", "placeholder", "text"]) parts[name].dir = "auto";
+  parts.quoted = createQuote(parts.quote);
   const meta = el("span", "bubble-meta", parts.edited, parts.time, parts.ticks);
   parts.chevron.append(icon(ICONS.chevron));
   parts.chevron.tabIndex = -1;
   parts.chevron.setAttribute("aria-haspopup", "menu");
   parts.chevron.setAttribute("aria-label", "Menu da mensagem");
-  parts.reactions.setAttribute("role", "img");
+  parts.reactions.setAttribute("aria-haspopup", "dialog");
+  parts.react.append(icon(ICONS.react));
+  parts.react.tabIndex = -1; // by keyboard it is in the menu
+  parts.react.setAttribute("aria-label", "Reagir");
+  parts.react.title = "Reagir";
   parts.body = el("div", "bubble-body", parts.revoked, parts.placeholder, parts.text, parts.lines);
   const above = [parts.author, parts.forwarded, parts.referral, parts.quote];
-  const bubble = el("div", "bubble", ...above, parts.body, meta, parts.chevron);
+  const bubble = el("div", "bubble", ...above, parts.body, meta, parts.chevron, parts.react);
   const words = el("span", "problem-words", parts.problemText, " ", parts.problemAction);
   parts.problem = el("div", "problem", icon(ICONS.alert), words);
   const node = el("div", "message", bubble, parts.reactions, parts.problem);
@@ -86,7 +91,7 @@ export function createBubble() {
   };
 }
 
-function updateBubble(node, parts, { message, startsRun, author, speaker }, customerName) {
+function updateBubble(node, parts, { message, startsRun, author, speaker, viewer }, customerName) {
   const own = message.direction === "out";
   const time = clockTime(new Date(message.sent_at));
   const problem = problemOf(message);
@@ -107,7 +112,7 @@ function updateBubble(node, parts, { message, startsRun, author, speaker }, cust
   const tone = author && !own ? ` tone-${toneOf(author)}` : "";
   if (parts.author.className !== `bubble-author${tone}`) parts.author.className = `bubble-author${tone}`;
 
-  const hasContent = updateContent(parts, message);
+  const hasContent = updateContent(parts, message, viewer, customerName);
   setHidden(parts.edited, !edited);
   setText(parts.edited, edited ? "Editada" : "");
   const before = (message.versions ?? []).map(({ text }) => text).filter(isSeen);
@@ -119,9 +124,10 @@ function updateBubble(node, parts, { message, startsRun, author, speaker }, cust
   setAttribute(parts.body, "data-meta", edited ? `Editada ${time}` : time);
 
   // What the menu offers, for message_menu.js.
-  const offers = [own && !isLocal(message) && "details", hasContent && "copy"].filter(Boolean);
+  const offers = offersOf(message, { hasContent });
   setAttribute(parts.chevron, "data-offers", offers.join(" "));
   setHidden(parts.chevron, offers.length === 0);
+  setHidden(parts.react, !offers.includes("react"));
 
   setHidden(parts.problem, problem === null);
   setText(parts.problemText, problem?.text ?? "");
@@ -131,14 +137,14 @@ function updateBubble(node, parts, { message, startsRun, author, speaker }, cust
 }
 
 /** The words of the bubble and what stands above and below it; true when there is what to copy. */
-function updateContent(parts, message) {
+function updateContent(parts, message, viewer, customerName) {
   const revoked = Boolean(message.revoked_at);
   const text = !revoked && isSeen(message.text) ? message.text : "";
   updateRevoked(parts.revoked, revoked);
   updateForwarded(parts.forwarded, revoked ? null : forwardedOf(message));
   updateReferral(parts.referral, revoked ? null : message.referral);
-  updateReactions(parts.reactions, revoked ? [] : message.reactions);
-  updateQuote(parts, revoked ? null : message.reply_to);
+  updateReactions(parts.reactions, revoked ? [] : message.reactions, viewer);
+  updateQuote(parts.quoted, (!revoked && message.reply_to) || null, { viewer, customerName });
   const hasLines = updateLines(parts.lines, revoked ? [] : linesOf(message));
 
   const label = isSeen(message.placeholder) ? message.placeholder : null;
@@ -154,15 +160,4 @@ function updateContent(parts, message) {
     parts.text.classList.toggle("only-emoji", isOnlyEmoji(text));
   }
   return Boolean(text || hasLines);
-}
-
-function updateQuote(parts, quoted) {
-  setHidden(parts.quote, !quoted);
-  const author = isSeen(quoted?.author_name) ? quoted.author_name : "";
-  const text = isSeen(quoted?.text) ? plainText(quoted.text) : "Mensagem";
-  setAttribute(parts.quote, "data-quoted-id", quoted ? (quoted.id ?? "") : null);
-  setText(parts.quoteAuthor, author);
-  setHidden(parts.quoteAuthor, !author);
-  setText(parts.quoteText, quoted ? text : "");
-  setAttribute(parts.quote, "aria-label", quoted ? `Resposta a: ${text}` : null);
 }

@@ -99,21 +99,28 @@ function lineNode({ label, value, href }) {
   return el("li", "", name, " ", shown);
 }
 
+/** Who gave a reaction, for whoever reads it. Pure. */
+export function reactorOf({ author, own }, viewer) {
+  if (own && author === viewer) return "Você";
+  return isSeen(author) ? author : "Cliente";
+}
+
 /** [{emoji, authors}], the commonest first; with and without U+FE0F is one emoji. Pure. */
-export function groupReactions(reactions) {
+export function groupReactions(reactions, viewer = null) {
   const groups = new Map();
-  for (const { emoji, author } of reactions ?? []) {
+  for (const reaction of reactions ?? []) {
+    const { emoji } = reaction;
     if (!isSeen(emoji)) continue;
     const key = emoji.replaceAll("\uFE0F", "");
     if (!groups.has(key)) groups.set(key, { emoji, authors: [] });
-    groups.get(key).authors.push(isSeen(author) ? author : "Cliente");
+    groups.get(key).authors.push(reactorOf(reaction, viewer));
   }
   return [...groups.values()].sort((a, b) => b.authors.length - a.authors.length);
 }
 
-/** The reactions under a bubble: [{emoji, author}]. */
-export function updateReactions(node, reactions) {
-  const groups = groupReactions(reactions);
+/** The reactions under a bubble: [{emoji, author, own?}]. */
+export function updateReactions(node, reactions, viewer) {
+  const groups = groupReactions(reactions, viewer);
   setHidden(node, groups.length === 0);
   redraw(node, groups, () => {
     const said = groups.map(({ emoji, authors }) => `${emoji} ${list(authors)}`);

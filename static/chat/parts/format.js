@@ -23,7 +23,8 @@ export function clockTime(date) {
   return `${two(date.getHours())}:${two(date.getMinutes())}`;
 }
 
-function fullDate(date) {
+/** DD/MM/AAAA. */
+export function fullDate(date) {
   return `${two(date.getDate())}/${two(date.getMonth() + 1)}/${date.getFullYear()}`;
 }
 

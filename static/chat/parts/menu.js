@@ -1,4 +1,4 @@
-/** A small menu at a point of the screen: arrow keys, Escape, and a click elsewhere close it. */
+/** What opens at a point of the screen, one at a time: Escape and a click elsewhere close it. */
 
 import { el } from "./dom.js";
 
@@ -8,16 +8,44 @@ const MARGIN_PX = 8;
 let close = null; // closes the menu that is open: there is one at a time
 
 /**
- * items: [{label, run}]; at: {x, y} in the window; `from`: the element that gets the focus back.
+ * A menu, through which the arrow keys go.
+ *
+ * items: [{label, run, whyNot?}], with `whyNot` in words where it cannot be done now; at: {x, y} in
+ * the window; `from`: the element that gets the focus back.
  */
 export function openMenu({ label, items, at, from = null }) {
-  close?.();
   const menu = el("div", "context-menu", ...items.map(createItem));
   menu.setAttribute("role", "menu");
   menu.setAttribute("aria-label", label);
+  menu.addEventListener("keydown", moveFocus);
+  const closeMenu = openPopup(menu, { at: () => at, from });
+  menu.firstChild.focus();
+
+  function createItem(item) {
+    const button = el("button", "menu-item", item.label);
+    button.type = "button";
+    button.setAttribute("role", "menuitem");
+    if (item.whyNot) {
+      button.setAttribute("aria-disabled", "true"); // and reached by the arrows: the reason is read
+      button.append(el("span", "menu-why", item.whyNot));
+    }
+    button.addEventListener("click", () => {
+      if (item.whyNot) return;
+      closeMenu();
+      item.run();
+    });
+    return button;
+  }
+}
+
+/**
+ * Opens `menu`, an element that is nowhere yet; returns what closes it. `at({width, height})`: where
+ * its corner is to be, {x, y} in the window; `from`: the element that gets the focus back.
+ */
+export function openPopup(menu, { at, from = null }) {
+  close?.();
   // Not "auto": that closes it as the finger leaves whose long press has opened it.
   menu.popover = "manual";
-  menu.addEventListener("keydown", moveFocus);
   const listeners = new AbortController();
   const on = (target, type, run) => target.addEventListener(type, run, { capture: true, signal: listeners.signal });
   on(document, "pointerdown", (event) => {
@@ -37,12 +65,13 @@ export function openMenu({ label, items, at, from = null }) {
   close = closeMenu;
   from?.classList.add("menu-open");
   place();
-  menu.firstChild.focus();
+  return closeMenu;
 
   function place() {
     const { width, height } = menu.getBoundingClientRect();
-    menu.style.left = `${clamp(at.x, innerWidth - width)}px`;
-    menu.style.top = `${clamp(at.y, innerHeight - height)}px`;
+    const { x, y } = at({ width, height });
+    menu.style.left = `${clamp(x, innerWidth - width)}px`;
+    menu.style.top = `${clamp(y, innerHeight - height)}px`;
   }
 
   function closeMenu() {
@@ -53,17 +82,6 @@ export function openMenu({ label, items, at, from = null }) {
     const hadFocus = menu.contains(document.activeElement) || document.activeElement === document.body;
     menu.remove();
     if (hadFocus) from?.focus({ preventScroll: true });
-  }
-
-  function createItem(item) {
-    const button = el("button", "menu-item", item.label);
-    button.type = "button";
-    button.setAttribute("role", "menuitem");
-    button.addEventListener("click", () => {
-      closeMenu();
-      item.run();
-    });
-    return button;
   }
 }
 

@@ -6,14 +6,26 @@
 import { onLongPress } from "../parts/long_press.js";
 import { openMenu } from "../parts/menu.js";
 
+/** In WhatsApp's order; which of them a message has stands in its chevron's `data-offers`. There is
+ * no "Apagar": the Cloud API cannot take back what was sent. Nor "Fixar", which it does not know. */
+const LABELS = {
+  details: "Dados da mensagem",
+  reply: "Responder",
+  copy: "Copiar",
+  react: "Reagir",
+  forward: "Encaminhar",
+  select: "Selecionar mensagens",
+};
+
 export class MessageMenu {
   #content;
-  #onDetails;
+  #callbacks;
 
-  /** `content`: where the bubbles are. onDetails(messageId). */
-  constructor(content, { onDetails }) {
+  /** `content`: where the bubbles are. Callbacks: onAction(name, messageId, bubble), with the names
+   * above but "copy"; whyNot(name, messageId): why that cannot be done now, in words, or null. */
+  constructor(content, { onAction, whyNot = () => null }) {
     this.#content = content;
-    this.#onDetails = onDetails;
+    this.#callbacks = { onAction, whyNot };
     content.addEventListener("click", (event) => {
       const chevron = event.target.closest(".bubble-chevron");
       if (chevron) this.#open(chevron, below(chevron));
@@ -75,11 +87,13 @@ export class MessageMenu {
   #open(chevron, at) {
     const message = chevron.closest("[data-message-id]");
     const { messageId } = message.dataset;
-    const offers = {
-      copy: { label: "Copiar", run: () => copy(message) },
-      details: { label: "Dados da mensagem", run: () => this.#onDetails(messageId) },
-    };
-    const items = chevron.dataset.offers.split(" ").map((name) => offers[name]);
+    const { onAction, whyNot } = this.#callbacks;
+    const offered = new Set(chevron.dataset.offers.split(" "));
+    const items = Object.keys(LABELS).filter((name) => offered.has(name)).map((name) => ({
+      label: LABELS[name],
+      whyNot: whyNot(name, messageId),
+      run: () => (name === "copy" ? copy(message) : onAction(name, messageId, message)),
+    }));
     openMenu({ label: "Opções da mensagem", items, at, from: chevron });
   }
 }

@@ -30,9 +30,10 @@ export function authorMark(message, { userName, isGroup = false }) {
 
 /**
  * Days of the thread, oldest first: {key, label, items: [{key, message, notice, startsRun, author,
- * speaker}]}. `notice`: it is no bubble. `startsRun` is true for the first bubble of a run by one
+ * speaker, viewer}]}. `notice`: it is no bubble. `startsRun` is true for the first bubble of a run by one
  * writer (it gets the tail), `author` is the name to show above it, or null; `speaker` is who said
- * it where that is not the customer of the conversation. Before the message that `divider` names
+ * it where that is not the customer of the conversation; `viewer`, who reads this, is "Você" in what
+ * a reply quotes and under reactions. Before the message that `divider` names
  * ({messageId, count}) stands an item {key, divider: count}.
  */
 export function threadDays(messages, { now, userName, isGroup = false, divider = null }) {
@@ -60,6 +61,7 @@ export function threadDays(messages, { now, userName, isGroup = false, divider =
       startsRun,
       author: startsRun ? mark : null,
       speaker: mark ?? (message.direction === "out" ? (nameOf(message) ?? "Você") : null),
+      viewer: userName,
     });
   }
   return days;

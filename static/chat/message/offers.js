@@ -1,0 +1,28 @@
+/** What can be done with a message, as far as it alone decides that. */
+
+import { isLocal } from "../data/thread_state.js";
+import { isSeen } from "../parts/format.js";
+
+/** WhatsApp has it, and so has a name for it that an answer or a reaction can give. */
+const TAKEN = new Set(["sent", "delivered", "read", "played"]);
+
+/**
+ * Names, as thread/message_menu.js has them. Pure. `hasContent`: there are words to copy.
+ *
+ * What is deleted offers nothing, what only this page has only its words. Media are not passed on:
+ * only texts can be sent from here.
+ */
+export function offersOf(message, { hasContent }) {
+  const { direction, revoked_at: revoked, status, text, type } = message;
+  const own = direction === "out";
+  const stands = !isLocal(message) && !revoked;
+  const taken = stands && (!own || TAKEN.has(status));
+  return [
+    own && !isLocal(message) && "details",
+    taken && "reply",
+    hasContent && "copy",
+    taken && "react",
+    stands && type === "text" && isSeen(text) && "forward",
+    stands && "select",
+  ].filter(Boolean);
+}
