@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.conftest import ACTION_MS, Attendant
-from tests.helpers import LiveServer, Simulator, add_attendant
+from tests.helpers import LiveServer, Simulator, add_attendant, wait_until
 
 MARIA = "5511987654321"
 AD = {
@@ -38,6 +38,21 @@ def write(server: LiveServer, simulator: Simulator) -> Callable[..., str]:
 
 def message(page: Page, wamid: str) -> Locator:
     return page.locator(f"[data-message-id='{wamid}']")
+
+
+def test_a_group_is_answered_in_the_group(
+    server: LiveServer,
+    attendant: Callable[..., Attendant],
+    write: Callable[..., str],
+    simulator: Simulator,
+) -> None:
+    page = attendant("ana", server.url).page
+    write("Quem vem?", group="120363041234567890")
+    page.locator("[data-conversation-id]").click()
+    page.locator(".composer-input").fill("Nós vamos")
+    page.keyboard.press("Enter")
+    expect(page.locator(".out[data-message-id]:not(.pending):not(.failed)")).to_have_count(1)
+    wait_until(lambda: simulator.texts_on_phone(MARIA) == ["Nós vamos"])
 
 
 def test_what_a_customer_sends_is_drawn_and_changes(

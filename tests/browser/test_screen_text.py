@@ -55,6 +55,14 @@ def test_the_window_closes_to_the_second(run: Run, expires: str | None, state: s
     assert run(body, expires) == state
 
 
+def test_in_a_group_whatsapp_decides(run: Run) -> None:
+    body = """
+      const group = { window_expires_at: null, is_group: true };
+      return format.windowState(group, new Date()).state;
+    """
+    assert run(body) == "open"
+
+
 @pytest.mark.parametrize(
     ("name", "letters"),
     [

@@ -106,7 +106,8 @@ const WINDOW_WARNING_MS = 2 * 60 * 60 * 1000;
  */
 export function windowState(conversation, now) {
   const expires = conversation?.window_expires_at;
-  if (expires === undefined) return { state: "open" }; // not told: let the server decide
+  // Of a group nobody but WhatsApp knows its window.
+  if (expires === undefined || conversation.is_group) return { state: "open" }; // not told: let the server decide
   if (expires === null) return { state: "closed" };
   const date = new Date(expires);
   const left = date - now;
