@@ -18,7 +18,7 @@ def run(chromium: Browser) -> Iterator[Run]:
 
 HTML = """
   const inner = (t) => t.children ? tree(t.children) : t.text;
-  const mark = (t) => `<${t.kind}${t.href ? ' ' + t.href : ''}>${inner(t)}</>`;
+  const mark = (t) => `<${[t.kind, t.href ?? t.value].filter(Boolean).join(' ')}>${inner(t)}</>`;
   const tree = (tokens) => tokens.map((t) => t.kind === 'text' ? t.text : mark(t)).join('');
   return tree(rich_text.parseRichText(arg));
 """
@@ -31,7 +31,7 @@ HTML = """
         ("*_os dois_*", "<strong><em>os dois</></>"),
         ("~velho~ ```a *b*```", "<s>velho</> <pre>a *b*</>"),
         ("2*3*4 e a_b_c", "2*3*4 e a_b_c"),
-        ("* solto* e *aberto", "* solto* e *aberto"),
+        (" * solto* e *aberto", " * solto* e *aberto"),
         ("*quebra\nlinha*", "*quebra\nlinha*"),
         ("veja https://a.com/x_y_z.", "veja <link https://a.com/x_y_z>https://a.com/x_y_z</>."),
         ("(www.a.com)", "(<link https://www.a.com/>www.a.com</>)"),
@@ -59,10 +59,13 @@ def test_text_is_formatted_as_whatsapp_does(run: Run, text: str, drawn: str) -> 
         "¯\\_(ツ)_/¯", "*...*",
         "2*3*4", "2 * 3 * 4", "10*2=20", "a_b_c", "1_000_000", "x~y~z", "a`b`c", "nota*",
         "*nota",
-        "_nota", "~nota", "`nota", "* a*", "*a *", "_a\nb_", "*144#", "**21*11999999999#",
+        "_nota", "~nota", "`nota", "x * a*", "*a *", "_a\nb_", "*144#", "**21*11999999999#",
         "*#06#",
         "maria_silva_@exemplo.com", "_maria_@exemplo.com", "a_b@c_d.com",
         "nome_do_arquivo_v2.pdf",
+        "- - -", "* * *", "-", "- ", "1. ", "> ", ">", ">_<", "> ...", "-10 graus", "1.234,56",
+        "*-* e *.*", "2026. Foi um ano", "1.Rua", "1) Rua", ">sem espaço", " - com recuo",
+        "a\n\nb", "\na\n", "\n", "",
         "a*b *c", "preço* e prazo*", "~*~*~*~", "=_=_=",
     ],
 )  # fmt: skip
@@ -91,10 +94,45 @@ def test_a_marker_that_formats_nothing_stays(run: Run, text: str) -> None:
         ("_https://a.com/x_y_", "<em><link https://a.com/x_y>https://a.com/x_y</></>"),
         ("https://a.com/maria_ oi", "<link https://a.com/maria_>https://a.com/maria_</> oi"),
         ("~*_três_*~", "<s><strong><em>três</></></>"),
+        ("*a ```b\n*c* d``` e*", "<strong>a <pre>b\n*c* d</> e</>"),
+        ("```a\n- b\n> c```", "<pre>a\n- b\n> c</>"),
+        ("`a ```b``` c`", "`a <pre>b</> c`"),
     ],
 )  # fmt: skip
 def test_runs_words_and_addresses_keep_their_markers(run: Run, text: str, drawn: str) -> None:
     assert run(HTML, text) == drawn
+
+
+@pytest.mark.parametrize(
+    ("text", "drawn", "plain"),
+    [
+        ("- um\n- dois", "<ul><li>um</><li>dois</></>", "• um\n• dois"),
+        ("* um\n- dois", "<ul><li>um</><li>dois</></>", "• um\n• dois"),
+        ("1. um\n3. três", "<ol><li 1>um</><li 3>três</></>", "1. um\n3. três"),
+        ("> dito\n> assim\nsim", "<blockquote>dito\nassim</>sim", "dito\nassim\nsim"),
+        ("Leve:\n- pão\n\nE só", "Leve:\n<ul><li>pão</></>\nE só", "Leve:\n• pão\n\nE só"),
+        ("- *um* _dois_", "<ul><li><strong>um</> <em>dois</></></>", "• um dois"),
+        ("- - um", "<ul><li>- um</></>", "• - um"),
+        ("* a*", "<ul><li>a*</></>", "• a*"),
+        ("*- um*", "<strong>- um</>", "- um"),
+        ("*um\n- dois*", "*um\n<ul><li>dois*</></>", "*um\n• dois*"),
+        (
+            "> *Total:*\n> 1. pão\n> 2. `leite`",
+            "<blockquote><strong>Total:</>\n<ol><li 1>pão</><li 2><code>leite</></></></>",
+            "Total:\n1. pão\n2. leite",
+        ),
+        ("> > dito", "<blockquote>> dito</>", "> dito"),
+        ("- R$ 10,00\n-", "<ul><li>R$ 10,00</></>-", "• R$ 10,00\n-"),
+        (
+            "1. https://a.com/x_y_z",
+            "<ol><li 1><link https://a.com/x_y_z>https://a.com/x_y_z</></></>",
+            "1. https://a.com/x_y_z",
+        ),
+    ],
+)
+def test_lists_and_quotes_are_whole_lines(run: Run, text: str, drawn: str, plain: str) -> None:
+    assert run(HTML, text) == drawn
+    assert run("return rich_text.plainText(arg)", text) == plain
 
 
 @pytest.mark.parametrize(
@@ -154,6 +192,7 @@ def test_hostile_text_is_parsed_in_no_time(run: Run) -> None:
                      '`'.repeat(60000), 'w'.repeat(60000), 'https://a.com/ '.repeat(4000),
                      ' *.'.repeat(20000) + '*', 'a.'.repeat(30000), 'a.b/,'.repeat(12000),
                      'a.b@'.repeat(15000), ' `a'.repeat(20000), '```a'.repeat(15000),
+                     '- *a\\n'.repeat(15000), '> - a\\n'.repeat(10000), '1. _a '.repeat(10000),
                      '_a.com/_'.repeat(8000), 'a.com/' + '('.repeat(2000) + ')'.repeat(60000)];
       const start = performance.now();
       for (const text of texts) rich_text.parseRichText(text);

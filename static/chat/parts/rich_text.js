@@ -1,6 +1,7 @@
 /**
- * WhatsApp's text formatting: *bold*, _italic_, ~strike~, `code`, ```mono``` and links.
- * `parseRichText` is pure; `richTextNodes` makes DOM nodes, text only through text nodes.
+ * WhatsApp's text formatting: *bold*, _italic_, ~strike~, `code`, ```mono```, lists ("- ", "* ",
+ * "1. "), quotes ("> ") and links. `parseRichText` is pure; `richTextNodes` makes DOM nodes, text
+ * only through text nodes.
  *
  * No character gets lost: a marker that formats nothing is text. So is each of a run of equal ones
  * (***.456.789-**, ____, **), one inside a word, number or address, and one round mere punctuation.
@@ -13,36 +14,105 @@ const WORD = /[\p{L}\p{N}]/u;
 /** What there is to format: *.* and _-_ are no words in bold or italics. */
 const CONTENT = /[\p{L}\p{N}\p{Sc}\p{So}\p{Extended_Pictographic}]/u;
 const MONO = /(?<!`)```(?!`)([\s\S]+?)(?<!`)```(?!`)/g;
+/** What begins a line of a list or a quote; four digits are a year at the end of a sentence. */
+const BULLET = /[*-] /y;
+const NUMBER = /(\d{1,3})\. /y;
+const QUOTE = /> /y;
 /** Markers inside markers: more than every kind once makes no sense, and depth must be bounded. */
 const MAX_DEPTH = 4;
 
-/** Text as a tree: {kind: "text"|"link"|"strong"|"em"|"s"|"code"|"pre", text?, href?, children?}. */
+/**
+ * Text as a tree: {kind, text?, href?, value?, children?}. `kind` is "text", "link" or the element
+ * to draw: strong, em, s, code, pre, blockquote, ul, ol, li (`value`: its number).
+ */
 export function parseRichText(text) {
-  const tokens = [];
+  const found = { text, atoms: new Map(), inside: new Uint8Array(text.length) };
   let from = 0;
   for (const match of text.matchAll(MONO)) {
     if (!/[^\s`]/.test(match[1])) continue;
-    tokens.push(...parseLines(text.slice(from, match.index)));
-    tokens.push({ kind: "pre", text: match[1] });
-    from = match.index + match[0].length;
+    const end = match.index + match[0].length;
+    findAtoms(found, from, match.index);
+    found.atoms.set(match.index, { end, mono: match[1] });
+    found.inside.fill(1, match.index, end);
+    from = end;
   }
-  tokens.push(...parseLines(text.slice(from)));
+  findAtoms(found, from, text.length);
+  return parseBlocks(found, linesOf(found));
+}
+
+/** [{from, to}]: a newline inside ```mono``` ends no line. */
+function linesOf({ text, inside }) {
+  const lines = [];
+  let from = 0;
+  for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) {
+    if (inside[at]) continue;
+    lines.push({ from, to: at });
+    from = at + 1;
+  }
+  return [...lines, { from, to: text.length }];
+}
+
+/** Lists and quotes, and the lines between them. A quote may hold lists, but no quote. */
+function parseBlocks(found, lines, { quoted = false } = {}) {
+  const tokens = [];
+  for (let n = 0; n < lines.length;) {
+    const kind = kindOf(found, lines[n], quoted);
+    let end = n + 1;
+    while (end < lines.length && kindOf(found, lines[end], quoted) === kind) end += 1;
+    const run = lines.slice(n, end);
+    if (kind === null) addPlain(tokens, found, run, end < lines.length);
+    else if (kind === "blockquote") {
+      const inner = run.map(({ from, to }) => ({ from: from + 2, to }));
+      tokens.push({ kind, children: parseBlocks(found, inner, { quoted: true }) });
+    } else tokens.push({ kind, children: run.map((line) => itemOf(found, line, kind)) });
+    n = end;
+  }
   return tokens;
 }
 
-function parseLines(text) {
-  const found = { text, atoms: new Map(), inside: new Uint8Array(text.length) };
-  findAtoms(found);
-  return parseInline(found, 0, text.length, 0);
+/** What a line belongs to: "ul", "ol", "blockquote", or null. */
+function kindOf({ text }, { from, to }, quoted) {
+  const begins = (pattern) => {
+    pattern.lastIndex = from;
+    const length = pattern.exec(text)?.[0].length ?? 0;
+    return length > 0 && CONTENT.test(text.slice(from + length, to));
+  };
+  if (!quoted && begins(QUOTE)) return "blockquote";
+  if (begins(BULLET)) return "ul";
+  return begins(NUMBER) ? "ol" : null;
+}
+
+function itemOf(found, { from, to }, kind) {
+  const begin = found.text.indexOf(" ", from) + 1;
+  const children = parseInline(found, begin, to, 0);
+  // Its own number, also where the writer has left one out.
+  return kind === "ol" ? { kind: "li", value: parseInt(found.text.slice(from), 10), children } : { kind: "li", children };
+}
+
+/** Lines of no block; one that stands before a block keeps its end. */
+function addPlain(tokens, found, lines, goesOn) {
+  lines.forEach(({ from, to }, n) => {
+    for (const token of parseInline(found, from, to, 0)) addToken(tokens, token);
+    if (n < lines.length - 1 || goesOn) addToken(tokens, { kind: "text", text: "\n" });
+  });
+}
+
+function addToken(tokens, token) {
+  const last = tokens.at(-1);
+  if (token.kind === "text" && last?.kind === "text") last.text += token.text;
+  else tokens.push(token);
 }
 
 /** What is whole, so that no marker in it counts: addresses and `code`. By where they begin. */
-function findAtoms({ text, atoms, inside }) {
+function findAtoms(found, from, to) {
+  const text = found.text.slice(from, to);
+  const inside = found.inside.subarray(from, to);
   let hopelessUntil = 0;
   for (let at = 0; at < text.length;) {
     let atom = addressAt(text, at);
     if (!atom && text[at] === "`" && at >= hopelessUntil && opens(text, at)) {
-      const close = closingMarker({ text, inside }, at, text.length);
+      const newline = text.indexOf("\n", at);
+      const close = closingMarker({ text, inside }, at, newline < 0 ? text.length : newline);
       if (close > 0) atom = { end: close + 1, code: true };
       else hopelessUntil = Math.max(hopelessUntil, -close);
     }
@@ -50,7 +120,7 @@ function findAtoms({ text, atoms, inside }) {
       at += 1;
       continue;
     }
-    atoms.set(at, atom);
+    found.atoms.set(from + at, { ...atom, end: from + atom.end });
     // An underscore at the end may be its own, or the partner of one before it.
     const last = text[atom.end - 1] === "_" && text[atom.end - 2] !== "_" ? atom.end - 1 : atom.end;
     inside.fill(1, at, last);
@@ -75,7 +145,8 @@ function parseInline(found, from, to, depth) {
     const atom = atoms.get(at);
     if (atom) {
       const end = Math.min(atom.end, to);
-      if (atom.code) push({ kind: "code", text: text.slice(at + 1, end - 1) }, end);
+      if (atom.mono !== undefined) push({ kind: "pre", text: atom.mono }, end);
+      else if (atom.code) push({ kind: "code", text: text.slice(at + 1, end - 1) }, end);
       else if (atom.href) push({ kind: "link", text: text.slice(at, end), href: hrefOf(text.slice(at, end)) }, end);
       else at = end;
       continue;
@@ -107,19 +178,28 @@ function opens(text, at) {
 /** Index of the closing marker; negative: none before that (negated) index. */
 function closingMarker({ text, inside }, open, to) {
   const marker = text[open];
-  const newline = text.indexOf("\n", open);
-  const end = newline < 0 ? to : Math.min(newline, to);
-  for (let at = text.indexOf(marker, open + 2); at > 0 && at < end; at = text.indexOf(marker, at + 1)) {
+  for (let at = text.indexOf(marker, open + 2); at > 0 && at < to; at = text.indexOf(marker, at + 1)) {
     const closes = !/\s/.test(text[at - 1]) && !WORD.test(text[at + 1] ?? " ");
     if (closes && !inside[at] && !inRun(text, at)) return at;
   }
-  return -end;
+  return -to;
 }
 
 /** The text without its markers: for one-line previews. */
 export function plainText(text) {
-  const flat = (tokens) => tokens.map((token) => token.text ?? flat(token.children)).join("");
-  return flat(parseRichText(text ?? ""));
+  return plain(parseRichText(text ?? ""));
+}
+
+function plain(tokens) {
+  return tokens.map((token, n) => {
+    const words = token.text ?? plain(token.children);
+    if (token.kind === "li") return `${token.value === undefined ? "•" : `${token.value}.`} ${words}\n`;
+    // A block's own last line ends only where something follows.
+    const isBlock = ["ul", "ol", "blockquote"].includes(token.kind);
+    if (!isBlock) return words;
+    const line = words.replace(/\n$/, "");
+    return n < tokens.length - 1 ? `${line}\n` : line;
+  }).join("");
 }
 
 /** The same tree as DOM nodes. */
@@ -131,6 +211,7 @@ function toNode(token) {
   if (token.kind === "text") return document.createTextNode(token.text);
   if (token.kind === "link") return linkNode(token.href, token.text);
   const node = document.createElement(token.kind);
+  if (token.value !== undefined) node.value = token.value;
   if (token.children) node.append(...token.children.map(toNode));
   else node.textContent = token.text;
   return node;
