@@ -247,6 +247,7 @@ def test_a_refused_send_keeps_its_text_and_says_why(
     send(page, "Boa tarde")
     refused = bubble(page, "Boa tarde")
     expect(refused.locator(".problem")).to_contain_text("Não enviada: ")
+    refused.locator(".failure-mark").click()
     assert len(refused.locator(".problem-text").inner_text()) > len("Não enviada: ")
     expect(refused.locator("[data-status]")).to_have_attribute("data-status", "failed")
 

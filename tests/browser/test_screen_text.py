@@ -117,7 +117,7 @@ def test_a_name_with_one_sign_to_see_is_kept(run: Run, name: str) -> None:
      "🫱🏻‍🫲🏿", "❤️‍🔥", "🐻‍❄️", "🙂‍↔️", "☺", "✌🏼", "©️", "‼️", " 😀\n😀 "],
 )  # fmt: skip
 def test_up_to_three_emoji_are_drawn_large(run: Run, text: str) -> None:
-    assert run("return format.isOnlyEmoji(arg)", text) is True
+    assert run("return format.emojiCount(arg)", text) > 0
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,16 @@ def test_up_to_three_emoji_are_drawn_large(run: Run, text: str) -> None:
      "©", "™", "↔", "❤\ufe0e", "\u20e3", "\u200d", "\ufe0f", "", " "],
 )  # fmt: skip
 def test_text_digits_and_a_row_of_emoji_are_not(run: Run, text: str) -> None:
-    assert run("return format.isOnlyEmoji(arg)", text) is False
+    assert run("return format.emojiCount(arg)", text) == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [("😍", 1), ("👍🏽 ❤️", 2), ("😀😀😀", 3), ("👨‍👩‍👧‍👦", 1), ("👩🏽‍🚀 👩🏽‍🚀", 2), ("🇧🇷", 1), ("🇧🇷🇵🇹🇦🇴", 3),
+     ("1️⃣", 1), ("🏳️‍🌈🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f", 2)],
+)  # fmt: skip
+def test_what_is_drawn_as_one_emoji_counts_as_one(run: Run, text: str, count: int) -> None:
+    assert run("return format.emojiCount(arg)", text) == count
 
 
 def said(id: str, **more: Any) -> dict[str, Any]:

@@ -292,7 +292,8 @@ def test_after_a_quarter_of_an_hour_the_attendant_decides(
         ticks = bubble(each, "Primeira").locator("message-ticks")
         expect(ticks).to_have_attribute("data-status", "failed")
     assert simulator.texts_on_phone(MARIA) == []
-    bubble(page, "Primeira").get_by_role("button", name="Tentar de novo").click()
+    bubble(page, "Primeira").locator(".failure-mark").click()
+    bubble(page, "Primeira").get_by_role("button", name="Tentar novamente").click()
     is_sent(page, "Primeira")
     is_sent(other, "Primeira")
     arrive(page, simulator, "Primeira")
@@ -311,6 +312,7 @@ def test_a_refused_message_stays_and_mended_it_leaves_every_tab(
     for each in (page, other):
         problem = bubble(each, "Primeira").locator(".problem-text")
         expect(problem).to_have_text("Não enviada: Não pode.")
+    bubble(other, "Primeira").locator(".failure-mark").click()
     bubble(other, "Primeira").get_by_role("button", name="Copiar para o campo de mensagem").click()
     for each in (page, other):
         expect(bubble(each, "Primeira")).to_have_count(0)

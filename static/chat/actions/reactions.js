@@ -1,14 +1,14 @@
 /** Reactions that are given here: on the screen at once, taken back when they were refused. */
 
 import { randomId } from "../data/sending.js";
-import { isOnlyEmoji } from "../parts/format.js";
+import { emojiCount } from "../parts/format.js";
 
 /** Refusals may come long after the answer; of so many reactions they are told here. */
 const MOST_TOLD = 100;
 
 /** One emoji and nothing else, as WhatsApp takes for a reaction. Pure. */
 export function isOneEmoji(text) {
-  return isOnlyEmoji(text) && [...new Intl.Segmenter("pt-BR").segment(text.trim())].length === 1;
+  return emojiCount(text) === 1;
 }
 
 /** The business's reaction to a message, {emoji, author}, or null: it has one. Pure. */

@@ -3,17 +3,18 @@
 import { problemOf as statusProblem, updateTicks } from "../../message_status.js";
 import { statusOf } from "../data/thread_state.js";
 import { ICONS, actionButton, el, icon, setAttribute, setHidden, setText } from "../parts/dom.js";
-import { clockTime, isOnlyEmoji, isSeen, toneOf } from "../parts/format.js";
-import { richTextNodes } from "../parts/rich_text.js";
+import { clockTime, isSeen, toneOf } from "../parts/format.js";
 import {
   forwardedOf, linesOf, updateForwarded, updateLines, updateReactions, updateReferral, updateRevoked,
 } from "./extras.js";
+import { createFailureMark } from "./failure_mark.js";
 import { offersOf } from "./offers.js";
 import { createQuote, updateQuote } from "./quote.js";
+import { drawText } from "./text.js";
 
 /**
- * What went wrong, as shown under the bubble: {text, failed, action, label}, or null when nothing
- * did. `failed` is false while it may still have reached the customer, or will; `action` is null
+ * What went wrong, as shown under the bubble, or behind its "!": {text, failed, action, label}, or
+ * null when nothing did. `failed` is false while it may still have reached the customer, or will; `action` is null
  * where there is nothing to do but wait.
  */
 export function problemOf(message) {
@@ -25,7 +26,7 @@ export function problemOf(message) {
       text: "Não enviada: ficou tempo demais sem conexão.",
       failed: true,
       action: "retry",
-      label: "Tentar de novo",
+      label: "Tentar novamente",
     };
   }
   if (message.delivery === "refused") {
@@ -37,7 +38,7 @@ export function problemOf(message) {
   if (!problem || message.retried_as) return problem && { ...problem, label: "" };
   if (message.resending) return { ...problem, text: "Enviando de novo…", action: null, label: "" };
   const text = message.resend_error ? `${problem.text} ${message.resend_error}` : problem.text;
-  return { ...problem, text, label: problem.action ? "Tentar de novo" : "" };
+  return { ...problem, text, label: problem.action ? "Tentar novamente" : "" };
 }
 
 /** Makes the bubble of a thread item; `update` shows another state of the same message. */
@@ -77,6 +78,8 @@ export function createBubble() {
   const bubble = el("div", "bubble", ...above, parts.body, meta, parts.chevron, parts.react);
   const words = el("span", "problem-words", parts.problemText, " ", parts.problemAction);
   parts.problem = el("div", "problem", icon(ICONS.alert), words);
+  parts.failure = createFailureMark(parts.problem);
+  bubble.append(parts.failure.node);
   const node = el("div", "message", bubble, parts.reactions, parts.problem);
   node.setAttribute("role", "group");
   let shown = null;
@@ -129,7 +132,7 @@ function updateBubble(node, parts, { message, startsRun, author, speaker, viewer
   setHidden(parts.chevron, offers.length === 0);
   setHidden(parts.react, !offers.includes("react"));
 
-  setHidden(parts.problem, problem === null);
+  parts.failure.update(problem);
   setText(parts.problemText, problem?.text ?? "");
   setHidden(parts.problemAction, !problem?.action);
   setText(parts.problemAction, problem?.label ?? "");
@@ -154,10 +157,6 @@ function updateContent(parts, message, viewer, customerName) {
   setText(parts.placeholder, placeholder);
   parts.placeholder.classList.toggle("with-caption", Boolean(text || hasLines));
   setHidden(parts.text, !text);
-  if (parts.text.dataset.source !== text) {
-    parts.text.dataset.source = text; // what is drawn, so that drawing the same again is skipped
-    parts.text.replaceChildren(...richTextNodes(text));
-    parts.text.classList.toggle("only-emoji", isOnlyEmoji(text));
-  }
+  drawText(parts.text, text);
   return Boolean(text || hasLines);
 }

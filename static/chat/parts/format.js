@@ -90,11 +90,13 @@ const JOINED = "(?:\\u200D(?:\\p{Extended_Pictographic}|\\p{Emoji_Modifier_Base}
 const TAGS = "(?:[\\u{E0020}-\\u{E007E}]+\\u{E007F})?"; // the flags of England, Scotland, Wales
 const KEYCAP = "[0-9#*]\\uFE0F?\\u20E3";
 const FLAG = "\\p{Regional_Indicator}{2}";
-const ONLY_EMOJI = new RegExp(`^\\s*(?:(?:${KEYCAP}|${FLAG}|${PICTURE}${TAGS}${JOINED})\\s*){1,3}$`, "u");
+const EMOJI = `(?:${KEYCAP}|${FLAG}|${PICTURE}${TAGS}${JOINED})`;
+const ONLY_EMOJI = new RegExp(`^\\s*(?:${EMOJI}\\s*){1,3}$`, "u");
+const EACH_EMOJI = new RegExp(EMOJI, "gu");
 
-/** Up to three emoji and nothing else: WhatsApp draws those larger. */
-export function isOnlyEmoji(text) {
-  return ONLY_EMOJI.test(text ?? "");
+/** 1 to 3 for so many emoji and nothing else, which WhatsApp draws larger; else 0. */
+export function emojiCount(text) {
+  return ONLY_EMOJI.test(text ?? "") ? text.match(EACH_EMOJI).length : 0;
 }
 
 /** Under this much left, the composer warns that the window is about to close. */

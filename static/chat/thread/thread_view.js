@@ -2,7 +2,9 @@
 
 import { createBubble } from "../message/bubble.js";
 import { createNotice } from "../message/notice.js";
+import { unfold } from "../message/text.js";
 import { el, reconcile, setAttribute, setHidden, setText } from "../parts/dom.js";
+import { restDayChips } from "./day_chips.js";
 import { createDivider } from "./divider.js";
 
 /** The divider comes to stand this far below the top of the view, under the sticky day. */
@@ -37,6 +39,7 @@ export class ThreadView {
     this.#older = root.querySelector(".thread-older");
     this.#jumpButton = root.querySelector(".jump-button");
     this.#scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+    restDayChips(this.#scroller);
     this.#jumpButton.addEventListener("click", () => this.jumpToEnd());
     this.#older.querySelector("button").addEventListener("click", () => callbacks.onRetryLoad());
     this.#content.addEventListener("click", (event) => this.#clicked(event));
@@ -196,6 +199,15 @@ export class ThreadView {
     if (Math.abs(moved) >= 1) this.#scroller.scrollTop += moved;
   }
 
+  /** Lets something in view grow: what is on screen stays, at the thread's end too. */
+  #holdStill(grow) {
+    const anchor = this.#anchor();
+    grow();
+    this.#pinned = false;
+    if (anchor) this.#restore(anchor);
+    this.#updateJump(0);
+  }
+
   #scrollToEnd() {
     const end = this.#scroller.scrollHeight - this.#scroller.clientHeight;
     if (Math.abs(this.#scroller.scrollTop - end) >= 1) this.#scroller.scrollTop = end;
@@ -231,7 +243,8 @@ export class ThreadView {
     const button = event.target.closest("[data-action]");
     const message = button?.closest("[data-message-id]");
     if (!message) return;
-    if (button.dataset.action === "jump") this.#callbacks.onJump(button.dataset.quotedId);
+    if (button.dataset.action === "unfold") this.#holdStill(() => unfold(button.parentElement));
+    else if (button.dataset.action === "jump") this.#callbacks.onJump(button.dataset.quotedId);
     else this.#callbacks.onAction(button.dataset.action, message.dataset.messageId);
   }
 
