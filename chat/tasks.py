@@ -15,6 +15,7 @@ from chat.outgoing.reactions import Reactions
 from chat.outgoing.sending import Sender
 from chat.platform import datastore
 from chat.platform.cron import is_cron, is_queue
+from chat.search import backfill
 
 blueprint = Blueprint("tasks", __name__)
 
@@ -62,3 +63,9 @@ def reply() -> ResponseReturnValue:
 def replies() -> ResponseReturnValue:
     """Has Claude answer what lost tasks and lost processes left behind."""
     return jsonify(done=service.current().sweep(SECONDS))
+
+
+@blueprint.route("/tasks/search", methods=["GET", "POST"])
+def search() -> ResponseReturnValue:
+    """Makes some more of what was stored before there was a search findable."""
+    return jsonify(done=backfill.run(SECONDS))

@@ -14,13 +14,13 @@ from local.processes.parts import ROOT
 #: A room may import those after it.
 ROOMS = {
     "chat": [
-        "tasks", "screen", "incoming", "auto_reply", "outgoing", "people", "conversation", "team",
+        "tasks", "screen", "search", "incoming", "auto_reply", "outgoing", "people", "conversation", "team",
         "platform",
     ],
     "local": ["bench", "sample_data", "claude", "simulator", "datastore", "processes"],
     "static/chat": [
-        "chat", "list", "actions", "thread", "message", "composer", "notices", "data", "parts",
-        "logout",
+        "chat", "search", "list", "actions", "thread", "message", "composer", "notices", "data",
+        "parts", "logout",
     ],
 }  # fmt: skip
 MOST_FILES = 10

@@ -10,6 +10,7 @@ from typing import Any
 from google.cloud import ndb
 
 from chat.conversation import serializers
+from chat.platform import search_words
 from message_status import SENDING, MessageStatusMixin, fact
 from unread_state import UnreadConversationMixin, UnreadMessageMixin
 
@@ -62,6 +63,19 @@ class Conversation(UnreadConversationMixin):
     recent_outgoing = ndb.IntegerProperty(indexed=False, repeated=True)
 
     muted = ndb.BooleanProperty(indexed=False, default=False)
+
+    #: What the list's search finds it by. Its place in the list is not in it, so a new message
+    #: moves none of these entries.
+    name_words = ndb.ComputedProperty(
+        lambda self: (
+            search_words.name_entries(
+                (serializers.display_name(self), self.name, self.username), self.phone
+            )
+            if self.sort_key
+            else []
+        ),
+        repeated=True,
+    )
 
     merged_into = ndb.TextProperty()
     #: Ids of the conversations merged into this one: their messages keep their conversation_id
@@ -118,9 +132,25 @@ class Message(UnreadMessageMixin, MessageStatusMixin):
         )
     )
 
+    #: What a search over all messages finds it by: written with whatever changes its text.
+    text_words = ndb.ComputedProperty(
+        lambda self: (
+            search_words.entries(self.searched_text, self.position) if self.position else []
+        ),
+        repeated=True,
+    )
+
     @property
     def id(self) -> str:
         return str(self.key.id())
+
+    @property
+    def searched_text(self) -> str:
+        """What a search looks at: what was written, the label (a file's name), lines below."""
+        if self.revoked_at or self.type in serializers.NOT_WRITTEN:
+            return ""
+        lines = [str(line.get("value") or "") for line in self.details or []]
+        return "\n".join([self.text or "", self.placeholder or "", *lines])
 
     def live_json(self) -> dict[str, Any]:
         """The message as the contract has it, in the conversation that it was stored in."""

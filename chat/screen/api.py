@@ -23,10 +23,17 @@ from chat.outgoing.sending import DifferentMessageError, Sender
 from chat.outgoing.whatsapp import MAX_TEXT_CHARS
 from chat.people import identity
 from chat.people.identity import UnknownConversationError
-from chat.platform import datastore
+from chat.platform import datastore, search_words
 from chat.platform.errors import ApiError
 from chat.screen import admin
-from chat.screen.request_parts import conversation_of, json_body, key_name, not_found
+from chat.screen.request_parts import (
+    conversation_of,
+    json_body,
+    key_name,
+    not_found,
+    query_text,
+)
+from chat.search import conversations as search
 
 blueprint = Blueprint("chat", __name__)
 
@@ -62,12 +69,22 @@ def home() -> ResponseReturnValue:
 
 @blueprint.get("/api/conversations")
 def conversations() -> ResponseReturnValue:
-    """A page of conversations, newest first."""
-    _only({"before", "limit", "filter"})
+    """A page of conversations, newest first; with `q` those with such a name or number."""
+    _only({"before", "limit", "filter", "q"})
     before, limit, wanted = _key("before"), _limit(), request.args.get("filter")
     if wanted not in (None, "", "unread", "needs_you"):
         raise ApiError(422, "invalid", "Este filtro não existe.", "filter")
     cursor = realtime_events.current_cursor()
+    if words := search_words.name_words(query_text()):
+        unread, needs_you = wanted == "unread", wanted == "needs_you"
+        named, more = search.find(words, unread=unread, needs_you=needs_you)
+        named = [each for each in named if not before or each.sort_key < before]
+        return jsonify(
+            conversations=_conversations_json(named[:limit]),
+            next=named[limit - 1].sort_key if len(named) > limit else None,
+            more=more,
+            cursor=cursor,
+        )
     query = Conversation.query(Conversation.sort_key > "").order(-Conversation.sort_key)
     if wanted == "unread":
         query = query.filter(Conversation.is_unread == True)  # noqa: E712 - a filter, not a test

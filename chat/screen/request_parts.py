@@ -8,8 +8,11 @@ from flask import request
 
 from chat.conversation.models import Conversation
 from chat.people import identity
-from chat.platform import datastore
+from chat.platform import datastore, search_words
 from chat.platform.errors import ApiError
+
+_MAX_QUERY = 100
+_MAX_WORDS = 10
 
 
 def json_body() -> dict[str, Any]:
@@ -53,3 +56,15 @@ def conversation_of(conversation_id: str) -> Conversation:
 def not_found() -> ApiError:
     """There is no such conversation."""
     return ApiError(404, "not_found", "Conversa não encontrada.")
+
+
+def query_text() -> str:
+    """What is searched for.
+
+    Raises:
+        ApiError: it is too long.
+    """
+    text = request.args.get("q", "")
+    if len(text) > _MAX_QUERY or len(search_words.words_of(text)) > _MAX_WORDS:
+        raise ApiError(422, "invalid", "Pesquise menos palavras.", "q")
+    return text

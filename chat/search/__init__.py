@@ -1,0 +1,1 @@
+"""Finding messages and conversations, and what makes older ones findable."""
