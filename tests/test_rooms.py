@@ -14,8 +14,8 @@ from local.processes.parts import ROOT
 #: A room may import those after it.
 ROOMS = {
     "chat": [
-        "tasks", "screen", "search", "incoming", "auto_reply", "outgoing", "people", "conversation", "team",
-        "platform",
+        "tasks", "screen", "search", "incoming", "auto_reply", "outgoing", "people", "conversation",
+        "team", "platform",
     ],
     "local": ["bench", "sample_data", "claude", "simulator", "datastore", "processes"],
     "static/chat": [

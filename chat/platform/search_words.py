@@ -25,7 +25,7 @@ _NUMBER = re.compile(r"[\d\s()+./-]+")
 def fold(text: str) -> str:
     """Without accents and case."""
     letters = unicodedata.normalize("NFD", text)
-    return "".join(each for each in letters if not unicodedata.combining(each)).lower()
+    return "".join(each for each in letters if unicodedata.category(each)[0] != "M").lower()
 
 
 def words_of(text: str) -> list[str]:

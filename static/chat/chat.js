@@ -28,6 +28,8 @@ import { avatarPicture, createAvatar, updateAvatar } from "./parts/avatar.js";
 import { askIn } from "./parts/confirm_dialog.js";
 import { setAttribute, setHidden, setText } from "./parts/dom.js";
 import { displayName, previewText, windowState } from "./parts/format.js";
+import { ListSearch } from "./search/list_search.js";
+import { ThreadSearch } from "./search/thread_search.js";
 import { ThreadPlacing } from "./thread/thread_placing.js";
 import { ThreadHeader } from "./thread/thread_header.js";
 import { threadDays } from "./thread/thread_items.js";
@@ -158,7 +160,9 @@ const listView = new ListView(document.querySelector(".list-pane"), {
 });
 const header = new ThreadHeader(pane, {
   onBack: closeConversation,
-  onMenu: (where) => conversationMenu.open(state.selectedId, where),
+  onMenu: (where) => conversationMenu.open(state.selectedId, where, [
+    { label: "Pesquisar mensagens", run: () => threadSearch.open(state.selectedId) },
+  ]),
   onGive: giveOpen,
 });
 const threadView = new ThreadView(pane, {
@@ -167,6 +171,22 @@ const threadView = new ThreadView(pane, {
   onRetryLoad: () => loader.retryFailed(state.selectedId),
   onAction: actOnMessage,
   onJump: jumpTo,
+});
+const threadSearch = new ThreadSearch(pane, {
+  search: (id, query, before) => api.searchThread(id, query, before),
+  jump: jumpToHit,
+  onClose: () => touch.matches || composer.focus(),
+});
+const listSearch = new ListSearch(document.querySelector(".list-pane"), {
+  find: (path) => api.call("GET", path),
+  known: () => state.conversations,
+  learn: (conversation) => state.putConversation(conversation),
+  now: () => new Date(serverNow()),
+  onConversation: (id) => unread.select(id),
+  onMessage: (message) => {
+    unread.select(message.conversation_id);
+    jumpToHit(message);
+  },
 });
 const composer = new Composer(pane, {
   onInput: (text) => {
@@ -416,6 +436,17 @@ async function jumpTo(messageId) {
   if (state.selectedId === id) toast.show("A mensagem original não está nesta conversa.");
 }
 
+/** To what a search has found, however far up it is. */
+async function jumpToHit({ id: messageId, position }) {
+  const id = state.selectedId;
+  const isWanted = () => state.selectedId === id;
+  const isThere = await loader.loadDownTo(id, position, isWanted);
+  if (!isWanted()) return;
+  render();
+  if (isThere) threadView.reveal(messageId);
+  else toast.show("Não foi possível carregar a mensagem. Verifique a conexão e tente de novo.");
+}
+
 /** One drawing for however many changes come together. */
 function schedule() {
   if (frame !== null) return;
@@ -488,6 +519,7 @@ function renderConversation(conversation, now) {
   });
   unread.rendered(id, thread.messages, { ready: settled && thread.loaded && !thread.stale });
   actions.render(conversation);
+  threadSearch.render(id);
   showLate(settled ? unread.unseen() : []);
 }
 
@@ -547,8 +579,16 @@ document.addEventListener("keydown", (event) => {
     event.preventDefault();
     conversationMenu.markUnread(state.selectedId);
   }
+  if (ctrlKey && altKey && shiftKey && code === "KeyF" && state.selectedId !== null) {
+    event.preventDefault();
+    threadSearch.open(state.selectedId);
+  }
+  if (ctrlKey && altKey && !shiftKey && (event.key === "/" || code === "Slash")) {
+    event.preventDefault();
+    listSearch.focus();
+  }
   if (event.key !== "Escape" || event.isComposing || event.defaultPrevented) return;
-  if (ticks.closeDetails()) return;
+  if (ticks.closeDetails() || threadSearch.close()) return;
   if (state.selectedId === null || document.querySelector(":popover-open, dialog:modal")) return;
   if (!actions.escape()) closeConversation();
 });
@@ -556,6 +596,7 @@ document.addEventListener("visibilitychange", () => {
   if (!document.hidden) sender.resume();
   schedule();
 });
+pane.querySelector(".thread-search-button").addEventListener("click", () => threadSearch.open(state.selectedId));
 lateButton.addEventListener("click", () => jumpTo(unread.unseen()[0]));
 setInterval(schedule, CLOCK_MS);
 

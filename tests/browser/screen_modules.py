@@ -31,6 +31,7 @@ _MODULES = [
     "message/extras",
     "parts/format",
     "parts/rich_text",
+    "search/words",
     "thread/thread_header",
     "thread/thread_items",
 ]

@@ -63,7 +63,7 @@ def test_text_is_formatted_as_whatsapp_does(run: Run, text: str, drawn: str) -> 
         "*#06#",
         "maria_silva_@exemplo.com", "_maria_@exemplo.com", "a_b@c_d.com",
         "nome_do_arquivo_v2.pdf",
-        "- - -", "* * *", "-", "- ", "1. ", "> ", ">", ">_<", "> ...", "-10 graus", "1.234,56",
+        "- - -", "-", "- ", "1. ", "> ", ">", "> ...", "-10 graus", "1.234,56",
         "*-* e *.*", "2026. Foi um ano", "1.Rua", "1) Rua", ">sem espaço", " - com recuo",
         "a\n\nb", "\na\n", "\n", "",
         "a*b *c", "preço* e prazo*", "~*~*~*~", "=_=_=",

@@ -132,8 +132,10 @@ def test_text_digits_and_a_row_of_emoji_are_not(run: Run, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "count"),
-    [("😍", 1), ("👍🏽 ❤️", 2), ("😀😀😀", 3), ("👨‍👩‍👧‍👦", 1), ("👩🏽‍🚀 👩🏽‍🚀", 2), ("🇧🇷", 1), ("🇧🇷🇵🇹🇦🇴", 3),
-     ("1️⃣", 1), ("🏳️‍🌈🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f", 2)],
+    [("😍", 1), ("👍🏽 ❤️", 2), ("😀😀😀", 3),
+     ("👨‍👩‍👧‍👦", 1), ("👩🏽‍🚀 👩🏽‍🚀", 2), ("🇧🇷", 1),
+     ("🇧🇷🇵🇹🇦🇴", 3), ("1️⃣", 1),
+     ("🏳️‍🌈🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f", 2)],
 )  # fmt: skip
 def test_what_is_drawn_as_one_emoji_counts_as_one(run: Run, text: str, count: int) -> None:
     assert run("return format.emojiCount(arg)", text) == count

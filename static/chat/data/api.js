@@ -48,8 +48,13 @@ export class Api {
     return (await this.#read("/api/conversations/versions")).versions;
   }
 
-  messages(id, before = null) {
-    return this.#read(`/api/conversations/${encodeURIComponent(id)}/messages`, { before });
+  messages(id, before = null, limit = null) {
+    return this.#read(`/api/conversations/${encodeURIComponent(id)}/messages`, { before, limit });
+  }
+
+  /** Which messages of a conversation have these words; `before`: the `next` of an earlier answer. */
+  searchThread(id, q, before = null) {
+    return this.#read(`/api/conversations/${encodeURIComponent(id)}/search`, { q, before });
   }
 
   /** Idempotent by `client_id`: the same request again answers the same message. `read_up_to` is

@@ -2,6 +2,10 @@
 
 /** A refresh reads down to what was already shown, but no further than this many pages. */
 const MAX_REFRESH_PAGES = 20;
+/** On the way to a message far up, pages are as large as the server gives them. */
+const FAR_PAGE = 100;
+/** A page that is on its way for somebody else is looked for again after so long. */
+const OTHERS_MS = 50;
 
 export class Loader {
   listState = "idle"; // "idle" | "loading" | "error"
@@ -12,6 +16,7 @@ export class Loader {
   #api;
   #noteVersion;
   #onChange;
+  #opening = new Map(); // conversation id -> its newest page, on its way
   #filtered = new Map(); // filter -> {state, next, loaded}
   #threadStates = new Map(); // conversation id -> "loading" | "older" | "error" | "older-error"
 
@@ -100,8 +105,16 @@ export class Loader {
     return conversation;
   }
 
-  /** What opening a conversation needs: its newest page, or a refresh where a gap was. */
-  async openThread(id) {
+  /** What opening a conversation needs: its newest page, or a refresh where a gap was. Whoever asks
+   * while that is being read waits for the same. */
+  openThread(id) {
+    if (!this.#opening.has(id)) {
+      this.#opening.set(id, this.#openThread(id).finally(() => this.#opening.delete(id)));
+    }
+    return this.#opening.get(id);
+  }
+
+  async #openThread(id) {
     const thread = this.#state.thread(id);
     if (this.threadState(id) === "loading") return;
     // Again when a further gap was reported while reading.
@@ -110,14 +123,30 @@ export class Loader {
     }
   }
 
-  async loadOlder(id) {
+  /** All messages down to a position, while `isWanted()`; whether they are here. */
+  async loadDownTo(id, position, isWanted) {
+    await this.openThread(id);
+    const thread = this.#state.thread(id);
+    const reached = () => thread.next === null || thread.oldest?.position <= position;
+    while (thread.loaded && !reached() && isWanted()) {
+      const before = thread.next;
+      await this.loadOlder(id, FAR_PAGE);
+      // Somebody else asked for a page: that is waited for. Without an answer nothing more comes.
+      if (thread.next === before && this.threadState(id) !== "older") break;
+      if (thread.next === before) await new Promise((resolve) => setTimeout(resolve, OTHERS_MS));
+    }
+    return thread.loaded && reached();
+  }
+
+  /** The next page up, of so many messages. */
+  async loadOlder(id, limit = null) {
     const thread = this.#state.thread(id);
     if (!thread.loaded || thread.next === null || this.threadState(id) !== "idle") return;
     this.#setThreadState(id, "older");
     const { moment } = this.#state;
     const version = this.#state.versionOf(id);
     try {
-      const page = await this.#api.messages(id, thread.next);
+      const page = await this.#api.messages(id, thread.next, limit);
       thread.next = page.next;
       this.#state.putMessages(id, page.messages, version, moment);
       this.#setThreadState(id, "idle");

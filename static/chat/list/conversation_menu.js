@@ -23,8 +23,9 @@ export class ConversationMenu {
     this.#toast = toast;
   }
 
-  /** `at`: a point of the window; `from`: what was clicked, or has the keyboard focus. */
-  open(id, { at, from }) {
+  /** `at`: a point of the window; `from`: what was clicked, or has the keyboard focus; `more`: what
+   * else it offers there. */
+  open(id, { at, from }, more = []) {
     const conversation = this.#state.conversation(id);
     if (!conversation) return;
     const { muted } = conversation;
@@ -35,7 +36,7 @@ export class ConversationMenu {
       label: muted ? "Reativar notificações" : "Silenciar notificações",
       run: () => this.#mute(conversation.id, !muted),
     };
-    const items = [...this.#giving(conversation), reading, silence];
+    const items = [...this.#giving(conversation), ...more, reading, silence];
     openMenu({ label: `Opções de ${displayName(conversation)}`, items, at, from });
   }
 
