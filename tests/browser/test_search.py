@@ -14,8 +14,6 @@ from tests.helpers import LiveServer, Simulator
 MARIA = "5511987654321"
 JOAO = "5521998877665"
 
-pytestmark = pytest.mark.usefixtures("patience")
-
 
 @pytest.fixture
 def server(live_server: Callable[..., LiveServer]) -> LiveServer:
