@@ -44,10 +44,13 @@ def listed() -> ResponseReturnValue:
 
 @blueprint.post("/api/contacts/number")
 def read_number() -> ResponseReturnValue:
-    """A number as somebody typed it, in its full form, and the conversation it leads to. By POST:
-    addresses stand in logs.
+    """A number as somebody types it, in its full form, and the conversation it leads to; or what it
+    lacks to be one, which while somebody types is no error. By POST: addresses stand in logs.
     """
-    phone = _phone_of(json_body().get("number"))
+    try:
+        phone = _phone_of(json_body().get("number"))
+    except ApiError as error:
+        return jsonify(number=None, problem=error.body["message"])
     conversation = identity.People().with_known_number(phone)
     return jsonify(
         number=phone,

@@ -31,6 +31,8 @@ _MODULES = [
     "message/extras",
     "parts/format",
     "parts/rich_text",
+    "templates/filling",
+    "templates/number_lookup",
     "thread/thread_header",
     "thread/thread_items",
 ]

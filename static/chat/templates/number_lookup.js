@@ -37,10 +37,11 @@ export class NumberLookup {
   async #ask(text) {
     let found;
     try {
-      found = { state: "found", ...await this.#api.call("POST", "/api/contacts/number", { number: text }) };
+      const answer = await this.#api.call("POST", "/api/contacts/number", { number: text });
+      found = answer.number ? { state: "found", ...answer } : { state: "wrong", words: answer.problem };
     } catch (error) {
       if (error.name !== "ApiError") throw error;
-      found = { state: error.code === "invalid_number" ? "wrong" : "failed", words: error.message };
+      found = { state: "failed", words: error.message };
     }
     if (text !== this.#text) return;
     this.found = found;
