@@ -39,7 +39,10 @@ export class TemplateDialog {
     this.#dialog.addEventListener("pointerdown", (event) => {
       if (event.target === this.#dialog) this.#dialog.close(); // beside it
     });
-    this.#dialog.addEventListener("close", () => { this.#opening += 1; });
+    this.#dialog.addEventListener("close", () => {
+      this.#opening += 1;
+      this.#choose(null);
+    });
     document.body.append(this.#dialog);
   }
 

@@ -9,7 +9,8 @@ let forms = 0; // for ids of their own
 export class TemplateForm {
   node = el("form", "template-form");
 
-  #bubble = createBubble();
+  #bubble = null;
+  #wall = el("div", "template-preview");
   #title = el("h3", "template-title");
   #kind = el("p", "template-kind");
   #fields = el("div", "template-fields");
@@ -23,15 +24,14 @@ export class TemplateForm {
 
   /** `onSend({text, template, asked})`: as `Sender.send` takes it. */
   constructor({ onSend }) {
-    const wall = el("div", "template-preview", this.#bubble.node);
-    wall.setAttribute("aria-label", "Como o cliente vai ver");
-    wall.setAttribute("role", "group");
-    wall.tabIndex = 0; // it may have to be scrolled
+    this.#wall.setAttribute("aria-label", "Como o cliente vai ver");
+    this.#wall.setAttribute("role", "group");
+    this.#wall.tabIndex = 0; // it may have to be scrolled
     this.#problem.setAttribute("role", "alert");
     this.#send.type = "submit";
     const head = el("div", "template-head", this.#title, this.#kind);
     const foot = el("div", "template-foot", this.#problem, this.#send);
-    this.node.append(head, wall, el("div", "template-scroll", this.#fields), foot);
+    this.node.append(head, this.#wall, el("div", "template-scroll", this.#fields), foot);
     this.node.noValidate = true;
     this.node.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -59,6 +59,8 @@ export class TemplateForm {
     this.#inputs.clear();
     setHidden(this.node, !template);
     this.busy(false);
+    this.#bubble = template && createBubble(); // of a page that shows none there is none to be found
+    this.#wall.replaceChildren(...(template ? [this.#bubble.node] : []));
     if (!template) return;
     setText(this.#title, template.name);
     setText(this.#kind, `${languageName(template.language)} · ${categoryName(template.category)}`);
