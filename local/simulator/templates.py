@@ -112,7 +112,7 @@ SAMPLES = (
     _template(
         "volta_as_aulas", "pt_BR", "MARKETING",
         {"type": "HEADER", "format": "TEXT", "text": "Volta às aulas"},
-        _body("{{1}}, a revisão completa está com 20% de desconto até sexta.", "Maria"),
+        _body("Oi, {{1}}! A revisão completa está com 20% de desconto até sexta.", "Maria"),
         _footer("Para não receber mais, responda PARAR"),
         _buttons({"type": "COPY_CODE", "text": "Copiar código", "example": "AULAS20"}),
     ),
