@@ -64,6 +64,10 @@ def notice(page: Page) -> Locator:
     return page.locator(".composer-notice")
 
 
+def panel_of(page: Page) -> Locator:
+    return page.get_by_role("region", name="Nova conversa")
+
+
 def dialog(page: Page) -> Locator:
     return page.get_by_role("dialog", name="Enviar modelo")
 
@@ -290,7 +294,7 @@ def test_a_conversation_is_begun_by_number_and_never_doubled(
 ) -> None:
     ana, bruno = both
     ana.get_by_role("button", name="Nova conversa").click()
-    panel = ana.get_by_role("region", name="Nova conversa")
+    panel = panel_of(ana)
     search = panel.get_by_label("Pesquisar nome ou número")
     expect(search).to_be_focused()
     expect(panel).to_contain_text("o WhatsApp só aceita um modelo aprovado")
@@ -316,7 +320,7 @@ def test_a_conversation_is_begun_by_number_and_never_doubled(
 
     # The same person in another form of the number, as WhatsApp may have it.
     bruno.get_by_role("button", name="Nova conversa").click()
-    other = bruno.get_by_role("region", name="Nova conversa")
+    other = panel_of(bruno)
     other.get_by_label("Pesquisar nome ou número").fill("+55 11 8765-4321")
     known = other.get_by_role("button", name="+55 11 98765-4321")
     expect(known).to_have_count(1)
@@ -363,7 +367,7 @@ def test_a_first_message_that_got_no_answer_is_sent_once(
 
     page.route(re.compile(r"/api/conversations$"), cut_the_first)
     page.get_by_role("button", name="Nova conversa").click()
-    page.get_by_label("Pesquisar nome ou número").fill("11 98765-4321")
+    panel_of(page).get_by_label("Pesquisar nome ou número").fill("11 98765-4321")
     page.get_by_role("button", name="Começar com um modelo").click()
     form = choose(page, "aviso")
     form.get_by_role("button", name="Enviar", exact=True).click()
@@ -397,7 +401,7 @@ def test_every_word_can_be_read_in_both_themes(
     wrote(2)
     row(page, "Maria").click()
     page.get_by_role("button", name="Nova conversa").click()
-    page.get_by_label("Pesquisar nome ou número").fill("21 99887-7665")
+    panel_of(page).get_by_label("Pesquisar nome ou número").fill("21 99887-7665")
     page.get_by_role("button", name="Começar com um modelo").click()
     form = choose(page, "servico_pronto")
     form.get_by_role("button", name="Enviar", exact=True).click()
