@@ -21,11 +21,12 @@ from chat.incoming import webhook
 from chat.outgoing.reactions import Reactions
 from chat.outgoing.read_receipts import ReadReceipts
 from chat.outgoing.sending import Sender
+from chat.outgoing.template_list import TemplateList
 from chat.outgoing.whatsapp import WhatsAppClient
 from chat.people import identity
 from chat.platform import assets, cron, datastore, errors, health
 from chat.platform.settings import Settings, told_in_one_line
-from chat.screen import admin, api, claude, claude_usage, reactions, search
+from chat.screen import admin, api, claude, claude_usage, reactions, search, templates
 from chat.team import auth
 
 #: JSON and forms; the webhook allows itself more.
@@ -65,6 +66,7 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
     sender = app.extensions["chat_sender"] = Sender(settings, whatsapp)
     sender.init_app(app)
     app.extensions["chat_reactions"] = Reactions(whatsapp)
+    app.extensions["chat_templates"] = TemplateList(settings, whatsapp)
     service.init_app(app, sender, whatsapp, environ)
 
     assets.init_app(app, production=settings.production)
@@ -74,7 +76,8 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
     csrf = CSRFProtect(app)
     csrf.exempt(webhook.blueprint)  # signed by Meta
     csrf.exempt(tasks.blueprint)  # guarded by `cron.is_cron`
-    for room in (api, search, reactions, claude, admin, claude_usage, webhook, tasks, health):
+    screen = (api, search, reactions, templates, claude, admin, claude_usage)
+    for room in (*screen, webhook, tasks, health):
         app.register_blueprint(room.blueprint)
     realtime_events.init_app(
         app,

@@ -104,7 +104,20 @@ _WORDS = {
     "131051": "O WhatsApp não aceita este tipo de mensagem.",
     "131052 131053": "O arquivo não pôde ser enviado. Confira o formato e o tamanho.",
     "131056": "Muitas mensagens para este cliente em pouco tempo. Aguarde e tente de novo.",
+    "131037": f"O nome da empresa ainda não foi aprovado pelo WhatsApp. {_ADMIN}",
+    "131043": "O WhatsApp não conseguiu entregar no prazo. Envie de novo se ainda fizer sentido.",
     "131057": "A conta do WhatsApp está em manutenção. Tente de novo mais tarde.",
+    "132000": "O modelo mudou: o número de variáveis não é mais o mesmo. Escolha o modelo de novo.",
+    "132001": "O modelo não existe neste idioma, ou não está aprovado. Escolha outro.",
+    "132005": "O texto do modelo ficou longo demais. Escolha o modelo de novo e encurte as "
+    "variáveis.",
+    "132007": "O texto do modelo foge às regras do WhatsApp. Escolha outro modelo.",
+    "132012": "Uma variável do modelo não tem o formato esperado. Escolha o modelo de novo.",
+    "132015": "O modelo está pausado, porque muitos clientes o bloquearam ou denunciaram. "
+    "Escolha outro.",
+    "132016": "O modelo foi desativado pelo WhatsApp. Escolha outro.",
+    "132018": "O WhatsApp não aceitou uma variável do modelo: sem quebras de linha, tabulações nem "
+    "espaços seguidos. Escolha o modelo de novo.",
 }
 #: By code.
 EXPLANATIONS = {code: words for codes, words in _WORDS.items() for code in codes.split()}

@@ -6,7 +6,7 @@ list, never up; tests/test_rooms.py holds them to it.
     tasks.py        the routes that a scheduler calls
     screen/         what the attendants' page asks for
     incoming/       what WhatsApp tells the webhook: read, stored, put off, set aside
-    outgoing/       what goes to WhatsApp: queue and leases, read receipts, the Graph API client
+    outgoing/       what goes to WhatsApp: queue, leases, templates, receipts, the Graph API client
     people/         who is who, and whose conversation a number leads to
     conversation/   conversations and messages: what is stored, its order, how the screen gets it
     team/           the attendants, and nothing without a login

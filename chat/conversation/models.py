@@ -107,7 +107,8 @@ class Message(UnreadMessageMixin, MessageStatusMixin):
     type = ndb.TextProperty()
     text = ndb.TextProperty()
     placeholder = ndb.TextProperty()
-    payload = ndb.JsonProperty()  # the type's own part as WhatsApp sent it
+    #: The type's own part as WhatsApp sent it; of a template that we send, `templates.Filled`'s.
+    payload = ndb.JsonProperty()
     details = ndb.JsonProperty()  # lines below the text, see `incoming.words.details`
     extra = ndb.JsonProperty()  # see `IncomingMessage.extra`
     reactions = ndb.JsonProperty()  # {who: {"emoji", "name", "at", "ids"}}, see `changing`

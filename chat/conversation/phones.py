@@ -15,6 +15,9 @@ _MEXICO_ONE = re.compile(r"521(\d{10})")
 #: Argentine mobiles have a 9 behind the country code, which those who write them often leave out.
 _ARGENTINA_TEN = re.compile(r"54([1-8]\d{9})")
 
+#: Of any number in the world (E.164).
+_MOST_DIGITS = 15
+
 
 def digits(text: object) -> str | None:
     """The digits of a number given as text or integer; None when it has none or too many."""
@@ -38,6 +41,64 @@ def canonical(number: str) -> str:
     if match := _ARGENTINA_TEN.fullmatch(number):
         return f"549{match[1]}"
     return number
+
+
+class InvalidNumberError(ValueError):
+    """What was typed is nobody's number; the text says why, in Portuguese."""
+
+
+def typed(text: str, region: str = "BR") -> str:
+    """The digits, with country code, of a number in whatever form people type it: as at home, with
+    or without its 0 and the ninth digit, or international, with or without its `+`.
+
+    Args:
+        text: at most some 40 characters of it count.
+        region: where a number without a country code is from.
+
+    Raises:
+        InvalidNumberError: it is none.
+    """
+    text = re.sub(r"^\s*(\+|00)\s*", "+", text[:40])
+    home, error = None, None
+    try:
+        home = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException as refused:
+        error = refused.error_type
+    for candidate in (home, _international(text)):
+        if candidate is not None and (number := _existing(candidate)):
+            return number
+    raise InvalidNumberError(_problem(text, home, error))
+
+
+def _problem(text: str, home: phonenumbers.PhoneNumber | None, error: int | None) -> str:
+    count = len(_NOT_DIGITS.sub("", text))
+    if count in (8, 9) and not text.startswith("+"):
+        return "Falta o DDD."
+    if home is None and error == phonenumbers.NumberParseException.INVALID_COUNTRY_CODE:
+        return "O código do país não existe."
+    reason = phonenumbers.is_possible_number_with_reason(home) if home else None
+    if reason == phonenumbers.ValidationResult.TOO_LONG or count > _MOST_DIGITS:
+        return "O número tem algarismos demais."
+    if home is None or reason == phonenumbers.ValidationResult.TOO_SHORT:
+        return "O número está incompleto."
+    return "Este número não existe. Confira o DDD e os algarismos."
+
+
+def _international(text: str) -> phonenumbers.PhoneNumber | None:
+    """The same digits taken for a number with its country code."""
+    try:
+        return phonenumbers.parse(f"+{_NOT_DIGITS.sub('', text)}")
+    except phonenumbers.NumberParseException:
+        return None
+
+
+def _existing(parsed: phonenumbers.PhoneNumber) -> str | None:
+    """The digits of a number that may be somebody's, in its canonical form where that is valid."""
+    found = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)[1:]
+    for form in dict.fromkeys((canonical(found), found)):
+        if phonenumbers.is_valid_number(phonenumbers.parse(f"+{form}")):
+            return form
+    return None
 
 
 @lru_cache(maxsize=4096)

@@ -94,6 +94,8 @@ def message_fields(message: Any) -> dict[str, Any]:
             data["reply_to"]["author_kind"] = message.reply_author_kind
     if message.direction == "out":
         data["client_id"] = message.id
+        if message.type == "template" and (shown := (message.payload or {}).get("shown")):
+            data["template"] = shown  # what stands round the text
     data |= _reactions(message.reactions or {})
     if message.edited_at:
         data["edited_at"] = iso(message.edited_at)
@@ -104,7 +106,7 @@ def message_fields(message: Any) -> dict[str, Any]:
             if each["text"] != later["text"]
         ]
     if message.revoked_at:
-        for name in (*_TOLD_BESIDE, "details", "edited_at", "versions"):
+        for name in (*_TOLD_BESIDE, "details", "edited_at", "versions", "template"):
             data.pop(name, None)
         revoked = {"revoked_at": iso(message.revoked_at), "text": "", "placeholder": REVOKED}
         data |= {**revoked, "reactions": []}

@@ -6,6 +6,7 @@ No reads and no writes here: the caller's transaction does both.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import realtime_events
 from chat.conversation import ordering, ownership, phones, serializers
@@ -147,6 +148,7 @@ def append_outgoing(
     read_up_to: Message | None = None,
     attempt_of: str | None = None,
     forwarded: bool = False,
+    template: dict[str, Any] | None = None,
 ) -> Message:
     """The entity of a message of ours, waiting to be sent, and the conversation changed by it.
 
@@ -164,6 +166,7 @@ def append_outgoing(
         read_up_to: the newest message that the attendant saw; None: all that has come.
         attempt_of: the id of the message that this one tries again.
         forwarded: it was written in another chat: who passes it on has read nothing here.
+        template: the payload of a filled-in template, whose body `text` is.
     """
     ms = ordering.outgoing_ms(now_ms, conversation.last_position)
     conversation.recent_outgoing = ordering.remember(conversation.recent_outgoing, ms)
@@ -174,8 +177,9 @@ def append_outgoing(
         author_kind=author_kind,
         author_id=author_id,
         author_name=author_name,
-        type="text",
+        type="template" if template else "text",
         text=text,
+        payload=template,
         reply_to=quote.id if quote else None,
         reply_text=quote.text if quote else None,
         reply_author=quote.author_name if quote else None,

@@ -1,1 +1,1 @@
-"""What goes to WhatsApp: queued messages, read receipts, and the Graph API client."""
+"""What goes to WhatsApp: queued messages, templates, read receipts, and the Graph API client."""

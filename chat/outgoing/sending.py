@@ -28,6 +28,7 @@ from chat.conversation.models import Conversation, Message
 from chat.conversation.thread import Line, Quote, append_notice, append_outgoing, line_by
 from chat.outgoing import failed_answers
 from chat.outgoing.leases import LEASE_MS, Leases
+from chat.outgoing.templates import TEMPLATE
 from chat.outgoing.watch import WATCH_SECONDS, Watch
 from chat.outgoing.whatsapp import (
     Accepted,
@@ -111,6 +112,7 @@ class Sender:
         quote: Quote | None = None,
         read_up_to: Message | None = None,
         forwarded: bool = False,
+        template: dict[str, Any] | None = None,
     ) -> tuple[Message, str, bool]:
         """Stores an attendant's message and its place in the outbox, and tells the screens. Who
         answers has the chat from then on, and Claude's answer under way will not be sent.
@@ -124,6 +126,7 @@ class Sender:
             quote: the message it answers.
             read_up_to: the newest message that the attendant saw; None: all that has come.
             forwarded: it is passed on from another chat.
+            template: the payload of a filled-in template, whose body `text` is.
 
         Returns:
             the message, the id of the conversation it is in, and whether it is new.
@@ -140,19 +143,15 @@ class Sender:
             conversation = identity.load_conversation(conversation_id)
             if conversation is None:
                 raise UnknownConversationError(conversation_id)
-            known = datastore.get(Message, client_id)
+            reply_to = quote.id if quote else None
+            known = _known(conversation, client_id, text, reply_to=reply_to, template=template)
             if known is not None:
-                here = known.conversation_id in (conversation.id, *conversation.absorbed)
-                reply_to = quote.id if quote else None
-                same = here and known.text == text and known.reply_to == reply_to
-                if not same or known.author_id is None:
-                    raise DifferentMessageError(client_id)
                 return known, conversation.id, False
             before = conversation.incoming_read
             (message,) = enqueue(
                 conversation, {client_id: text}, author_id=author_id,
                 author_name=author_name, quote=quote, read_up_to=read_up_to, forwarded=forwarded,
-                before=_take_over(conversation, author_name),
+                before=_take_over(conversation, author_name), template=template,
             )  # fmt: skip
             if conversation.incoming_read > before:
                 read.append(conversation)
@@ -162,6 +161,49 @@ class Sender:
         for conversation in read:
             unread_state.send_read_receipt(conversation, queued[0])
         return queued
+
+    def begin(
+        self,
+        phone: str,
+        client_id: str,
+        text: str,
+        template: dict[str, Any],
+        *,
+        author_id: str,
+        author_name: str,
+    ) -> tuple[Message, Conversation, bool]:
+        """Stores the first message to a number, and its conversation with it; in the conversation
+        that the number has already, if there is one. Tells the screens.
+
+        Args:
+            phone: digits, with country code.
+            client_id: the browser's id for the message; the same again changes nothing.
+            text: the template's body, filled in.
+            template: its payload.
+            author_id: the attendant's user name.
+            author_name: as shown.
+
+        Returns:
+            the message, the conversation it is in, and whether it is new.
+
+        Raises:
+            DifferentMessageError: the client_id belongs to another message.
+        """
+
+        def attempt() -> tuple[Message, Conversation, bool]:
+            people = identity.People()
+            conversation = people.with_number(phone, _now_ms())
+            known = _known(conversation, client_id, text, template=template)
+            if known is not None:
+                return known, conversation, False
+            people.save()
+            (message,) = enqueue(
+                conversation, {client_id: text}, author_id=author_id, author_name=author_name,
+                before=_take_over(conversation, author_name), template=template,
+            )  # fmt: skip
+            return message, conversation, True
+
+        return realtime_events.transaction(attempt)
 
     def resend(self, old: Message, client_id: str, *, author_id: str, author_name: str) -> Message:
         """Queues what `old` says once more, as a new message of whoever asks for it, who has the
@@ -184,6 +226,7 @@ class Sender:
             author_id=author_id, author_name=author_name, quote=quote, attempt_of=old.id,
             forwarded=bool((old.extra or {}).get("forwarded")),
             before=_take_over(conversation, author_name),
+            template=old.payload if old.type == TEMPLATE else None,
         )  # fmt: skip
         realtime_events.tell("message.updated", conversation, old)
         return message
@@ -280,15 +323,17 @@ class Sender:
         except datastore.ERRORS as error:
             _log.warning("message %s waits: %s", message.id, type(error).__name__)
             return UnreachableError()
+        to: dict[str, Any] = {
+            "phone": conversation.phone,
+            "bsuid": conversation.bsuid,
+            "group_id": conversation.group_id,
+            "message_id": message.id,
+            "reply_to": reply_to,
+        }
         try:
-            return self._whatsapp.send_text(
-                message.text,
-                phone=conversation.phone,
-                bsuid=conversation.bsuid,
-                group_id=conversation.group_id,
-                message_id=message.id,
-                reply_to=reply_to,
-            )
+            if message.type == TEMPLATE:
+                return self._whatsapp.send_template(message.payload["sent"], **to)
+            return self._whatsapp.send_text(message.text, **to)
         except (RefusedError, UnreachableError, UnconfirmedError) as error:
             _log.warning("message %s: %s", message.id, type(error).__name__)
             return error
@@ -338,6 +383,29 @@ def enqueue(
         realtime_events.tell("message.created", conversation, message)
     unread_state.publish_changed(conversation)
     return messages
+
+
+def _known(
+    conversation: Conversation,
+    client_id: str,
+    text: str,
+    *,
+    reply_to: str | None = None,
+    template: dict[str, Any] | None = None,
+) -> Message | None:
+    """The message of this client_id, which is the very same; None if there is none.
+
+    Raises:
+        DifferentMessageError: it is another one.
+    """
+    known = datastore.get(Message, client_id)
+    if known is None:
+        return None
+    here = known.conversation_id in (conversation.id, *conversation.absorbed)
+    same = here and known.text == text and known.reply_to == reply_to and known.payload == template
+    if not same or known.author_id is None:
+        raise DifferentMessageError(client_id)
+    return known
 
 
 def _take_over(conversation: Conversation, name: str) -> Line | None:

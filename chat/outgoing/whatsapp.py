@@ -53,7 +53,8 @@ class WhatsAppClient:
     """The Graph API of one business number. Safe for many threads."""
 
     def __init__(self, settings: Settings) -> None:
-        self._url = f"{settings.graph_url}/{settings.whatsapp_phone_number_id}/messages"
+        self._graph = settings.graph_url
+        self._url = f"{self._graph}/{settings.whatsapp_phone_number_id}/messages"
         self._token = settings.whatsapp_token
         self._timeout = (settings.whatsapp_connect_seconds, settings.whatsapp_read_seconds)
         self._session: requests.Session | None = None
@@ -93,6 +94,48 @@ class WhatsAppClient:
         if reply_to:
             body["context"] = {"message_id": reply_to}
         return self._post(body)
+
+    def send_template(
+        self,
+        template: dict[str, Any],
+        *,
+        message_id: str,
+        reply_to: str | None = None,
+        **to: str | None,
+    ) -> Accepted:
+        """Sends a template, which a customer gets at any time.
+
+        Args:
+            template: name, language and components, as Meta wants them.
+            message_id: our own id; it comes back in every status of this message.
+            reply_to: wamid of the message this answers.
+            to: phone, bsuid, group_id; these and what is raised as with `send_text`.
+        """
+        body = {
+            **_addressed(**to),
+            "type": "template",
+            "template": template,
+            "biz_opaque_callback_data": message_id,
+        }
+        if reply_to:
+            body["context"] = {"message_id": reply_to}
+        return self._post(body)
+
+    def read(self, path: str, query: dict[str, str]) -> dict[str, Any]:
+        """What the Graph API tells of something.
+
+        Args:
+            path: below the version, without a slash at its beginning.
+            query: its parameters.
+
+        Raises:
+            RefusedError: Meta said no.
+            UnreachableError, UnconfirmedError: there was no answer that could be used.
+        """
+        response, answer = self._ask("GET", f"{self._graph}/{path}", params=query)
+        if not response.ok or not answer:
+            raise UnconfirmedError
+        return answer
 
     def send_reaction(
         self, emoji: str, *, wamid: str, phone: str | None, bsuid: str | None, callback_data: str
@@ -140,12 +183,12 @@ class WhatsAppClient:
         }
         if typing:
             body["typing_indicator"] = {"type": "text"}
-        response, answer = self._ask(body)
+        response, answer = self._ask("POST", self._url, json=body)
         if not response.ok or answer.get("success") is not True:
             raise UnconfirmedError
 
     def _post(self, body: dict[str, Any]) -> Accepted:
-        response, answer = self._ask(body)
+        response, answer = self._ask("POST", self._url, json=body)
         if response.ok and (accepted := _accepted(answer)):
             return accepted
         if 400 <= response.status_code < 500:
@@ -154,12 +197,13 @@ class WhatsAppClient:
         _log.warning("Graph API answered HTTP %d without a result", response.status_code)
         raise UnconfirmedError
 
-    def _ask(self, body: dict[str, Any]) -> tuple[requests.Response, dict[str, Any]]:
-        headers = {"Authorization": f"Bearer {self._token}"}
+    def _ask(
+        self, method: str, url: str, **request: Any
+    ) -> tuple[requests.Response, dict[str, Any]]:
+        request |= {"headers": {"Authorization": f"Bearer {self._token}"}}
+        request |= {"timeout": self._timeout, "allow_redirects": False}
         try:
-            response = self._open().post(
-                self._url, json=body, headers=headers, timeout=self._timeout, allow_redirects=False
-            )
+            response = self._open().request(method, url, **request)
         except requests.RequestException as error:
             _log.warning("no answer from the Graph API: %s: %r", type(error).__name__, _root(error))
             if _never_connected(error):

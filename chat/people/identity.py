@@ -159,6 +159,25 @@ class People:
             conversation = self._with_phone(conversation, message, message.phone)
         return self.learn(conversation or self._create(message.sent_ms), message)
 
+    def with_number(self, phone: str, now_ms: int) -> Conversation:
+        """The conversation that a number leads to today, in any of its forms; made if need be.
+
+        Args:
+            phone: digits, with country code, as somebody of the business typed them.
+            now_ms: the present.
+        """
+        conversation = self.with_known_number(phone)
+        if conversation is None:
+            conversation = self._create(now_ms)
+            conversation.phone, conversation.phone_at = phone, now_ms
+            conversation.phone_since = now_ms
+            self._lead(self._alias(alias_name(phone=phone)), conversation)
+        return conversation
+
+    def with_known_number(self, phone: str) -> Conversation | None:
+        """The conversation that a number leads to today; changes nothing."""
+        return self.conversation(self._alias(alias_name(phone=phone)).conversation_id)
+
     def learn(self, conversation: Conversation, message: IncomingMessage) -> Conversation:
         """Applies what a message of a conversation says about who is who.
 

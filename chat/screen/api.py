@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from typing import Any
@@ -20,13 +19,16 @@ from chat.conversation import quotes
 from chat.conversation.models import OUTGOING, Conversation, Message
 from chat.conversation.thread import Quote
 from chat.outgoing.sending import DifferentMessageError, Sender
+from chat.outgoing.templates import TEMPLATE
 from chat.outgoing.whatsapp import MAX_TEXT_CHARS
 from chat.people import identity
 from chat.people.identity import UnknownConversationError
 from chat.platform import datastore, search_words
 from chat.platform.errors import ApiError
-from chat.screen import admin
+from chat.screen import admin, templates
 from chat.screen.request_parts import (
+    client_id_of,
+    client_id_taken,
     conversation_of,
     json_body,
     key_name,
@@ -44,7 +46,6 @@ _VERSIONS_SECONDS = 30
 _MAX_KEY = 200
 _MOST_AWAITING = 50
 _AWAITING_DAYS = 30
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 _versions: TTLCache[str, dict[str, int]] = TTLCache(maxsize=10, ttl=_VERSIONS_SECONDS)
 _versions_lock = threading.Lock()
@@ -154,9 +155,10 @@ def messages(conversation_id: str) -> ResponseReturnValue:
 def send(conversation_id: str) -> ResponseReturnValue:
     """Queues a message: 201 and the message, 200 if this client_id is known."""
     body = json_body()
-    client_id, text = body.get("client_id"), body.get("text")
-    if not isinstance(client_id, str) or not _UUID.fullmatch(client_id):
-        raise ApiError(422, "invalid", "O identificador da mensagem não é válido.", "client_id")
+    client_id, text, template = client_id_of(body), body.get("text"), None
+    if "template" in body:
+        filled = templates.filled_in(client_id, body["template"])
+        text, template = filled.text, filled.payload
     if not isinstance(text, str) or not text.strip():
         raise ApiError(422, "invalid", "A mensagem está vazia.", "text")
     if len(text) > MAX_TEXT_CHARS:
@@ -167,18 +169,19 @@ def send(conversation_id: str) -> ResponseReturnValue:
     try:
         message, owner_id, new = sender.queue(
             key_name(conversation_id),
-            client_id.lower(),
+            client_id,
             text,
             author_id=current_user.username,
             author_name=current_user.name,
             quote=_quote(conversation_id, body.get("reply_to")),
             read_up_to=_read_up_to(conversation_id, body.get("read_up_to")),
             forwarded=_forwarded(body.get("forwarded")),
+            template=template,
         )
     except UnknownConversationError as error:
         raise not_found() from error
     except DifferentMessageError as error:
-        raise _taken() from error
+        raise client_id_taken() from error
     if new or message_status.fact(message, "started_at") is None:
         # Also for a repeat: the first answer, and with it this call, may have been lost.
         sender.start(owner_id)
@@ -214,7 +217,8 @@ def mute(conversation_id: str) -> ResponseReturnValue:
 
 def resend(old: Message, client_id: str) -> Message:
     """Queues what `old` says once more, for the attendant who asks; see `message_status.retry`."""
-    if old.type != "text" or not old.text:  # the business wrote it on its phone
+    ours = old.type == "text" or (old.type == TEMPLATE and "sent" in (old.payload or {}))
+    if not ours or not old.text:  # the business wrote it on its phone
         text = "Por aqui só dá para enviar textos de novo. Envie esta pelo celular da empresa."
         raise ApiError(409, "not_text", text)
     sender: Sender = current_app.extensions["chat_sender"]
@@ -225,7 +229,7 @@ def resend(old: Message, client_id: str) -> Message:
     except UnknownConversationError as error:
         raise not_found() from error
     except DifferentMessageError as error:
-        raise _taken() from error
+        raise client_id_taken() from error
 
 
 def after_resend(message: Message) -> None:
@@ -260,11 +264,6 @@ def _limit() -> int:
     if not usable or not 1 <= int(value) <= _MAX_PAGE:
         raise ApiError(422, "invalid", f"O limite vai de 1 a {_MAX_PAGE}.", "limit")
     return int(value)
-
-
-def _taken() -> ApiError:
-    text = "Este identificador já foi usado por outra mensagem."
-    return ApiError(409, "client_id_taken", text, "client_id")
 
 
 def _conversations_json(page: list[Conversation]) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from flask import request
@@ -13,6 +14,7 @@ from chat.platform.errors import ApiError
 
 _MAX_QUERY = 100
 _MAX_WORDS = 10
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 def json_body() -> dict[str, Any]:
@@ -28,6 +30,24 @@ def json_body() -> dict[str, Any]:
     if not isinstance(body, dict):
         raise ApiError(400, "not_json", "O pedido precisa ser um objeto JSON.")
     return body
+
+
+def client_id_of(body: dict[str, Any]) -> str:
+    """The browser's id for the message that is to be sent.
+
+    Raises:
+        ApiError: it is no UUID.
+    """
+    client_id = body.get("client_id")
+    if not isinstance(client_id, str) or not _UUID.fullmatch(client_id):
+        raise ApiError(422, "invalid", "O identificador da mensagem não é válido.", "client_id")
+    return client_id.lower()
+
+
+def client_id_taken() -> ApiError:
+    """This client_id is another message's."""
+    text = "Este identificador já foi usado por outra mensagem."
+    return ApiError(409, "client_id_taken", text, "client_id")
 
 
 def key_name(value: str) -> str:

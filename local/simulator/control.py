@@ -176,6 +176,16 @@ def control_blueprint(world: World) -> Blueprint:
             world.deliveries.switches_changed()
         return jsonify(switches.as_json())
 
+    @control.route("/templates", methods=["GET", "PUT"])
+    def templates() -> Response:
+        if request.method == "PUT":
+            return jsonify(world.templates.put(_json_body()))
+        return jsonify(world.templates.page(None, 1000, None))
+
+    @control.delete("/templates/<name>")
+    def delete_template(name: str) -> Response:
+        return jsonify(deleted=world.templates.remove(name))
+
     @control.get("/deliveries")
     def deliveries() -> Response:
         return jsonify(world.deliveries.as_json())

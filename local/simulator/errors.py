@@ -76,6 +76,24 @@ CODES: dict[int, tuple[int, str, str]] = {
     131057: (503, "Account in maintenance mode", "The account is in maintenance mode."),
     132000: (400, "Template Param Count Mismatch", "The number of parameters does not match."),
     132001: (404, "Template does not exist", "The template does not exist in the language."),
+    132005: (400, "Template Hydrated Text Too Long", "The translated text is too long."),
+    132007: (400, "Template Format Character Policy Violated", "A character policy was violated."),
+    132012: (
+        400,
+        "Template Parameter Format Mismatch",
+        "Variable parameter values formatted incorrectly.",
+    ),
+    132015: (400, "Template is Paused", "Template is paused due to low quality."),
+    132016: (
+        400,
+        "Template is Disabled",
+        "Template has been paused too many times due to low quality and is now disabled.",
+    ),
+    132018: (
+        400,
+        "There's an issue with the parameters in your template",
+        "There's an issue with the parameters in your template.",
+    ),
     133010: (400, "Phone number not registered", "The phone number is not registered."),
 }
 

@@ -1,7 +1,8 @@
-"""The Graph API, as far as a chat needs it: messages and media, with Meta's answers.
+"""The Graph API, as far as a chat needs it: messages, media and the list of templates, with Meta's
+answers.
 
-Source: Meta's reference of ``/{phone-number-id}/messages`` and of media. Any version in the
-path is served alike, and so is a path without one.
+Source: Meta's reference of ``/{phone-number-id}/messages``, of media and of templates. Any version
+in the path is served alike, and so is a path without one.
 """
 
 import hmac
@@ -14,6 +15,7 @@ from werkzeug.exceptions import HTTPException
 
 from local.simulator.errors import GraphError, error_details
 from local.simulator.media import MAX_UPLOAD_BYTES
+from local.simulator.templates import DEFAULT_LIMIT
 from local.simulator.world import World
 
 __all__ = ["check_send", "graph_blueprint"]
@@ -196,6 +198,9 @@ def graph_blueprint(world: World) -> Blueprint:
         silence = world.switches.next_timeout()
         if silence is not None and not silence["process"]:
             return hold(silence["seconds"])
+        if checked["type"] == "template":
+            shown = world.templates.render(checked["template"])
+            checked["template"] = {**checked["template"], "rendered": shown}
         entry, wamid = world.business.accept(checked)
         if silence is not None:
             return hold(silence["seconds"])
@@ -207,6 +212,16 @@ def graph_blueprint(world: World) -> Blueprint:
     def hold(seconds: float) -> Response:
         world.timers.wait(seconds)
         return hang_up()
+
+    @route("/<digits:object_id>/message_templates")
+    def message_templates(object_id: str) -> Response:
+        if object_id != world.metadata.business_account_id:
+            own_number("")  # nobody may read another account's
+        limit = request.args.get("limit", str(DEFAULT_LIMIT))
+        if not limit.isdigit() or int(limit) == 0:
+            raise GraphError(100, message="(#100) Param limit must be a positive integer.")
+        fields, after = request.args.get("fields"), request.args.get("after")
+        return jsonify(world.templates.page(fields, int(limit), after))
 
     @route("/<digits:object_id>/media", methods=["POST"])
     def upload(object_id: str) -> Response:

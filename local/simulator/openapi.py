@@ -4,6 +4,7 @@ from typing import Any
 
 from local.simulator.samples import TYPES
 from local.simulator.switches import SWITCHES
+from local.simulator.templates import STATUSES
 
 __all__ = ["description"]
 
@@ -122,6 +123,23 @@ def _paths() -> dict[str, JSON]:
             "patch": _operation("Switch some on or off", _switch_properties()),
             "delete": _operation("All off"),
         },
+        "/templates": {
+            "get": _operation("The business's message templates"),
+            "put": _operation(
+                "Add a template, or change some fields of the one of that name and language",
+                {
+                    "name": _TEXT,
+                    "language": {**_TEXT, "default": "pt_BR"},
+                    "status": {"enum": list(STATUSES)},
+                    "category": {"enum": ["UTILITY", "MARKETING", "AUTHENTICATION"]},
+                    "components": {"type": "array", "description": "as in Meta's reference"},
+                    "rejected_reason": _TEXT,
+                    "parameter_format": {"enum": ["POSITIONAL", "NAMED"]},
+                },
+                ("name",),
+            ),
+        },
+        "/templates/{name}": {"delete": _operation("Delete a template in all its languages")},
         "/deliveries": {"get": _operation("Counters of the webhooks; idle when all is done")},
         "/webhooks/raw": {
             "post": _operation(
@@ -146,6 +164,9 @@ def _paths() -> dict[str, JSON]:
         "/openapi.json": {"get": _operation("This")},
         "/{version}/{phone-number-id}/messages": {
             "post": {**_operation("Send; mark read; typing"), "requestBody": graph_body}
+        },
+        "/{version}/{business-account-id}/message_templates": {
+            "get": _operation("A page of the templates: fields, limit, after")
         },
         "/{version}/{phone-number-id}/media": {"post": _operation("Upload a file (multipart)")},
         "/{version}/{media-id}": {

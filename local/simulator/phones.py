@@ -153,6 +153,8 @@ def preview(kind: str, body: Any) -> str:
         return f"Reagiu com {body['emoji']}" if body.get("emoji") else "Retirou a reação"
     if kind == "button":
         return str(body.get("text", ""))
+    if kind == "template" and isinstance(shown := body.get("rendered"), dict):
+        return str(shown["text"])
     if kind == "interactive":
         for reply in ("button_reply", "list_reply"):
             if isinstance(body.get(reply), dict):

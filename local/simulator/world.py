@@ -10,6 +10,7 @@ from local.simulator.media import MediaStore
 from local.simulator.payloads import Metadata
 from local.simulator.phones import Phones
 from local.simulator.switches import Switches
+from local.simulator.templates import Templates
 from local.simulator.timers import Clockwork, Timers
 
 __all__ = ["World"]
@@ -57,6 +58,7 @@ class World:
         self.switches = Switches()
         self.phones = Phones()
         self.media = MediaStore()
+        self.templates = Templates()
         self.deliveries = Deliveries(
             webhook_url=webhook_url,
             app_secret=app_secret,
@@ -107,8 +109,9 @@ class World:
         return True
 
     def reset(self) -> None:
-        """No customers, no faults, nothing on its way."""
+        """No customers, no faults, nothing on its way, the sample templates."""
         self.timers.clear()
         self.deliveries.reset()
         self.switches.reset()
         self.phones.clear()
+        self.templates.reset()

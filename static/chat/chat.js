@@ -30,6 +30,7 @@ import { setAttribute, setHidden, setText } from "./parts/dom.js";
 import { displayName, previewText, windowState } from "./parts/format.js";
 import { ListSearch } from "./search/list_search.js";
 import { ThreadSearch } from "./search/thread_search.js";
+import { Templates } from "./templates/templates.js";
 import { ThreadPlacing } from "./thread/thread_placing.js";
 import { ThreadHeader } from "./thread/thread_header.js";
 import { threadDays } from "./thread/thread_items.js";
@@ -225,6 +226,19 @@ const suggestionStrip = new SuggestionStrip(pane, {
   onDrop: () => suggestions.drop(state.selectedId),
 });
 
+const templates = new Templates(app, {
+  state,
+  loader,
+  api,
+  newId: randomId,
+  onSend: (id, filled) => (id === state.selectedId ? send(filled.text, filled) : sender.send(id, filled.text, { filled })),
+  onSelect: (id) => unread.select(id),
+  onBegun: (conversation) => {
+    state.putConversation(conversation);
+    unread.select(conversation.id);
+  },
+});
+
 const on = (type, run) => document.addEventListener(`realtime:${type}`, run);
 on("event", ({ detail }) => receive(detail));
 on("reset", ({ detail }) => detail.waitUntil(
@@ -353,9 +367,9 @@ function showList() {
   listView.focusRow(closed);
 }
 
-function send(text) {
+function send(text, filled = null) {
   const replyTo = actions.takeReply(state.selectedId);
-  sender.send(state.selectedId, text, { readUpTo: unread.answered(), replyTo });
+  sender.send(state.selectedId, text, { readUpTo: unread.answered(), replyTo, filled });
   placing.answered();
   render();
   threadView.jumpToEnd();
@@ -386,6 +400,11 @@ function actOnMessage(action, messageId) {
   const id = state.selectedId;
   if (action === "retry") sender.retry(id);
   if (action === "resend") resend(id, messageId);
+  if (action === "template") {
+    const old = sender.discard(id, state.thread(id).find(messageId)?.client_id);
+    if (old?.reply_to) actions.restoreReply(id, old.reply_to);
+    if (old) templates.open(id, old);
+  }
   if (action !== "copy") return;
   const message = state.thread(id).find(messageId);
   if (!message) return;
@@ -486,6 +505,7 @@ function render() {
   if (unread.totals().conversations === 0) digestLine.hide();
   notificationBanner.render(unread.alerts.asks);
   alertSettings.render();
+  templates.render();
   const conversation = id === null ? null : state.conversation(id);
   setAttribute(app, "data-open", id !== null);
   setAttribute(app, "data-notice", emptyNotice !== null);

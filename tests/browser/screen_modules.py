@@ -32,6 +32,8 @@ _MODULES = [
     "parts/format",
     "parts/rich_text",
     "search/words",
+    "templates/filling",
+    "templates/number_lookup",
     "thread/thread_header",
     "thread/thread_items",
 ]

@@ -64,6 +64,35 @@ def test_in_a_group_whatsapp_decides(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
+    ("conversation", "words", "left"),
+    [
+        ({"window_expires_at": "2030-03-14T16:03:00-03:00"},
+         "Você pode responder até 16:03", "faltam 33 min"),
+        ({"window_expires_at": "2030-03-14T15:31:00-03:00"},
+         "Você pode responder até 15:31", "falta 1 min"),
+        ({"window_expires_at": "2030-03-15T09:05:00-03:00"},
+         "Você pode responder até 09:05 de amanhã", "faltam 17 h 35 min"),
+        ({"window_expires_at": "2030-03-14T15:30:00-03:00"},
+         "Faz mais de 24 horas que este cliente escreveu. Até que ele responda, o WhatsApp só "
+         "aceita modelos aprovados.", ""),
+        ({"window_expires_at": None},
+         "Este cliente ainda não escreveu. Até que ele responda, o WhatsApp só aceita modelos "
+         "aprovados.", ""),
+        ({"window_expires_at": None, "is_group": True}, "", ""),
+        ({}, "", ""),
+    ],
+)  # fmt: skip
+def test_the_window_is_told_in_words(
+    run: Run, conversation: dict[str, Any], words: str, left: str
+) -> None:
+    body = """
+      const state = format.windowState(arg, new Date('2030-03-14T15:30:00-03:00'));
+      return [format.windowWords(state), format.windowLeft(state)];
+    """
+    assert run(body, conversation) == [words, left]
+
+
+@pytest.mark.parametrize(
     ("name", "letters"),
     [
         ("Maria Aparecida dos Santos", "MS"),

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from flask import Flask
 from flask.testing import FlaskClient
@@ -162,6 +163,9 @@ class Graph:
     typing: list[str] = field(default_factory=list)  # of them, those that show us typing
     headers: list[dict[str, str]] = field(default_factory=list)
     connections: set[int] = field(default_factory=set)
+    #: Pages of its templates, or what it answers in their place; the paths it was asked for them.
+    templates: list[list[Any]] | tuple[int, Any] = field(default_factory=lambda: [[]])
+    listings: list[str] = field(default_factory=list)
     _server: ThreadingHTTPServer | None = None
 
     @property
@@ -194,6 +198,21 @@ class Graph:
                     self.close_connection = True
                     return
                 status, data = answer
+                self._answer(status, data)
+
+            def do_GET(self) -> None:
+                graph.listings.append(self.path)
+                if isinstance(graph.templates, tuple):
+                    self._answer(*graph.templates)
+                    return
+                query = parse_qs(urlsplit(self.path).query)
+                page = int(query.get("after", ["0"])[0])
+                paging: dict[str, Any] = {"cursors": {"before": str(page), "after": str(page + 1)}}
+                if page + 1 < len(graph.templates):
+                    paging["next"] = "https://elsewhere.example/"
+                self._answer(200, {"data": graph.templates[page], "paging": paging})
+
+            def _answer(self, status: int, data: Any) -> None:
                 raw = data if isinstance(data, bytes) else json.dumps(data).encode()
                 with contextlib.suppress(ConnectionError):  # who asked may have given up
                     self.send_response(status)

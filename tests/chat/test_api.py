@@ -210,7 +210,7 @@ def test_writing_to_nobody_is_404(ana: Browser) -> None:
 
 
 def test_a_wrong_method_is_405_in_json(ana: Browser) -> None:
-    response = ana.post("/api/conversations", {})
+    response = ana.post("/api/conversations/versions", {})
     assert response.status_code == 405
     assert "error" in response.get_json()
 

@@ -1,4 +1,4 @@
-"""Phone numbers: one form for finding, one for showing."""
+"""Phone numbers: one form for finding, one for showing, and many for typing."""
 
 from __future__ import annotations
 
@@ -54,3 +54,41 @@ def test_a_number_is_shown_as_people_write_it(number: str, shown: str) -> None:
 )
 def test_only_digits_of_a_plausible_number_are_taken(value: object, digits: str | None) -> None:
     assert phones.digits(value) == digits
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("11 98765-4321", "5511987654321"),
+        ("(11) 8765-4321", "5511987654321"),
+        ("011 98765-4321", "5511987654321"),
+        ("015 11 98765.4321", "5511987654321"),
+        ("55 11 98765 4321", "5511987654321"),
+        ("0055 11 98765-4321", "5511987654321"),
+        ("11 3876-5432", "551138765432"),
+        ("+1 (415) 555-2671", "14155552671"),
+        ("1 415 555 2671", "14155552671"),
+        ("00351 912 345 678", "351912345678"),
+    ],
+)
+def test_a_number_is_read_as_people_type_it(text: str, number: str) -> None:
+    assert phones.typed(text) == number
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("98765-4321", "DDD"),
+        ("8765-4321", "DDD"),
+        ("11 9876", "incompleto"),
+        ("", "incompleto"),
+        ("maria", "incompleto"),
+        ("11 98765-43210", "demais"),
+        ("1" * 40, "demais"),
+        ("20 98765-4321", "não existe"),
+        ("+999 12345678", "país"),
+    ],
+)
+def test_what_is_no_number_says_why(text: str, says: str) -> None:
+    with pytest.raises(phones.InvalidNumberError, match=says):
+        phones.typed(text)

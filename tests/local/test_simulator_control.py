@@ -244,6 +244,9 @@ def test_openapi_lists_every_route_and_every_switch(world: World) -> None:
                 "/{version}/{object_id}/messages": "/{version}/{phone-number-id}/messages",
                 "/{version}/{object_id}/media": "/{version}/{phone-number-id}/media",
                 "/{version}/{object_id}": "/{version}/{media-id}",
+                "/{version}/{object_id}/message_templates": (
+                    "/{version}/{business-account-id}/message_templates"
+                ),
             }.get(path, path)
         )
     assert told == served

@@ -71,6 +71,7 @@ const onMessage = {
     $("replying").hidden = false;
     $("composer").elements.text.focus();
   },
+  press: (messageId, text) => act(() => send({ type: "button", text, reply_to: messageId })),
   react: (message, emoji) => act(() => send({ type: "reaction", reply_to: message.id, emoji: message.reactions.customer === emoji ? "" : emoji })),
 };
 

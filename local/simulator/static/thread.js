@@ -13,8 +13,23 @@ const STATES = {
   failed: "não chegou",
 };
 
-function content(message) {
+/** A template: what was filled in, and its buttons, of which a quick reply answers. */
+function templateParts({ text, id, body: { rendered } }, on) {
+  const part = (className, words) => (words ? [element("span", { className, text: words })] : []);
+  const buttons = rendered.buttons.map((button) => {
+    const { url, code, phone_number: number } = button;
+    if (url) return element("a", { className: "template-button", href: url, target: "_blank", rel: "noopener noreferrer", text: button.text });
+    const made = element("button", { type: "button", className: "template-button", text: button.text, title: code ?? number });
+    if (button.type === "QUICK_REPLY") made.addEventListener("click", () => on.press(id, button.text));
+    return made;
+  });
+  return [...part("template-header", rendered.header), element("span", { className: "text", text }),
+    ...part("template-footer", rendered.footer), ...buttons];
+}
+
+function content(message, on) {
   const { type, body } = message;
+  if (type === "template" && body?.rendered) return templateParts(message, on);
   const text = element("span", { className: "text", text: message.text });
   if (type === "image" || type === "sticker") {
     if (!body.id) return [text];
@@ -72,7 +87,7 @@ function bubble(message, byId, on) {
       "data-message-id": message.id,
       "data-state": message.status,
     },
-    ...quote(message, byId), ...content(message), meta(message),
+    ...quote(message, byId), ...content(message, on), meta(message),
     ...(reactions.length ? [element("span", { className: "reactions", text: reactions.join("") })] : []),
     ...(message.on_phone ? [actions(message, on)] : []),
   );

@@ -1,12 +1,10 @@
 /** Where an attendant types: grows with its text, Enter sends, Shift+Enter breaks the line. */
 
 import { setAttribute, setHidden, setText } from "../parts/dom.js";
+import { windowLeft, windowWords } from "../parts/format.js";
 
 /** WhatsApp's limit for a text message, in characters. */
 export const MAX_TEXT_LENGTH = 4096;
-
-const CLOSED = "Faz mais de 24 horas que este cliente escreveu. O WhatsApp só aceita uma resposta "
-  + "depois que ele escrever de novo.";
 
 export class Composer {
   #root;
@@ -44,11 +42,8 @@ export class Composer {
     this.#root.classList.toggle("window-closed", this.#closed);
     setHidden(this.#notice, window.state === "open");
     this.#notice.classList.toggle("closed", this.#closed);
-    if (this.#closed) setText(this.#notice, CLOSED);
-    if (window.state === "closing") {
-      setText(this.#notice, `Você pode responder até ${window.at}: o WhatsApp só aceita respostas `
-        + "em até 24 horas da última mensagem do cliente.");
-    }
+    setText(this.#notice.querySelector(".window-words"), windowWords(window));
+    setText(this.#notice.querySelector(".window-left"), windowLeft(window));
     if (this.#input.disabled !== this.#closed) this.#input.disabled = this.#closed;
     setAttribute(this.#input, "placeholder", this.#closed ? "Janela de 24 horas encerrada" : "Digite uma mensagem");
     if (conversationId !== this.#conversationId) {

@@ -59,9 +59,10 @@ export class Api {
 
   /** Idempotent by `client_id`: the same request again answers the same message. `read_up_to` is
    * the message that had arrived last when it was written: answering reads up to there. */
-  send(id, { client_id, text, reply_to, read_up_to, forwarded }) {
+  send(id, { client_id, text, reply_to, read_up_to, forwarded, asked: template }) {
+    const what = template ? { template } : { text };
     const body = Object.fromEntries(
-      Object.entries({ client_id, text, reply_to: reply_to?.id, read_up_to, forwarded }).filter(([, value]) => value),
+      Object.entries({ client_id, ...what, reply_to: reply_to?.id, read_up_to, forwarded }).filter(([, value]) => value),
     );
     return this.call("POST", `/api/conversations/${encodeURIComponent(id)}/messages`, body);
   }

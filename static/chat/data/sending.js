@@ -79,8 +79,9 @@ export class Sender {
   }
 
   /** `readUpTo`: the message that had arrived last, on this screen, when this was written; `replyTo`:
-   * what it answers, {id, text, author_name, author_kind}; `forwarded`: it comes from another chat. */
-  send(conversationId, text, { readUpTo = null, replyTo = null, forwarded = false } = {}) {
+   * what it answers, {id, text, author_name, author_kind}; `forwarded`: it comes from another chat;
+   * `filled`: {template, asked} where the text is a template's. */
+  send(conversationId, text, { readUpTo = null, replyTo = null, forwarded = false, filled = null } = {}) {
     const id = randomId();
     const now = Math.round(this.#now());
     // Clocks are set back, and this one is reckoned anew now and then: the order is the typing's.
@@ -91,10 +92,11 @@ export class Sender {
       conversation_id: conversationId,
       direction: "out",
       author: { kind: "attendant", name: this.#userName },
-      type: "text",
+      type: filled ? "template" : "text",
       text,
       ...(replyTo && { reply_to: replyTo }),
       ...(forwarded && { forwarded }),
+      ...(filled && { template: filled.template, asked: filled.asked }),
       sent_at: new Date(now).toISOString(),
       position: this.#state.nextLocalPosition(order),
       status: "sending",

@@ -11,6 +11,7 @@ import { createFailureMark } from "./failure_mark.js";
 import { offersOf } from "./offers.js";
 import { createQuote, updateQuote } from "./quote.js";
 import { drawText } from "./text.js";
+import { createTemplateParts, updateTemplate } from "./template_parts.js";
 
 /**
  * What went wrong, as shown under the bubble, or behind its "!": {text, failed, action, label}, or
@@ -32,6 +33,7 @@ export function problemOf(message) {
   if (message.delivery === "refused") {
     const reason = message.error?.message;
     const text = reason ? `Não enviada: ${reason}` : "Não enviada.";
+    if (message.asked) return { text, failed: true, action: "template", label: "Escolher modelo" };
     return { text, failed: true, action: "copy", label: "Copiar para o campo de mensagem" };
   }
   const problem = statusProblem(message);
@@ -51,6 +53,7 @@ export function createBubble() {
     revoked: el("span", "bubble-revoked"),
     placeholder: el("span", "bubble-placeholder"),
     text: el("span", "bubble-text"),
+    template: createTemplateParts(),
     lines: el("ul", "bubble-lines"),
     edited: el("span", "bubble-edited"),
     time: el("time", "bubble-time"),
@@ -73,9 +76,10 @@ export function createBubble() {
   parts.react.tabIndex = -1; // by keyboard it is in the menu
   parts.react.setAttribute("aria-label", "Reagir");
   parts.react.title = "Reagir";
-  parts.body = el("div", "bubble-body", parts.revoked, parts.placeholder, parts.text, parts.lines);
+  const { title, footer, buttons } = parts.template;
+  parts.body = el("div", "bubble-body", parts.revoked, parts.placeholder, title, parts.text, footer, parts.lines);
   const above = [parts.author, parts.forwarded, parts.referral, parts.quote];
-  const bubble = el("div", "bubble", ...above, parts.body, meta, parts.chevron, parts.react);
+  const bubble = el("div", "bubble", ...above, parts.body, meta, buttons, parts.chevron, parts.react);
   const words = el("span", "problem-words", parts.problemText, " ", parts.problemAction);
   parts.problem = el("div", "problem", icon(ICONS.alert), words);
   parts.failure = createFailureMark(parts.problem);
@@ -116,6 +120,7 @@ function updateBubble(node, parts, { message, startsRun, author, speaker, viewer
   if (parts.author.className !== `bubble-author${tone}`) parts.author.className = `bubble-author${tone}`;
 
   const hasContent = updateContent(parts, message, viewer, customerName);
+  updateTemplate(node, parts.template, message.revoked_at ? null : message.template);
   setHidden(parts.edited, !edited);
   setText(parts.edited, edited ? "Editada" : "");
   const before = (message.versions ?? []).map(({ text }) => text).filter(isSeen);

@@ -104,15 +104,32 @@ const WINDOW_WARNING_MS = 2 * 60 * 60 * 1000;
 
 /**
  * State of WhatsApp's 24-hour window (free text is only accepted within 24 h of the customer's
- * last message): "open", "closing" (with the hour it closes at) or "closed".
+ * last message): "open", "closing" or "closed", with `at`, when it closes in words, and `minutes`
+ * left where that is known; `isNew`: the customer has never written. A group has none.
  */
 export function windowState(conversation, now) {
   const expires = conversation?.window_expires_at;
   // Of a group nobody but WhatsApp knows its window.
   if (expires === undefined || conversation.is_group) return { state: "open" }; // not told: let the server decide
-  if (expires === null) return { state: "closed" };
+  if (expires === null) return { state: "closed", isNew: true };
   const date = new Date(expires);
   const left = date - now;
   if (left <= 0) return { state: "closed" };
-  return left > WINDOW_WARNING_MS ? { state: "open" } : { state: "closing", at: clockTime(date) };
+  const at = daysAgo(date, now) < 0 ? `${clockTime(date)} de amanhã` : clockTime(date);
+  return { state: left > WINDOW_WARNING_MS ? "open" : "closing", at, minutes: Math.ceil(left / 60_000) };
+}
+
+/** The same in words, for whoever wants to write; "" where there is nothing to be said. */
+export function windowWords({ state, at, isNew }) {
+  if (state !== "closed") return at ? `Você pode responder até ${at}` : "";
+  const why = isNew ? "Este cliente ainda não escreveu." : "Faz mais de 24 horas que este cliente escreveu.";
+  return `${why} Até que ele responda, o WhatsApp só aceita modelos aprovados.`;
+}
+
+/** What is left of it: "faltam 42 min"; "" once it is closed, or where that is not known. */
+export function windowLeft({ minutes }) {
+  if (!minutes) return "";
+  if (minutes < 60) return minutes === 1 ? "falta 1 min" : `faltam ${minutes} min`;
+  const [hours, rest] = [Math.floor(minutes / 60), minutes % 60];
+  return `${hours === 1 && !rest ? "falta" : "faltam"} ${hours} h${rest ? ` ${rest} min` : ""}`;
 }

@@ -1,0 +1,74 @@
+/** All that templates are for on this page: after the 24 hours, and to begin a conversation. */
+
+import { displayName } from "../parts/format.js";
+import { TemplateCatalog } from "./catalog.js";
+import { NewChat } from "./new_chat.js";
+import { TemplateDialog } from "./template_dialog.js";
+
+const BEGIN = "A primeira mensagem a um cliente tem que ser um modelo aprovado: é a regra do WhatsApp.";
+
+export class Templates {
+  #dialog;
+  #newChat;
+  #state;
+  #api;
+  #newId;
+  #onSend;
+  #onBegun;
+
+  /**
+   * `app`: the page's frame, with `.new-chat-button` and any number of `.template-open` in it.
+   * onSend(id, {text, template, asked}): into this conversation; onSelect(id): one that was there;
+   * onBegun(conversation): it has just been made. `newId()`: of a message.
+   */
+  constructor(app, { state, loader, api, newId, onSend, onSelect, onBegun }) {
+    this.#state = state;
+    this.#api = api;
+    this.#newId = newId;
+    this.#onSend = onSend;
+    this.#onBegun = onBegun;
+    this.#dialog = new TemplateDialog({ catalog: new TemplateCatalog({ api }) });
+    this.#newChat = new NewChat(app.querySelector(".list-pane"), {
+      state, loader, api, onSelect, onNumber: (number) => this.#begin(number),
+    });
+    app.addEventListener("click", ({ target }) => {
+      const opener = target.closest(".new-chat-button");
+      if (opener) this.#newChat.open(opener);
+      else if (target.closest(".template-open")) this.open(state.selectedId);
+    });
+  }
+
+  /** Chooses a template for a conversation; `again`: a message whose template is to be sent anew. */
+  open(id, again = null) {
+    const conversation = this.#state.conversation(id);
+    if (!conversation) return;
+    const { name, phone } = conversation;
+    this.#dialog.open({
+      to: displayName(conversation),
+      name: name !== phone && !name?.startsWith("@") && !conversation.is_group ? name : null,
+      again,
+      onSend: (filled) => this.#onSend(this.#state.resolve(conversation.id), filled),
+    });
+  }
+
+  render() {
+    this.#newChat.render();
+  }
+
+  #begin({ number, phone }) {
+    // Trying again with the same id reaches the customer once, whatever became of the first try.
+    const ids = new Map(); // what is asked for -> client_id
+    this.#dialog.open({
+      to: phone,
+      rule: BEGIN,
+      onSend: async ({ asked }) => {
+        const key = JSON.stringify(asked);
+        if (!ids.has(key)) ids.set(key, this.#newId());
+        const body = { client_id: ids.get(key), number, template: asked };
+        const { conversation } = await this.#api.call("POST", "/api/conversations", body);
+        this.#newChat.close();
+        this.#onBegun(conversation);
+      },
+    });
+  }
+}
