@@ -25,7 +25,7 @@ from chat.people import identity
 from chat.people.identity import UnknownConversationError
 from chat.platform import datastore
 from chat.platform.errors import ApiError
-from chat.screen import admin
+from chat.screen import admin, organizing
 from chat.screen.request_parts import conversation_of, json_body, key_name, not_found
 
 blueprint = Blueprint("chat", __name__)
@@ -64,15 +64,9 @@ def home() -> ResponseReturnValue:
 def conversations() -> ResponseReturnValue:
     """A page of conversations, newest first."""
     _only({"before", "limit", "filter"})
-    before, limit, wanted = _key("before"), _limit(), request.args.get("filter")
-    if wanted not in (None, "", "unread", "needs_you"):
-        raise ApiError(422, "invalid", "Este filtro não existe.", "filter")
+    before, limit = _key("before"), _limit()
     cursor = realtime_events.current_cursor()
-    query = Conversation.query(Conversation.sort_key > "").order(-Conversation.sort_key)
-    if wanted == "unread":
-        query = query.filter(Conversation.is_unread == True)  # noqa: E712 - a filter, not a test
-    elif wanted == "needs_you":
-        query = query.filter(Conversation.needs_you == True)  # noqa: E712
+    query = organizing.listed(request.args.get("filter") or "all")
     if before:
         query = query.filter(Conversation.sort_key < before)
     found = query.fetch(limit + 1)
@@ -92,7 +86,7 @@ def versions() -> ResponseReturnValue:
         known = _versions.get(project)
     if known is None:
         # Not under the lock: while the store hangs, all tabs would wait for one another in turn.
-        query = Conversation.query(Conversation.sort_key > "").order(-Conversation.sort_key)
+        query = organizing.listed("all")
         known = {each.id: each.version for each in query.fetch(PAGE)}
         with _versions_lock:
             _versions[project] = known
