@@ -140,14 +140,16 @@ def _change(conversation_id: str, act: Callable[[Conversation], None]) -> Respon
 
 
 @blueprint.get("/api/conversations/archived")
-def archived_unread() -> ResponseReturnValue:
-    """Whether anything is archived, and which of it is unread."""
+def archived_overview() -> ResponseReturnValue:
+    """The newest archived conversation, and those that are unread: what the list's row of them
+    says.
+    """
     cursor = realtime_events.current_cursor()
     query = listed("archived")
     unread = query.filter(Conversation.is_unread == True).fetch(_MOST_UNREAD)  # noqa: E712
+    found = {each.id: each for each in (*query.fetch(1), *unread)}
     return jsonify(
-        any=bool(unread or query.fetch(1, keys_only=True)),
-        unread=[each.live_json() for each in unread],
+        conversations=[each.live_json() for each in found.values()],
         more=len(unread) >= _MOST_UNREAD,
         cursor=cursor,
     )
