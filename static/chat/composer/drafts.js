@@ -15,7 +15,7 @@ export class Drafts {
     this.#storage = storage;
     this.#now = now;
     this.#prefix = `chat.${what}.${encodeURIComponent(userId)}/`;
-    this.#timePrefix = `chat.draft-at.${encodeURIComponent(userId)}/`;
+    this.#timePrefix = `chat.written-at.${what}.${encodeURIComponent(userId)}/`;
   }
 
   /** Whether closing the page would lose what was typed: the storage did not take it. */
@@ -50,11 +50,16 @@ export class Drafts {
     try {
       if (text) this.#storage.setItem(key, text);
       else this.#storage.removeItem(key);
-      if (text) this.#storage.setItem(this.#timePrefix + conversationId, String(this.#now()));
-      else this.#storage.removeItem(this.#timePrefix + conversationId);
+      if (this.#now) this.#keepTime(conversationId, text);
     } catch {
       this.#unkept.add(conversationId); // full, or forbidden: only this page has it
     }
+  }
+
+  #keepTime(conversationId, text) {
+    const key = this.#timePrefix + conversationId;
+    if (text) this.#storage.setItem(key, String(this.#now()));
+    else this.#storage.removeItem(key);
   }
 
   /** Another tab changed the storage, by typing or sending: the conversation's id, or null. */

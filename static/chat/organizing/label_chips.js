@@ -19,13 +19,12 @@ export function createChips(className) {
 /** Shows labels in such a place: the first `named` with their names, the others as dots. */
 export function updateChips(node, labels, { named = Infinity } = {}) {
   const shown = JSON.stringify(labels);
-  if (node.dataset.shown === shown) return;
-  node.dataset.shown = shown;
+  if (node.getAttribute("data-shown") === shown) return;
+  node.setAttribute("data-shown", shown);
   const words = `Etiquetas: ${labels.map(({ name }) => name).join(", ")}`;
   reconcile(node, labels.map((label, n) => {
     if (n < named) return labelChip(label);
-    const dot = labelChip({ ...label, name: "" }, "label-dot");
-    return dot;
+    return labelChip({ ...label, name: "" }, "label-dot");
   }));
   setHidden(node, labels.length === 0);
   setAttribute(node, "title", labels.length ? words : null);
