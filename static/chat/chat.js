@@ -22,6 +22,7 @@ import { ListView } from "./list/list_view.js";
 import { needsYouFilter } from "./list/needs_you_filter.js";
 import { leaveForList, stepTo } from "./list/phone_history.js";
 import { logOutTogether } from "./logout.js";
+import { withOwnName } from "./message/own_name.js";
 import { AlertSettings } from "./notices/alert_settings.js";
 import { ConnectionBanner } from "./notices/connection_banner.js";
 import { Toast } from "./notices/toast.js";
@@ -536,7 +537,7 @@ function renderConversation(conversation, now) {
   threadView.render({
     conversationId: id,
     customerName: displayName(conversation),
-    days: threadDays(thread.messages, { now, userName, divider, isGroup: conversation.is_group }),
+    days: threadDays(thread.messages.map((each) => withOwnName(each, conversation, (key) => thread.find(key))), { now, userName, divider, isGroup: conversation.is_group }),
     loadState,
     hasOlder,
     loaded: thread.loaded,

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Attendant
-from tests.browser.unread_screen import NOTE_ALERTS, look_away, row, take_an_event, told
+from tests.browser.unread_screen import NOTE_ALERTS, row, take_an_event, told
+from tests.chromium import look_away
 from tests.helpers import LiveServer, Simulator
-
-pytestmark = pytest.mark.usefixtures("patience")
 
 PHONES = {
     "Maria": "5511987654321",
@@ -21,6 +22,7 @@ PHONES = {
     "Caio": "5511987654324",
 }
 Write = Callable[..., None]
+CONTRAST = (Path(__file__).parent / "contrast.js").read_text()
 
 
 @pytest.fixture
@@ -162,7 +164,7 @@ def test_nobody_is_told_of_an_archived_chat(
         expect(row(ana.page, name)).to_be_visible()
     choose(ana.page, "Maria", "Arquivar conversa")
     expect(names(ana.page)).to_have_text(["João"])
-    look_away(ana)
+    look_away(ana.context)
     write("Maria", "segredo")
     take_an_event(ana.page, simulator, PHONES["João"], "1")
     assert told(ana.page) == []
@@ -335,3 +337,37 @@ def test_on_a_phone_back_leads_from_panel_to_thread_to_archived_to_list(
     expect(panel).to_be_hidden()
     page.get_by_role("button", name="Voltar para a lista").click()
     expect(names(page)).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_word_of_panel_and_dialog_can_be_read(
+    live_server: Callable[..., LiveServer],
+    attendant: Callable[..., Attendant],
+    write: Write,
+    scheme: Any,
+) -> None:
+    ana = attendant("ana", live_server().url)
+    page = ana.page
+    page.emulate_media(color_scheme=scheme)
+    ana.wait_connected()
+    write("Maria", "veja www.exemplo.com")
+    choose(page, "Maria", "Etiquetar conversa")
+    page.get_by_role("checkbox", name="Novo pedido").check()
+    expect(row(page, "Maria").locator(".label-chip")).to_be_visible()
+
+    def too_weak(part: str) -> list[Any]:
+        found = page.evaluate(CONTRAST)
+        assert any(part in name for _, name, *_ in found), part
+        return [each for each in found if each[0] < (3 if each[4] else 4.5)]
+
+    assert too_weak("label-place") == []
+    page.get_by_role("button", name="Nova etiqueta").click()
+    assert too_weak("field-label") == []
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+    panel = open_panel(page, "Maria")
+    panel.get_by_role("button", name="Editar contato").click()
+    panel.get_by_role("textbox", name="Anotações da equipe").fill("Nova")
+    expect(panel.get_by_role("button", name="Descartar")).to_be_visible()
+    expect(panel.locator("a.contents-text")).to_be_visible()
+    assert too_weak("contents-words") == []
