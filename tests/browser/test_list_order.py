@@ -156,17 +156,22 @@ def test_what_is_further_up_is_read_from_where_the_thread_ends(run: Run) -> None
 
 def test_a_quote_of_the_customer_has_the_businesss_name_for_them(run: Run) -> None:
     body = """
-      const known = { ours: { direction: 'out' }, theirs: { direction: 'in' } };
+      const by = (kind) => ({ author: { kind } });
+      const known = { ours: by('attendant'), theirs: by('customer') };
       const find = (id) => known[id] ?? null;
       const named = { name: 'Maria da Loja', told_name: 'Mari' };
       const quoting = (id, author) => ({ id: 'm', reply_to: { id, author_name: author, text: 'oi' } });
       const over = (message, conversation = named) =>
         own_name.withOwnName(message, conversation, find).reply_to.author_name;
       const same = quoting('theirs', 'Maria');
+      const told = quoting('far', 'Maria');
+      told.reply_to.author_kind = 'customer';
       return [
         over(quoting('theirs', 'Maria')), over(quoting('ours', 'Ana')), over(quoting('far', 'Mari')),
         over(quoting('far', 'Ana')), over(quoting('theirs', 'Maria'), { name: 'Maria', told_name: null }),
+        over(told), over(told, { ...named, is_group: true }),
         own_name.withOwnName(same, named, find) === own_name.withOwnName(same, named, find),
       ];
     """  # noqa: E501
-    assert run(body) == ["Maria da Loja", "Ana", "Maria da Loja", "Ana", "Maria", True]
+    ours = "Maria da Loja"
+    assert run(body) == [ours, "Ana", ours, "Ana", "Maria", ours, "Maria", True]

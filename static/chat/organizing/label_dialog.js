@@ -1,6 +1,6 @@
 /** The dialog in which labels are put on a conversation, and made, renamed, recoloured and deleted. */
 
-import { clickButton, el, icon, reconcile, setAttribute, setHidden, setText } from "../parts/dom.js";
+import { ICONS, clickButton, el, icon, reconcile, setAttribute, setHidden, setText } from "../parts/dom.js";
 import { COLOURS, MAX_LABEL_NAME } from "./label_book.js";
 import { labelChip } from "./label_chips.js";
 import { SIGNS } from "./signs.js";
@@ -30,11 +30,11 @@ export class LabelDialog {
     this.#host = { state, organizer, ask };
     this.#title = el("h2", "dialog-title");
     this.#title.id = "label-dialog-title";
-    const close = clickButton("icon-button", "Fechar", () => this.#root.close(), SIGNS.close);
+    const close = clickButton("icon-button", "Fechar", () => this.#root.close(), ICONS.close);
     this.#hint = el("p", "dialog-hint", "Nenhuma etiqueta ainda.");
     this.#list = el("ul", "label-list");
     this.#add = clickButton("label-add", "Nova etiqueta", () => this.#edit(""));
-    this.#add.prepend(icon(SIGNS.plus));
+    this.#add.prepend(icon(ICONS.plus));
     this.#form = this.#createForm();
     this.#problem = el("p", "dialog-problem");
     this.#problem.setAttribute("role", "alert");

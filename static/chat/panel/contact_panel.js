@@ -2,10 +2,9 @@
 
 import { createAvatar, updateAvatar } from "../parts/avatar.js";
 import { BackStep } from "../parts/back_step.js";
-import { clickButton, el, setAttribute, setHidden, setText } from "../parts/dom.js";
+import { ICONS, clickButton, el, setAttribute, setHidden, setText } from "../parts/dom.js";
 import { displayName } from "../parts/format.js";
 import { createChips, updateChips } from "../organizing/label_chips.js";
-import { SIGNS } from "../organizing/signs.js";
 import { ContentsSection } from "./contents_section.js";
 import { windowWords } from "./moments.js";
 import { NameEditor } from "./name_editor.js";
@@ -35,7 +34,7 @@ export class ContactPanel {
    * are to be chosen; `onClose()`: it was open; and what its sections need. */
   constructor(root, { api, state, book, organizer, onLabel, onJump, onClose, onChange }) {
     this.#host = { state, book, organizer, onClose };
-    const close = clickButton("icon-button panel-close", "Fechar", () => this.close(), SIGNS.close);
+    const close = clickButton("icon-button panel-close", "Fechar", () => this.close(), ICONS.close);
     this.#names = new NameEditor({ onRename: (id, name) => organizer.rename(id, name) });
     this.#notes = new NotesSection({ api, onChange });
     const thread = (id) => state.thread(id);
