@@ -26,7 +26,16 @@ from chat.outgoing.whatsapp import WhatsAppClient
 from chat.people import identity
 from chat.platform import assets, cron, datastore, errors, health
 from chat.platform.settings import Settings, told_in_one_line
-from chat.screen import admin, api, claude, claude_usage, reactions, search, templates
+from chat.screen import (
+    admin,
+    api,
+    claude,
+    claude_usage,
+    organizing,
+    reactions,
+    search,
+    templates,
+)
 from chat.team import auth
 
 #: JSON and forms; the webhook allows itself more.
@@ -76,7 +85,7 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
     csrf = CSRFProtect(app)
     csrf.exempt(webhook.blueprint)  # signed by Meta
     csrf.exempt(tasks.blueprint)  # guarded by `cron.is_cron`
-    screen = (api, search, reactions, templates, claude, admin, claude_usage)
+    screen = (api, search, organizing, reactions, templates, claude, admin, claude_usage)
     for room in (*screen, webhook, tasks, health):
         app.register_blueprint(room.blueprint)
     realtime_events.init_app(

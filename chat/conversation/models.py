@@ -16,6 +16,11 @@ from unread_state import UnreadConversationMixin, UnreadMessageMixin
 
 INCOMING = "in"
 OUTGOING = "out"
+#: How the `sort_key` of an archived and of a pinned chat begins: below and above all others, which
+#: begin with a digit and so are from `LISTED` on.
+_ARCHIVED = "!"
+LISTED = "0"
+_PINNED = "~"
 
 
 class Conversation(UnreadConversationMixin):
@@ -46,7 +51,7 @@ class Conversation(UnreadConversationMixin):
     #: Up to which `arrival` Claude knew the messages when it wrote its last answer.
     claude_knew = ndb.IntegerProperty(indexed=False, default=0)
 
-    #: "position-id": unique, so that a page of the list resumes exactly. None hides it.
+    #: See `list_key`: unique, so that a page of the list resumes exactly. None hides it.
     sort_key = ndb.StringProperty()
     last_message_id = ndb.TextProperty()
     last_text = ndb.TextProperty()
@@ -63,6 +68,11 @@ class Conversation(UnreadConversationMixin):
     recent_outgoing = ndb.IntegerProperty(indexed=False, repeated=True)
 
     muted = ndb.BooleanProperty(indexed=False, default=False)
+    pinned = ndb.BooleanProperty(indexed=False, default=False)
+    archived = ndb.BooleanProperty(indexed=False, default=False)
+    labels = ndb.StringProperty(repeated=True)  # ids, see `people.labels`; for the filter
+    own_name = ndb.TextProperty()  # the business's own for the customer, before any other
+    own_name_at = ndb.IntegerProperty(indexed=False, default=0)
 
     #: What the list's search finds it by. Its place in the list is not in it, so a new message
     #: moves none of these entries.
@@ -88,7 +98,16 @@ class Conversation(UnreadConversationMixin):
 
     @property
     def is_silent(self) -> bool:
-        return bool(self.muted)
+        return bool(self.muted or self.archived)
+
+    def list_key(self) -> str | None:
+        """What `sort_key` is to be: the pinned first, the archived behind all others, the newest
+        message first within each. None while there is nothing to be shown.
+        """
+        if not self.last_position or self.merged_into:
+            return None
+        rank = _ARCHIVED if self.archived else _PINNED if self.pinned else ""
+        return f"{rank}{self.last_position}-{self.id}"
 
     def live_json(self, message: Any = None) -> dict[str, Any]:
         """The conversation as the contract has it; `message`: its last one, where it is at hand."""

@@ -25,7 +25,12 @@ _TOLD_BESIDE = ("referral", "forwarded", "frequently_forwarded", "referred_produ
 
 
 def display_name(conversation: Any) -> str:
-    """What the conversation is called: profile name, else number, else user name."""
+    """What the conversation is called: as the business has named it, else by WhatsApp."""
+    return str(conversation.own_name or told_name(conversation))
+
+
+def told_name(conversation: Any) -> str:
+    """What WhatsApp tells of whose it is: profile name, else number, else user name."""
     if conversation.name:
         return str(conversation.name)
     if conversation.group_id:
@@ -59,11 +64,15 @@ def conversation_fields(conversation: Any, last_message: Any = None) -> dict[str
     incoming_at = conversation.last_incoming_at
     return {
         "name": display_name(conversation),
+        "told_name": told_name(conversation) if conversation.own_name else None,
         "phone": phones.display(conversation.phone) if conversation.phone else None,
         **ownership.as_json(conversation, realtime_events.now_ms()),
         "last_message": last,
         "window_expires_at": iso(incoming_at + WINDOW_MS) if incoming_at else None,
         "muted": bool(conversation.muted),
+        "pinned": bool(conversation.pinned),
+        "archived": bool(conversation.archived),
+        "labels": list(conversation.labels),
         "is_group": bool(conversation.group_id),
     }
 

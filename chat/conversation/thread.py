@@ -129,7 +129,7 @@ def author_name(conversation: Conversation, incoming: IncomingMessage) -> str:
     if incoming.outgoing:
         return "Celular da empresa"
     if not incoming.group_id:
-        return serializers.display_name(conversation)
+        return serializers.told_name(conversation)  # the business's own is for its eyes
     number = phones.display(incoming.phone) if incoming.phone else None
     username = f"@{incoming.username}" if incoming.username else None
     return incoming.profile_name or number or username or "Participante"
@@ -266,4 +266,4 @@ def summarise(conversation: Conversation, message: Message) -> None:
     conversation.last_author_name = message.author_name
     conversation.last_sent_at = message.sent_at
     conversation.last_position = message.position
-    conversation.sort_key = f"{message.position}-{conversation.id}"
+    conversation.sort_key = conversation.list_key()

@@ -24,6 +24,7 @@ from chat.conversation import ordering, ownership, phones
 from chat.conversation.incoming_message import IncomingMessage
 from chat.conversation.models import Conversation, Message, new_id
 from chat.conversation.thread import append_notice, line_by_claude
+from chat.people import organized
 from chat.platform import datastore
 
 #: A redirect chain this long cannot come about: each merge points to the then oldest.
@@ -273,6 +274,7 @@ class People:
         winner.version = max(winner.version, loser.version)
         winner.absorbed = [*winner.absorbed, loser.id, *loser.absorbed]
         winner.arrivals += loser.arrivals
+        organized.merge(winner, loser)  # before what is unread in each is added up
         unread_state.merge(winner, loser, arrival=winner.arrivals)
         winner.recent_outgoing = sorted([*winner.recent_outgoing, *loser.recent_outgoing])[
             -ordering.REMEMBERED :
@@ -289,7 +291,7 @@ class People:
         if (loser.last_position or "") > (winner.last_position or ""):
             for field in ("message_id", "text", "direction", "author_name", "sent_at", "position"):
                 setattr(winner, f"last_{field}", getattr(loser, f"last_{field}"))
-            winner.sort_key = f"{winner.last_position}-{winner.id}"
+        winner.sort_key = winner.list_key()
         realtime_events.publish(
             "conversation.updated",
             {"conversation": loser.live_json(), "merged_into": winner.id},

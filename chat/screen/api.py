@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 from typing import Any
 
 from cachetools import TTLCache
@@ -25,7 +26,7 @@ from chat.people import identity
 from chat.people.identity import UnknownConversationError
 from chat.platform import datastore, search_words
 from chat.platform.errors import ApiError
-from chat.screen import admin, templates
+from chat.screen import admin, organizing, templates
 from chat.screen.request_parts import (
     client_id_of,
     client_id_taken,
@@ -72,13 +73,11 @@ def home() -> ResponseReturnValue:
 def conversations() -> ResponseReturnValue:
     """A page of conversations, newest first; with `q` those with such a name or number."""
     _only({"before", "limit", "filter", "q"})
-    before, limit, wanted = _key("before"), _limit(), request.args.get("filter")
-    if wanted not in (None, "", "unread", "needs_you"):
-        raise ApiError(422, "invalid", "Este filtro não existe.", "filter")
+    before, limit, wanted = _key("before"), _limit(), request.args.get("filter") or "all"
     cursor = realtime_events.current_cursor()
+    query = organizing.listed(wanted)
     if words := search_words.name_words(query_text()):
-        unread, needs_you = wanted == "unread", wanted == "needs_you"
-        named, more = search.find(words, unread=unread, needs_you=needs_you)
+        named, more = search.find(words, partial(organizing.is_listed, wanted))
         named = [each for each in named if not before or each.sort_key < before]
         return jsonify(
             conversations=_conversations_json(named[:limit]),
@@ -86,11 +85,6 @@ def conversations() -> ResponseReturnValue:
             more=more,
             cursor=cursor,
         )
-    query = Conversation.query(Conversation.sort_key > "").order(-Conversation.sort_key)
-    if wanted == "unread":
-        query = query.filter(Conversation.is_unread == True)  # noqa: E712 - a filter, not a test
-    elif wanted == "needs_you":
-        query = query.filter(Conversation.needs_you == True)  # noqa: E712
     if before:
         query = query.filter(Conversation.sort_key < before)
     found = query.fetch(limit + 1)
@@ -110,7 +104,7 @@ def versions() -> ResponseReturnValue:
         known = _versions.get(project)
     if known is None:
         # Not under the lock: while the store hangs, all tabs would wait for one another in turn.
-        query = Conversation.query(Conversation.sort_key > "").order(-Conversation.sort_key)
+        query = organizing.listed("all")
         known = {each.id: each.version for each in query.fetch(PAGE)}
         with _versions_lock:
             _versions[project] = known

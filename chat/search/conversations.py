@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from chat.conversation.models import Conversation
 from chat.platform import search_words
@@ -11,13 +11,14 @@ from chat.platform import search_words
 MOST_READ = 200
 
 
-def find(words: Sequence[str], *, unread: bool, needs_you: bool) -> tuple[list[Conversation], bool]:
+def find(
+    words: Sequence[str], is_wanted: Callable[[Conversation], bool]
+) -> tuple[list[Conversation], bool]:
     """Conversations with people of whom each word begins a name or is in the number.
 
     Args:
         words: see `search_words.name_words`; one at least.
-        unread: only those.
-        needs_you: only those.
+        is_wanted: what else must hold of them.
 
     Returns:
         them, the newest first, and whether there may be more.
@@ -25,13 +26,7 @@ def find(words: Sequence[str], *, unread: bool, needs_you: bool) -> tuple[list[C
     first, behind = search_words.word_range(words)
     entry = Conversation.name_words
     read = Conversation.query(entry >= first, entry < behind).order(entry).fetch(MOST_READ)
-    found = {
-        each.id: each
-        for each in read
-        if _fits(each, words)
-        and (each.is_unread or not unread)
-        and (each.needs_you or not needs_you)
-    }
+    found = {each.id: each for each in read if _fits(each, words) and is_wanted(each)}
     newest = sorted(found.values(), key=lambda each: each.sort_key or "", reverse=True)
     return newest, len(read) == MOST_READ
 

@@ -17,13 +17,21 @@ import { awaitingFilter } from "./list/awaiting_filter.js";
 import { ConversationMenu } from "./list/conversation_menu.js";
 import { ListFilters } from "./list/list_filters.js";
 import { DigestLine, NotificationBanner } from "./list/list_notices.js";
+import { listRows } from "./list/list_order.js";
 import { ListView } from "./list/list_view.js";
 import { needsYouFilter } from "./list/needs_you_filter.js";
 import { leaveForList, stepTo } from "./list/phone_history.js";
 import { logOutTogether } from "./logout.js";
+import { withOwnName } from "./data/own_name.js";
 import { AlertSettings } from "./notices/alert_settings.js";
 import { ConnectionBanner } from "./notices/connection_banner.js";
 import { Toast } from "./notices/toast.js";
+import { Archived } from "./organizing/archived.js";
+import { LabelBook } from "./organizing/label_book.js";
+import { LabelDialog } from "./organizing/label_dialog.js";
+import { labelFilter } from "./organizing/label_filter.js";
+import { Organizer, listenToShortcuts } from "./organizing/organizer.js";
+import { ContactPanel } from "./panel/contact_panel.js";
 import { avatarPicture, createAvatar, updateAvatar } from "./parts/avatar.js";
 import { askIn } from "./parts/confirm_dialog.js";
 import { setAttribute, setHidden, setText } from "./parts/dom.js";
@@ -40,6 +48,8 @@ import { ThreadView } from "./thread/thread_view.js";
 const CLOCK_MS = 20_000;
 /** A hidden tab has no animation frames; it draws after this much instead. */
 const HIDDEN_FRAME_MS = 100;
+/** Drafts of conversations that are not in the list yet, looked up at the start. */
+const MAX_DRAFTED = 50;
 /** A quote of an old message is looked for this many pages up. */
 const MAX_JUMP_PAGES = 20;
 
@@ -75,6 +85,7 @@ const state = new PageState({
     drafts.move(loser, winner);
     suggestions.move(loser, winner);
     actions.merged(loser, winner);
+    contactPanel.merged(loser, winner);
     showDraft(winner);
   },
   onRemove: forgetConversation,
@@ -100,13 +111,13 @@ const placing = new ThreadPlacing({
   loadOlder: (id) => loader.loadOlder(id),
   onChange: schedule,
 });
-const drafts = new Drafts(sharedStorage, userId);
+const drafts = new Drafts(sharedStorage, userId, "draft", serverNow);
 const sender = new Sender({ state, api, storage: sharedStorage, userId, userName, now: serverNow });
 
 const ticks = startMessageStatus({
   request: (method, path, body) => api.call(method, path, body),
   onRetried: (message) => state.putMessages(message.conversation_id, [message], 0),
-  confirm: (text) => askIn(document.querySelector(".confirm-dialog"), `${text} Enviar de novo?`),
+  confirm: (text) => confirm(`${text} Enviar de novo?`),
   newId: randomId,
   preview: (id) => previewText(state.thread(state.selectedId).find(id) ?? {}),
   pane: document.querySelector(".details-pane"),
@@ -135,7 +146,12 @@ const notificationBanner = new NotificationBanner(document.querySelector(".notif
 const digestLine = new DigestLine(document.querySelector(".digest-line"));
 const toast = new Toast(document.querySelector(".toast"));
 const alertSettings = new AlertSettings(document.querySelector("#user-menu"), unread.alerts);
-const conversationMenu = new ConversationMenu({ unread, state, loader, api, toast, claude });
+const organizer = new Organizer({ api, state, toast });
+const labelBook = new LabelBook({ api, onChange: schedule });
+const confirm = (text, yes) => askIn(document.querySelector(".confirm-dialog"), text, yes);
+const labelDialog = new LabelDialog({ book: labelBook, state, organizer, ask: (text) => confirm(text, "Apagar") });
+const onLabel = (id) => labelDialog.open(id);
+const conversationMenu = new ConversationMenu({ unread, state, loader, toast, claude, organizer, onLabel });
 const filters = new ListFilters(document.querySelector(".list-filters"), [
   {
     id: "all",
@@ -152,7 +168,11 @@ const filters = new ListFilters(document.querySelector(".list-filters"), [
   },
   needsYouFilter(claude),
   awaitingFilter({ state, loader, messages: () => awaiting.messages }),
+  labelFilter({ book: labelBook, onEdit: () => labelDialog.open() }),
 ], { onChange: chooseFilter });
+const archived = new Archived(document.querySelector(".list-pane"), {
+  api, state, unread, loader, onOpen: chooseFilter, onClose: schedule, onChange: schedule,
+});
 const listView = new ListView(document.querySelector(".list-pane"), {
   onSelect: (id) => unread.select(id),
   onMenu: (id, where) => conversationMenu.open(id, where),
@@ -161,11 +181,27 @@ const listView = new ListView(document.querySelector(".list-pane"), {
 });
 const header = new ThreadHeader(pane, {
   onBack: closeConversation,
-  onMenu: (where) => conversationMenu.open(state.selectedId, where, [
-    { label: "Pesquisar mensagens", run: () => threadSearch.open(state.selectedId) },
-  ]),
+  onMenu: (where) => conversationMenu.open(state.selectedId, {
+    ...where,
+    first: [
+      { label: "Dados do contato", run: openContact },
+      { label: "Pesquisar mensagens", run: () => threadSearch.open(state.selectedId) },
+    ],
+  }),
   onGive: giveOpen,
+  onContact: openContact,
 });
+const contactPanel = new ContactPanel(document.querySelector(".main-pane"), {
+  api,
+  state,
+  book: labelBook,
+  organizer,
+  onLabel,
+  onJump: jumpTo,
+  onClose: () => pane.querySelector(".header-contact").focus(),
+  onChange: schedule,
+});
+listenToShortcuts(organizer, () => state.selectedId);
 const threadView = new ThreadView(pane, {
   nearBottom: given.settings?.near_bottom_px ?? 120,
   onNeedOlder: () => loader.loadOlder(state.selectedId),
@@ -206,7 +242,10 @@ const actions = new MessageActions({
   sender,
   composer,
   now: serverNow,
-  onDetails: (id) => ticks.openDetails(id),
+  onDetails: (id) => {
+    contactPanel.close();
+    ticks.openDetails(id);
+  },
   onJump: jumpTo,
   onForwarded: forwarded,
   onChange: schedule,
@@ -242,7 +281,7 @@ const templates = new Templates(app, {
 const on = (type, run) => document.addEventListener(`realtime:${type}`, run);
 on("event", ({ detail }) => receive(detail));
 on("reset", ({ detail }) => detail.waitUntil(
-  Promise.all([loader.refreshAll(), awaiting.refresh(), claude.refresh()]),
+  Promise.all([loader.refreshAll(), ...[awaiting, claude, labelBook, archived, contactPanel].map((each) => each.refresh())]),
 ));
 on("behind", ({ detail }) => loader.refreshConversation(detail.id));
 on("refresh", (event) => event.preventDefault()); // what the events above say is enough
@@ -268,8 +307,7 @@ function serverNow() {
 function receive(event) {
   state.apply(event);
   awaiting.onEvent(event);
-  claude.onEvent(event);
-  actions.onEvent(event);
+  for (const each of [claude, actions, labelBook, archived, contactPanel]) each.onEvent(event);
   const message = event.data?.message;
   const arrived = event.type === "message.created" && message?.direction === "in";
   if (arrived && message.counts_unread) placing.arrived(state.resolve(event.conversation_id), message);
@@ -311,7 +349,7 @@ function canSuggest(id) {
 /** Shows the conversation that was selected; one that is not in the list yet is fetched. */
 async function show(id, how) {
   if (id === null) return showList();
-  const listed = filters.active.rows?.().find(({ conversation }) => conversation.id === id);
+  const listed = shownFilter().rows?.().find(({ conversation }) => conversation.id === id);
   emptyNotice = null;
   toast.hide();
   state.select(id);
@@ -342,17 +380,28 @@ function forgetConversation(id) {
   state.select(null);
 }
 
+/** What the list shows: the archived, or what the chosen chip lets through. */
+function shownFilter() {
+  return archived.isOpen ? archived.filter : filters.active;
+}
+
 function chooseFilter() {
-  const { server } = filters.active;
+  const { server } = shownFilter();
   if (server) loader.loadFiltered(server, { anew: true });
   schedule();
 }
 
 function loadMoreRows() {
-  const { server } = filters.active;
+  const { server } = shownFilter();
   if (server) loader.loadFiltered(server);
   else if (loader.listState === "error") loader.loadList();
   else loader.loadMoreOfList();
+}
+
+function openContact() {
+  ticks.closeDetails();
+  contactPanel.open(state.selectedId);
+  schedule();
 }
 
 function closeConversation() {
@@ -484,14 +533,22 @@ function render() {
   const now = new Date(serverNow());
   const id = state.selectedId;
   filters.update();
-  const { server = null, empty, rows: own } = filters.active;
-  const rows = filters.apply(server ? state.rows({ floor: null }) : state.rows(), id);
+  archived.render();
+  const { server = null, empty, rows: own, withArchived } = shownFilter();
+  const known = listRows(state.rows({ floor: null }), {
+    floor: server ? null : state.listFloor,
+    selectedId: id,
+    archived: archived.isOpen || (withArchived ? "last" : false),
+    draftAt: (each) => drafts.at(each),
+  });
+  const rows = archived.isOpen ? known : filters.apply(known, id);
   listView.render({
     rows: rows.map((row) => ({
       ...row,
       draft: drafts.get(row.conversation.id),
       unread: unread.badge(row.conversation.id),
       ownership: claude.ownership(row.conversation),
+      labels: labelBook.of(row.conversation),
     })),
     selectedId: id,
     ...loader.listOf(server),
@@ -506,6 +563,7 @@ function render() {
   notificationBanner.render(unread.alerts.asks);
   alertSettings.render();
   templates.render();
+  labelDialog.render();
   const conversation = id === null ? null : state.conversation(id);
   setAttribute(app, "data-open", id !== null);
   setAttribute(app, "data-notice", emptyNotice !== null);
@@ -518,7 +576,9 @@ function render() {
 function renderConversation(conversation, now) {
   const { id } = conversation;
   const thread = state.thread(id);
-  header.render(conversation, claude.ownership(conversation));
+  const ownership = claude.ownership(conversation);
+  header.render(conversation, ownership, labelBook.of(conversation));
+  contactPanel.render(conversation, ownership, now);
   composer.render({ conversationId: id, draft: drafts.get(id), window: windowState(conversation, now) });
   suggestionStrip.render({ available: canSuggest(id), suggestion: suggestions.of(id) });
   const loadState = loader.threadState(id);
@@ -530,7 +590,7 @@ function renderConversation(conversation, now) {
   threadView.render({
     conversationId: id,
     customerName: displayName(conversation),
-    days: threadDays(thread.messages, { now, userName, divider, isGroup: conversation.is_group }),
+    days: threadDays(thread.messages.map((each) => withOwnName(each, conversation, (key) => thread.find(key))), { now, userName, divider, isGroup: conversation.is_group }),
     loadState,
     hasOlder,
     loaded: thread.loaded,
@@ -561,6 +621,7 @@ function followSelection() {
   const id = state.selectedId;
   if (id !== shownId) {
     ticks.closeDetails();
+    if (shownId === null || state.resolve(shownId) !== id) contactPanel.close({ left: true });
     shownId = id;
   }
   if (id !== null && state.conversation(id) && needsReading(id)) loader.openThread(id);
@@ -609,8 +670,9 @@ document.addEventListener("keydown", (event) => {
   }
   if (event.key !== "Escape" || event.isComposing || event.defaultPrevented) return;
   if (ticks.closeDetails() || threadSearch.close()) return;
-  if (state.selectedId === null || document.querySelector(":popover-open, dialog:modal")) return;
-  if (!actions.escape()) closeConversation();
+  if (document.querySelector(":popover-open, dialog:modal") || contactPanel.close()) return;
+  if (state.selectedId === null) archived.close();
+  else if (!actions.escape()) closeConversation();
 });
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden) sender.resume();
@@ -631,7 +693,7 @@ window.addEventListener("storage", (event) => {
   schedule();
 });
 window.addEventListener("beforeunload", (event) => {
-  if (sender.isAtRisk || drafts.isAtRisk) event.preventDefault();
+  if (sender.isAtRisk || drafts.isAtRisk || contactPanel.isAtRisk) event.preventDefault();
 });
 
 const userAvatar = createAvatar("small");
@@ -661,6 +723,11 @@ loader.loadList().finally(() => { // the rows bring their own numbers and check 
   unread.load();
   awaiting.start();
   claude.refresh();
+  labelBook.refresh();
+  archived.refresh();
+  for (const id of drafts.ids.slice(0, MAX_DRAFTED)) {
+    if (!state.conversation(id)) loader.loadConversation(id).catch(() => {}); // it stands in the list, too
+  }
 });
 unread.restore();
 sender.resume();

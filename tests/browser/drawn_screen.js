@@ -68,6 +68,7 @@ window.draw = (given) => {
       draft: drafts[row.conversation.id],
       unread: unread.badge(row.conversation.id),
       ownership: ownership(row.conversation),
+      labels: row.conversation.labels,
     })),
     selectedId: selected,
     state: "idle",
@@ -81,7 +82,7 @@ window.draw = (given) => {
   pane.hidden = !conversation;
   document.querySelector(".empty-pane").hidden = Boolean(conversation);
   if (!conversation) return;
-  header.render(conversation, ownership(conversation));
+  header.render(conversation, ownership(conversation), conversation.labels);
   thread.render({
     conversationId: conversation.id,
     customerName: displayName(conversation),

@@ -274,5 +274,13 @@ def test_without_a_key_nothing_of_claude_is_shown(
     expect(page.locator(".suggest-button")).to_be_hidden()
     page.locator(".thread-menu").click()
     expect(page.get_by_role("menuitem")).to_have_text(
-        ["Pesquisar mensagens", "Marcar como não lida", "Silenciar notificações"]
+        [
+            "Dados do contato",
+            "Pesquisar mensagens",
+            "Arquivar conversa",
+            "Silenciar notificações",
+            "Fixar conversa",
+            "Marcar como não lida",
+            "Etiquetar conversa",
+        ]
     )

@@ -106,6 +106,9 @@ def test_every_word_can_be_read(screen: DrawnScreen, scheme: Any) -> None:
         customer("h", owner="claude", replying_until="2031-01-01T00:00:00Z"),
         customer("i", owner="human", needs_you=True, needs_you_reason="pediu", unread_count=1),
     ]
+    chips = [{"id": str(n), "name": f"Etiqueta {n}", "colour": n} for n in range(8)]
+    rows += [customer(f"l{n}", labels=[chips[n]], pinned=True) for n in range(8)]
+    rows.append(customer("x", labels=chips, archived=True))
     draft = {"e": "quase"}
     divider = {"messageId": "r", "count": 3}
     more: dict[str, Any] = {"drafts": draft, "divider": divider, "claude": True}
@@ -122,7 +125,7 @@ def test_every_word_can_be_read(screen: DrawnScreen, scheme: Any) -> None:
     page.locator(".composer-notice").evaluate("(node) => node.classList.add('closed')")
     page.locator(".row").first.hover(force=True)
     assert [each for each in page.evaluate(CONTRAST) if each[0] < (3 if each[4] else 4.5)] == []
-    for selected in ("f", "h", "i"):  # each of them in the header
+    for selected in ("f", "h", "i", "x"):  # each of them in the header
         screen.draw(conversations=rows, selected=selected, **more)
         assert page.locator(".owner-button").is_visible()
         found = page.evaluate(CONTRAST)

@@ -77,7 +77,7 @@ def test_marking_silencing_and_undoing(
     # By keyboard: the menu key, arrows, and Escape back to the row.
     joao.locator(".row").focus()
     page.keyboard.press("ContextMenu")
-    expect(page.get_by_role("menuitem", name="Marcar como lida")).to_be_focused()
+    expect(page.get_by_role("menuitem", name="Arquivar conversa")).to_be_focused()
     page.keyboard.press("Escape")
     expect(joao.locator(".row")).to_be_focused()
     page.keyboard.press("ContextMenu")

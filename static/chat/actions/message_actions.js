@@ -2,6 +2,7 @@
 
 import { MAX_TEXT_LENGTH } from "../composer/composer.js";
 import { offersOf } from "../message/offers.js";
+import { quoteWithOwnName } from "../data/own_name.js";
 import { displayName, windowState } from "../parts/format.js";
 import { MessageMenu } from "../thread/message_menu.js";
 import { copiedText } from "./copying.js";
@@ -71,7 +72,7 @@ export class MessageActions {
       quoted = null;
     }
     const shown = this.#isClosed(conversation) ? null : quoted;
-    this.#bar.render(live && shown ? quoteOf(live) : shown, this.#who(conversation));
+    this.#bar.render(quoteWithOwnName(live && shown ? quoteOf(live) : shown, conversation), this.#who(conversation));
     this.#menu.setTabStop();
     this.#selection.render(id);
     this.#forwarding.render();

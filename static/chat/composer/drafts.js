@@ -2,15 +2,20 @@
 export class Drafts {
   #storage;
   #prefix;
+  #timePrefix;
+  #now;
   #known = new Map(); // read once from the storage: every drawing of the list asks for all of them
   #unkept = new Set(); // ids of those that the storage did not take
   #isClosed = false;
 
   /** `storage` is localStorage or alike; `userId` keeps two attendants' drafts apart; `what` is kept
-   * beside them in the same way. */
-  constructor(storage, userId, what = "draft") {
+   * beside them in the same way; `now()`: the milliseconds, where it is to be known when each was
+   * written. */
+  constructor(storage, userId, what = "draft", now = null) {
     this.#storage = storage;
+    this.#now = now;
     this.#prefix = `chat.${what}.${encodeURIComponent(userId)}/`;
+    this.#timePrefix = `chat.written-at.${what}.${encodeURIComponent(userId)}/`;
   }
 
   /** Whether closing the page would lose what was typed: the storage did not take it. */
@@ -25,6 +30,18 @@ export class Drafts {
     return this.#known.get(conversationId);
   }
 
+  /** When the draft was written, in milliseconds; null: there is none. One of which that is not
+   * known, as from before it was kept, was written long ago. */
+  at(conversationId) {
+    if (!this.get(conversationId)) return null;
+    return Number(this.#storage.getItem(this.#timePrefix + conversationId)) || 0;
+  }
+
+  /** The conversations that have one. */
+  get ids() {
+    return this.#keys(this.#prefix).map((key) => key.slice(this.#prefix.length));
+  }
+
   set(conversationId, text) {
     if (this.#isClosed) return;
     const key = this.#prefix + conversationId;
@@ -33,9 +50,16 @@ export class Drafts {
     try {
       if (text) this.#storage.setItem(key, text);
       else this.#storage.removeItem(key);
+      if (this.#now) this.#keepTime(conversationId, text);
     } catch {
       this.#unkept.add(conversationId); // full, or forbidden: only this page has it
     }
+  }
+
+  #keepTime(conversationId, text) {
+    const key = this.#timePrefix + conversationId;
+    if (text) this.#storage.setItem(key, String(this.#now()));
+    else this.#storage.removeItem(key);
   }
 
   /** Another tab changed the storage, by typing or sending: the conversation's id, or null. */
@@ -61,8 +85,14 @@ export class Drafts {
     this.#isClosed = true;
     this.#known.clear();
     this.#unkept.clear();
+    for (const prefix of [this.#prefix, this.#timePrefix]) {
+      for (const key of this.#keys(prefix)) this.#storage.removeItem(key);
+    }
+  }
+
+  #keys(prefix) {
     const keys = Array.from({ length: this.#storage.length }, (_, index) => this.#storage.key(index));
-    for (const key of keys) if (key?.startsWith(this.#prefix)) this.#storage.removeItem(key);
+    return keys.filter((key) => key?.startsWith(prefix));
   }
 }
 

@@ -35,7 +35,7 @@ export class Api {
     this.#onLogin = onLogin;
   }
 
-  /** A page of the list; `filter` as the server knows it ("unread", "needs_you"), null for all. */
+  /** A page of the list; `filter` as the server knows it, see chat/screen/organizing.py; null for all. */
   conversations(before = null, filter = null) {
     return this.#read("/api/conversations", { before, filter });
   }
@@ -71,11 +71,6 @@ export class Api {
   react(id, messageId, { client_id, emoji }) {
     const path = `/api/conversations/${encodeURIComponent(id)}/messages/${encodeURIComponent(messageId)}/reaction`;
     return this.call("POST", path, { client_id, emoji });
-  }
-
-  async mute(id, muted) {
-    const path = `/api/conversations/${encodeURIComponent(id)}/muted`;
-    return (await this.call("POST", path, { muted })).conversation;
   }
 
   /** `owner`: "claude" or "human". */

@@ -251,7 +251,7 @@ export class Loader {
     for (const [id, conversation] of before) {
       const untouched = this.#state.conversation(id) === conversation;
       const inRange = (conversation.last_message?.position ?? "") >= (this.#state.listFloor ?? "");
-      if (untouched && inRange && !seen.has(id) && id !== this.#state.selectedId) {
+      if (untouched && inRange && !conversation.archived && !seen.has(id) && id !== this.#state.selectedId) {
         this.#state.removeConversation(id);
       }
     }

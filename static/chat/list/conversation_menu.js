@@ -1,4 +1,4 @@
-/** What can be done with a conversation from the list or from its header: take, mark, read, silence. */
+/** What can be done with a conversation from the list or from its header, in WhatsApp's order. */
 
 import { lastArrived } from "../../unread_state.js";
 import { displayName } from "../parts/format.js";
@@ -10,33 +10,28 @@ export class ConversationMenu {
   #unread;
   #state;
   #loader;
-  #api;
   #toast;
   #claude;
+  #organizer;
+  #onLabel;
 
-  constructor({ unread, state, loader, api, toast, claude }) {
+  /** `organizer`: the Organizer; `onLabel(id)`: the attendant wants to choose its labels. */
+  constructor({ unread, state, loader, toast, claude, organizer, onLabel }) {
     this.#claude = claude;
     this.#unread = unread;
     this.#state = state;
     this.#loader = loader;
-    this.#api = api;
     this.#toast = toast;
+    this.#organizer = organizer;
+    this.#onLabel = onLabel;
   }
 
-  /** `at`: a point of the window; `from`: what was clicked, or has the keyboard focus; `more`: what
-   * else it offers there. */
-  open(id, { at, from }, more = []) {
+  /** `at`: a point of the window; `from`: what was clicked, or has the keyboard focus; `first`:
+   * items that stand above the others. */
+  open(id, { at, from, first = [] }) {
     const conversation = this.#state.conversation(id);
     if (!conversation) return;
-    const { muted } = conversation;
-    const reading = this.#unread.isUnread(conversation.id)
-      ? { label: "Marcar como lida", run: () => this.markRead(conversation.id) }
-      : { label: "Marcar como não lida", run: () => this.markUnread(conversation.id) };
-    const silence = {
-      label: muted ? "Reativar notificações" : "Silenciar notificações",
-      run: () => this.#mute(conversation.id, !muted),
-    };
-    const items = [...this.#giving(conversation), ...more, reading, silence];
+    const items = [...first, ...this.#giving(conversation), ...this.#organizing(conversation)];
     openMenu({ label: `Opções de ${displayName(conversation)}`, items, at, from });
   }
 
@@ -46,6 +41,28 @@ export class ConversationMenu {
     return [
       canTake && { label: "Assumir a conversa", run: giveTo("human") },
       canGive && { label: "Passar ao Claude", run: giveTo("claude") },
+    ].filter(Boolean);
+  }
+
+  #organizing({ id, archived, muted, pinned }) {
+    const organizer = this.#organizer;
+    return [
+      {
+        label: archived ? "Desarquivar conversa" : "Arquivar conversa",
+        run: () => organizer.archive(id, !archived),
+      },
+      {
+        label: muted ? "Reativar notificações" : "Silenciar notificações",
+        run: () => organizer.mute(id, !muted),
+      },
+      !archived && {
+        label: pinned ? "Desafixar conversa" : "Fixar conversa",
+        run: () => organizer.pin(id, !pinned),
+      },
+      this.#unread.isUnread(id)
+        ? { label: "Marcar como lida", run: () => this.markRead(id) }
+        : { label: "Marcar como não lida", run: () => this.markUnread(id) },
+      { label: "Etiquetar conversa", run: () => this.#onLabel(id) },
     ].filter(Boolean);
   }
 
@@ -67,14 +84,6 @@ export class ConversationMenu {
       const last = lastArrived(this.#state.thread(id).messages);
       if (!last) throw Object.assign(new Error("nothing to read up to"), { status: 0 });
       await this.#unread.markRead(id, last.id);
-    });
-  }
-
-  #mute(id, muted) {
-    return this.#try(async () => {
-      this.#state.putConversation(await this.#api.mute(id, muted));
-      const undo = { label: "Desfazer", run: () => this.#mute(id, !muted) };
-      this.#toast.show(muted ? "Notificações silenciadas" : "Notificações reativadas", undo);
     });
   }
 

@@ -2,7 +2,9 @@
  * The chips above the list, and which rows each lets through. A filter is {id, label, empty,
  * matches(conversation)}; `server` names it where the server can list what belongs to it. One with
  * `rows()` brings its rows itself, and with `count()` it is there only while that is not zero, or
- * while `stays()`.
+ * while `stays()`. One with `choose(chip, take)` asks something first, may then have another label,
+ * is there while `stays()`, and hears by `leave()` that another was chosen. `withArchived`: it lists
+ * archived conversations, too.
  */
 
 import { el, setAttribute, setHidden, setText } from "../parts/dom.js";
@@ -25,11 +27,16 @@ export class ListFilters {
       chip.type = "button";
       chip.dataset.filter = filter.id;
       chip.addEventListener("click", () => {
-        if (filter === this.#active) return;
-        this.#stays = null;
-        this.#choose(filter);
-        onChange();
+        if (filter === this.#active && !filter.choose) return;
+        const take = () => {
+          this.#stays = null;
+          this.#choose(filter);
+          onChange();
+        };
+        if (filter.choose) filter.choose(chip, take);
+        else take();
       });
+      setAttribute(chip, "aria-haspopup", filter.choose ? "menu" : null);
       return chip;
     });
     root.append(...this.#chips);
@@ -40,7 +47,7 @@ export class ListFilters {
   update() {
     this.#filters.forEach((filter, n) => {
       const count = filter.count?.();
-      if (count === undefined) return;
+      if (count === undefined && !filter.choose) return;
       setText(this.#chips[n], count ? `${filter.label} ${count}` : filter.label);
       const shown = Boolean(count || filter.stays?.());
       setHidden(this.#chips[n], !shown);
@@ -66,6 +73,7 @@ export class ListFilters {
 
   /** Other rows are another list: it begins at its top. */
   #choose(filter) {
+    if (filter !== this.#active) this.#active.leave?.();
     this.#active = filter;
     this.#scroller.scrollTop = 0;
     this.#draw();

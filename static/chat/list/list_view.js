@@ -2,6 +2,8 @@
 
 import { updateTicks } from "../../message_status.js";
 import { statusOf } from "../data/thread_state.js";
+import { createChips, updateChips } from "../organizing/label_chips.js";
+import { SIGNS } from "../organizing/signs.js";
 import { createAvatar, updateAvatar } from "../parts/avatar.js";
 import { ICONS, el, icon, reconcile, setAttribute, setHidden, setText } from "../parts/dom.js";
 import { displayName, isSeen, listTime } from "../parts/format.js";
@@ -48,7 +50,8 @@ export class ListView {
   }
 
   /**
-   * rows: [{conversation, last, draft, unread: {count, marked}, ownership}]; state: "idle" | "loading" |
+   * rows: [{conversation, last, draft, unread: {count, marked}, ownership, labels?}]; `labels`: those
+   * of the LabelBook; state: "idle" | "loading" |
    * "error"; loaded: the first page is here; hasMore: there are further pages; empty: what to say
    * when there is no row.
    */
@@ -93,9 +96,14 @@ export class ListView {
     parts.needed.setAttribute("aria-hidden", "true"); // the mark says it, too
     const words = [parts.replying, parts.needed, parts.ticks, parts.draftMark, parts.author, parts.text];
     parts.preview = el("span", "row-preview", ...words);
+    parts.labels = createChips("row-labels");
+    parts.archived = el("span", "row-archived", "Arquivada");
     const muted = icon(ICONS.muted, "icon row-muted");
+    const pinned = icon(SIGNS.pinned, "icon row-pinned");
+    parts.pinnedWord = el("span", "visually-hidden", "Fixada");
     const top = el("span", "row-line", parts.name, parts.time);
-    const marks = el("span", "row-marks", parts.owner, muted, document.createElement("unread-badge"));
+    const signs = [parts.labels, parts.archived, parts.owner, muted, pinned, parts.pinnedWord];
+    const marks = el("span", "row-marks", ...signs, document.createElement("unread-badge"));
     const bottom = el("span", "row-line", parts.preview, marks);
     const button = el("button", "row", parts.avatar, el("span", "row-body", top, bottom));
     button.type = "button";
@@ -105,7 +113,7 @@ export class ListView {
     menu.setAttribute("aria-haspopup", "menu");
     const node = el("li", "row-item", button, menu);
     node.dataset.conversationId = id;
-    const row = { node, button, menu, muted, ...parts };
+    const row = { node, button, menu, muted, pinned, ...parts };
     this.#rows.set(id, row);
     return row;
   }
@@ -213,7 +221,7 @@ function updateOwner(row, { mark, reason, isReplying }) {
   setHidden(row.needed, mark !== "needed" || isReplying);
 }
 
-function updateRow(row, { conversation, last, draft, unread, ownership, now, selected }) {
+function updateRow(row, { conversation, last, draft, unread, ownership, now, selected, labels = [] }) {
   const name = displayName(conversation);
   updateAvatar(row.avatar, conversation);
   setText(row.name, name);
@@ -237,6 +245,10 @@ function updateRow(row, { conversation, last, draft, unread, ownership, now, sel
   updateTicks(row.ticks, own ? statusOf(last) : null, last?.error);
   const silent = Boolean(conversation.muted || conversation.archived);
   row.muted.classList.toggle("shown", Boolean(conversation.muted));
+  row.pinned.classList.toggle("shown", Boolean(conversation.pinned));
+  setHidden(row.pinnedWord, !conversation.pinned);
+  setHidden(row.archived, !conversation.archived); // hidden by list.css among the archived alone
+  updateChips(row.labels, labels, { named: 1 });
   setAttribute(row.menu, "aria-label", `Opções da conversa com ${name}`);
   row.node.classList.toggle("unread", unread.count > 0 || unread.marked);
   row.node.classList.toggle("silent", silent);

@@ -9,6 +9,7 @@ export function needsYouFilter(claude) {
     empty: "Nenhuma conversa precisa de você",
     matches: ({ needs_you: needsYou }) => Boolean(needsYou),
     server: "needs_you",
+    withArchived: true,
     count: () => {
       const { n, more } = claude.needing();
       return more ? `${n}+` : n;

@@ -16,6 +16,18 @@ export function actionButton(className, action, label) {
   return button;
 }
 
+/** A button that does something when it is clicked; `sign`: the path of an icon in place of words. */
+export function clickButton(className, label, run, sign = null) {
+  const node = el("button", className, sign ? icon(sign) : label);
+  node.type = "button";
+  if (sign) {
+    node.title = label;
+    node.setAttribute("aria-label", label);
+  }
+  node.addEventListener("click", run);
+  return node;
+}
+
 export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }

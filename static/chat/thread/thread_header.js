@@ -1,12 +1,14 @@
-/** Who the open conversation is with, who answers it, and the button that changes that. */
+/** Who the open conversation is with, which is the button for their data; who answers it, and the
+ * button that changes that. */
 
+import { createChips, updateChips } from "../organizing/label_chips.js";
 import { createAvatar, updateAvatar } from "../parts/avatar.js";
 import { ICONS, setAttribute, setHidden, setText } from "../parts/dom.js";
 import { displayName } from "../parts/format.js";
 import { onLongPress } from "../parts/long_press.js";
 
 /** A menu of this width would hang over the right edge. */
-const MENU_WIDTH_PX = 220;
+const MENU_WIDTH_PX = 240;
 const OWNERS = { claude: "Claude", team: "Equipe", needed: "Precisa de você" };
 
 export class ThreadHeader {
@@ -19,10 +21,13 @@ export class ThreadHeader {
   #shown = null; // the conversation's id
   #giving = new Set(); // ids of those whose change is under way
   #onGive;
+  #contact;
+  #labels = createChips("header-labels");
   #avatar = createAvatar("small");
 
-  /** Callbacks: onBack(), onMenu({at, from}), async onGive(owner): "human" or "claude". */
-  constructor(root, { onBack, onMenu, onGive }) {
+  /** Callbacks: onBack(), onMenu({at, from}), async onGive(owner): "human" or "claude", onContact():
+   * whose data are wanted. */
+  constructor(root, { onBack, onMenu, onGive, onContact }) {
     this.#root = root.querySelector(".thread-header");
     this.#name = root.querySelector(".header-name");
     this.#owner = root.querySelector(".header-owner");
@@ -30,6 +35,9 @@ export class ThreadHeader {
     this.#button = root.querySelector(".owner-button");
     this.#onGive = onGive;
     root.querySelector(".header-avatar").append(this.#avatar);
+    this.#contact = root.querySelector(".header-contact");
+    this.#contact?.addEventListener("click", () => onContact());
+    this.#button.before(this.#labels);
     root.querySelector(".back-button").addEventListener("click", () => onBack());
     this.#button.addEventListener("click", (event) => this.#clicked(event));
     const menu = root.querySelector(".thread-menu");
@@ -38,14 +46,16 @@ export class ThreadHeader {
       onMenu({ at: { x: right - MENU_WIDTH_PX, y: bottom + 4 }, from: menu });
     });
     onLongPress(this.#root, {
-      find: (target) => (target.closest("button") ? null : target),
+      find: (target) => (target.closest("button:not(.header-contact)") ? null : target),
       open: (_target, at) => onMenu({ at, from: menu }),
     });
   }
 
-  /** `ownership`: see ownershipOf. */
-  render(conversation, ownership) {
+  /** `ownership`: see ownershipOf; `labels`: the conversation's, of the LabelBook. */
+  render(conversation, ownership, labels = []) {
     const name = displayName(conversation);
+    if (this.#contact) setAttribute(this.#contact, "aria-label", `Dados do contato: ${name}`);
+    updateChips(this.#labels, labels);
     this.#shown = conversation.id;
     updateAvatar(this.#avatar, conversation);
     setText(this.#name, name);

@@ -1,0 +1,34 @@
+/** On a phone, what covers the screen is left by the browser's Back: a step of the history stands
+ * for it while it is open. */
+
+const covered = matchMedia("(max-width: 760px)"); // the same width as in layout.css
+
+export class BackStep {
+  #name;
+  #isOpen = false;
+
+  /** `name`: of the mark in the history's state; `onBack()`: it was left by Back; `isBelow()`: what
+   * is on screen lies above it, so that it was not. */
+  constructor(name, onBack, isBelow = () => false) {
+    this.#name = name;
+    window.addEventListener("popstate", () => {
+      if (!this.#isOpen || history.state?.[name] || isBelow()) return;
+      this.#isOpen = false;
+      onBack();
+    });
+  }
+
+  opened() {
+    if (!covered.matches || this.#isOpen) return;
+    this.#isOpen = true;
+    if (!history.state?.[this.#name]) history.pushState({ ...history.state, [this.#name]: true }, "");
+  }
+
+  /** It was closed by other means. `left`: because the page went on to something else, so that the
+   * step is not the one to go back from. */
+  closed({ left = false } = {}) {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    if (!left && history.state?.[this.#name]) history.back();
+  }
+}
