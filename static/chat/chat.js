@@ -6,6 +6,7 @@ import { startUnread, unreadLabel } from "../unread_state.js";
 import { MessageActions } from "./actions/message_actions.js";
 import { Composer } from "./composer/composer.js";
 import { Drafts, browserStorage, tabStorage } from "./composer/drafts.js";
+import { PlusMenu } from "./composer/plus_menu.js";
 import { SuggestionStrip, Suggestions } from "./composer/suggestions.js";
 import { Api } from "./data/api.js";
 import { Awaiting } from "./data/awaiting.js";
@@ -191,6 +192,8 @@ const actions = new MessageActions({
   onChange: schedule,
   onTold: (words) => toast.show(words),
 });
+/** What else can be sent: whoever offers something adds an entry. */
+const plusMenu = new PlusMenu(pane);
 const suggestions = new Suggestions({
   ask: (id, signal) => api.suggestion(id, signal),
   canTake: canSuggest,
@@ -469,6 +472,7 @@ function renderConversation(conversation, now) {
   const thread = state.thread(id);
   header.render(conversation, claude.ownership(conversation));
   composer.render({ conversationId: id, draft: drafts.get(id), window: windowState(conversation, now) });
+  plusMenu.render();
   suggestionStrip.render({ available: canSuggest(id), suggestion: suggestions.of(id) });
   const loadState = loader.threadState(id);
   const hasOlder = thread.next !== null;

@@ -4,9 +4,14 @@ import { setAttribute, setHidden, setText } from "../parts/dom.js";
 
 /** WhatsApp's limit for a text message, in characters. */
 export const MAX_TEXT_LENGTH = 4096;
+/** With this many left, they are counted. */
+const COUNTED_FROM = 200;
 
 const CLOSED = "Faz mais de 24 horas que este cliente escreveu. O WhatsApp só aceita uma resposta "
   + "depois que ele escrever de novo.";
+const LIMIT = `o WhatsApp aceita até ${MAX_TEXT_LENGTH.toLocaleString("pt-BR")} caracteres por mensagem.`;
+const TOO_LONG = `Texto longo demais: ${LIMIT} Encurte-o para enviar.`;
+const PASTED_TOO_LONG = `Tudo o que foi colado está no campo, mas ${LIMIT} Encurte o texto, ou envie-o em partes.`;
 
 export class Composer {
   #root;
@@ -14,8 +19,11 @@ export class Composer {
   #input;
   #sendButton;
   #notice;
+  #length;
+  #count;
   #conversationId = null;
   #closed = false;
+  #pasted = false; // what made the text too long came all at once
   #callbacks;
 
   /** Callbacks: onSend(text), onInput(text). */
@@ -26,12 +34,16 @@ export class Composer {
     this.#input = root.querySelector(".composer-input");
     this.#sendButton = root.querySelector(".send-button");
     this.#notice = root.querySelector(".composer-notice");
+    this.#length = root.querySelector(".composer-length");
+    this.#count = root.querySelector(".composer-count");
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.#send();
     });
     this.#input.addEventListener("keydown", (event) => this.#keyDown(event));
-    this.#input.addEventListener("input", () => {
+    this.#input.addEventListener("input", ({ inputType }) => {
+      this.#pasted = inputType === "insertFromPaste" || inputType === "insertFromDrop"
+        || (this.#pasted && isTooLong(this.#input.value.trim()));
       this.#grow();
       this.#renderLength();
       callbacks.onInput(this.#input.value);
@@ -64,6 +76,7 @@ export class Composer {
 
   setText(text) {
     this.#input.value = text;
+    this.#pasted = false;
     this.#grow();
     this.#renderLength();
   }
@@ -81,23 +94,23 @@ export class Composer {
 
   #send() {
     const text = this.#input.value.trim();
-    if (!text || this.#closed || tooLong(text)) return;
+    if (!text || this.#closed || isTooLong(text)) return;
     this.setText("");
     this.#callbacks.onInput("");
     this.#callbacks.onSend(text);
     this.focus();
   }
 
+  /** The arrow is there when there is something to send. */
   #renderLength() {
     const text = this.#input.value.trim();
-    const long = tooLong(text);
+    const left = charactersLeft(text);
+    const long = left < 0;
     this.#form.classList.toggle("too-long", long);
-    setText(
-      this.#form.querySelector(".composer-length"),
-      long ? `Texto longo demais: ${length(text).toLocaleString("pt-BR")} de ${MAX_TEXT_LENGTH.toLocaleString("pt-BR")} caracteres.` : "",
-    );
-    const disabled = !text || this.#closed || long;
-    if (this.#sendButton.disabled !== disabled) this.#sendButton.disabled = disabled;
+    setText(this.#length, long ? (this.#pasted ? PASTED_TOO_LONG : TOO_LONG) : "");
+    setText(this.#count, left > COUNTED_FROM ? "" : left.toLocaleString("pt-BR"));
+    setHidden(this.#sendButton, !text || this.#closed);
+    if (this.#sendButton.disabled !== long) this.#sendButton.disabled = long;
   }
 
   /** The copy of the text behind the field gives it its height: see composer.css. */
@@ -106,7 +119,11 @@ export class Composer {
   }
 }
 
-const length = (text) => [...text].length;
+/** How many more fit, exact near the limit; negative when it is too long. A character has one or two
+ * UTF-16 units, so that far from it nothing has to be counted. */
+function charactersLeft(text) {
+  const least = MAX_TEXT_LENGTH - text.length;
+  return least > COUNTED_FROM ? least : MAX_TEXT_LENGTH - [...text].length;
+}
 
-// Counting characters is only needed near the limit: a character has one or two UTF-16 units.
-const tooLong = (text) => text.length > MAX_TEXT_LENGTH && length(text) > MAX_TEXT_LENGTH;
+const isTooLong = (text) => charactersLeft(text) < 0;
