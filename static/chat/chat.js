@@ -2,8 +2,9 @@
 
 import { startMessageStatus } from "../message_status.js";
 import { pageData, startPage } from "../realtime_events.js";
-import { startUnread, unreadLabel } from "../unread_state.js";
+import { lastArrived, startUnread, unreadLabel } from "../unread_state.js";
 import { MessageActions } from "./actions/message_actions.js";
+import { Beginnings, CollisionStrip } from "./composer/collision.js";
 import { Composer } from "./composer/composer.js";
 import { Drafts, browserStorage, tabStorage } from "./composer/drafts.js";
 import { PlusMenu } from "./composer/plus_menu.js";
@@ -73,6 +74,7 @@ const state = new PageState({
     drafts.move(loser, winner);
     suggestions.move(loser, winner);
     actions.merged(loser, winner);
+    beginnings.move(loser, winner);
     showDraft(winner);
   },
   onRemove: forgetConversation,
@@ -99,7 +101,12 @@ const placing = new ThreadPlacing({
   onChange: schedule,
 });
 const drafts = new Drafts(sharedStorage, userId);
-const sender = new Sender({ state, api, storage: sharedStorage, userId, userName, now: serverNow });
+const sender = new Sender({
+  state, api, storage: sharedStorage, userId, userName, now: serverNow, onHeld: tellHeld,
+});
+const beginnings = new Beginnings(
+  (id) => (lastArrived(state.thread(id).messages) ?? state.conversation(id)?.last_message)?.id ?? null,
+);
 
 const ticks = startMessageStatus({
   request: (method, path, body) => api.call(method, path, body),
@@ -173,6 +180,7 @@ const composer = new Composer(pane, {
   onInput: (text) => {
     drafts.set(state.selectedId, text);
     suggestions.edited(state.selectedId, text);
+    beginnings.wrote(state.selectedId, text);
   },
   onSend: send,
 });
@@ -191,6 +199,10 @@ const actions = new MessageActions({
   onForwarded: forwarded,
   onChange: schedule,
   onTold: (words) => toast.show(words),
+});
+const collisionStrip = new CollisionStrip(pane, {
+  onSend: () => sender.release(state.selectedId),
+  onCancel: recallHeld,
 });
 /** What else can be sent: whoever offers something adds an entry. */
 const plusMenu = new PlusMenu(pane);
@@ -337,8 +349,9 @@ function showList() {
 }
 
 function send(text) {
-  const replyTo = actions.takeReply(state.selectedId);
-  sender.send(state.selectedId, text, { readUpTo: unread.answered(), replyTo });
+  const id = state.selectedId;
+  const [replyTo, after] = [actions.takeReply(id), beginnings.take(id)];
+  sender.send(id, text, { readUpTo: unread.answered(), replyTo, after });
   placing.answered();
   render();
   threadView.jumpToEnd();
@@ -350,6 +363,22 @@ function forwarded(ids) {
   else toast.show(ids.length === 1 ? "Mensagem encaminhada" : `Encaminhada para ${ids.length} conversas`);
   if (ids.includes(state.selectedId)) threadView.jumpToEnd();
   schedule();
+}
+
+/** Not sent after what a colleague has answered: back where it can be changed. */
+function recallHeld() {
+  const id = state.selectedId;
+  const recalled = sender.recall(id);
+  fillDraft(id, [...recalled.map(({ text }) => text), drafts.get(id)].filter(Boolean).join("\n"));
+  actions.restoreReply(id, recalled.find(({ reply_to: quoted }) => quoted)?.reply_to);
+}
+
+/** A message waits for a word in a conversation that is not open. */
+function tellHeld(id, { author }) {
+  if (id === state.selectedId) return;
+  const name = displayName(state.conversation(id));
+  const words = `${author?.name ?? "Alguém"} respondeu a ${name} antes: sua mensagem aguarda confirmação`;
+  toast.show(words, { label: "Abrir", run: () => unread.select(state.resolve(id)) });
 }
 
 /** A draft changed by other means than typing here. */
@@ -473,6 +502,8 @@ function renderConversation(conversation, now) {
   header.render(conversation, claude.ownership(conversation));
   composer.render({ conversationId: id, draft: drafts.get(id), window: windowState(conversation, now) });
   plusMenu.render();
+  beginnings.wrote(id, drafts.get(id));
+  collisionStrip.render({ message: sender.held(id), now });
   suggestionStrip.render({ available: canSuggest(id), suggestion: suggestions.of(id) });
   const loadState = loader.threadState(id);
   const hasOlder = thread.next !== null;

@@ -96,8 +96,8 @@ export class Composer {
     const text = this.#input.value.trim();
     if (!text || this.#closed || isTooLong(text)) return;
     this.setText("");
+    this.#callbacks.onSend(text); // first: what is known of its writing ends with the text
     this.#callbacks.onInput("");
-    this.#callbacks.onSend(text);
     this.focus();
   }
 

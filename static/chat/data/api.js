@@ -12,12 +12,14 @@ const SUGGESTION_TIMEOUT_MS = 350_000;
  * a server in trouble), so the same request may be tried again as it is.
  */
 export class ApiError extends Error {
-  constructor(message, { status = 0, code = "unavailable", field = null } = {}) {
+  /** `collision`: the message that somebody else sent meanwhile, for the code of that name. */
+  constructor(message, { status = 0, code = "unavailable", field = null, collision = null } = {}) {
     super(message);
     this.name = "ApiError";
     this.status = status;
     this.code = code;
     this.field = field;
+    this.collision = collision;
   }
 
   get unavailable() {
@@ -53,10 +55,13 @@ export class Api {
   }
 
   /** Idempotent by `client_id`: the same request again answers the same message. `read_up_to` is
-   * the message that had arrived last when it was written: answering reads up to there. */
-  send(id, { client_id, text, reply_to, read_up_to, forwarded }) {
+   * the message that had arrived last when it was written: answering reads up to there. `after` is
+   * the one that had arrived last when its writing began: if somebody else answered after it, the
+   * send is refused with the code "collision". */
+  send(id, { client_id, text, reply_to, read_up_to, after, forwarded }) {
     const body = Object.fromEntries(
-      Object.entries({ client_id, text, reply_to: reply_to?.id, read_up_to, forwarded }).filter(([, value]) => value),
+      Object.entries({ client_id, text, reply_to: reply_to?.id, read_up_to, after, forwarded })
+        .filter(([, value]) => value),
     );
     return this.call("POST", `/api/conversations/${encodeURIComponent(id)}/messages`, body);
   }
@@ -122,6 +127,7 @@ export class Api {
       status: response.ok ? 0 : response.status,
       code: body?.error?.code,
       field: body?.error?.field,
+      collision: body?.error?.collision,
     });
   }
 }
