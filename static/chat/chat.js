@@ -9,6 +9,7 @@ import { Composer } from "./composer/composer.js";
 import { Drafts, browserStorage, tabStorage } from "./composer/drafts.js";
 import { PlusMenu } from "./composer/plus_menu.js";
 import { SuggestionStrip, Suggestions } from "./composer/suggestions.js";
+import { Typing } from "./composer/typing.js";
 import { Api } from "./data/api.js";
 import { Awaiting } from "./data/awaiting.js";
 import { Claude } from "./data/claude.js";
@@ -181,6 +182,7 @@ const composer = new Composer(pane, {
     drafts.set(state.selectedId, text);
     suggestions.edited(state.selectedId, text);
     beginnings.wrote(state.selectedId, text);
+    typing.wrote(state.selectedId, text);
   },
   onSend: send,
 });
@@ -203,6 +205,12 @@ const actions = new MessageActions({
 const collisionStrip = new CollisionStrip(pane, {
   onSend: () => sender.release(state.selectedId),
   onCancel: recallHeld,
+});
+const typing = new Typing({
+  tell: (id) => api.typing(id),
+  resolve: (id) => state.resolve(id),
+  userId,
+  onChange: schedule,
 });
 /** What else can be sent: whoever offers something adds an entry. */
 const plusMenu = new PlusMenu(pane);
@@ -251,6 +259,7 @@ function receive(event) {
   awaiting.onEvent(event);
   claude.onEvent(event);
   actions.onEvent(event);
+  typing.onEvent(event);
   const message = event.data?.message;
   const arrived = event.type === "message.created" && message?.direction === "in";
   if (arrived && message.counts_unread) placing.arrived(state.resolve(event.conversation_id), message);
@@ -287,6 +296,13 @@ function canSuggest(id) {
   const conversation = state.conversation(id);
   if (!conversation || !claude.ownership(conversation).canGive) return false;
   return windowState(conversation, new Date(serverNow())).state !== "closed";
+}
+
+/** Who answers a conversation, and who is about to. */
+function ownershipOf(conversation) {
+  const words = typing.words(conversation.id);
+  const ownership = claude.ownership(conversation);
+  return words ? { ...ownership, isReplying: true, replyingWords: words } : ownership;
 }
 
 /** Shows the conversation that was selected; one that is not in the list yet is fetched. */
@@ -473,7 +489,7 @@ function render() {
       ...row,
       draft: drafts.get(row.conversation.id),
       unread: unread.badge(row.conversation.id),
-      ownership: claude.ownership(row.conversation),
+      ownership: ownershipOf(row.conversation),
     })),
     selectedId: id,
     ...loader.listOf(server),
@@ -499,7 +515,7 @@ function render() {
 function renderConversation(conversation, now) {
   const { id } = conversation;
   const thread = state.thread(id);
-  header.render(conversation, claude.ownership(conversation));
+  header.render(conversation, ownershipOf(conversation));
   composer.render({ conversationId: id, draft: drafts.get(id), window: windowState(conversation, now) });
   plusMenu.render();
   beginnings.wrote(id, drafts.get(id));

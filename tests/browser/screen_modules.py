@@ -20,6 +20,7 @@ _BLANK = "static/chat/favicon.svg"
 _MODULES = [
     "composer/drafts",
     "composer/suggestions",
+    "composer/typing",
     "data/awaiting",
     "data/claude",
     "data/loader",

@@ -83,6 +83,15 @@ export class Api {
     return (await this.call("POST", path, { owner })).conversation;
   }
 
+  /** Tells the other attendants that this one writes there; what comes of it matters to nobody. */
+  async typing(id) {
+    try {
+      await this.call("POST", `/api/conversations/${encodeURIComponent(id)}/typing`);
+    } catch (error) {
+      if (error.name !== "ApiError") throw error;
+    }
+  }
+
   /** A draft by Claude. It takes as long as Claude does; `signal` ends it. */
   async suggestion(id, signal) {
     const path = `/api/conversations/${encodeURIComponent(id)}/suggestion`;
