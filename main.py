@@ -25,7 +25,8 @@ from chat.outgoing.whatsapp import WhatsAppClient
 from chat.people import identity
 from chat.platform import assets, cron, datastore, errors, health
 from chat.platform.settings import Settings, told_in_one_line
-from chat.screen import admin, api, claude, claude_usage, reactions, typing
+from chat.screen import admin, api, claude, claude_usage, reactions
+from chat.screen.composer import quick_replies, typing
 from chat.team import auth
 
 #: JSON and forms; the webhook allows itself more.
@@ -75,7 +76,7 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
     csrf.exempt(webhook.blueprint)  # signed by Meta
     csrf.exempt(tasks.blueprint)  # guarded by `cron.is_cron`
     for room in (
-        api, reactions, claude, typing, admin, claude_usage, webhook, tasks, health,
+        api, reactions, claude, quick_replies, typing, admin, claude_usage, webhook, tasks, health,
     ):  # fmt: skip
         app.register_blueprint(room.blueprint)
     realtime_events.init_app(

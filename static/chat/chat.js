@@ -8,6 +8,8 @@ import { Beginnings, CollisionStrip } from "./composer/collision.js";
 import { Composer } from "./composer/composer.js";
 import { Drafts, browserStorage, tabStorage } from "./composer/drafts.js";
 import { PlusMenu } from "./composer/plus_menu.js";
+import { QuickRepliesDialog } from "./composer/quick_replies/dialog.js";
+import { QuickReplies, blankOf, filledIn, quickReplyWords } from "./composer/quick_replies/quick_replies.js";
 import { SuggestionStrip, Suggestions } from "./composer/suggestions.js";
 import { Typing } from "./composer/typing.js";
 import { Api } from "./data/api.js";
@@ -214,6 +216,24 @@ const typing = new Typing({
 });
 /** What else can be sent: whoever offers something adds an entry. */
 const plusMenu = new PlusMenu(pane);
+const quickReplies = new QuickReplies({
+  api,
+  onChange: () => {
+    quickRepliesDialog.render();
+    composer.completions.update();
+  },
+});
+const quickRepliesDialog = new QuickRepliesDialog(quickReplies, { onUse: insertReply });
+composer.completions.add(quickReplyWords(quickReplies, {
+  taken: replyHere,
+  onManage: () => quickRepliesDialog.open({ isNew: quickReplies.all?.length === 0 }),
+}));
+plusMenu.add({
+  label: "Respostas rápidas",
+  sign: "quick",
+  run: () => quickRepliesDialog.open(),
+  isAvailable: () => composer.isOpen,
+});
 const suggestions = new Suggestions({
   ask: (id, signal) => api.suggestion(id, signal),
   canTake: canSuggest,
@@ -231,7 +251,7 @@ const suggestionStrip = new SuggestionStrip(pane, {
 const on = (type, run) => document.addEventListener(`realtime:${type}`, run);
 on("event", ({ detail }) => receive(detail));
 on("reset", ({ detail }) => detail.waitUntil(
-  Promise.all([loader.refreshAll(), awaiting.refresh(), claude.refresh()]),
+  Promise.all([loader.refreshAll(), awaiting.refresh(), claude.refresh(), quickReplies.refresh()]),
 ));
 on("behind", ({ detail }) => loader.refreshConversation(detail.id));
 on("refresh", (event) => event.preventDefault()); // what the events above say is enough
@@ -260,6 +280,7 @@ function receive(event) {
   claude.onEvent(event);
   actions.onEvent(event);
   typing.onEvent(event);
+  quickReplies.onEvent(event);
   const message = event.data?.message;
   const arrived = event.type === "message.created" && message?.direction === "in";
   if (arrived && message.counts_unread) placing.arrived(state.resolve(event.conversation_id), message);
@@ -379,6 +400,18 @@ function forwarded(ids) {
   else toast.show(ids.length === 1 ? "Mensagem encaminhada" : `Encaminhada para ${ids.length} conversas`);
   if (ids.includes(state.selectedId)) threadView.jumpToEnd();
   schedule();
+}
+
+/** A kept answer for the open conversation's customer: the text, and the blank that is left in it. */
+function replyHere({ text }) {
+  const filled = filledIn(text, state.conversation(state.selectedId));
+  return { text: filled, select: blankOf(filled) };
+}
+
+function insertReply(reply) {
+  const { text, select } = replyHere(reply);
+  composer.focus();
+  composer.insert(text, { select });
 }
 
 /** Not sent after what a colleague has answered: back where it can be changed. */

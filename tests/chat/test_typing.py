@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 
 from chat.conversation.models import Conversation
-from chat.screen import typing
+from chat.screen.composer import typing
 from tests.chat.support import Browser, call, deliver, login, published, stored, text_message
 
 

@@ -1,6 +1,7 @@
 /** Where an attendant types: grows with its text, Enter sends, Shift+Enter breaks the line. */
 
 import { setAttribute, setHidden, setText } from "../parts/dom.js";
+import { Completions } from "./completions.js";
 
 /** WhatsApp's limit for a text message, in characters. */
 export const MAX_TEXT_LENGTH = 4096;
@@ -13,7 +14,13 @@ const LIMIT = `o WhatsApp aceita até ${MAX_TEXT_LENGTH.toLocaleString("pt-BR")}
 const TOO_LONG = `Texto longo demais: ${LIMIT} Encurte-o para enviar.`;
 const PASTED_TOO_LONG = `Tudo o que foi colado está no campo, mas ${LIMIT} Encurte o texto, ou envie-o em partes.`;
 
+/** Taking the focus back and forth would pull a phone's keyboard up and down. */
+const touch = matchMedia("(pointer: coarse)");
+
 export class Composer {
+  /** What is offered for the word at the caret. */
+  completions;
+
   #root;
   #form;
   #input;
@@ -36,6 +43,9 @@ export class Composer {
     this.#notice = root.querySelector(".composer-notice");
     this.#length = root.querySelector(".composer-length");
     this.#count = root.querySelector(".composer-count");
+    this.completions = new Completions(this.#input, root.querySelector(".completions"), {
+      onTake: ({ text, select }, from, to) => this.insert(text, { from, to, select }),
+    });
     this.#form.addEventListener("submit", (event) => {
       event.preventDefault();
       this.#send();
@@ -77,8 +87,32 @@ export class Composer {
   setText(text) {
     this.#input.value = text;
     this.#pasted = false;
+    this.completions.close();
     this.#grow();
     this.#renderLength();
+  }
+
+  /** Whether anything can be written now. */
+  get isOpen() {
+    return !this.#closed;
+  }
+
+  /**
+   * Puts a text where the caret is, or in place of what stands from `from` to `to`; `select`: the part
+   * of it that is selected then, [start, end]. The focus stays where it is.
+   */
+  insert(text, { from = this.#input.selectionStart, to = this.#input.selectionEnd, select = null } = {}) {
+    if (this.#closed) return;
+    const focused = document.activeElement;
+    if (focused !== this.#input && !touch.matches) this.focus();
+    this.#input.setSelectionRange(from, to);
+    // As if it was typed, so that it can be undone; put there where that is not to be had.
+    if (document.activeElement !== this.#input || !document.execCommand("insertText", false, text)) {
+      this.#input.setRangeText(text, from, to, "end");
+      this.#input.dispatchEvent(new InputEvent("input", { bubbles: true, inputType: "insertText" }));
+    }
+    if (select) this.#input.setSelectionRange(from + select[0], from + select[1]);
+    if (focused !== this.#input && focused !== document.body) focused.focus({ preventScroll: true });
   }
 
   focus() {
@@ -86,6 +120,7 @@ export class Composer {
   }
 
   #keyDown(event) {
+    if (this.completions.keyDown(event)) return;
     // During IME composition Enter picks a word; keyCode 229 is how Safari tells.
     if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.keyCode === 229) return;
     event.preventDefault();

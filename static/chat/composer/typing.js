@@ -1,6 +1,6 @@
 /** Who else is writing, and telling the others that this attendant is. No DOM. */
 
-/** The server takes no more (EVERY_SECONDS in chat/screen/typing.py). */
+/** The server takes no more (EVERY_SECONDS in chat/screen/composer/typing.py). */
 const TELL_EVERY_MS = 6_000;
 /** Somebody of whom nothing was heard for so long has stopped: one telling, and what it takes here. */
 const SHOWN_MS = 10_000;
