@@ -7,6 +7,9 @@ import { MessageActions } from "./actions/message_actions.js";
 import { Beginnings, CollisionStrip } from "./composer/collision.js";
 import { Composer } from "./composer/composer.js";
 import { Drafts, browserStorage, tabStorage } from "./composer/drafts.js";
+import { Emoji, emojiWords } from "./composer/emoji/emoji_data.js";
+import { EmojiMemory } from "./composer/emoji/emoji_memory.js";
+import { EmojiPicker } from "./composer/emoji/emoji_picker.js";
 import { PlusMenu } from "./composer/plus_menu.js";
 import { QuickRepliesDialog } from "./composer/quick_replies/dialog.js";
 import { QuickReplies, blankOf, filledIn, quickReplyWords } from "./composer/quick_replies/quick_replies.js";
@@ -234,6 +237,22 @@ plusMenu.add({
   run: () => quickRepliesDialog.open(),
   isAvailable: () => composer.isOpen,
 });
+const emoji = new Emoji();
+const emojiMemory = new EmojiMemory(sharedStorage, userId);
+const emojiPicker = new EmojiPicker(pane, {
+  emoji,
+  memory: emojiMemory,
+  onPick: (text, { byMouse }) => {
+    composer.insert(text);
+    if (byMouse && !touch.matches) composer.focus();
+  },
+  onClose: () => composer.focus(),
+});
+composer.completions.add(emojiWords(emoji, {
+  shown: (found) => emojiPicker.inTone(found),
+  onTaken: (text) => emojiMemory.chose(text),
+  onLoad: () => composer.completions.update(),
+}));
 const suggestions = new Suggestions({
   ask: (id, signal) => api.suggestion(id, signal),
   canTake: canSuggest,
@@ -593,6 +612,7 @@ function followSelection() {
   const id = state.selectedId;
   if (id !== shownId) {
     ticks.closeDetails();
+    emojiPicker.close();
     shownId = id;
   }
   if (id !== null && state.conversation(id) && needsReading(id)) loader.openThread(id);
@@ -675,6 +695,7 @@ logOutTogether(logoutForm, {
     placing.forget();
     drafts.forget();
     actions.forget();
+    emojiMemory.forget();
     sender.forget();
   },
   onLoggedOut: goToLogin,

@@ -25,6 +25,7 @@ export class Composer {
   #form;
   #input;
   #sendButton;
+  #emojiButton;
   #notice;
   #length;
   #count;
@@ -40,6 +41,7 @@ export class Composer {
     this.#form = root.querySelector(".composer");
     this.#input = root.querySelector(".composer-input");
     this.#sendButton = root.querySelector(".send-button");
+    this.#emojiButton = root.querySelector(".emoji-button");
     this.#notice = root.querySelector(".composer-notice");
     this.#length = root.querySelector(".composer-length");
     this.#count = root.querySelector(".composer-count");
@@ -72,6 +74,7 @@ export class Composer {
         + "em até 24 horas da última mensagem do cliente.");
     }
     if (this.#input.disabled !== this.#closed) this.#input.disabled = this.#closed;
+    setHidden(this.#emojiButton, this.#closed);
     setAttribute(this.#input, "placeholder", this.#closed ? "Janela de 24 horas encerrada" : "Digite uma mensagem");
     if (conversationId !== this.#conversationId) {
       this.#conversationId = conversationId;

@@ -1,11 +1,8 @@
 /** The answers that the business keeps, as this page knows them, and how they become a text. No DOM. */
 
-import { isSeen } from "../../parts/format.js";
+import { isSeen, plain } from "../../parts/format.js";
 
 const PATH = "/api/quick-replies";
-
-/** For comparing what is typed: without case and accents. */
-export const plain = (text) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
 
 export class QuickReplies {
   /** [{id, shortcut, text, changed_by, changed_at}] by shortcut; null until they are asked for. */
