@@ -83,10 +83,13 @@ export class Api {
     return (await this.call("POST", path, { owner })).conversation;
   }
 
-  /** Tells the other attendants that this one writes there; what comes of it matters to nobody. */
+  /** Tells the other attendants that this one writes there; what comes of it matters to nobody: a
+   * login that has ended least of all, in the middle of a word. */
   async typing(id) {
+    const signal = AbortSignal.timeout(READ_TIMEOUT_MS);
+    const options = { ...this.#writing("POST", {}, signal), onLogin: () => {} };
     try {
-      await this.call("POST", `/api/conversations/${encodeURIComponent(id)}/typing`);
+      await this.#request(`/api/conversations/${encodeURIComponent(id)}/typing`, options);
     } catch (error) {
       if (error.name !== "ApiError") throw error;
     }
@@ -102,12 +105,12 @@ export class Api {
   /** Any other route of this server: what the modules ask for. */
   call(method, path, body = {}, signal = AbortSignal.timeout(WRITE_TIMEOUT_MS)) {
     if (method === "GET") return this.#read(path);
-    return this.#request(path, {
-      method,
-      headers: { "Content-Type": "application/json", "X-CSRFToken": this.#csrfToken },
-      body: JSON.stringify(body),
-      signal,
-    });
+    return this.#request(path, this.#writing(method, body, signal));
+  }
+
+  #writing(method, body, signal) {
+    const headers = { "Content-Type": "application/json", "X-CSRFToken": this.#csrfToken };
+    return { method, headers, body: JSON.stringify(body), signal };
   }
 
   #read(path, query = {}) {
@@ -116,7 +119,7 @@ export class Api {
     return this.#request(path + search, { signal: AbortSignal.timeout(READ_TIMEOUT_MS) });
   }
 
-  async #request(path, options) {
+  async #request(path, { onLogin = this.#onLogin, ...options }) {
     let response;
     let body;
     try {
@@ -130,7 +133,7 @@ export class Api {
     } catch {
       throw new ApiError("Sem resposta do servidor.");
     }
-    if (response.status === 401) this.#onLogin();
+    if (response.status === 401) onLogin();
     if (response.ok && body) return body;
     throw new ApiError(body?.error?.message ?? "O servidor não respondeu como esperado.", {
       status: response.ok ? 0 : response.status,
