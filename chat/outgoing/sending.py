@@ -25,7 +25,14 @@ import realtime_events
 import unread_state
 from chat.conversation import changing, ownership, phones, quotes
 from chat.conversation.models import Conversation, Message
-from chat.conversation.thread import Line, Quote, append_notice, append_outgoing, line_by
+from chat.conversation.thread import (
+    Line,
+    Quote,
+    answered_by_other,
+    append_notice,
+    append_outgoing,
+    line_by,
+)
 from chat.outgoing import failed_answers
 from chat.outgoing.leases import LEASE_MS, Leases
 from chat.outgoing.templates import TEMPLATE
@@ -82,6 +89,14 @@ class DifferentMessageError(ValueError):
     """This client_id was used for another text or another conversation."""
 
 
+class CollisionError(ValueError):
+    """Somebody else answered after what the attendant's screen had: `message`, their newest."""
+
+    def __init__(self, message: Message) -> None:
+        super().__init__(message.id)
+        self.message = message
+
+
 class Sender:
     """Queues and sends; one for the application."""
 
@@ -113,6 +128,7 @@ class Sender:
         read_up_to: Message | None = None,
         forwarded: bool = False,
         template: dict[str, Any] | None = None,
+        after: Message | None = None,
     ) -> tuple[Message, str, bool]:
         """Stores an attendant's message and its place in the outbox, and tells the screens. Who
         answers has the chat from then on, and Claude's answer under way will not be sent.
@@ -127,6 +143,8 @@ class Sender:
             read_up_to: the newest message that the attendant saw; None: all that has come.
             forwarded: it is passed on from another chat.
             template: the payload of a filled-in template, whose body `text` is.
+            after: what the attendant had seen when beginning to write this; None: it goes whatever
+                others have answered meanwhile.
 
         Returns:
             the message, the id of the conversation it is in, and whether it is new.
@@ -134,6 +152,7 @@ class Sender:
         Raises:
             UnknownConversationError: no such conversation.
             DifferentMessageError: the client_id belongs to another message.
+            CollisionError: somebody else has answered after `after`. Nothing was stored.
         """
 
         read: list[Conversation] = []
@@ -147,6 +166,8 @@ class Sender:
             known = _known(conversation, client_id, text, reply_to=reply_to, template=template)
             if known is not None:
                 return known, conversation.id, False
+            if after is not None:
+                _look_out(conversation, author_id, after)
             before = conversation.incoming_read
             (message,) = enqueue(
                 conversation, {client_id: text}, author_id=author_id,
@@ -261,7 +282,7 @@ class Sender:
                 return known[0]
             thread = threading.Thread(target=work, daemon=True, name="outbox")
             self._draining[conversation_id] = thread, False
-        thread.start()
+            thread.start()  # or another request, which finds it here, would wait for it too early
         return thread
 
     def _look(self) -> float:
@@ -406,6 +427,13 @@ def _known(
     if not same or known.author_id is None:
         raise DifferentMessageError(client_id)
     return known
+
+
+def _look_out(conversation: Conversation, author_id: str, after: Message) -> None:
+    other = answered_by_other(conversation, author_id, after)
+    message = datastore.get(Message, other) if other else None
+    if message is not None:
+        raise CollisionError(message)
 
 
 def _take_over(conversation: Conversation, name: str) -> Line | None:

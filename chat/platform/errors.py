@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from flask import Flask, jsonify
 from flask.typing import ResponseReturnValue
@@ -29,10 +30,12 @@ _TEXTS = {
 class ApiError(Exception):
     """A request that cannot be fulfilled, and what to tell its sender."""
 
-    def __init__(self, status: int, code: str, message: str, field: str | None = None) -> None:
+    def __init__(
+        self, status: int, code: str, message: str, field: str | None = None, **more: Any
+    ) -> None:
         super().__init__(code)
         self.status = status
-        self.body: dict[str, str] = {"code": code, "message": message}
+        self.body: dict[str, Any] = {"code": code, "message": message, **more}
         if field is not None:
             self.body["field"] = field
 

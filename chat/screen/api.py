@@ -19,7 +19,7 @@ from chat.auto_reply import service
 from chat.conversation import quotes
 from chat.conversation.models import OUTGOING, Conversation, Message
 from chat.conversation.thread import Quote
-from chat.outgoing.sending import DifferentMessageError, Sender
+from chat.outgoing.sending import CollisionError, DifferentMessageError, Sender
 from chat.outgoing.templates import TEMPLATE
 from chat.outgoing.whatsapp import MAX_TEXT_CHARS
 from chat.people import identity
@@ -147,7 +147,11 @@ def messages(conversation_id: str) -> ResponseReturnValue:
 
 @blueprint.post("/api/conversations/<conversation_id>/messages")
 def send(conversation_id: str) -> ResponseReturnValue:
-    """Queues a message: 201 and the message, 200 if this client_id is known."""
+    """Queues a message: 201 and the message, 200 if this client_id is known.
+
+    `after` is the newest message that was on the sender's screen when they began to write. If
+    somebody else answered after it, 409 and that answer; to send all the same, send it as `after`.
+    """
     body = json_body()
     client_id, text, template = client_id_of(body), body.get("text"), None
     if "template" in body:
@@ -168,7 +172,8 @@ def send(conversation_id: str) -> ResponseReturnValue:
             author_id=current_user.username,
             author_name=current_user.name,
             quote=_quote(conversation_id, body.get("reply_to")),
-            read_up_to=_read_up_to(conversation_id, body.get("read_up_to")),
+            read_up_to=_seen(conversation_id, body, "read_up_to"),
+            after=_seen(conversation_id, body, "after"),
             forwarded=_forwarded(body.get("forwarded")),
             template=template,
         )
@@ -176,6 +181,8 @@ def send(conversation_id: str) -> ResponseReturnValue:
         raise not_found() from error
     except DifferentMessageError as error:
         raise client_id_taken() from error
+    except CollisionError as error:
+        raise _collision(conversation_id, error.message) from error
     if new or message_status.fact(message, "started_at") is None:
         # Also for a repeat: the first answer, and with it this call, may have been lost.
         sender.start(owner_id)
@@ -278,13 +285,13 @@ def _quote(conversation_id: str, message_id: Any) -> Quote | None:
     return quotes.of_message(message)
 
 
-def _read_up_to(conversation_id: str, message_id: Any) -> Message | None:
-    """The newest message that the sender of an answer has seen."""
-    if message_id is None:
+def _seen(conversation_id: str, body: dict[str, Any], name: str) -> Message | None:
+    """A message that the sender of an answer has seen."""
+    if body.get(name) is None:
         return None
-    message = _message_in(conversation_id, message_id)
+    message = _message_in(conversation_id, body[name])
     if message is None:
-        raise ApiError(422, "invalid", "A mensagem lida não está nesta conversa.", "read_up_to")
+        raise ApiError(422, "invalid", "A mensagem lida não está nesta conversa.", name)
     return message
 
 
@@ -294,6 +301,12 @@ def _forwarded(value: Any) -> bool:
         text = "Diga se a mensagem é encaminhada: true ou false."
         raise ApiError(422, "invalid", text, "forwarded")
     return bool(value)
+
+
+def _collision(conversation_id: str, other: Message) -> ApiError:
+    text = f"{other.author_name} respondeu depois da última mensagem desta tela."
+    shown = {**other.live_json(), "conversation_id": conversation_of(conversation_id).id}
+    return ApiError(409, "collision", text, collision=shown)
 
 
 def _message_in(conversation_id: str, message_id: Any) -> Message | None:

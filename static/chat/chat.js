@@ -2,11 +2,19 @@
 
 import { startMessageStatus } from "../message_status.js";
 import { pageData, startPage } from "../realtime_events.js";
-import { startUnread, unreadLabel } from "../unread_state.js";
+import { lastArrived, startUnread, unreadLabel } from "../unread_state.js";
 import { MessageActions } from "./actions/message_actions.js";
+import { Beginnings, CollisionStrip } from "./composer/collision.js";
 import { Composer } from "./composer/composer.js";
 import { Drafts, browserStorage, tabStorage } from "./composer/drafts.js";
+import { Emoji, emojiWords } from "./composer/emoji/emoji_data.js";
+import { EmojiMemory } from "./composer/emoji/emoji_memory.js";
+import { EmojiPicker } from "./composer/emoji/emoji_picker.js";
+import { PlusMenu } from "./composer/plus_menu.js";
+import { QuickRepliesDialog } from "./composer/quick_replies/dialog.js";
+import { QuickReplies, blankOf, filledIn, quickReplyWords } from "./composer/quick_replies/quick_replies.js";
 import { SuggestionStrip, Suggestions } from "./composer/suggestions.js";
+import { Typing } from "./composer/typing.js";
 import { Api } from "./data/api.js";
 import { Awaiting } from "./data/awaiting.js";
 import { Claude } from "./data/claude.js";
@@ -86,6 +94,7 @@ const state = new PageState({
     suggestions.move(loser, winner);
     actions.merged(loser, winner);
     contactPanel.merged(loser, winner);
+    beginnings.move(loser, winner);
     showDraft(winner);
   },
   onRemove: forgetConversation,
@@ -112,7 +121,12 @@ const placing = new ThreadPlacing({
   onChange: schedule,
 });
 const drafts = new Drafts(sharedStorage, userId, "draft", serverNow);
-const sender = new Sender({ state, api, storage: sharedStorage, userId, userName, now: serverNow });
+const sender = new Sender({
+  state, api, storage: sharedStorage, userId, userName, now: serverNow, onHeld: tellHeld,
+});
+const beginnings = new Beginnings(
+  (id) => (lastArrived(state.thread(id).messages) ?? state.conversation(id)?.last_message)?.id ?? null,
+);
 
 const ticks = startMessageStatus({
   request: (method, path, body) => api.call(method, path, body),
@@ -229,6 +243,8 @@ const composer = new Composer(pane, {
   onInput: (text) => {
     drafts.set(state.selectedId, text);
     suggestions.edited(state.selectedId, text);
+    beginnings.wrote(state.selectedId, text);
+    typing.wrote(state.selectedId, text);
   },
   onSend: send,
 });
@@ -251,6 +267,58 @@ const actions = new MessageActions({
   onChange: schedule,
   onTold: (words) => toast.show(words),
 });
+const collisionStrip = new CollisionStrip(pane, {
+  onSend: () => sender.release(state.selectedId),
+  onCancel: recallHeld,
+});
+const typing = new Typing({
+  tell: (id) => api.typing(id),
+  resolve: (id) => state.resolve(id),
+  userId,
+  onChange: schedule,
+});
+/** What else can be sent: whoever offers something adds an entry. */
+const plusMenu = new PlusMenu(pane);
+const quickReplies = new QuickReplies({
+  api,
+  onChange: () => {
+    quickRepliesDialog.render();
+    composer.completions.update();
+  },
+});
+const quickRepliesDialog = new QuickRepliesDialog(quickReplies, { onUse: insertReply });
+composer.completions.add(quickReplyWords(quickReplies, {
+  taken: replyHere,
+  onManage: () => quickRepliesDialog.open({ isNew: quickReplies.all?.length === 0 }),
+}));
+plusMenu.add({
+  label: "Enviar modelo",
+  sign: "template",
+  run: () => templates.open(state.selectedId),
+  isAvailable: () => composer.isOpen,
+});
+plusMenu.add({
+  label: "Respostas rápidas",
+  sign: "quick",
+  run: () => quickRepliesDialog.open(),
+  isAvailable: () => composer.isOpen,
+});
+const emoji = new Emoji();
+const emojiMemory = new EmojiMemory(sharedStorage, userId);
+const emojiPicker = new EmojiPicker(pane, {
+  emoji,
+  memory: emojiMemory,
+  onPick: (text, { byMouse }) => {
+    composer.insert(text);
+    if (byMouse && !touch.matches) composer.focus();
+  },
+  onClose: () => composer.focus(),
+});
+composer.completions.add(emojiWords(emoji, {
+  shown: (found) => emojiPicker.inTone(found),
+  onTaken: (text) => emojiMemory.chose(text),
+  onLoad: () => composer.completions.update(),
+}));
 const suggestions = new Suggestions({
   ask: (id, signal) => api.suggestion(id, signal),
   canTake: canSuggest,
@@ -278,10 +346,13 @@ const templates = new Templates(app, {
   },
 });
 
+const refreshed = [awaiting, claude, labelBook, archived, contactPanel, quickReplies];
+const listening = [...refreshed, actions, typing];
+
 const on = (type, run) => document.addEventListener(`realtime:${type}`, run);
 on("event", ({ detail }) => receive(detail));
 on("reset", ({ detail }) => detail.waitUntil(
-  Promise.all([loader.refreshAll(), ...[awaiting, claude, labelBook, archived, contactPanel].map((each) => each.refresh())]),
+  Promise.all([loader.refreshAll(), ...refreshed.map((each) => each.refresh())]),
 ));
 on("behind", ({ detail }) => loader.refreshConversation(detail.id));
 on("refresh", (event) => event.preventDefault()); // what the events above say is enough
@@ -306,8 +377,7 @@ function serverNow() {
 
 function receive(event) {
   state.apply(event);
-  awaiting.onEvent(event);
-  for (const each of [claude, actions, labelBook, archived, contactPanel]) each.onEvent(event);
+  for (const each of listening) each.onEvent(event);
   const message = event.data?.message;
   const arrived = event.type === "message.created" && message?.direction === "in";
   if (arrived && message.counts_unread) placing.arrived(state.resolve(event.conversation_id), message);
@@ -344,6 +414,13 @@ function canSuggest(id) {
   const conversation = state.conversation(id);
   if (!conversation || !claude.ownership(conversation).canGive) return false;
   return windowState(conversation, new Date(serverNow())).state !== "closed";
+}
+
+/** Who answers a conversation, and who is about to. */
+function ownershipOf(conversation) {
+  const words = typing.words(conversation.id);
+  const ownership = claude.ownership(conversation);
+  return words ? { ...ownership, isReplying: true, replyingWords: words } : ownership;
 }
 
 /** Shows the conversation that was selected; one that is not in the list yet is fetched. */
@@ -417,8 +494,9 @@ function showList() {
 }
 
 function send(text, filled = null) {
-  const replyTo = actions.takeReply(state.selectedId);
-  sender.send(state.selectedId, text, { readUpTo: unread.answered(), replyTo, filled });
+  const id = state.selectedId;
+  const [replyTo, after] = [actions.takeReply(id), beginnings.take(id)];
+  sender.send(id, text, { readUpTo: unread.answered(), replyTo, after, filled });
   placing.answered();
   render();
   threadView.jumpToEnd();
@@ -430,6 +508,34 @@ function forwarded(ids) {
   else toast.show(ids.length === 1 ? "Mensagem encaminhada" : `Encaminhada para ${ids.length} conversas`);
   if (ids.includes(state.selectedId)) threadView.jumpToEnd();
   schedule();
+}
+
+/** A kept answer for the open conversation's customer: the text, and the blank that is left in it. */
+function replyHere({ text }) {
+  const filled = filledIn(text, state.conversation(state.selectedId));
+  return { text: filled, select: blankOf(filled) };
+}
+
+function insertReply(reply) {
+  const { text, select } = replyHere(reply);
+  composer.focus();
+  composer.insert(text, { select });
+}
+
+/** Not sent after what a colleague has answered: back where it can be changed. */
+function recallHeld() {
+  const id = state.selectedId;
+  const recalled = sender.recall(id);
+  fillDraft(id, [...recalled.map(({ text }) => text), drafts.get(id)].filter(Boolean).join("\n"));
+  actions.restoreReply(id, recalled.find(({ reply_to: quoted }) => quoted)?.reply_to);
+}
+
+/** A message waits for a word in a conversation that is not open. */
+function tellHeld(id, { author }) {
+  if (id === state.selectedId) return;
+  const name = displayName(state.conversation(id));
+  const words = `${author?.name ?? "Alguém"} respondeu a ${name} antes: sua mensagem aguarda confirmação`;
+  toast.show(words, { label: "Abrir", run: () => unread.select(state.resolve(id)) });
 }
 
 /** A draft changed by other means than typing here. */
@@ -547,7 +653,7 @@ function render() {
       ...row,
       draft: drafts.get(row.conversation.id),
       unread: unread.badge(row.conversation.id),
-      ownership: claude.ownership(row.conversation),
+      ownership: ownershipOf(row.conversation),
       labels: labelBook.of(row.conversation),
     })),
     selectedId: id,
@@ -576,10 +682,13 @@ function render() {
 function renderConversation(conversation, now) {
   const { id } = conversation;
   const thread = state.thread(id);
-  const ownership = claude.ownership(conversation);
+  const ownership = ownershipOf(conversation);
   header.render(conversation, ownership, labelBook.of(conversation));
   contactPanel.render(conversation, ownership, now);
   composer.render({ conversationId: id, draft: drafts.get(id), window: windowState(conversation, now) });
+  plusMenu.render();
+  beginnings.wrote(id, drafts.get(id));
+  collisionStrip.render({ message: sender.held(id), now });
   suggestionStrip.render({ available: canSuggest(id), suggestion: suggestions.of(id) });
   const loadState = loader.threadState(id);
   const hasOlder = thread.next !== null;
@@ -622,6 +731,7 @@ function followSelection() {
   if (id !== shownId) {
     ticks.closeDetails();
     if (shownId === null || state.resolve(shownId) !== id) contactPanel.close({ left: true });
+    emojiPicker.close();
     shownId = id;
   }
   if (id !== null && state.conversation(id) && needsReading(id)) loader.openThread(id);
@@ -714,6 +824,7 @@ logOutTogether(logoutForm, {
     placing.forget();
     drafts.forget();
     actions.forget();
+    emojiMemory.forget();
     sender.forget();
   },
   onLoggedOut: goToLogin,

@@ -20,6 +20,7 @@ _BLANK = "static/chat/favicon.svg"
 _MODULES = [
     "composer/drafts",
     "composer/suggestions",
+    "composer/typing",
     "data/awaiting",
     "data/claude",
     "data/loader",
@@ -30,7 +31,7 @@ _MODULES = [
     "list/list_order",
     "message/bubble",
     "message/extras",
-    "message/own_name",
+    "data/own_name",
     "panel/chat_contents",
     "panel/moments",
     "parts/format",

@@ -77,10 +77,12 @@ SHOW_ALL = """() => {
   fill(".composer-length", "Longa demais");
   fill("#menu-note", "O navegador bloqueou");
   for (const name of ["title", "text", "drop"]) fill(`.suggestion-${name}`, "Sugestão");
+  for (const name of ["title", "text"]) fill(`.collision-${name}`, "Bruno respondeu");
+  fill(".composer-count", "120");
   document.querySelector(".thread-older").classList.add("shown");
   const strips = ".connection-banner, .notification-banner, .digest-line, .composer-notice, .toast,"
     + ".jump-button, .jump-count, .list-notice, .thread-older button, .menu-note, .suggestion,"
-    + ".suggest-button";
+    + ".suggest-button, .collision";
   for (const node of document.querySelectorAll(strips)) node.hidden = false;
   document.querySelector(".confirm-dialog").show();
   document.querySelector("#user-menu").showPopover();

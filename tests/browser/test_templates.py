@@ -129,7 +129,8 @@ def test_a_template_reaches_the_customer_whose_answer_opens_the_window(
     bruno.reload()
     ours = bruno.locator(".thread-content .out", has_text=RESUMED)
     expect(ours.locator(".bubble-footer")).to_have_text("Responda quando puder")
-    bruno.locator(".composer").get_by_role("button", name="Enviar modelo").click()
+    bruno.locator(".plus-button").click()
+    bruno.get_by_role("menuitem", name="Enviar modelo").click()
     choose(bruno, "aviso").get_by_role("button", name="Enviar", exact=True).click()
     expect(bubble(ana, "Temos uma novidade")).to_contain_text("Bruno")
 
@@ -255,7 +256,8 @@ def test_a_template_waits_for_the_connection_and_goes_out_once(
         route.fulfill(status=422, json={"error": error})
 
     page.route(posts, no_longer_there)
-    page.locator(".composer").get_by_role("button", name="Enviar modelo").click()
+    page.locator(".plus-button").click()
+    page.get_by_role("menuitem", name="Enviar modelo").click()
     resume(page)
     expect(bubble(page, "Este modelo não existe mais")).to_be_visible()
     page.unroute(posts)
@@ -390,7 +392,8 @@ def test_without_the_account_the_dialog_says_what_is_missing(
     simulator.customer_writes(MARIA, "oi")
     page = person.page
     page.locator("[data-conversation-id]").click()
-    page.locator(".composer").get_by_role("button", name="Enviar modelo").click()
+    page.locator(".plus-button").click()
+    page.get_by_role("menuitem", name="Enviar modelo").click()
     expect(dialog(page).get_by_role("status")).to_contain_text("WHATSAPP_BUSINESS_ACCOUNT_ID")
 
 

@@ -69,6 +69,19 @@ def test_answering_by_hand_takes_over_and_says_so_above_the_answer(shop: Shop) -
     assert shop.lines() == ["Ana assumiu a conversa"]
 
 
+def test_claudes_answer_is_shown_to_who_had_not_seen_it(shop: Shop) -> None:
+    question = shop.writes("quanto custa?")
+    shop.run_tasks()
+    (answer,) = [each for each in shop.thread if each.author_kind == "claude"]
+    body = {"client_id": "00000000-0000-4000-8000-000000000000", "text": "custa 10"}
+    path = f"/api/conversations/{shop.chat.id}/messages"
+    refusal = shop.attendant().post(path, {**body, "after": question})
+    assert refusal.status_code == 409
+    assert refusal.get_json()["error"]["collision"]["id"] == answer.id
+    assert shop.chat.owner == "claude"  # who did not send has not taken it either
+    assert shop.attendant().post(path, {**body, "after": answer.id}).status_code == 201
+
+
 def test_trying_again_by_hand_while_claude_writes_cancels_its_answer(shop: Shop) -> None:
     shop.writes()
     shop.graph.answer = lambda _body: refused(131026)

@@ -12,12 +12,14 @@ const SUGGESTION_TIMEOUT_MS = 350_000;
  * a server in trouble), so the same request may be tried again as it is.
  */
 export class ApiError extends Error {
-  constructor(message, { status = 0, code = "unavailable", field = null } = {}) {
+  /** `collision`: the message that somebody else sent meanwhile, for the code of that name. */
+  constructor(message, { status = 0, code = "unavailable", field = null, collision = null } = {}) {
     super(message);
     this.name = "ApiError";
     this.status = status;
     this.code = code;
     this.field = field;
+    this.collision = collision;
   }
 
   get unavailable() {
@@ -58,11 +60,14 @@ export class Api {
   }
 
   /** Idempotent by `client_id`: the same request again answers the same message. `read_up_to` is
-   * the message that had arrived last when it was written: answering reads up to there. */
-  send(id, { client_id, text, reply_to, read_up_to, forwarded, asked: template }) {
+   * the message that had arrived last when it was written: answering reads up to there. `after` is
+   * the one that had arrived last when its writing began: if somebody else answered after it, the
+   * send is refused with the code "collision". */
+  send(id, { client_id, text, reply_to, read_up_to, after, forwarded, asked: template }) {
     const what = template ? { template } : { text };
+    const all = { client_id, ...what, reply_to: reply_to?.id, read_up_to, after, forwarded };
     const body = Object.fromEntries(
-      Object.entries({ client_id, ...what, reply_to: reply_to?.id, read_up_to, forwarded }).filter(([, value]) => value),
+      Object.entries(all).filter(([, value]) => value),
     );
     return this.call("POST", `/api/conversations/${encodeURIComponent(id)}/messages`, body);
   }
@@ -79,6 +84,18 @@ export class Api {
     return (await this.call("POST", path, { owner })).conversation;
   }
 
+  /** Tells the other attendants that this one writes there; what comes of it matters to nobody: a
+   * login that has ended least of all, in the middle of a word. */
+  async typing(id) {
+    const signal = AbortSignal.timeout(READ_TIMEOUT_MS);
+    const options = { ...this.#writing("POST", {}, signal), onLogin: () => {} };
+    try {
+      await this.#request(`/api/conversations/${encodeURIComponent(id)}/typing`, options);
+    } catch (error) {
+      if (error.name !== "ApiError") throw error;
+    }
+  }
+
   /** A draft by Claude. It takes as long as Claude does; `signal` ends it. */
   async suggestion(id, signal) {
     const path = `/api/conversations/${encodeURIComponent(id)}/suggestion`;
@@ -89,12 +106,12 @@ export class Api {
   /** Any other route of this server: what the modules ask for. */
   call(method, path, body = {}, signal = AbortSignal.timeout(WRITE_TIMEOUT_MS)) {
     if (method === "GET") return this.#read(path);
-    return this.#request(path, {
-      method,
-      headers: { "Content-Type": "application/json", "X-CSRFToken": this.#csrfToken },
-      body: JSON.stringify(body),
-      signal,
-    });
+    return this.#request(path, this.#writing(method, body, signal));
+  }
+
+  #writing(method, body, signal) {
+    const headers = { "Content-Type": "application/json", "X-CSRFToken": this.#csrfToken };
+    return { method, headers, body: JSON.stringify(body), signal };
   }
 
   #read(path, query = {}) {
@@ -103,7 +120,7 @@ export class Api {
     return this.#request(path + search, { signal: AbortSignal.timeout(READ_TIMEOUT_MS) });
   }
 
-  async #request(path, options) {
+  async #request(path, { onLogin = this.#onLogin, ...options }) {
     let response;
     let body;
     try {
@@ -117,12 +134,13 @@ export class Api {
     } catch {
       throw new ApiError("Sem resposta do servidor.");
     }
-    if (response.status === 401) this.#onLogin();
+    if (response.status === 401) onLogin();
     if (response.ok && body) return body;
     throw new ApiError(body?.error?.message ?? "O servidor não respondeu como esperado.", {
       status: response.ok ? 0 : response.status,
       code: body?.error?.code,
       field: body?.error?.field,
+      collision: body?.error?.collision,
     });
   }
 }

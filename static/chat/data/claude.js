@@ -12,6 +12,7 @@ const SLACK_MS = 50;
  * Who answers a conversation, for all that show it. Pure. `now`: by the server's clock.
  *
  * `mark`: "claude", "team" or "needed"; null where there is no Claude, and so nobody to tell from.
+ * `replyingWords`: what is told while it `isReplying`.
  */
 export function ownershipOf(conversation, { enabled, now }) {
   const { owner, needs_you: needsYou, is_group: isGroup, replying_until: until } = conversation;
@@ -21,6 +22,7 @@ export function ownershipOf(conversation, { enabled, now }) {
     mark: enabled || needsYou ? mark : null,
     reason: needsYou ? (conversation.needs_you_reason ?? "") : "",
     isReplying: enabled && Date.parse(until ?? "") > now,
+    replyingWords: "Claude está respondendo…",
     canTake: isClaudes || Boolean(needsYou),
     canGive: enabled && !isClaudes && !isGroup,
   };

@@ -38,7 +38,7 @@ export function waitAfter(failures, random = Math.random) {
   return wait * (0.75 + random() / 4); // not all pages in step when a server comes back
 }
 
-/** Whether it goes out by itself: neither refused nor left to the attendant. */
+/** Whether it goes out by itself: neither refused, nor held, nor left to the attendant. */
 const isQueued = ({ delivery }) => delivery === "pending" || delivery === "waiting";
 
 export class Sender {
@@ -49,6 +49,7 @@ export class Sender {
   #now;
   #locks;
   #lockName;
+  #onHeld;
   #entries = new Map(); // client_id -> {id, message}, of this tab and of the others
   #running = new Map(); // conversation id -> whether there is more to do after this
   #wakes = new Map(); // conversation id -> ends the wait for an attempt, or for its answer
@@ -56,8 +57,12 @@ export class Sender {
 
   /** `now`: milliseconds by the server's clock; `storage`: localStorage or alike; `locks`:
    * navigator.locks, null where there is none (two tabs may then send the same message, which the
-   * server takes once). Nothing is sent before `send` or `resume`. */
-  constructor({ state, api, storage, userId, userName, now = Date.now, locks = navigator.locks }) {
+   * server takes once); `onHeld(id, message)`: something waits for the attendant's word on what
+   * somebody else sent. Nothing is sent before `send` or `resume`. */
+  constructor({
+    state, api, storage, userId, userName, now = Date.now, locks = navigator.locks, onHeld = () => {},
+  }) {
+    this.#onHeld = onHeld;
     this.#state = state;
     this.#api = api;
     this.#outbox = new Outbox(storage, userId);
@@ -78,14 +83,17 @@ export class Sender {
     return this.#outbox.isAtRisk;
   }
 
-  /** `readUpTo`: the message that had arrived last, on this screen, when this was written; `replyTo`:
-   * what it answers, {id, text, author_name, author_kind}; `forwarded`: it comes from another chat;
-   * `filled`: {template, asked} where the text is a template's. */
-  send(conversationId, text, { readUpTo = null, replyTo = null, forwarded = false, filled = null } = {}) {
+  /** `readUpTo`: the message that had arrived last, on this screen, when this was written; `after`:
+   * when its writing began (what others answered meanwhile is shown before it goes: see `held`);
+   * `replyTo`: what it answers, {id, text, author_name, author_kind}; `forwarded`: it comes from
+   * another chat; `filled`: {template, asked} where the text is a template's. */
+  send(conversationId, text, options = {}) {
+    const { readUpTo = null, after = null, replyTo = null, forwarded = false, filled = null } = options;
     const id = randomId();
+    const held = this.held(conversationId); // which it does not overtake
     const now = Math.round(this.#now());
     // Clocks are set back, and this one is reckoned anew now and then: the order is the typing's.
-    const order = Math.max(now, ...this.#queue(conversationId).map(({ message }) => message.order + 1));
+    const order = Math.max(now, ...this.#of(conversationId).map(({ message }) => message.order + 1));
     const message = {
       id,
       client_id: id,
@@ -100,8 +108,10 @@ export class Sender {
       sent_at: new Date(now).toISOString(),
       position: this.#state.nextLocalPosition(order),
       status: "sending",
-      delivery: "pending",
+      delivery: held ? "held" : "pending",
       read_up_to: readUpTo,
+      after,
+      ...(held && { collision: held }),
       order,
       since: now,
     };
@@ -109,6 +119,28 @@ export class Sender {
     this.#outbox.keep({ id: conversationId, message });
     this.#state.putLocal(conversationId, message);
     this.#sendNow(conversationId);
+  }
+
+  /** What somebody else sent meanwhile, while messages of this conversation wait for the attendant's
+   * word on it; null when none does. */
+  held(conversationId) {
+    return this.#held(conversationId).at(-1)?.message.collision ?? null;
+  }
+
+  /** Sends what is held, all the same; what others send from now on is shown again. */
+  release(conversationId) {
+    const after = this.held(conversationId)?.id;
+    const since = Math.round(this.#now());
+    for (const entry of this.#held(conversationId)) {
+      this.#change(entry, { delivery: "pending", after, since });
+    }
+    this.#sendNow(conversationId);
+  }
+
+  /** Takes what is held off the screen; nothing of it is sent. Returns these messages, in order. */
+  recall(conversationId) {
+    const held = this.#held(conversationId);
+    return held.map(({ message }) => this.discard(conversationId, message.client_id)).filter(Boolean);
   }
 
   /** Sends everything of this conversation that was left to the attendant, in its order. */
@@ -172,6 +204,17 @@ export class Sender {
 
   #queue(id) {
     return this.#of(id).filter(({ message }) => isQueued(message));
+  }
+
+  #held(id) {
+    return this.#of(id).filter(({ message }) => message.delivery === "held");
+  }
+
+  /** Somebody else was faster: that is seen first, and nothing overtakes what waits for it. */
+  #hold(id, collision, version, moment) {
+    this.#state.putMessages(id, [collision], version, moment);
+    for (const entry of this.#queue(id)) this.#change(entry, { delivery: "held", collision });
+    this.#onHeld(this.#state.resolve(id), collision);
   }
 
   /** `isBack`: the connection is, so that what hangs on the lost one is not waited for. */
@@ -257,7 +300,8 @@ export class Sender {
       if (error.status === 401) return "login";
       if (error.unavailable) return "lost";
       if (error.name !== "ApiError") throw error;
-      this.#change(entry, { delivery: "refused", error: { code: error.code, message: error.message } });
+      if (error.collision) this.#hold(id, error.collision, version, moment);
+      else this.#change(entry, { delivery: "refused", error: { code: error.code, message: error.message } });
     } finally {
       this.#wakes.delete(id);
     }

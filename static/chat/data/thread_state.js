@@ -6,8 +6,9 @@
  * the version of the conversation it was seen at, and older news never replaces newer.
  *
  * A local message has `delivery`: "pending" (on its way to our server), "waiting" (our server did
- * not answer, and is asked again: the client_id makes that safe), "unsent" (that took so long that
- * the attendant has to decide) or "refused" (our server answered no). The server's message has none.
+ * not answer, and is asked again: the client_id makes that safe), "held" (somebody else answered
+ * meanwhile, and the attendant has to confirm it), "unsent" (it waited so long that the attendant has
+ * to decide) or "refused" (our server answered no). The server's message has none.
  */
 
 import { isFurther, withStatus } from "../../message_status.js";

@@ -84,7 +84,7 @@ export class ListView {
       name: el("span", "row-name"),
       time: el("time", "row-time"),
       owner: el("span", "row-owner", icon(ICONS.claude)),
-      replying: el("span", "row-replying", "Claude está respondendo…"),
+      replying: el("span", "row-replying"),
       needed: el("span", "row-needed", "Precisa de você"),
       draftMark: el("span", "row-draft", "Rascunho: "),
       ticks: document.createElement("message-ticks"),
@@ -209,8 +209,8 @@ const OWNERS = {
   needed: { label: "Precisa de você", sign: ICONS.needed },
 };
 
-/** The mark of whoever answers; while Claude does, that is told in place of the last message. */
-function updateOwner(row, { mark, reason, isReplying }) {
+/** The mark of whoever answers; while somebody does, that is told in place of the last message. */
+function updateOwner(row, { mark, reason, isReplying, replyingWords }) {
   const { label, sign } = OWNERS[mark] ?? OWNERS.team;
   setAttribute(row.node, "data-owner", mark);
   setHidden(row.owner, mark === null);
@@ -218,6 +218,7 @@ function updateOwner(row, { mark, reason, isReplying }) {
   setAttribute(row.owner, "title", reason ? `${label}: ${reason}` : label);
   setAttribute(row.owner.querySelector("path"), "d", sign);
   setHidden(row.replying, !isReplying);
+  setText(row.replying, isReplying ? replyingWords : "");
   setHidden(row.needed, mark !== "needed" || isReplying);
 }
 

@@ -22,6 +22,9 @@ export function problemOf(message) {
   if (message.delivery === "waiting") {
     return { text: "Aguardando conexão", failed: false, action: null, label: "" };
   }
+  if (message.delivery === "held") {
+    return { text: "Aguardando sua confirmação", failed: false, action: null, label: "" };
+  }
   if (message.delivery === "unsent") {
     return {
       text: "Não enviada: ficou tempo demais sem conexão.",
@@ -102,7 +105,7 @@ function updateBubble(node, parts, { message, startsRun, author, speaker, viewer
   const own = message.direction === "out";
   const time = clockTime(new Date(message.sent_at));
   const problem = problemOf(message);
-  const pending = message.delivery === "pending" || message.delivery === "waiting";
+  const pending = ["pending", "waiting", "held"].includes(message.delivery);
   const edited = Boolean(message.edited_at) && !message.revoked_at;
   node.dataset.messageId = message.id;
   setAttribute(node, "aria-label", `${speaker ?? customerName}, ${time}`);

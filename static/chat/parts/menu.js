@@ -1,6 +1,6 @@
 /** What opens at a point of the screen, one at a time: Escape and a click elsewhere close it. */
 
-import { el } from "./dom.js";
+import { ICONS, el, icon } from "./dom.js";
 
 /** Room kept to the window's edge. */
 const MARGIN_PX = 8;
@@ -10,19 +10,20 @@ let close = null; // closes the menu that is open: there is one at a time
 /**
  * A menu, through which the arrow keys go.
  *
- * items: [{label, run, whyNot?}], with `whyNot` in words where it cannot be done now; at: {x, y} in
- * the window; `from`: the element that gets the focus back.
+ * items: [{label, run, sign?, whyNot?}], `sign` a name of `ICONS`, `whyNot` in words where it cannot be
+ * done now; at: {x, y} in the window, or {x, bottom} where it ends there; `from`: the element that gets
+ * the focus back.
  */
 export function openMenu({ label, items, at, from = null }) {
   const menu = el("div", "context-menu", ...items.map(createItem));
   menu.setAttribute("role", "menu");
   menu.setAttribute("aria-label", label);
   menu.addEventListener("keydown", moveFocus);
-  const closeMenu = openPopup(menu, { at: () => at, from });
+  const closeMenu = openPopup(menu, { at: ({ height }) => ({ y: at.bottom - height, ...at }), from });
   menu.firstChild.focus();
 
   function createItem(item) {
-    const button = el("button", "menu-item", item.label);
+    const button = el("button", "menu-item", item.sign ? icon(ICONS[item.sign]) : null, item.label);
     button.type = "button";
     button.setAttribute("role", "menuitem");
     if (item.whyNot) {

@@ -63,10 +63,10 @@ export class ThreadHeader {
     this.#renderOwner(ownership);
   }
 
-  #renderOwner({ mark, reason, isReplying, canTake, canGive }) {
+  #renderOwner({ mark, reason, isReplying, replyingWords, canTake, canGive }) {
     const words = reason ? `${OWNERS[mark]}: ${reason}` : (OWNERS[mark] ?? "");
     setAttribute(this.#root, "data-owner", isReplying ? "replying" : mark);
-    setText(this.#owner, isReplying ? "Claude está respondendo…" : words);
+    setText(this.#owner, isReplying ? replyingWords : words);
     setAttribute(this.#owner, "title", reason || null);
     this.#give = canTake ? "human" : canGive ? "claude" : null;
     setHidden(this.#button, this.#give === null);

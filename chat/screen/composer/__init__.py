@@ -1,0 +1,1 @@
+"""What the field for writing asks for besides sending."""
