@@ -115,6 +115,7 @@ def test_a_message_that_goes_back_into_the_field_keeps_what_it_answers(
     ana.route(path, lambda route: route.fulfill(status=422, json=answer))
     choose(ana, "Tem azul?", "Responder")
     send(ana, "Sim?")
+    bubble(ana, "Sim?").locator(".failure-mark").click()
     bubble(ana, "Sim?").get_by_role("button", name="Copiar para o campo de mensagem").click()
     shows_quote(bar(ana), "Maria", "Tem azul?")
     expect(ana.locator(".composer-input")).to_have_value("Sim?")
