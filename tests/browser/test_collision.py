@@ -11,8 +11,6 @@ from tests.browser.conftest import Attendant
 from tests.browser.test_unsent import Way
 from tests.helpers import LiveServer, Simulator, wait_until
 
-pytestmark = pytest.mark.usefixtures("patience")
-
 MARIA = "5511987654321"
 
 

@@ -10,8 +10,6 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser.conftest import Attendant
 from tests.helpers import LiveServer, Simulator, wait_until
 
-pytestmark = pytest.mark.usefixtures("patience")
-
 MARIA = "5511987654321"
 LIMIT = 4096
 

@@ -12,8 +12,6 @@ from local.processes.parts import ROOT
 from tests.browser.conftest import Attendant
 from tests.helpers import LiveServer, Simulator, wait_until
 
-pytestmark = pytest.mark.usefixtures("patience")
-
 MARIA = "5511987654321"
 #: Stricter than what is sent today: no style stands in the page, nor is any put there.
 POLICY = (

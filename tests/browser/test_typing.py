@@ -29,7 +29,6 @@ def field(page: Page) -> Locator:
     return page.get_by_role("textbox", name="Mensagem")
 
 
-@pytest.mark.usefixtures("patience")
 def test_the_others_see_who_writes_until_that_ends(
     live_server: Callable[..., LiveServer],
     simulator: Simulator,

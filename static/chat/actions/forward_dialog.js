@@ -2,14 +2,13 @@
 
 import { createAvatar, updateAvatar } from "../parts/avatar.js";
 import { ICONS, el, icon, reconcile, setHidden, setText } from "../parts/dom.js";
-import { displayName, windowState } from "../parts/format.js";
+import { displayName, plain, windowState } from "../parts/format.js";
 
 const CLOSED = "Janela de 24 horas encerrada";
 /** Chats whose customer wrote within the window are the newest of the list: it is read down to there. */
 const WINDOW_MS = 24 * 60 * 60 * 1000;
 const MOST_PAGES = 20;
 
-const plain = (text) => (text ?? "").normalize("NFD").replace(/\p{M}/gu, "").toLocaleLowerCase("pt-BR");
 const digits = (text) => (text ?? "").replace(/\D/g, "");
 
 /** Whether a chat is meant by what was typed: its name without accents, or its number. Pure. */

@@ -53,7 +53,7 @@ const SEEN = /[^\p{Default_Ignorable_Code_Point}\p{White_Space}\p{Cc}\p{Cf}\p{Cs
 export const isSeen = (text) => SEEN.test(text ?? "");
 
 /** For comparing with what is typed: without case and accents. */
-export const plain = (text) => text.normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();
+export const plain = (text) => (text ?? "").normalize("NFD").replace(/\p{M}/gu, "").toLocaleLowerCase("pt-BR");
 
 /** One or two letters for an avatar; "" when the name has none (draw the silhouette then). */
 export function initials(name) {

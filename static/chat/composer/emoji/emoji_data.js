@@ -91,7 +91,8 @@ export function drawnVersion() {
   const context = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
   if (!context) return Infinity;
   context.canvas.width = context.canvas.height = 24;
-  context.font = "20px sans-serif";
+  // As emoji.css draws them: elsewhere a font of text may have outlines of its own for the older ones.
+  context.font = '20px "Apple Color Emoji", "Segoe UI Emoji", "Noto Color Emoji", sans-serif';
   context.textBaseline = "top";
   const pixels = (text, colour) => {
     context.clearRect(0, 0, 24, 24);

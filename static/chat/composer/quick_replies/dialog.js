@@ -1,6 +1,6 @@
 /** "Respostas rápidas": all of them, to use one, and to make, change and delete them. */
 
-import { el, icon, setHidden, setText } from "../../parts/dom.js";
+import { ICONS, el, icon, setHidden, setText } from "../../parts/dom.js";
 import { clockTime, daysAgo } from "../../parts/format.js";
 import { MAX_TEXT_LENGTH } from "../composer.js";
 
@@ -71,7 +71,7 @@ export class QuickRepliesDialog {
   #create() {
     const title = el("h2", "quick-title");
     title.id = "quick-replies-title";
-    const close = button("icon-button", icon(CLOSE));
+    const close = button("icon-button", icon(ICONS.close));
     close.setAttribute("aria-label", "Fechar");
     const note = el("p", "quick-note");
     const list = el("ul", "quick-list");
@@ -199,8 +199,6 @@ export class QuickRepliesDialog {
     }
   }
 }
-
-const CLOSE = "m6.4 5 5.6 5.6L17.6 5 19 6.4 13.4 12l5.6 5.6-1.4 1.4-5.6-5.6L6.4 19 5 17.6l5.6-5.6L5 6.4 6.4 5Z";
 
 function button(className, ...children) {
   const node = el("button", className, ...children);
