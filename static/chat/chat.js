@@ -4,17 +4,8 @@ import { startMessageStatus } from "../message_status.js";
 import { pageData, startPage } from "../realtime_events.js";
 import { lastArrived, startUnread, unreadLabel } from "../unread_state.js";
 import { MessageActions } from "./actions/message_actions.js";
-import { Beginnings, CollisionStrip } from "./composer/collision.js";
-import { Composer } from "./composer/composer.js";
-import { Drafts, browserStorage, tabStorage } from "./composer/drafts.js";
-import { Emoji, emojiWords } from "./composer/emoji/emoji_data.js";
-import { EmojiMemory } from "./composer/emoji/emoji_memory.js";
-import { EmojiPicker } from "./composer/emoji/emoji_picker.js";
-import { PlusMenu } from "./composer/plus_menu.js";
-import { QuickRepliesDialog } from "./composer/quick_replies/dialog.js";
-import { QuickReplies, blankOf, filledIn, quickReplyWords } from "./composer/quick_replies/quick_replies.js";
-import { SuggestionStrip, Suggestions } from "./composer/suggestions.js";
-import { Typing } from "./composer/typing.js";
+import { browserStorage, tabStorage } from "./composer/drafts.js";
+import { Writing } from "./composer/writing.js";
 import { Api } from "./data/api.js";
 import { Awaiting } from "./data/awaiting.js";
 import { Claude } from "./data/claude.js";
@@ -43,7 +34,7 @@ import { ContactPanel } from "./panel/contact_panel.js";
 import { avatarPicture, createAvatar, updateAvatar } from "./parts/avatar.js";
 import { askIn } from "./parts/confirm_dialog.js";
 import { setAttribute, setHidden, setText } from "./parts/dom.js";
-import { displayName, previewText, windowState } from "./parts/format.js";
+import { displayName, previewText } from "./parts/format.js";
 import { ListSearch } from "./search/list_search.js";
 import { ThreadSearch } from "./search/thread_search.js";
 import { Templates } from "./templates/templates.js";
@@ -70,8 +61,6 @@ const lateButton = document.querySelector(".late-button");
 const liveRegion = document.querySelector(".live-region");
 const storage = tabStorage();
 const sharedStorage = browserStorage();
-/** Focusing the field would pull up a phone's keyboard over half of what was to be read. */
-const touch = matchMedia("(pointer: coarse)");
 /** What the server rendered for unread_state.js. */
 const given = pageData("unread-state");
 
@@ -90,12 +79,9 @@ const state = new PageState({
   onMerge: (loser, winner) => {
     unread.merged(loser, winner);
     placing.merged(loser, winner);
-    drafts.move(loser, winner);
-    suggestions.move(loser, winner);
+    writing.merged(loser, winner);
     actions.merged(loser, winner);
     contactPanel.merged(loser, winner);
-    beginnings.move(loser, winner);
-    showDraft(winner);
   },
   onRemove: forgetConversation,
 });
@@ -120,13 +106,15 @@ const placing = new ThreadPlacing({
   loadOlder: (id) => loader.loadOlder(id),
   onChange: schedule,
 });
-const drafts = new Drafts(sharedStorage, userId, "draft", serverNow);
 const sender = new Sender({
-  state, api, storage: sharedStorage, userId, userName, now: serverNow, onHeld: tellHeld,
+  state,
+  api,
+  storage: sharedStorage,
+  userId,
+  userName,
+  now: serverNow,
+  onHeld: (id, message) => writing.tellHeld(id, message),
 });
-const beginnings = new Beginnings(
-  (id) => (lastArrived(state.thread(id).messages) ?? state.conversation(id)?.last_message)?.id ?? null,
-);
 
 const ticks = startMessageStatus({
   request: (method, path, body) => api.call(method, path, body),
@@ -202,7 +190,7 @@ const header = new ThreadHeader(pane, {
       { label: "Pesquisar mensagens", run: () => threadSearch.open(state.selectedId) },
     ],
   }),
-  onGive: giveOpen,
+  onGive: (owner) => writing.giveOpen(owner),
   onContact: openContact,
 });
 const contactPanel = new ContactPanel(document.querySelector(".main-pane"), {
@@ -226,7 +214,7 @@ const threadView = new ThreadView(pane, {
 const threadSearch = new ThreadSearch(pane, {
   search: (id, query, before) => api.searchThread(id, query, before),
   jump: jumpToHit,
-  onClose: () => touch.matches || composer.focus(),
+  onClose: () => writing.focusUnlessTouch(),
 });
 const listSearch = new ListSearch(document.querySelector(".list-pane"), {
   find: (path) => api.call("GET", path),
@@ -239,14 +227,26 @@ const listSearch = new ListSearch(document.querySelector(".list-pane"), {
     jumpToHit(message);
   },
 });
-const composer = new Composer(pane, {
-  onInput: (text) => {
-    drafts.set(state.selectedId, text);
-    suggestions.edited(state.selectedId, text);
-    beginnings.wrote(state.selectedId, text);
-    typing.wrote(state.selectedId, text);
+const writing = new Writing(pane, {
+  storage: sharedStorage,
+  state,
+  api,
+  sender,
+  unread,
+  claude,
+  toast,
+  userId,
+  now: serverNow,
+  newestOf: (id) => (lastArrived(state.thread(id).messages) ?? state.conversation(id)?.last_message)?.id ?? null,
+  takeReply: (id) => actions.takeReply(id),
+  restoreReply: (id, quoted) => actions.restoreReply(id, quoted),
+  onTemplates: (id) => templates.open(id),
+  onSent: () => {
+    placing.answered();
+    render();
+    threadView.jumpToEnd();
   },
-  onSend: send,
+  onChange: schedule,
 });
 const actions = new MessageActions({
   pane,
@@ -256,7 +256,7 @@ const actions = new MessageActions({
   api,
   loader,
   sender,
-  composer,
+  composer: writing.composer,
   now: serverNow,
   onDetails: (id) => {
     contactPanel.close();
@@ -267,78 +267,12 @@ const actions = new MessageActions({
   onChange: schedule,
   onTold: (words) => toast.show(words),
 });
-const collisionStrip = new CollisionStrip(pane, {
-  onSend: () => sender.release(state.selectedId),
-  onCancel: recallHeld,
-});
-const typing = new Typing({
-  tell: (id) => api.typing(id),
-  resolve: (id) => state.resolve(id),
-  userId,
-  onChange: schedule,
-});
-/** What else can be sent: whoever offers something adds an entry. */
-const plusMenu = new PlusMenu(pane);
-const quickReplies = new QuickReplies({
-  api,
-  onChange: () => {
-    quickRepliesDialog.render();
-    composer.completions.update();
-  },
-});
-const quickRepliesDialog = new QuickRepliesDialog(quickReplies, { onUse: insertReply });
-composer.completions.add(quickReplyWords(quickReplies, {
-  taken: replyHere,
-  onManage: () => quickRepliesDialog.open({ isNew: quickReplies.all?.length === 0 }),
-}));
-plusMenu.add({
-  label: "Enviar modelo",
-  sign: "template",
-  run: () => templates.open(state.selectedId),
-  isAvailable: () => composer.isOpen,
-});
-plusMenu.add({
-  label: "Respostas rápidas",
-  sign: "quick",
-  run: () => quickRepliesDialog.open(),
-  isAvailable: () => composer.isOpen,
-});
-const emoji = new Emoji();
-const emojiMemory = new EmojiMemory(sharedStorage, userId);
-const emojiPicker = new EmojiPicker(pane, {
-  emoji,
-  memory: emojiMemory,
-  onPick: (text, { byMouse }) => {
-    composer.insert(text);
-    if (byMouse && !touch.matches) composer.focus();
-  },
-  onClose: () => composer.focus(),
-});
-composer.completions.add(emojiWords(emoji, {
-  shown: (found) => emojiPicker.inTone(found),
-  onTaken: (text) => emojiMemory.chose(text),
-  onLoad: () => composer.completions.update(),
-}));
-const suggestions = new Suggestions({
-  ask: (id, signal) => api.suggestion(id, signal),
-  canTake: canSuggest,
-  draftOf: (id) => drafts.get(id),
-  setDraft: fillDraft,
-  onChange: schedule,
-  onFailed: (words) => toast.show(words),
-});
-const suggestionStrip = new SuggestionStrip(pane, {
-  onAsk: () => suggestions.ask(state.selectedId),
-  onUse: () => suggestions.use(state.selectedId),
-  onDrop: () => suggestions.drop(state.selectedId),
-});
-
 const templates = new Templates(app, {
   state,
   loader,
   api,
   newId: randomId,
-  onSend: (id, filled) => (id === state.selectedId ? send(filled.text, filled) : sender.send(id, filled.text, { filled })),
+  onSend: (id, filled) => writing.sendTemplate(id, filled),
   onSelect: (id) => unread.select(id),
   onBegun: (conversation) => {
     state.putConversation(conversation);
@@ -346,8 +280,8 @@ const templates = new Templates(app, {
   },
 });
 
-const refreshed = [awaiting, claude, labelBook, archived, contactPanel, quickReplies];
-const listening = [...refreshed, actions, typing];
+const refreshed = [awaiting, claude, labelBook, archived, contactPanel, writing];
+const listening = [...refreshed, actions];
 
 const on = (type, run) => document.addEventListener(`realtime:${type}`, run);
 on("event", ({ detail }) => receive(detail));
@@ -402,27 +336,6 @@ function tellNeeded(conversation) {
   toast.show(title, { label: "Abrir", run: () => unread.select(state.resolve(id)) });
 }
 
-/** By the header's button: whoever takes a conversation is about to write. */
-async function giveOpen(owner) {
-  const id = state.selectedId;
-  const done = await claude.give(id, owner);
-  if (done && owner === "human" && id === state.selectedId && !touch.matches) composer.focus();
-}
-
-/** Whether Claude may draft an answer there: a person answers it, and something can be written. */
-function canSuggest(id) {
-  const conversation = state.conversation(id);
-  if (!conversation || !claude.ownership(conversation).canGive) return false;
-  return windowState(conversation, new Date(serverNow())).state !== "closed";
-}
-
-/** Who answers a conversation, and who is about to. */
-function ownershipOf(conversation) {
-  const words = typing.words(conversation.id);
-  const ownership = claude.ownership(conversation);
-  return words ? { ...ownership, isReplying: true, replyingWords: words } : ownership;
-}
-
 /** Shows the conversation that was selected; one that is not in the list yet is fetched. */
 async function show(id, how) {
   if (id === null) return showList();
@@ -431,7 +344,7 @@ async function show(id, how) {
   toast.hide();
   state.select(id);
   render();
-  if (how === "click" && !touch.matches) composer.focus();
+  if (how === "click") writing.focusUnlessTouch();
   if (how === "click" && listed) loader.openThread(id).then(() => jumpTo(listed.last.id));
   if (state.conversation(id)) return;
   try {
@@ -493,62 +406,12 @@ function showList() {
   listView.focusRow(closed);
 }
 
-function send(text, filled = null) {
-  const id = state.selectedId;
-  const [replyTo, after] = [actions.takeReply(id), beginnings.take(id)];
-  sender.send(id, text, { readUpTo: unread.answered(), replyTo, after, filled });
-  placing.answered();
-  render();
-  threadView.jumpToEnd();
-}
-
 /** As WhatsApp does: to one chat, which is opened; to several, and this one stays. */
 function forwarded(ids) {
   if (ids.length === 1 && ids[0] !== state.selectedId) unread.select(ids[0]);
   else toast.show(ids.length === 1 ? "Mensagem encaminhada" : `Encaminhada para ${ids.length} conversas`);
   if (ids.includes(state.selectedId)) threadView.jumpToEnd();
   schedule();
-}
-
-/** A kept answer for the open conversation's customer: the text, and the blank that is left in it. */
-function replyHere({ text }) {
-  const filled = filledIn(text, state.conversation(state.selectedId));
-  return { text: filled, select: blankOf(filled) };
-}
-
-function insertReply(reply) {
-  const { text, select } = replyHere(reply);
-  composer.focus();
-  composer.insert(text, { select });
-}
-
-/** Not sent after what a colleague has answered: back where it can be changed. */
-function recallHeld() {
-  const id = state.selectedId;
-  const recalled = sender.recall(id);
-  fillDraft(id, [...recalled.map(({ text }) => text), drafts.get(id)].filter(Boolean).join("\n"));
-  actions.restoreReply(id, recalled.find(({ reply_to: quoted }) => quoted)?.reply_to);
-}
-
-/** A message waits for a word in a conversation that is not open. */
-function tellHeld(id, { author }) {
-  if (id === state.selectedId) return;
-  const name = displayName(state.conversation(id));
-  const words = `${author?.name ?? "Alguém"} respondeu a ${name} antes: sua mensagem aguarda confirmação`;
-  toast.show(words, { label: "Abrir", run: () => unread.select(state.resolve(id)) });
-}
-
-/** A draft changed by other means than typing here. */
-function showDraft(id) {
-  if (id === state.selectedId && composer.text !== drafts.get(id)) composer.setText(drafts.get(id));
-}
-
-/** What the field holds, by other means than typing. */
-function fillDraft(id, text) {
-  drafts.set(id, text);
-  showDraft(id);
-  const isHere = id === state.selectedId && pane.contains(document.activeElement);
-  if (isHere && !touch.matches) composer.focus();
 }
 
 function actOnMessage(action, messageId) {
@@ -563,15 +426,13 @@ function actOnMessage(action, messageId) {
   if (action !== "copy") return;
   const message = state.thread(id).find(messageId);
   if (!message) return;
-  const typed = composer.text.trim();
-  composer.setText(typed ? `${composer.text}\n${message.text}` : message.text);
-  drafts.set(id, composer.text);
+  writing.append(id, message.text);
   // Ours alone, never on the server: its text has gone back to where it can be mended.
   if (message.delivery) {
     sender.discard(id, message.client_id);
     actions.restoreReply(id, message.reply_to);
   }
-  composer.focus();
+  writing.composer.focus();
 }
 
 /** A new attempt of a message that was refused, or perhaps not sent. */
@@ -589,7 +450,7 @@ async function resend(id, messageId) {
   }
   state.annotate(id, messageId, { resending: false, resend_error: problem });
   // The button that was pressed is gone, and the focus with it.
-  if (state.selectedId === id && document.activeElement === document.body && !touch.matches) composer.focus();
+  if (state.selectedId === id && document.activeElement === document.body) writing.focusUnlessTouch();
 }
 
 async function jumpTo(messageId) {
@@ -645,15 +506,15 @@ function render() {
     floor: server ? null : state.listFloor,
     selectedId: id,
     archived: archived.isOpen || (withArchived ? "last" : false),
-    draftAt: (each) => drafts.at(each),
+    draftAt: (each) => writing.drafts.at(each),
   });
   const rows = archived.isOpen ? known : filters.apply(known, id);
   listView.render({
     rows: rows.map((row) => ({
       ...row,
-      draft: drafts.get(row.conversation.id),
+      draft: writing.drafts.get(row.conversation.id),
       unread: unread.badge(row.conversation.id),
-      ownership: ownershipOf(row.conversation),
+      ownership: writing.ownershipOf(row.conversation),
       labels: labelBook.of(row.conversation),
     })),
     selectedId: id,
@@ -682,14 +543,10 @@ function render() {
 function renderConversation(conversation, now) {
   const { id } = conversation;
   const thread = state.thread(id);
-  const ownership = ownershipOf(conversation);
+  const ownership = writing.ownershipOf(conversation);
   header.render(conversation, ownership, labelBook.of(conversation));
   contactPanel.render(conversation, ownership, now);
-  composer.render({ conversationId: id, draft: drafts.get(id), window: windowState(conversation, now) });
-  plusMenu.render();
-  beginnings.wrote(id, drafts.get(id));
-  collisionStrip.render({ message: sender.held(id), now });
-  suggestionStrip.render({ available: canSuggest(id), suggestion: suggestions.of(id) });
+  writing.render(conversation, now);
   const loadState = loader.threadState(id);
   const hasOlder = thread.next !== null;
   const { divider, place, settled } = placing.layout(id, thread.messages, {
@@ -731,7 +588,7 @@ function followSelection() {
   if (id !== shownId) {
     ticks.closeDetails();
     if (shownId === null || state.resolve(shownId) !== id) contactPanel.close({ left: true });
-    emojiPicker.close();
+    writing.left();
     shownId = id;
   }
   if (id !== null && state.conversation(id) && needsReading(id)) loader.openThread(id);
@@ -796,14 +653,10 @@ setInterval(schedule, CLOCK_MS);
 window.addEventListener("storage", (event) => {
   sender.onStorage(event);
   actions.onStorage(event);
-  const id = drafts.onStorage(event);
-  if (id === null) return;
-  suggestions.edited(id, drafts.get(id));
-  showDraft(id);
-  schedule();
+  writing.onStorage(event);
 });
 window.addEventListener("beforeunload", (event) => {
-  if (sender.isAtRisk || drafts.isAtRisk || contactPanel.isAtRisk) event.preventDefault();
+  if (sender.isAtRisk || writing.isAtRisk || contactPanel.isAtRisk) event.preventDefault();
 });
 
 const userAvatar = createAvatar("small");
@@ -822,9 +675,8 @@ logOutTogether(logoutForm, {
     realtime.close(); // whose next answer would lead to the login a second way
     unread.forget();
     placing.forget();
-    drafts.forget();
+    writing.forget();
     actions.forget();
-    emojiMemory.forget();
     sender.forget();
   },
   onLoggedOut: goToLogin,
@@ -836,7 +688,7 @@ loader.loadList().finally(() => { // the rows bring their own numbers and check 
   claude.refresh();
   labelBook.refresh();
   archived.refresh();
-  for (const id of drafts.ids.slice(0, MAX_DRAFTED)) {
+  for (const id of writing.drafts.ids.slice(0, MAX_DRAFTED)) {
     if (!state.conversation(id)) loader.loadConversation(id).catch(() => {}); // it stands in the list, too
   }
 });
