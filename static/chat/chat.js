@@ -15,14 +15,13 @@ import { Sender, randomId } from "./data/sending.js";
 import { awaitingFilter } from "./list/awaiting_filter.js";
 import { ConversationMenu } from "./list/conversation_menu.js";
 import { ListFilters } from "./list/list_filters.js";
-import { DigestLine, NotificationBanner } from "./list/list_notices.js";
 import { listRows } from "./list/list_order.js";
 import { ListView } from "./list/list_view.js";
 import { needsYouFilter } from "./list/needs_you_filter.js";
 import { leaveForList, stepTo } from "./list/phone_history.js";
 import { logOutTogether } from "./logout.js";
 import { withOwnName } from "./data/own_name.js";
-import { AlertSettings } from "./notices/alert_settings.js";
+import { Announcing } from "./notices/announcing.js";
 import { ConnectionBanner } from "./notices/connection_banner.js";
 import { Toast } from "./notices/toast.js";
 import { Archived } from "./organizing/archived.js";
@@ -31,7 +30,7 @@ import { LabelDialog } from "./organizing/label_dialog.js";
 import { labelFilter } from "./organizing/label_filter.js";
 import { Organizer, listenToShortcuts } from "./organizing/organizer.js";
 import { ContactPanel } from "./panel/contact_panel.js";
-import { avatarPicture, createAvatar, updateAvatar } from "./parts/avatar.js";
+import { createAvatar, updateAvatar } from "./parts/avatar.js";
 import { askIn } from "./parts/confirm_dialog.js";
 import { setAttribute, setHidden, setText } from "./parts/dom.js";
 import { displayName, previewText } from "./parts/format.js";
@@ -58,7 +57,6 @@ const app = document.querySelector(".app");
 const pane = document.querySelector(".thread-pane");
 const emptyPane = document.querySelector(".empty-pane");
 const lateButton = document.querySelector(".late-button");
-const liveRegion = document.querySelector(".live-region");
 const storage = tabStorage();
 const sharedStorage = browserStorage();
 /** What the server rendered for unread_state.js. */
@@ -135,19 +133,14 @@ const claude = new Claude({
   startedAt: rendered.at,
   onChange: schedule,
   onFailed: (words) => toast.show(words),
-  onNeeded: tellNeeded,
+  onNeeded: (conversation) => announcing.needed(conversation),
 });
 
 const banner = new ConnectionBanner(document.querySelector(".connection-banner"), {
   onReconnect: () => realtime.reconnect(),
 });
-const notificationBanner = new NotificationBanner(document.querySelector(".notification-banner"), {
-  onAccept: () => unread.alerts.askPermission(),
-  onDismiss: () => unread.alerts.setWanted("notifications", false),
-});
-const digestLine = new DigestLine(document.querySelector(".digest-line"));
 const toast = new Toast(document.querySelector(".toast"));
-const alertSettings = new AlertSettings(document.querySelector("#user-menu"), unread.alerts);
+const announcing = new Announcing(document, { state, unread, toast });
 const organizer = new Organizer({ api, state, toast });
 const labelBook = new LabelBook({ api, onChange: schedule });
 const confirm = (text, yes) => askIn(document.querySelector(".confirm-dialog"), text, yes);
@@ -315,25 +308,7 @@ function receive(event) {
   const message = event.data?.message;
   const arrived = event.type === "message.created" && message?.direction === "in";
   if (arrived && message.counts_unread) placing.arrived(state.resolve(event.conversation_id), message);
-  const isNew = arrived && !event.catchUp;
-  if (isNew && state.resolve(event.conversation_id) === state.selectedId) {
-    setText(liveRegion, `${displayName(state.conversation(state.selectedId))}: ${previewText(message)}`);
-  }
-}
-
-/** Claude has handed a conversation over: told of whatever is muted, unless somebody looks at it. */
-function tellNeeded(conversation) {
-  const { id } = conversation;
-  const isSettled = () => !state.conversation(id)?.needs_you
-    || (document.hasFocus() && state.resolve(id) === state.selectedId);
-  const title = `A conversa com ${displayName(conversation)} precisa de você`;
-  unread.alerts.announce(id, isSettled, () => ({
-    title,
-    body: conversation.needs_you_reason ?? "",
-    icon: avatarPicture(conversation),
-  }), `${id} ${conversation.needs_you_at}`);
-  if (document.hidden || isSettled()) return;
-  toast.show(title, { label: "Abrir", run: () => unread.select(state.resolve(id)) });
+  if (arrived && !event.catchUp) announcing.arrived(event.conversation_id, message);
 }
 
 /** Shows the conversation that was selected; one that is not in the list yet is fetched. */
@@ -524,11 +499,8 @@ function render() {
     now,
   });
   unread.show(); // the number in the title changes together with the badges
-  unread.alerts.closeSettled();
   claude.watchReplies();
-  if (unread.totals().conversations === 0) digestLine.hide();
-  notificationBanner.render(unread.alerts.asks);
-  alertSettings.render();
+  announcing.render();
   templates.render();
   labelDialog.render();
   const conversation = id === null ? null : state.conversation(id);
@@ -607,18 +579,6 @@ document.addEventListener("unread:select", (event) => {
   pane.dataset.liveThread = id ?? "";
   placing.opened(id, how);
   show(id, how);
-});
-document.addEventListener("unread:digest", (event) => {
-  event.preventDefault();
-  digestLine.show(event.detail.text);
-});
-/** What a notification says of a message. */
-document.addEventListener("unread:notify", ({ detail }) => {
-  const { conversation_id: id, data: { message, conversation } } = detail.event;
-  const about = state.conversation(id) ?? conversation;
-  const words = previewText(message);
-  const body = about.is_group && message.author?.name ? `${message.author.name}: ${words}` : words;
-  Object.assign(detail.words, { title: displayName(about), body, icon: avatarPicture(about) });
 });
 
 document.addEventListener("keydown", (event) => {
