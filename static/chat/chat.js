@@ -12,22 +12,14 @@ import { Claude } from "./data/claude.js";
 import { Loader } from "./data/loader.js";
 import { PageState } from "./data/page_state.js";
 import { Sender, randomId } from "./data/sending.js";
-import { awaitingFilter } from "./list/awaiting_filter.js";
-import { ConversationMenu } from "./list/conversation_menu.js";
-import { ListFilters } from "./list/list_filters.js";
-import { listRows } from "./list/list_order.js";
-import { ListView } from "./list/list_view.js";
-import { needsYouFilter } from "./list/needs_you_filter.js";
+import { ListPane } from "./list/list_pane.js";
 import { leaveForList, stepTo } from "./list/phone_history.js";
 import { logOutTogether } from "./logout.js";
 import { withOwnName } from "./data/own_name.js";
 import { Announcing } from "./notices/announcing.js";
 import { ConnectionBanner } from "./notices/connection_banner.js";
 import { Toast } from "./notices/toast.js";
-import { Archived } from "./organizing/archived.js";
 import { LabelBook } from "./organizing/label_book.js";
-import { LabelDialog } from "./organizing/label_dialog.js";
-import { labelFilter } from "./organizing/label_filter.js";
 import { Organizer, listenToShortcuts } from "./organizing/organizer.js";
 import { ContactPanel } from "./panel/contact_panel.js";
 import { createAvatar, updateAvatar } from "./parts/avatar.js";
@@ -144,39 +136,45 @@ const announcing = new Announcing(document, { state, unread, toast });
 const organizer = new Organizer({ api, state, toast });
 const labelBook = new LabelBook({ api, onChange: schedule });
 const confirm = (text, yes) => askIn(document.querySelector(".confirm-dialog"), text, yes);
-const labelDialog = new LabelDialog({ book: labelBook, state, organizer, ask: (text) => confirm(text, "Apagar") });
-const onLabel = (id) => labelDialog.open(id);
-const conversationMenu = new ConversationMenu({ unread, state, loader, toast, claude, organizer, onLabel });
-const filters = new ListFilters(document.querySelector(".list-filters"), [
-  {
-    id: "all",
-    label: "Tudo",
-    empty: "Nenhuma conversa ainda. Quando um cliente escrever, ela aparece aqui.",
-    matches: () => true,
+const writing = new Writing(pane, {
+  storage: sharedStorage,
+  state,
+  api,
+  sender,
+  unread,
+  claude,
+  toast,
+  userId,
+  now: serverNow,
+  newestOf: (id) => (lastArrived(state.thread(id).messages) ?? state.conversation(id)?.last_message)?.id ?? null,
+  takeReply: (id) => actions.takeReply(id),
+  restoreReply: (id, quoted) => actions.restoreReply(id, quoted),
+  onTemplates: (id) => templates.open(id),
+  onSent: () => {
+    placing.answered();
+    render();
+    threadView.jumpToEnd();
   },
-  {
-    id: "unread",
-    label: "Não lidas",
-    empty: "Nenhuma conversa não lida",
-    matches: ({ id }) => unread.isUnread(id),
-    server: "unread",
-  },
-  needsYouFilter(claude),
-  awaitingFilter({ state, loader, messages: () => awaiting.messages }),
-  labelFilter({ book: labelBook, onEdit: () => labelDialog.open() }),
-], { onChange: chooseFilter });
-const archived = new Archived(document.querySelector(".list-pane"), {
-  api, state, unread, loader, onOpen: chooseFilter, onClose: schedule, onChange: schedule,
+  onChange: schedule,
 });
-const listView = new ListView(document.querySelector(".list-pane"), {
-  onSelect: (id) => unread.select(id),
-  onMenu: (id, where) => conversationMenu.open(id, where),
-  onNeedMore: loadMoreRows,
-  onRetry: loadMoreRows,
+const list = new ListPane(document.querySelector(".list-pane"), {
+  api,
+  state,
+  loader,
+  unread,
+  awaiting,
+  claude,
+  toast,
+  organizer,
+  book: labelBook,
+  drafts: writing.drafts,
+  ownershipOf: (conversation) => writing.ownershipOf(conversation),
+  confirm,
+  onChange: schedule,
 });
 const header = new ThreadHeader(pane, {
   onBack: closeConversation,
-  onMenu: (where) => conversationMenu.open(state.selectedId, {
+  onMenu: (where) => list.menu.open(state.selectedId, {
     ...where,
     first: [
       { label: "Dados do contato", run: openContact },
@@ -191,7 +189,7 @@ const contactPanel = new ContactPanel(document.querySelector(".main-pane"), {
   state,
   book: labelBook,
   organizer,
-  onLabel,
+  onLabel: (id) => list.openLabels(id),
   onJump: jumpTo,
   onClose: () => pane.querySelector(".header-contact").focus(),
   onChange: schedule,
@@ -219,27 +217,6 @@ const listSearch = new ListSearch(document.querySelector(".list-pane"), {
     unread.select(message.conversation_id);
     jumpToHit(message);
   },
-});
-const writing = new Writing(pane, {
-  storage: sharedStorage,
-  state,
-  api,
-  sender,
-  unread,
-  claude,
-  toast,
-  userId,
-  now: serverNow,
-  newestOf: (id) => (lastArrived(state.thread(id).messages) ?? state.conversation(id)?.last_message)?.id ?? null,
-  takeReply: (id) => actions.takeReply(id),
-  restoreReply: (id, quoted) => actions.restoreReply(id, quoted),
-  onTemplates: (id) => templates.open(id),
-  onSent: () => {
-    placing.answered();
-    render();
-    threadView.jumpToEnd();
-  },
-  onChange: schedule,
 });
 const actions = new MessageActions({
   pane,
@@ -273,7 +250,7 @@ const templates = new Templates(app, {
   },
 });
 
-const refreshed = [awaiting, claude, labelBook, archived, contactPanel, writing];
+const refreshed = [awaiting, claude, labelBook, list, contactPanel, writing];
 const listening = [...refreshed, actions];
 
 const on = (type, run) => document.addEventListener(`realtime:${type}`, run);
@@ -314,13 +291,13 @@ function receive(event) {
 /** Shows the conversation that was selected; one that is not in the list yet is fetched. */
 async function show(id, how) {
   if (id === null) return showList();
-  const listed = shownFilter().rows?.().find(({ conversation }) => conversation.id === id);
+  const brought = list.broughtMessage(id);
   emptyNotice = null;
   toast.hide();
   state.select(id);
   render();
   if (how === "click") writing.focusUnlessTouch();
-  if (how === "click" && listed) loader.openThread(id).then(() => jumpTo(listed.last.id));
+  if (how === "click" && brought) loader.openThread(id).then(() => jumpTo(brought.id));
   if (state.conversation(id)) return;
   try {
     await loader.loadConversation(id);
@@ -345,24 +322,6 @@ function forgetConversation(id) {
   state.select(null);
 }
 
-/** What the list shows: the archived, or what the chosen chip lets through. */
-function shownFilter() {
-  return archived.isOpen ? archived.filter : filters.active;
-}
-
-function chooseFilter() {
-  const { server } = shownFilter();
-  if (server) loader.loadFiltered(server, { anew: true });
-  schedule();
-}
-
-function loadMoreRows() {
-  const { server } = shownFilter();
-  if (server) loader.loadFiltered(server);
-  else if (loader.listState === "error") loader.loadList();
-  else loader.loadMoreOfList();
-}
-
 function openContact() {
   ticks.closeDetails();
   contactPanel.open(state.selectedId);
@@ -378,7 +337,7 @@ function showList() {
   emptyNotice = null;
   state.select(null);
   render();
-  listView.focusRow(closed);
+  list.focusRow(closed);
 }
 
 /** As WhatsApp does: to one chat, which is opened; to several, and this one stays. */
@@ -474,35 +433,11 @@ function render() {
   sender.settle();
   const now = new Date(serverNow());
   const id = state.selectedId;
-  filters.update();
-  archived.render();
-  const { server = null, empty, rows: own, withArchived } = shownFilter();
-  const known = listRows(state.rows({ floor: null }), {
-    floor: server ? null : state.listFloor,
-    selectedId: id,
-    archived: archived.isOpen || (withArchived ? "last" : false),
-    draftAt: (each) => writing.drafts.at(each),
-  });
-  const rows = archived.isOpen ? known : filters.apply(known, id);
-  listView.render({
-    rows: rows.map((row) => ({
-      ...row,
-      draft: writing.drafts.get(row.conversation.id),
-      unread: unread.badge(row.conversation.id),
-      ownership: writing.ownershipOf(row.conversation),
-      labels: labelBook.of(row.conversation),
-    })),
-    selectedId: id,
-    ...loader.listOf(server),
-    ...(own && { hasMore: false }),
-    empty,
-    now,
-  });
+  list.render(now);
   unread.show(); // the number in the title changes together with the badges
   claude.watchReplies();
   announcing.render();
   templates.render();
-  labelDialog.render();
   const conversation = id === null ? null : state.conversation(id);
   setAttribute(app, "data-open", id !== null);
   setAttribute(app, "data-notice", emptyNotice !== null);
@@ -585,7 +520,7 @@ document.addEventListener("keydown", (event) => {
   const { ctrlKey, altKey, shiftKey, code } = event;
   if (ctrlKey && altKey && shiftKey && code === "KeyU" && state.selectedId !== null) {
     event.preventDefault();
-    conversationMenu.markUnread(state.selectedId);
+    list.menu.markUnread(state.selectedId);
   }
   if (ctrlKey && altKey && shiftKey && code === "KeyF" && state.selectedId !== null) {
     event.preventDefault();
@@ -598,7 +533,7 @@ document.addEventListener("keydown", (event) => {
   if (event.key !== "Escape" || event.isComposing || event.defaultPrevented) return;
   if (ticks.closeDetails() || threadSearch.close()) return;
   if (document.querySelector(":popover-open, dialog:modal") || contactPanel.close()) return;
-  if (state.selectedId === null) archived.close();
+  if (state.selectedId === null) list.closeArchived();
   else if (!actions.escape()) closeConversation();
 });
 document.addEventListener("visibilitychange", () => {
@@ -647,7 +582,7 @@ loader.loadList().finally(() => { // the rows bring their own numbers and check 
   awaiting.start();
   claude.refresh();
   labelBook.refresh();
-  archived.refresh();
+  list.refresh();
   for (const id of writing.drafts.ids.slice(0, MAX_DRAFTED)) {
     if (!state.conversation(id)) loader.loadConversation(id).catch(() => {}); // it stands in the list, too
   }
