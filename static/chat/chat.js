@@ -2,7 +2,7 @@
 
 import { startMessageStatus } from "../message_status.js";
 import { pageData, startPage } from "../realtime_events.js";
-import { lastArrived, startUnread, unreadLabel } from "../unread_state.js";
+import { lastArrived, startUnread } from "../unread_state.js";
 import { MessageActions } from "./actions/message_actions.js";
 import { browserStorage, tabStorage } from "./composer/drafts.js";
 import { Writing } from "./composer/writing.js";
@@ -16,6 +16,7 @@ import { ListPane } from "./list/list_pane.js";
 import { leaveForList, stepTo } from "./list/phone_history.js";
 import { logOutTogether } from "./logout.js";
 import { withOwnName } from "./data/own_name.js";
+import { GoingTo } from "./navigation/going_to.js";
 import { Announcing } from "./notices/announcing.js";
 import { ConnectionBanner } from "./notices/connection_banner.js";
 import { Toast } from "./notices/toast.js";
@@ -40,15 +41,12 @@ const CLOCK_MS = 20_000;
 const HIDDEN_FRAME_MS = 100;
 /** Drafts of conversations that are not in the list yet, looked up at the start. */
 const MAX_DRAFTED = 50;
-/** A quote of an old message is looked for this many pages up. */
-const MAX_JUMP_PAGES = 20;
 
 const { cursor, userId, userName } = document.body.dataset;
 const rendered = { at: Number(document.body.dataset.now) || Date.now(), after: performance.now() };
 const app = document.querySelector(".app");
 const pane = document.querySelector(".thread-pane");
 const emptyPane = document.querySelector(".empty-pane");
-const lateButton = document.querySelector(".late-button");
 const storage = tabStorage();
 const sharedStorage = browserStorage();
 /** What the server rendered for unread_state.js. */
@@ -190,7 +188,7 @@ const contactPanel = new ContactPanel(document.querySelector(".main-pane"), {
   book: labelBook,
   organizer,
   onLabel: (id) => list.openLabels(id),
-  onJump: jumpTo,
+  onJump: (messageId) => goingTo.message(messageId),
   onClose: () => pane.querySelector(".header-contact").focus(),
   onChange: schedule,
 });
@@ -200,11 +198,14 @@ const threadView = new ThreadView(pane, {
   onNeedOlder: () => loader.loadOlder(state.selectedId),
   onRetryLoad: () => loader.retryFailed(state.selectedId),
   onAction: actOnMessage,
-  onJump: jumpTo,
+  onJump: (messageId) => goingTo.message(messageId),
+});
+const goingTo = new GoingTo(document.querySelector(".late-button"), {
+  state, loader, unread, view: threadView, toast, render,
 });
 const threadSearch = new ThreadSearch(pane, {
   search: (id, query, before) => api.searchThread(id, query, before),
-  jump: jumpToHit,
+  jump: (hit) => goingTo.hit(hit),
   onClose: () => writing.focusUnlessTouch(),
 });
 const listSearch = new ListSearch(document.querySelector(".list-pane"), {
@@ -215,7 +216,7 @@ const listSearch = new ListSearch(document.querySelector(".list-pane"), {
   onConversation: (id) => unread.select(id),
   onMessage: (message) => {
     unread.select(message.conversation_id);
-    jumpToHit(message);
+    goingTo.hit(message);
   },
 });
 const actions = new MessageActions({
@@ -232,7 +233,7 @@ const actions = new MessageActions({
     contactPanel.close();
     ticks.openDetails(id);
   },
-  onJump: jumpTo,
+  onJump: (messageId) => goingTo.message(messageId),
   onForwarded: forwarded,
   onChange: schedule,
   onTold: (words) => toast.show(words),
@@ -297,7 +298,7 @@ async function show(id, how) {
   state.select(id);
   render();
   if (how === "click") writing.focusUnlessTouch();
-  if (how === "click" && brought) loader.openThread(id).then(() => jumpTo(brought.id));
+  if (how === "click" && brought) loader.openThread(id).then(() => goingTo.message(brought.id));
   if (state.conversation(id)) return;
   try {
     await loader.loadConversation(id);
@@ -387,35 +388,6 @@ async function resend(id, messageId) {
   if (state.selectedId === id && document.activeElement === document.body) writing.focusUnlessTouch();
 }
 
-async function jumpTo(messageId) {
-  const id = state.selectedId;
-  const thread = state.thread(id);
-  for (let pages = 0; pages < MAX_JUMP_PAGES; pages += 1) {
-    if (state.selectedId !== id) return;
-    if (thread.find(messageId)) {
-      render();
-      threadView.reveal(thread.find(messageId).id);
-      return;
-    }
-    const before = thread.next;
-    const isKnown = thread.messages.every(({ reply_to: quote }) => quote?.id !== messageId || quote.text !== null);
-    if (isKnown) await loader.loadOlder(id); // else the server has not got the original either
-    if (thread.next === before) break; // the beginning, or no answer: nothing more to look in
-  }
-  if (state.selectedId === id) toast.show("A mensagem original não está nesta conversa.");
-}
-
-/** To what a search has found, however far up it is. */
-async function jumpToHit({ id: messageId, position }) {
-  const id = state.selectedId;
-  const isWanted = () => state.selectedId === id;
-  const isThere = await loader.loadDownTo(id, position, isWanted);
-  if (!isWanted()) return;
-  render();
-  if (isThere) threadView.reveal(messageId);
-  else toast.show("Não foi possível carregar a mensagem. Verifique a conexão e tente de novo.");
-}
-
 /** One drawing for however many changes come together. */
 function schedule() {
   if (frame !== null) return;
@@ -473,13 +445,7 @@ function renderConversation(conversation, now) {
   unread.rendered(id, thread.messages, { ready: settled && thread.loaded && !thread.stale });
   actions.render(conversation);
   threadSearch.render(id);
-  showLate(settled ? unread.unseen() : []);
-}
-
-/** What came late stands above what is on screen, unread until it was seen: the way there. */
-function showLate(ids) {
-  setHidden(lateButton, ids.length === 0);
-  setText(lateButton.querySelector(".late-text"), unreadLabel(ids.length));
+  goingTo.render({ settled });
 }
 
 function renderEmpty(id) {
@@ -541,7 +507,6 @@ document.addEventListener("visibilitychange", () => {
   schedule();
 });
 pane.querySelector(".thread-search-button").addEventListener("click", () => threadSearch.open(state.selectedId));
-lateButton.addEventListener("click", () => jumpTo(unread.unseen()[0]));
 setInterval(schedule, CLOCK_MS);
 
 /** Another tab of this attendant typed, sent, or logged out. */

@@ -1,0 +1,61 @@
+/** The ways to one message of the open conversation: to a quoted one, to what a search has found, and
+ * to what came late. */
+
+import { unreadLabel } from "../../unread_state.js";
+import { setHidden, setText } from "../parts/dom.js";
+
+/** A quote of an old message is looked for this many pages up. */
+const MAX_JUMP_PAGES = 20;
+
+export class GoingTo {
+  #lateButton;
+  #host;
+
+  /** `lateButton`: the way to what came late; `state`, `loader`, `unread`, `toast`; `view`: the
+   * ThreadView; render(): draws now. */
+  constructor(lateButton, { state, loader, unread, view, toast, render }) {
+    this.#lateButton = lateButton;
+    this.#host = { state, loader, unread, view, toast, render };
+    lateButton.addEventListener("click", () => this.message(unread.unseen()[0]));
+  }
+
+  /** With each drawing of the open conversation; `settled`: it stands where it is to stand. What came
+   * late stands above what is on screen, unread until it was seen: the way there. */
+  render({ settled }) {
+    const ids = settled ? this.#host.unread.unseen() : [];
+    setHidden(this.#lateButton, ids.length === 0);
+    setText(this.#lateButton.querySelector(".late-text"), unreadLabel(ids.length));
+  }
+
+  /** To a message of which only the id is known. */
+  async message(messageId) {
+    const { state, loader, view, toast, render } = this.#host;
+    const id = state.selectedId;
+    const thread = state.thread(id);
+    for (let pages = 0; pages < MAX_JUMP_PAGES; pages += 1) {
+      if (state.selectedId !== id) return;
+      if (thread.find(messageId)) {
+        render();
+        view.reveal(thread.find(messageId).id);
+        return;
+      }
+      const before = thread.next;
+      const isKnown = thread.messages.every(({ reply_to: quote }) => quote?.id !== messageId || quote.text !== null);
+      if (isKnown) await loader.loadOlder(id); // else the server has not got the original either
+      if (thread.next === before) break; // the beginning, or no answer: nothing more to look in
+    }
+    if (state.selectedId === id) toast.show("A mensagem original não está nesta conversa.");
+  }
+
+  /** To what a search has found, however far up it is. */
+  async hit({ id: messageId, position }) {
+    const { state, loader, view, toast, render } = this.#host;
+    const id = state.selectedId;
+    const isWanted = () => state.selectedId === id;
+    const isThere = await loader.loadDownTo(id, position, isWanted);
+    if (!isWanted()) return;
+    render();
+    if (isThere) view.reveal(messageId);
+    else toast.show("Não foi possível carregar a mensagem. Verifique a conexão e tente de novo.");
+  }
+}
