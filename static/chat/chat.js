@@ -3,6 +3,7 @@
 import { startMessageStatus } from "../message_status.js";
 import { pageData, startPage } from "../realtime_events.js";
 import { lastArrived, startUnread } from "../unread_state.js";
+import { FailedMessages } from "./actions/failed_messages.js";
 import { MessageActions } from "./actions/message_actions.js";
 import { browserStorage, tabStorage } from "./composer/drafts.js";
 import { Writing } from "./composer/writing.js";
@@ -197,7 +198,7 @@ const threadView = new ThreadView(pane, {
   nearBottom: given.settings?.near_bottom_px ?? 120,
   onNeedOlder: () => loader.loadOlder(state.selectedId),
   onRetryLoad: () => loader.retryFailed(state.selectedId),
-  onAction: actOnMessage,
+  onAction: (action, messageId) => failedMessages.act(action, messageId),
   onJump: (messageId) => goingTo.message(messageId),
 });
 const goingTo = new GoingTo(document.querySelector(".late-button"), {
@@ -237,6 +238,14 @@ const actions = new MessageActions({
   onForwarded: forwarded,
   onChange: schedule,
   onTold: (words) => toast.show(words),
+});
+const failedMessages = new FailedMessages({
+  state,
+  sender,
+  ticks,
+  writing,
+  restoreReply: (id, quoted) => actions.restoreReply(id, quoted),
+  onTemplates: (id, message) => templates.open(id, message),
 });
 const templates = new Templates(app, {
   state,
@@ -347,45 +356,6 @@ function forwarded(ids) {
   else toast.show(ids.length === 1 ? "Mensagem encaminhada" : `Encaminhada para ${ids.length} conversas`);
   if (ids.includes(state.selectedId)) threadView.jumpToEnd();
   schedule();
-}
-
-function actOnMessage(action, messageId) {
-  const id = state.selectedId;
-  if (action === "retry") sender.retry(id);
-  if (action === "resend") resend(id, messageId);
-  if (action === "template") {
-    const old = sender.discard(id, state.thread(id).find(messageId)?.client_id);
-    if (old?.reply_to) actions.restoreReply(id, old.reply_to);
-    if (old) templates.open(id, old);
-  }
-  if (action !== "copy") return;
-  const message = state.thread(id).find(messageId);
-  if (!message) return;
-  writing.append(id, message.text);
-  // Ours alone, never on the server: its text has gone back to where it can be mended.
-  if (message.delivery) {
-    sender.discard(id, message.client_id);
-    actions.restoreReply(id, message.reply_to);
-  }
-  writing.composer.focus();
-}
-
-/** A new attempt of a message that was refused, or perhaps not sent. */
-async function resend(id, messageId) {
-  const message = state.thread(id).find(messageId);
-  if (!message || message.resending) return;
-  const onStart = () => state.annotate(id, messageId, { resending: true, resend_error: null });
-  let problem = null;
-  try {
-    await ticks.retry(message, { onStart });
-  } catch (error) {
-    if (error.name !== "ApiError") throw error;
-    // Somebody else was faster: their attempt and this message's mark are on their way here.
-    problem = error.code === "already_retried" ? null : error.message;
-  }
-  state.annotate(id, messageId, { resending: false, resend_error: problem });
-  // The button that was pressed is gone, and the focus with it.
-  if (state.selectedId === id && document.activeElement === document.body) writing.focusUnlessTouch();
 }
 
 /** One drawing for however many changes come together. */
