@@ -14,10 +14,10 @@ import { Loader } from "./data/loader.js";
 import { PageState } from "./data/page_state.js";
 import { Sender, randomId } from "./data/sending.js";
 import { ListPane } from "./list/list_pane.js";
-import { leaveForList, stepTo } from "./list/phone_history.js";
 import { logOutTogether } from "./logout.js";
 import { withOwnName } from "./data/own_name.js";
 import { GoingTo } from "./navigation/going_to.js";
+import { Opening } from "./navigation/opening.js";
 import { Announcing } from "./notices/announcing.js";
 import { ConnectionBanner } from "./notices/connection_banner.js";
 import { Toast } from "./notices/toast.js";
@@ -26,7 +26,6 @@ import { Organizer, listenToShortcuts } from "./organizing/organizer.js";
 import { ContactPanel } from "./panel/contact_panel.js";
 import { createAvatar, updateAvatar } from "./parts/avatar.js";
 import { askIn } from "./parts/confirm_dialog.js";
-import { setAttribute, setHidden, setText } from "./parts/dom.js";
 import { displayName, previewText } from "./parts/format.js";
 import { ListSearch } from "./search/list_search.js";
 import { ThreadSearch } from "./search/thread_search.js";
@@ -47,15 +46,12 @@ const { cursor, userId, userName } = document.body.dataset;
 const rendered = { at: Number(document.body.dataset.now) || Date.now(), after: performance.now() };
 const app = document.querySelector(".app");
 const pane = document.querySelector(".thread-pane");
-const emptyPane = document.querySelector(".empty-pane");
 const storage = tabStorage();
 const sharedStorage = browserStorage();
 /** What the server rendered for unread_state.js. */
 const given = pageData("unread-state");
 
 const versionsRead = new Map(); // conversation id -> the version up to which all of it was read
-let shownId = null; // the conversation on screen, to notice when the state moved on to another
-let emptyNotice = null; // why the conversation asked for is not shown
 let frame = null; // the drawing that is due
 
 const goToLogin = () => {
@@ -72,7 +68,7 @@ const state = new PageState({
     actions.merged(loser, winner);
     contactPanel.merged(loser, winner);
   },
-  onRemove: forgetConversation,
+  onRemove: (id) => opening.forget(id),
 });
 const api = new Api({
   csrfToken: document.querySelector('meta[name="csrf-token"]').content,
@@ -172,7 +168,7 @@ const list = new ListPane(document.querySelector(".list-pane"), {
   onChange: schedule,
 });
 const header = new ThreadHeader(pane, {
-  onBack: closeConversation,
+  onBack: () => opening.close(),
   onMenu: (where) => list.menu.open(state.selectedId, {
     ...where,
     first: [
@@ -202,7 +198,27 @@ const threadView = new ThreadView(pane, {
   onJump: (messageId) => goingTo.message(messageId),
 });
 const goingTo = new GoingTo(document.querySelector(".late-button"), {
-  state, loader, unread, view: threadView, toast, render,
+  state, loader, unread, view: threadView, toast, render, onChange: schedule,
+});
+const opening = new Opening({
+  app,
+  pane,
+  emptyPane: document.querySelector(".empty-pane"),
+  state,
+  loader,
+  unread,
+  placing,
+  toast,
+  list,
+  writing,
+  goingTo,
+  onMoved: ({ merged }) => {
+    ticks.closeDetails();
+    if (!merged) contactPanel.close({ left: true });
+    writing.left();
+  },
+  render,
+  onChange: schedule,
 });
 const threadSearch = new ThreadSearch(pane, {
   search: (id, query, before) => api.searchThread(id, query, before),
@@ -235,7 +251,7 @@ const actions = new MessageActions({
     ticks.openDetails(id);
   },
   onJump: (messageId) => goingTo.message(messageId),
-  onForwarded: forwarded,
+  onForwarded: (ids) => goingTo.forwarded(ids),
   onChange: schedule,
   onTold: (words) => toast.show(words),
 });
@@ -298,63 +314,9 @@ function receive(event) {
   if (arrived && !event.catchUp) announcing.arrived(event.conversation_id, message);
 }
 
-/** Shows the conversation that was selected; one that is not in the list yet is fetched. */
-async function show(id, how) {
-  if (id === null) return showList();
-  const brought = list.broughtMessage(id);
-  emptyNotice = null;
-  toast.hide();
-  state.select(id);
-  render();
-  if (how === "click") writing.focusUnlessTouch();
-  if (how === "click" && brought) loader.openThread(id).then(() => goingTo.message(brought.id));
-  if (state.conversation(id)) return;
-  try {
-    await loader.loadConversation(id);
-  } catch (error) {
-    if (state.selectedId !== id) return;
-    if (error.status === 404) forgetConversation(id);
-    else {
-      emptyNotice = "Não foi possível abrir a conversa. Verifique a conexão e tente de novo.";
-      state.select(null); // the address keeps it: to load the page again is to try again
-    }
-    schedule();
-  }
-}
-
-/** There is no such conversation, or not any more. */
-function forgetConversation(id) {
-  if (unread.selected === id) pane.dataset.liveThread = "";
-  unread.removed(id);
-  placing.removed(id);
-  if (state.selectedId !== id) return;
-  emptyNotice = "Esta conversa não existe, ou não existe mais.";
-  state.select(null);
-}
-
 function openContact() {
   ticks.closeDetails();
   contactPanel.open(state.selectedId);
-  schedule();
-}
-
-function closeConversation() {
-  if (!leaveForList()) unread.select(null);
-}
-
-function showList() {
-  const closed = state.selectedId;
-  emptyNotice = null;
-  state.select(null);
-  render();
-  list.focusRow(closed);
-}
-
-/** As WhatsApp does: to one chat, which is opened; to several, and this one stays. */
-function forwarded(ids) {
-  if (ids.length === 1 && ids[0] !== state.selectedId) unread.select(ids[0]);
-  else toast.show(ids.length === 1 ? "Mensagem encaminhada" : `Encaminhada para ${ids.length} conversas`);
-  if (ids.includes(state.selectedId)) threadView.jumpToEnd();
   schedule();
 }
 
@@ -371,22 +333,16 @@ function render() {
     clearTimeout(frame.timer);
     frame = null;
   }
-  followSelection();
+  opening.follow();
   sender.settle();
   const now = new Date(serverNow());
-  const id = state.selectedId;
   list.render(now);
   unread.show(); // the number in the title changes together with the badges
   claude.watchReplies();
   announcing.render();
   templates.render();
-  const conversation = id === null ? null : state.conversation(id);
-  setAttribute(app, "data-open", id !== null);
-  setAttribute(app, "data-notice", emptyNotice !== null);
-  setHidden(pane, !conversation);
-  setHidden(emptyPane, Boolean(conversation));
+  const conversation = opening.render();
   if (conversation) renderConversation(conversation, now);
-  else renderEmpty(id);
 }
 
 function renderConversation(conversation, now) {
@@ -418,39 +374,7 @@ function renderConversation(conversation, now) {
   goingTo.render({ settled });
 }
 
-function renderEmpty(id) {
-  const text = emptyNotice ?? (id === null
-    ? "Escolha uma conversa à esquerda para ler e responder."
-    : "Abrindo a conversa…");
-  setText(emptyPane.querySelector(".empty-text"), text);
-}
-
-/** The selection can change by the person, or because two conversations became one. */
-function followSelection() {
-  const id = state.selectedId;
-  if (id !== shownId) {
-    ticks.closeDetails();
-    if (shownId === null || state.resolve(shownId) !== id) contactPanel.close({ left: true });
-    writing.left();
-    shownId = id;
-  }
-  if (id !== null && state.conversation(id) && needsReading(id)) loader.openThread(id);
-}
-
-function needsReading(id) {
-  const thread = state.thread(id);
-  return (!thread.loaded || thread.stale) && loader.threadState(id) === "idle";
-}
-
 document.addEventListener("unread:changed", schedule);
-document.addEventListener("unread:select", (event) => {
-  event.preventDefault();
-  const { id, how } = event.detail;
-  stepTo(id, { from: unread.selected, how });
-  pane.dataset.liveThread = id ?? "";
-  placing.opened(id, how);
-  show(id, how);
-});
 
 document.addEventListener("keydown", (event) => {
   const { ctrlKey, altKey, shiftKey, code } = event;
@@ -470,7 +394,7 @@ document.addEventListener("keydown", (event) => {
   if (ticks.closeDetails() || threadSearch.close()) return;
   if (document.querySelector(":popover-open, dialog:modal") || contactPanel.close()) return;
   if (state.selectedId === null) list.closeArchived();
-  else if (!actions.escape()) closeConversation();
+  else if (!actions.escape()) opening.close();
 });
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden) sender.resume();

@@ -1,5 +1,5 @@
-/** The ways to one message of the open conversation: to a quoted one, to what a search has found, and
- * to what came late. */
+/** The ways to one message: to a quoted one, to what a search has found, to what came late, and to
+ * where it was forwarded. */
 
 import { unreadLabel } from "../../unread_state.js";
 import { setHidden, setText } from "../parts/dom.js";
@@ -12,10 +12,10 @@ export class GoingTo {
   #host;
 
   /** `lateButton`: the way to what came late; `state`, `loader`, `unread`, `toast`; `view`: the
-   * ThreadView; render(): draws now. */
-  constructor(lateButton, { state, loader, unread, view, toast, render }) {
+   * ThreadView; render(): draws now; onChange(): draw again. */
+  constructor(lateButton, { state, loader, unread, view, toast, render, onChange }) {
     this.#lateButton = lateButton;
-    this.#host = { state, loader, unread, view, toast, render };
+    this.#host = { state, loader, unread, view, toast, render, onChange };
     lateButton.addEventListener("click", () => this.message(unread.unseen()[0]));
   }
 
@@ -57,5 +57,15 @@ export class GoingTo {
     render();
     if (isThere) view.reveal(messageId);
     else toast.show("Não foi possível carregar a mensagem. Verifique a conexão e tente de novo.");
+  }
+
+  /** Messages are on their way to these conversations. As WhatsApp does: to one chat, which is opened;
+   * to several, and this one stays. */
+  forwarded(ids) {
+    const { state, unread, view, toast, onChange } = this.#host;
+    if (ids.length === 1 && ids[0] !== state.selectedId) unread.select(ids[0]);
+    else toast.show(ids.length === 1 ? "Mensagem encaminhada" : `Encaminhada para ${ids.length} conversas`);
+    if (ids.includes(state.selectedId)) view.jumpToEnd();
+    onChange();
   }
 }
