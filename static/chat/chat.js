@@ -13,6 +13,7 @@ import { Claude } from "./data/claude.js";
 import { Loader } from "./data/loader.js";
 import { PageState } from "./data/page_state.js";
 import { Sender, randomId } from "./data/sending.js";
+import { listenToKeyboard } from "./keyboard/shortcuts.js";
 import { ListPane } from "./list/list_pane.js";
 import { logOutTogether } from "./logout.js";
 import { withOwnName } from "./data/own_name.js";
@@ -376,25 +377,8 @@ function renderConversation(conversation, now) {
 
 document.addEventListener("unread:changed", schedule);
 
-document.addEventListener("keydown", (event) => {
-  const { ctrlKey, altKey, shiftKey, code } = event;
-  if (ctrlKey && altKey && shiftKey && code === "KeyU" && state.selectedId !== null) {
-    event.preventDefault();
-    list.menu.markUnread(state.selectedId);
-  }
-  if (ctrlKey && altKey && shiftKey && code === "KeyF" && state.selectedId !== null) {
-    event.preventDefault();
-    threadSearch.open(state.selectedId);
-  }
-  if (ctrlKey && altKey && !shiftKey && (event.key === "/" || code === "Slash")) {
-    event.preventDefault();
-    listSearch.focus();
-  }
-  if (event.key !== "Escape" || event.isComposing || event.defaultPrevented) return;
-  if (ticks.closeDetails() || threadSearch.close()) return;
-  if (document.querySelector(":popover-open, dialog:modal") || contactPanel.close()) return;
-  if (state.selectedId === null) list.closeArchived();
-  else if (!actions.escape()) opening.close();
+listenToKeyboard({
+  state, ticks, list, listSearch, threadSearch, contactPanel, actions, opening,
 });
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden) sender.resume();
