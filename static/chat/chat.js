@@ -15,7 +15,7 @@ import { PageState } from "./data/page_state.js";
 import { Sender, randomId } from "./data/sending.js";
 import { listenToKeyboard } from "./keyboard/shortcuts.js";
 import { ListPane } from "./list/list_pane.js";
-import { logOutTogether } from "./logout.js";
+import { askBeforeLosing, logOutTogether } from "./logout.js";
 import { withOwnName } from "./data/own_name.js";
 import { GoingTo } from "./navigation/going_to.js";
 import { Opening } from "./navigation/opening.js";
@@ -63,11 +63,7 @@ const state = new PageState({
   onChange: schedule,
   onConversation: (conversation) => unread.learn(conversation),
   onMerge: (loser, winner) => {
-    unread.merged(loser, winner);
-    placing.merged(loser, winner);
-    writing.merged(loser, winner);
-    actions.merged(loser, winner);
-    contactPanel.merged(loser, winner);
+    for (const each of [unread, placing, writing, actions, contactPanel]) each.merged(loser, winner);
   },
   onRemove: (id) => opening.forget(id),
 });
@@ -389,33 +385,21 @@ setInterval(schedule, CLOCK_MS);
 
 /** Another tab of this attendant typed, sent, or logged out. */
 window.addEventListener("storage", (event) => {
-  sender.onStorage(event);
-  actions.onStorage(event);
-  writing.onStorage(event);
+  for (const each of [sender, actions, writing]) each.onStorage(event);
 });
-window.addEventListener("beforeunload", (event) => {
-  if (sender.isAtRisk || writing.isAtRisk || contactPanel.isAtRisk) event.preventDefault();
-});
-
 const userAvatar = createAvatar("small");
 updateAvatar(userAvatar, { id: userId, name: userName });
 document.querySelector(".rail-user").append(userAvatar);
 
 const logoutForm = document.querySelector("#user-menu form");
-logoutForm.addEventListener("submit", (event) => {
-  const text = "Há mensagens que ainda não foram enviadas. Ao sair, elas se perdem. Sair mesmo assim?";
-  if (!sender.hasUnsent || window.confirm(text)) return;
-  event.preventDefault();
-  event.stopImmediatePropagation();
+askBeforeLosing(logoutForm, {
+  isAtRisk: () => [sender, writing, contactPanel].some((each) => each.isAtRisk),
+  hasUnsent: () => sender.hasUnsent,
 });
 logOutTogether(logoutForm, {
   onLeave: () => {
     realtime.close(); // whose next answer would lead to the login a second way
-    unread.forget();
-    placing.forget();
-    writing.forget();
-    actions.forget();
-    sender.forget();
+    for (const each of [unread, placing, writing, actions, sender]) each.forget();
   },
   onLoggedOut: goToLogin,
 });

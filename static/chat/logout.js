@@ -1,6 +1,7 @@
 /**
- * Logging out, in every tab of this browser: the others share the login, and the one that holds the
- * connection would go on showing what customers write until its stream ends.
+ * Leaving the page: what would be lost is asked about first. And logging out, in every tab of this
+ * browser: the others share the login, and the one that holds the connection would go on showing what
+ * customers write until its stream ends.
  */
 
 const CHANNEL = "chat.logout";
@@ -29,5 +30,19 @@ export function logOutTogether(form, { onLeave, onLoggedOut }) {
     }
     channel?.postMessage("out");
     location.assign("/login");
+  });
+}
+
+/** `form`: it logs out; `isAtRisk()`: closing the page loses something; `hasUnsent()`: logging out
+ * does. Before `logOutTogether`, which this may keep from it. */
+export function askBeforeLosing(form, { isAtRisk, hasUnsent }) {
+  window.addEventListener("beforeunload", (event) => {
+    if (isAtRisk()) event.preventDefault();
+  });
+  form.addEventListener("submit", (event) => {
+    const text = "Há mensagens que ainda não foram enviadas. Ao sair, elas se perdem. Sair mesmo assim?";
+    if (!hasUnsent() || window.confirm(text)) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
   });
 }
