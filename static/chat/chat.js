@@ -387,6 +387,7 @@ setInterval(schedule, CLOCK_MS);
 window.addEventListener("storage", (event) => {
   for (const each of [sender, actions, writing]) each.onStorage(event);
 });
+
 const userAvatar = createAvatar("small");
 updateAvatar(userAvatar, { id: userId, name: userName });
 document.querySelector(".rail-user").append(userAvatar);
