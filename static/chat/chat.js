@@ -101,7 +101,7 @@ const sender = new Sender({
 const ticks = startMessageStatus({
   request: (method, path, body) => api.call(method, path, body),
   onRetried: (message) => state.putMessages(message.conversation_id, [message], 0),
-  confirm: (text) => confirm(`${text} Enviar de novo?`),
+  confirm: (text) => confirm(`${text} Enviar novamente?`),
   newId: randomId,
   preview: (id) => previewText(state.thread(state.selectedId).find(id) ?? {}),
   pane: document.querySelector(".details-pane"),

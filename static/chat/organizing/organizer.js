@@ -1,6 +1,6 @@
 /** Pin, archive, mute, label, rename: asks the server, shows what it says, offers the way back. */
 
-const FAILED = "Não foi possível. Verifique a conexão e tente de novo.";
+const FAILED = "Não foi possível. Verifique a conexão e tente novamente.";
 
 export class Organizer {
   #api;

@@ -139,7 +139,7 @@ export class NewChat {
       looking: "Procurando o número…",
       found: found?.conversation ? "" : RULE,
       wrong: found?.words,
-      failed: `${found?.words ?? ""} Aperte Enter para tentar de novo.`,
+      failed: `${found?.words ?? ""} Aperte Enter para tentar novamente.`,
     };
     setText(this.#numberWords, found ? words[found.state] : (this.#search.value.trim() ? "" : RULE));
     setHidden(this.#numberWords, !this.#numberWords.textContent);

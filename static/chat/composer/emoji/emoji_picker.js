@@ -89,7 +89,7 @@ export class EmojiPicker {
     const scroller = el("div", "emoji-scroll");
     const status = el("p", "emoji-status");
     status.setAttribute("role", "status");
-    const again = el("button", "link-button emoji-again", "Tentar de novo");
+    const again = el("button", "link-button emoji-again", "Tentar novamente");
     again.type = "button";
     this.#parts = { tabs, search, tone, scroller, status, again };
     this.#panel.append(tabs, el("div", "emoji-top", search, tone), status, again, scroller);
