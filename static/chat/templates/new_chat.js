@@ -56,12 +56,14 @@ export class NewChat {
     this.#watch();
   }
 
+  /** Whether it was open. */
   close() {
-    if (!this.isOpen) return;
+    if (!this.isOpen) return false;
     const hadFocus = this.#root.contains(document.activeElement);
     this.#watcher?.destroy();
     this.#show(false);
     if (hadFocus) this.#opener?.focus();
+    return true;
   }
 
   /** Follows what the page knows, while it is open. */

@@ -62,11 +62,13 @@ export class EmojiPicker {
     this.#fill();
   }
 
+  /** Whether it was open. */
   close() {
-    if (!this.isOpen) return;
+    if (!this.isOpen) return false;
     this.#listeners.abort();
     setHidden(this.#panel, true);
     setAttribute(this.#button, "aria-expanded", "false");
+    return true;
   }
 
   #create() {
