@@ -998,7 +998,7 @@ def guarded_blueprint(
         if request.method not in ("GET", "HEAD") and "csrf" not in current_app.extensions:
             given = request.headers.get("X-CSRFToken", "").encode()
             if not hmac.compare_digest(given, _csrf_token(user_id).encode()):
-                return error(403, "bad_csrf_token", "Recarregue a página e tente de novo.")
+                return error(403, "bad_csrf_token", "Recarregue a página e tente novamente.")
         return None
 
     @blueprint.errorhandler(Refused)

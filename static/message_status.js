@@ -162,7 +162,7 @@ function redraw(within = "") {
 /** What is told of each step; the last three only where they have happened. */
 const STEPS = {
   sending: "Escrita", accepted: "Aceita pelo WhatsApp", sent: LABELS.sent, delivered: LABELS.delivered,
-  read: "Lida", played: "Ouvida", failed: LABELS.failed,
+  read: "Lida", played: "Reproduzida", failed: LABELS.failed,
 };
 
 /** Date and time as pt-BR; only the time for today's. */
@@ -246,7 +246,7 @@ function makeDetails({ ask, preview, pane, again }) {
       parts.push(el("div", { part: "error" }, ...said));
     }
     if (audit && again && problemOf(audit)?.action) {
-      const button = el("button", { part: "again", type: "button" }, "Tentar de novo");
+      const button = el("button", { part: "again", type: "button" }, "Tentar novamente");
       button.addEventListener("click", () => tryAgain(audit));
       parts.push(button);
     }
@@ -264,7 +264,7 @@ function makeDetails({ ask, preview, pane, again }) {
   async function tryAgain(audit) {
     const id = audit.message_id;
     const say = (text) => shows(id) && show({ ...audit, status: null }, text);
-    await again({ ...audit, id }, { onStart: () => say("Enviando de novo…") })
+    await again({ ...audit, id }, { onStart: () => say("Enviando novamente…") })
       .then(() => shows(id) && read(), (error) => say(error.message));
   }
 
@@ -286,7 +286,7 @@ const pathOf = (id, what) => `/api/messages/${encodeURIComponent(id)}/${what}`;
  */
 export function startMessageStatus({
   request: ask = request, onRetried = () => {}, newId = () => undefined,
-  confirm = async (text) => globalThis.confirm(`${text} Enviar de novo?`),
+  confirm = async (text) => globalThis.confirm(`${text} Enviar novamente?`),
   preview = () => "", pane = null, again = false,
 } = {}) {
   const ids = new Map(); // message id → the client_id of its one new attempt

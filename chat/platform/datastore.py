@@ -312,6 +312,6 @@ class Middleware:
 UNAVAILABLE_BODY = {
     "error": {
         "code": "store_unavailable",
-        "message": "O banco de dados não respondeu. Tente de novo em instantes.",
+        "message": "O banco de dados não respondeu. Tente novamente em instantes.",
     }
 }

@@ -50,7 +50,7 @@ def init_app(app: Flask) -> None:
 
 
 def _csrf(_error: CSRFError) -> ResponseReturnValue:
-    message = "Esta página ficou aberta tempo demais. Recarregue e tente de novo."
+    message = "Esta página ficou aberta tempo demais. Recarregue e tente novamente."
     return jsonify(error={"code": "bad_csrf_token", "message": message}), 400
 
 
@@ -58,7 +58,7 @@ def _http(error: HTTPException) -> ResponseReturnValue:
     status = error.code or 500
     if status < 400:
         return error
-    default = ("error", "Algo deu errado. Tente de novo.")
+    default = ("error", "Algo deu errado. Tente novamente.")
     code, message = _TEXTS.get(status, default)
     response = jsonify(error={"code": code, "message": message})
     return response, status, [(k, v) for k, v in error.get_headers() if k in ("Allow", "Location")]

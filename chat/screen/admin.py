@@ -198,14 +198,14 @@ def _refused(error: HTTPException) -> ResponseReturnValue:
 
 
 def _stale_token(_error: CSRFError) -> ResponseReturnValue:
-    text = "Esta página ficou aberta tempo demais. Volte para a lista e tente de novo."
-    return _notice(400, "Tente de novo", text)
+    text = "Esta página ficou aberta tempo demais. Volte para a lista e tente novamente."
+    return _notice(400, "Tente novamente", text)
 
 
 def _store_failed(error: Exception) -> ResponseReturnValue:
     _log.error("the store failed: %s", type(error).__name__)
-    text = "O banco de dados não respondeu. Tente de novo em instantes."
-    return _notice(503, "Tente de novo", text)
+    text = "O banco de dados não respondeu. Tente novamente em instantes."
+    return _notice(503, "Tente novamente", text)
 
 
 def guard(pages: Blueprint) -> None:

@@ -85,7 +85,7 @@ def suggest(conversation_id: str) -> ResponseReturnValue:
     if not answering.settings.enabled:
         raise ApiError(409, "claude_off", "A resposta automática está desligada.")
     if not _suggesting.acquire(blocking=False):
-        raise ApiError(503, "busy", "Há sugestões demais sendo escritas. Tente de novo já.")
+        raise ApiError(503, "busy", "Há sugestões demais sendo escritas. Tente novamente já.")
     try:
         datastore.allow(answering.seconds(), datastore.RPC_SECONDS)
         text = answering.worker.suggest(key_name(conversation_id))

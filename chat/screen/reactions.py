@@ -32,7 +32,7 @@ _WHY_NOT = {
         "ele escrever de novo.",
     ),
     "group": (409, "O WhatsApp não aceita reações da empresa em grupos."),
-    "busy": (503, "O WhatsApp está demorando para responder. Tente de novo em instantes."),
+    "busy": (503, "O WhatsApp está demorando para responder. Tente novamente em instantes."),
 }
 
 

@@ -121,7 +121,7 @@ def _listing(*, refresh: bool = False) -> Listing:
     except NotConfiguredError as error:
         raise ApiError(409, "templates_off", _NOT_CONFIGURED) from error
     except ListUnavailableError as error:
-        why = message_status.EXPLANATIONS.get(str(error.code), "Tente de novo em instantes.")
+        why = message_status.EXPLANATIONS.get(str(error.code), "Tente novamente em instantes.")
         text = f"Não foi possível carregar os modelos. {why}"
         raise ApiError(503, "templates_unavailable", text) from error
 

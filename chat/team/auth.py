@@ -69,7 +69,7 @@ _MAX_DEVICES = 10
 
 _WRONG = "Usuário ou senha incorretos."
 _STALE = "Por segurança, digite a senha e aperte Entrar mais uma vez."
-_NO_STORE = "O banco de dados não respondeu. Tente de novo em instantes."
+_NO_STORE = "O banco de dados não respondeu. Tente novamente em instantes."
 
 
 def current_username() -> str | None:
@@ -138,7 +138,7 @@ def _log_in() -> ResponseReturnValue:
         return _refuse(attempt, wait)
     if not _places.acquire(blocking=False):
         _note_refused("no room to check a password")
-        text = f"Muita gente está entrando agora. Tente de novo em {in_words(_BUSY_SECONDS)}."
+        text = f"Muita gente está entrando agora. Tente novamente em {in_words(_BUSY_SECONDS)}."
         return _form(text, 503, _BUSY_SECONDS)
     try:
         wait = throttle.take(attempt)
@@ -201,7 +201,7 @@ def _note_refused(why: str, wait: float = _BUSY_SECONDS) -> None:
 
 
 def _wait_text(wait: float) -> str:
-    return f"Tente de novo em {in_words(wait)}."
+    return f"Tente novamente em {in_words(wait)}."
 
 
 def _form(problem: str | None = None, status: int = 200, wait: float = 0) -> ResponseReturnValue:
@@ -271,7 +271,7 @@ def _leave(everywhere: bool) -> ResponseReturnValue:
         # Whoever shares this computer is kept out; of copies of the cookie the person must know.
         flash(
             "Você saiu neste navegador, mas o banco de dados não respondeu. Entre mais tarde e "
-            "escolha “Sair de todos os aparelhos”."
+            "escolha “Desconectar de todos os aparelhos”."
         )
     elif everywhere:
         seconds = in_words(attendants.CACHE_SECONDS)

@@ -150,7 +150,7 @@ def preview(kind: str, body: Any) -> str:
     if kind in ("text", "system"):
         return str(body.get("body", ""))
     if kind == "reaction":
-        return f"Reagiu com {body['emoji']}" if body.get("emoji") else "Retirou a reação"
+        return f"Reagiu com {body['emoji']}" if body.get("emoji") else "Removeu a reação"
     if kind == "button":
         return str(body.get("text", ""))
     if kind == "template" and isinstance(shown := body.get("rendered"), dict):

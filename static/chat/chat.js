@@ -13,7 +13,8 @@ import { Claude } from "./data/claude.js";
 import { Loader } from "./data/loader.js";
 import { PageState } from "./data/page_state.js";
 import { Sender, randomId } from "./data/sending.js";
-import { listenToKeyboard } from "./keyboard/shortcuts.js";
+import { listenToKeyboard } from "./keyboard/keyboard.js";
+import { ShortcutsDialog } from "./keyboard/shortcuts_dialog.js";
 import { ListPane } from "./list/list_pane.js";
 import { askBeforeLosing, logOutTogether } from "./logout.js";
 import { withOwnName } from "./data/own_name.js";
@@ -23,9 +24,8 @@ import { Announcing } from "./notices/announcing.js";
 import { ConnectionBanner } from "./notices/connection_banner.js";
 import { Toast } from "./notices/toast.js";
 import { LabelBook } from "./organizing/label_book.js";
-import { Organizer, listenToShortcuts } from "./organizing/organizer.js";
+import { Organizer } from "./organizing/organizer.js";
 import { ContactPanel } from "./panel/contact_panel.js";
-import { createAvatar, updateAvatar } from "./parts/avatar.js";
 import { askIn } from "./parts/confirm_dialog.js";
 import { displayName, previewText } from "./parts/format.js";
 import { ListSearch } from "./search/list_search.js";
@@ -35,6 +35,8 @@ import { ThreadPlacing } from "./thread/thread_placing.js";
 import { ThreadHeader } from "./thread/thread_header.js";
 import { threadDays } from "./thread/thread_items.js";
 import { ThreadView } from "./thread/thread_view.js";
+import { Rail } from "./user_menu/rail.js";
+import { UserMenu } from "./user_menu/user_menu.js";
 
 /** Labels such as "Ontem" and the 24-hour window change with time alone. */
 const CLOCK_MS = 20_000;
@@ -101,7 +103,7 @@ const sender = new Sender({
 const ticks = startMessageStatus({
   request: (method, path, body) => api.call(method, path, body),
   onRetried: (message) => state.putMessages(message.conversation_id, [message], 0),
-  confirm: (text) => confirm(`${text} Enviar de novo?`),
+  confirm: (text) => confirm(`${text} Enviar novamente?`),
   newId: randomId,
   preview: (id) => previewText(state.thread(state.selectedId).find(id) ?? {}),
   pane: document.querySelector(".details-pane"),
@@ -186,7 +188,6 @@ const contactPanel = new ContactPanel(document.querySelector(".main-pane"), {
   onClose: () => pane.querySelector(".header-contact").focus(),
   onChange: schedule,
 });
-listenToShortcuts(organizer, () => state.selectedId);
 const threadView = new ThreadView(pane, {
   nearBottom: given.settings?.near_bottom_px ?? 120,
   onNeedOlder: () => loader.loadOlder(state.selectedId),
@@ -273,6 +274,15 @@ const templates = new Templates(app, {
   },
 });
 
+const rail = new Rail(document.querySelector(".rail"), {
+  user: { id: userId, name: userName },
+  onChats: () => {
+    templates.closeNewChat();
+    listSearch.close();
+    list.showAll();
+  },
+});
+
 const refreshed = [awaiting, claude, labelBook, list, contactPanel, writing];
 const listening = [...refreshed, actions];
 
@@ -335,6 +345,7 @@ function render() {
   const now = new Date(serverNow());
   list.render(now);
   unread.show(); // the number in the title changes together with the badges
+  rail.render(unread.totals().conversations);
   claude.watchReplies();
   announcing.render();
   templates.render();
@@ -374,7 +385,8 @@ function renderConversation(conversation, now) {
 document.addEventListener("unread:changed", schedule);
 
 listenToKeyboard({
-  state, ticks, list, listSearch, threadSearch, contactPanel, actions, opening,
+  state, ticks, unread, list, listSearch, threadSearch, contactPanel, actions, opening, writing,
+  templates, organizer,
 });
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden) sender.resume();
@@ -387,10 +399,11 @@ setInterval(schedule, CLOCK_MS);
 window.addEventListener("storage", (event) => {
   for (const each of [sender, actions, writing]) each.onStorage(event);
 });
-
-const userAvatar = createAvatar("small");
-updateAvatar(userAvatar, { id: userId, name: userName });
-document.querySelector(".rail-user").append(userAvatar);
+const shortcutsDialog = new ShortcutsDialog();
+new UserMenu(document, {
+  storage: sharedStorage,
+  onShortcuts: (opener) => shortcutsDialog.open(opener),
+});
 
 const logoutForm = document.querySelector("#user-menu form");
 askBeforeLosing(logoutForm, {

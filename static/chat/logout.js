@@ -16,7 +16,7 @@ export function logOutTogether(form, { onLeave, onLoggedOut }) {
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     onLeave();
-    // "Sair de todos os aparelhos" names an address of its own.
+    // "Desconectar de todos os aparelhos" names an address of its own.
     const action = event.submitter?.getAttribute("formaction") ?? form.action;
     try {
       // Not followed: the login page is fetched below, and shows what the server has to say once.
@@ -40,7 +40,7 @@ export function askBeforeLosing(form, { isAtRisk, hasUnsent }) {
     if (isAtRisk()) event.preventDefault();
   });
   form.addEventListener("submit", (event) => {
-    const text = "Há mensagens que ainda não foram enviadas. Ao sair, elas se perdem. Sair mesmo assim?";
+    const text = "Há mensagens que ainda não foram enviadas. Ao desconectar, elas se perdem. Desconectar mesmo assim?";
     if (!hasUnsent() || window.confirm(text)) return;
     event.preventDefault();
     event.stopImmediatePropagation();

@@ -37,7 +37,7 @@ def test_what_is_tried_again_appears_in_the_open_chat(
     for person in (ana, bruno):
         person.wait_connected()
     bruno.page.get_by_role("button", name="Menu").click()
-    expect(bruno.page.get_by_role("button", name="Sair", exact=True)).to_be_visible()
+    expect(bruno.page.get_by_role("button", name="Desconectar", exact=True)).to_be_visible()
     expect(bruno.page.get_by_role("link", name="Atualizações recusadas")).to_have_count(0)
 
     page = ana.page
@@ -45,13 +45,13 @@ def test_what_is_tried_again_appears_in_the_open_chat(
     page.get_by_role("link", name="Atualizações recusadas (3)").click()
     oldest = page.get_by_role("listitem").last
     expect(oldest).to_contain_text("Não pôde ser lida (KeyError)")
-    oldest.get_by_role("button", name="Tentar de novo").click()
+    oldest.get_by_role("button", name="Tentar novamente").click()
     expect(page.get_by_role("alert")).to_contain_text("Recuperada", timeout=ACTION_MS)
     expect(page.get_by_role("listitem")).to_have_count(2)
     expect(bruno.page.locator(".conversation-list")).to_contain_text(
         "Cheguei atrasada", timeout=ACTION_MS
     )
-    page.get_by_role("button", name="Tentar de novo").click()
+    page.get_by_role("button", name="Tentar novamente").click()
     expect(page.get_by_role("alert")).to_have_text("Continua recusada. Não é uma lista.")
     with page.expect_download() as saved:
         page.get_by_role("link", name="Baixar o original").last.click()
@@ -88,7 +88,7 @@ def test_the_page_works_without_a_script_at_any_width(
         page.wait_for_load_state()  # the new page's stylesheet
         low = [each for each in page.evaluate(CONTRAST) if each[0] < 4.5]
         assert low == []
-        page.get_by_role("button", name="Tentar de novo").first.click()
+        page.get_by_role("button", name="Tentar novamente").first.click()
         expect(page.get_by_role("alert")).to_contain_text("Continua recusada")
     finally:
         plain.close()

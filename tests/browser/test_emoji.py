@@ -177,7 +177,7 @@ def test_the_tone_is_remembered_and_all_of_it_goes_with_the_login(ana: Attendant
     ours = "Object.keys(localStorage).filter((key) => key.startsWith('chat.emoji'))"
     assert page.evaluate(ours) == ["chat.emoji.ana"]
     page.get_by_role("button", name="Menu", exact=True).click()
-    page.get_by_role("button", name="Sair", exact=True).click()
+    page.get_by_role("button", name="Desconectar", exact=True).click()
     page.wait_for_url("**/login*")
     assert page.evaluate(ours) == []
 
@@ -205,7 +205,7 @@ def test_what_could_not_be_loaded_is_said_and_tried_again(ana: Attendant) -> Non
     button(page).click()
     expect(panel(page)).to_contain_text("Não foi possível carregar os emojis.")
     page.unroute("**/vendor/emoji/*")
-    panel(page).get_by_role("button", name="Tentar de novo").click()
+    panel(page).get_by_role("button", name="Tentar novamente").click()
     expect(cell(page, "rosto risonho")).to_be_visible()
 
 

@@ -94,7 +94,7 @@ def test_logging_out_takes_the_other_tabs_along(ana: Attendant) -> None:
     expect(other.locator(LIST)).to_be_visible()
     # The first tab holds the connection, the second leaves: the first has to be told.
     other.get_by_role("button", name="Menu").click()
-    other.get_by_role("button", name="Sair", exact=True).click()
+    other.get_by_role("button", name="Desconectar", exact=True).click()
     expect(other).to_have_url(re.compile(r"/login(\?|$)"))
     expect(ana.page).to_have_url(re.compile(r"/login(\?|$)"))
     ana.page.goto(ana.url)

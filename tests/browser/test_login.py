@@ -39,7 +39,7 @@ def two_tabs_left_together(person: Attendant) -> tuple[Page, Page]:
     first, second = person.page, person.new_tab()
     second.goto(person.url)
     expect_chat(second)
-    choose(first, "Sair")
+    choose(first, "Desconectar")
     for page in (first, second):
         expect(page).to_have_url(re.compile(r"/login(\?|$)"))
         expect(page.get_by_label("Senha")).to_be_visible()
@@ -85,7 +85,7 @@ def test_leaving_everywhere_takes_the_other_devices_along(
     for person in (office, home, bruno):
         person.allow_errors("401")
         person.wait_connected()
-    choose(office.page, "Sair de todos os aparelhos")
+    choose(office.page, "Desconectar de todos os aparelhos")
     expect(office.page).to_have_url(re.compile(r"/login$"))
     expect(office.page.get_by_role("alert")).to_have_text(
         "Você saiu de todos os aparelhos: os outros perdem o acesso em até 30 segundos."
@@ -105,7 +105,7 @@ def test_leaving_one_device_leaves_the_others(
     for person in (office, home):
         person.allow_errors("401")
         person.wait_connected()
-    choose(office.page, "Sair")
+    choose(office.page, "Desconectar")
     expect(office.page).to_have_url(re.compile(r"/login(\?|$)"))
     expect(office.page.get_by_role("alert")).to_have_count(0)
     home.page.reload()
@@ -125,10 +125,10 @@ def test_slips_are_counted_and_the_wait_is_told(
         expect(alert).to_have_text("Usuário ou senha incorretos.")
         page.goto(f"{server.url}/login")
     type_in(page, "ana", "errada")
-    expect(alert).to_have_text("Usuário ou senha incorretos. Tente de novo em 5 segundos.")
+    expect(alert).to_have_text("Usuário ou senha incorretos. Tente novamente em 5 segundos.")
     type_in(page, "ana", "ana")
     expect(alert).to_have_text(
-        re.compile(r"Foram muitas tentativas. Tente de novo em \d segundos?.")
+        re.compile(r"Foram muitas tentativas. Tente novamente em \d segundos?.")
     )
 
     def let_in() -> bool:

@@ -429,7 +429,7 @@ def test_without_a_login_the_page_asks_for_one_and_comes_back(
 def test_the_menu_logs_out(ana: Attendant, server: LiveServer) -> None:
     page = ana.page
     page.get_by_role("button", name="Menu").click()
-    page.get_by_role("button", name="Sair", exact=True).click()
+    page.get_by_role("button", name="Desconectar", exact=True).click()
     expect(page).to_have_url(re.compile(r"/login(\?|$)"))
     page.goto(server.url)
     expect(page).to_have_url(re.compile(r"/login(\?|$)"))

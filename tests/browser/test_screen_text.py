@@ -305,7 +305,7 @@ def test_drafts_are_kept_per_conversation_and_follow_a_merge(run: Run) -> None:
           "retried_at": "2026-06-20T17:32:00Z"},
          ["Não enviada: Token. Reenviada às 14:32.", True, None]),
         ({"status": "failed", "error": {"code": "190", "message": "Token."}, "resending": True},
-         ["Enviando de novo…", True, None]),
+         ["Enviando novamente…", True, None]),
         ({"status": "failed", "delivery": "refused", "error": {"message": "Longa."}},
          ["Não enviada: Longa.", True, "copy"]),
         ({"status": "delivered", "error": None}, None),

@@ -192,7 +192,7 @@ def test_nothing_is_sent_twice_without_the_attendants_word(
     expect(first).to_be_visible()
     assert simulator.texts_on_phone(MARIA) == ["Foi?"]
     first.get_by_role("button", name="Tentar novamente").click()
-    question.get_by_role("button", name="Enviar de novo").click()
+    question.get_by_role("button", name="Enviar novamente").click()
     shows(bubble(page, "E agora?").nth(1), "delivered", "Entregue")
     expect(first.locator(".problem")).to_contain_text("Reenviada às")
     assert simulator.texts_on_phone(MARIA) == ["Foi?", "E agora?"]

@@ -360,7 +360,7 @@ def test_logging_out_asks_for_what_waits_and_leaves_nothing(
 
     page.on("dialog", answer)
     page.get_by_role("button", name="Menu", exact=True).click()
-    leave = page.get_by_role("button", name="Sair", exact=True)
+    leave = page.get_by_role("button", name="Desconectar", exact=True)
     leave.click()
     wait_until(lambda: page.evaluate("true") and len(asked) == 1)
     waits(page, "Primeira")

@@ -122,7 +122,7 @@ def test_leaving_everywhere_ends_every_login_of_this_person_alone(app: Flask, an
 def test_the_menu_offers_both(ana: Browser) -> None:
     page = ana.get("/").text
     assert 'action="/logout"' in page
-    assert 'formaction="/logout/everywhere">Sair de todos os aparelhos</button>' in page
+    assert 'formaction="/logout/everywhere">Desconectar de todos os aparelhos</button>' in page
 
 
 @pytest.mark.parametrize("path", ["/logout", "/logout/everywhere"])
@@ -264,7 +264,7 @@ def test_a_logout_without_a_store_still_ends_this_browser(
     assert status(ana.client) == 401
     page = ana.client.get("/login").text
     assert "o banco de dados não respondeu" in page
-    assert "Sair de todos os aparelhos" in page
+    assert "Desconectar de todos os aparelhos" in page
 
 
 def test_the_login_page_tells_of_a_store_that_is_down(
@@ -280,7 +280,7 @@ def test_the_login_page_tells_of_a_store_that_is_down(
     form = {"username": "ana", "password": "ana", "csrf_token": ana.token}
     response = ana.client.post("/login", data=form)
     assert (response.status_code, response.mimetype) == (503, "text/html")
-    assert "O banco de dados não respondeu. Tente de novo em instantes." in response.text
+    assert "O banco de dados não respondeu. Tente novamente em instantes." in response.text
     assert response.headers["Retry-After"] == "5"
     assert ana.get(PROBE).status_code == 503
 

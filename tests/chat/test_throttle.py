@@ -101,18 +101,18 @@ def test_the_person_is_told_how_long(app: Flask, clock: Clock) -> None:
     for _ in range(4):
         response = tries(app)
         assert "Retry-After" not in response.headers
-        assert "Tente de novo" not in response.text
+        assert "Tente novamente" not in response.text
     waits = []
     for _ in range(4):
         response = tries(app)
         wait = int(response.headers["Retry-After"])
         assert response.status_code == 401
-        assert f"Usuário ou senha incorretos. Tente de novo em {in_words(wait)}." in response.text
+        assert f"Usuário ou senha incorretos. Tente novamente em {in_words(wait)}." in response.text
         clock.now += wait - 3
         response = tries(app)
         assert response.status_code == 429
         assert response.headers["Retry-After"] == "3"
-        assert "Foram muitas tentativas. Tente de novo em 3 segundos." in response.text
+        assert "Foram muitas tentativas. Tente novamente em 3 segundos." in response.text
         assert 'value="ana"' in response.text
         clock.now += 3
         waits.append(wait)
@@ -449,7 +449,9 @@ def test_who_finds_no_place_is_told_so_at_once(
             response = tries(app, "bruno", "senha de bruno")
             assert response.status_code == 503
             assert response.headers["Retry-After"] == "2"
-            assert "Muita gente está entrando agora. Tente de novo em 2 segundos." in response.text
+            assert (
+                "Muita gente está entrando agora. Tente novamente em 2 segundos." in response.text
+            )
             assert 'value="bruno"' in response.text
         assert app.test_client().get("/healthz").status_code == 200
     finally:

@@ -94,7 +94,7 @@ def test_messages_badges_and_check_marks_appear_by_themselves(
     ana.ticks.nth(1).click()
     story = ana.page.get_by_role("dialog")
     expect(story).to_contain_text("Passaram mais de 24 horas")
-    story.get_by_role("button", name="Tentar de novo").click()
+    story.get_by_role("button", name="Tentar novamente").click()
     expect_ticks(["delivered", "failed", "delivered"], *both)
     for person in both:
         expect(person.bubbles).to_have_text([*said, "Temos sim", "Esta não vai", "Esta não vai"])

@@ -53,6 +53,7 @@ export class MessageActions {
     this.#menu = new MessageMenu(content, {
       onAction: (name, messageId, bubble) => this.#act(name, messageId, bubble),
       whyNot: (name, messageId) => this.#whyNot(name, messageId),
+      onLeave: () => host.composer.focus(),
     });
     content.addEventListener("click", (event) => this.#clicked(event));
     content.addEventListener("dblclick", (event) => this.#doubleClicked(event));
@@ -88,6 +89,11 @@ export class MessageActions {
   /** A message that could not be sent goes back into the field, and what it answered with it. */
   restoreReply(id, quoted) {
     if (quoted && !this.#replies.get(id)) this.#replies.set(id, quoted);
+  }
+
+  /** Puts the keyboard on the newest message; whether there is one. */
+  focusNewest() {
+    return this.#menu.focusNewest();
   }
 
   /** Escape was pressed: whether it ended something here. */

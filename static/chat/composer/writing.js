@@ -100,6 +100,11 @@ export class Writing {
     this.#suggestionStrip.render({ available: this.#canSuggest(id), suggestion: this.#suggestions.of(id) });
   }
 
+  /** Escape was pressed: whether it ended something here. */
+  escape() {
+    return this.#emojiPicker.close();
+  }
+
   /** Another conversation is open. */
   left() {
     this.#emojiPicker.close();

@@ -4,7 +4,7 @@ import { lastArrived } from "../../unread_state.js";
 import { displayName } from "../parts/format.js";
 import { openMenu } from "../parts/menu.js";
 
-const FAILED = "Não foi possível. Verifique a conexão e tente de novo.";
+const FAILED = "Não foi possível. Verifique a conexão e tente novamente.";
 
 export class ConversationMenu {
   #unread;

@@ -40,6 +40,11 @@ export class ListFilters {
       return chip;
     });
     root.append(...this.#chips);
+    root.addEventListener("wheel", (event) => { // most mice have one wheel, and it is a row
+      if (event.deltaX || root.scrollWidth <= root.clientWidth) return;
+      root.scrollLeft += event.deltaY;
+      event.preventDefault();
+    });
     this.#draw();
   }
 
@@ -58,6 +63,14 @@ export class ListFilters {
 
   get active() {
     return this.#active;
+  }
+
+  /** Back to the first one, which is on at the start; whether that changed anything. */
+  reset() {
+    if (this.#active === this.#filters[0]) return false;
+    this.#stays = null;
+    this.#choose(this.#filters[0]);
+    return true;
   }
 
   /** The rows that the chosen filter lets through. */

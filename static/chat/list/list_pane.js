@@ -20,6 +20,7 @@ export class ListPane {
   #filters;
   #archived;
   #view;
+  #shownIds = []; // in the order of the rows
 
   /**
    * `pane`: the column; `state`, `api`, `loader`, `unread`, `awaiting`, `claude`, `toast`,
@@ -75,6 +76,7 @@ export class ListPane {
       draftAt: (each) => drafts.at(each),
     });
     const rows = this.#archived.isOpen ? known : this.#filters.apply(known, id);
+    this.#shownIds = rows.map(({ conversation }) => conversation.id);
     this.#view.render({
       rows: rows.map((row) => ({
         ...row,
@@ -109,6 +111,26 @@ export class ListPane {
   /** Leaves the archived for all the others; whether they were open. */
   closeArchived() {
     return this.#archived.close();
+  }
+
+  /** All conversations, from the newest on. */
+  showAll() {
+    this.#archived.close();
+    if (this.#filters.reset()) this.#chooseFilter();
+    this.#view.scrollToTop();
+  }
+
+  /** The id of the row that stands so many below the open conversation's; of the first one where none
+   * is open, or its row is not among those shown; null where there is none. */
+  neighbour(by) {
+    const at = this.#shownIds.indexOf(this.#host.state.selectedId);
+    return this.#shownIds[at < 0 ? 0 : at + by] ?? null;
+  }
+
+  /** Where the keyboard enters the list: the open conversation's row, or the first one. */
+  focus() {
+    const { selectedId } = this.#host.state;
+    this.focusRow(this.#shownIds.includes(selectedId) ? selectedId : this.#shownIds[0]);
   }
 
   onEvent(event) {

@@ -78,6 +78,10 @@ export class ListView {
     this.#rows.get(id)?.button.focus();
   }
 
+  scrollToTop() {
+    this.#scroller.scrollTop = 0;
+  }
+
   #createRow(id) {
     const parts = {
       avatar: createAvatar(),

@@ -41,7 +41,7 @@ export function problemOf(message) {
   }
   const problem = statusProblem(message);
   if (!problem || message.retried_as) return problem && { ...problem, label: "" };
-  if (message.resending) return { ...problem, text: "Enviando de novo…", action: null, label: "" };
+  if (message.resending) return { ...problem, text: "Enviando novamente…", action: null, label: "" };
   const text = message.resend_error ? `${problem.text} ${message.resend_error}` : problem.text;
   return { ...problem, text, label: problem.action ? "Tentar novamente" : "" };
 }

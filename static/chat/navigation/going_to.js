@@ -56,7 +56,7 @@ export class GoingTo {
     if (!isWanted()) return;
     render();
     if (isThere) view.reveal(messageId);
-    else toast.show("Não foi possível carregar a mensagem. Verifique a conexão e tente de novo.");
+    else toast.show("Não foi possível carregar a mensagem. Verifique a conexão e tente novamente.");
   }
 
   /** Messages are on their way to these conversations. As WhatsApp does: to one chat, which is opened;

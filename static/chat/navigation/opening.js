@@ -3,7 +3,7 @@
 import { leaveForList, stepTo } from "../list/phone_history.js";
 import { setAttribute, setHidden, setText } from "../parts/dom.js";
 
-const FAILED = "Não foi possível abrir a conversa. Verifique a conexão e tente de novo.";
+const FAILED = "Não foi possível abrir a conversa. Verifique a conexão e tente novamente.";
 const GONE = "Esta conversa não existe, ou não existe mais.";
 
 export class Opening {

@@ -5,7 +5,7 @@ import { COLOURS, MAX_LABEL_NAME } from "./label_book.js";
 import { labelChip } from "./label_chips.js";
 import { SIGNS } from "./signs.js";
 
-const FAILED = "Não foi possível. Verifique a conexão e tente de novo.";
+const FAILED = "Não foi possível. Verifique a conexão e tente novamente.";
 
 export class LabelDialog {
   #book;

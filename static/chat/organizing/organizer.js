@@ -1,6 +1,6 @@
 /** Pin, archive, mute, label, rename: asks the server, shows what it says, offers the way back. */
 
-const FAILED = "Não foi possível. Verifique a conexão e tente de novo.";
+const FAILED = "Não foi possível. Verifique a conexão e tente novamente.";
 
 export class Organizer {
   #api;
@@ -29,7 +29,7 @@ export class Organizer {
     return this.#set(id, { muted }, muted ? "Notificações silenciadas" : "Notificações reativadas", undo);
   }
 
-  /** By WhatsApp's shortcuts: what is on goes off. `what`: "pin", "archive" or "mute". */
+  /** What is on goes off, and the other way round. `what`: "pin", "archive" or "mute". */
   toggle(what, id) {
     const conversation = this.#state.conversation(id);
     if (!conversation) return;
@@ -73,18 +73,4 @@ export class Organizer {
       return false;
     }
   }
-}
-
-/** Key → what it does: with Ctrl+Alt, and with Shift where that is said. */
-const KEYS = { KeyE: ["archive", false], KeyP: ["pin", true], KeyM: ["mute", true] };
-
-/** WhatsApp's shortcuts for the open conversation. `selected()`: its id, or null. */
-export function listenToShortcuts(organizer, selected) {
-  document.addEventListener("keydown", (event) => {
-    const [what, withShift] = KEYS[event.code] ?? [];
-    const id = selected();
-    if (!what || id === null || !event.ctrlKey || !event.altKey || event.shiftKey !== withShift) return;
-    event.preventDefault();
-    if (!event.repeat) organizer.toggle(what, id);
-  });
 }

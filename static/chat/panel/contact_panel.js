@@ -128,7 +128,7 @@ export class ContactPanel {
     setHidden(this.#parts.window, conversation.is_group);
     setText(windowTitle, title);
     setText(windowText, text);
-    windowTitle.classList.toggle("window-closed", !isOpen);
+    windowTitle.classList.toggle("over", !isOpen);
     for (const { field, node } of switches) {
       setAttribute(node, "aria-checked", conversation[field] ? "true" : "false");
     }

@@ -73,7 +73,7 @@ export class ContentsSection {
     const since = messages[0] ? ` desde ${momentText(messages[0].sent_at, now)}` : "";
     const words = { loading: "Lendo as mensagens…", error: "Não foi possível ler mais mensagens." };
     setText(text, words[reader.state] ?? (reader.hasMore ? `Do que foi escrito${since}.` : "De toda a conversa."));
-    setText(button, reader.state === "error" ? "Tentar de novo" : "Procurar em mensagens mais antigas");
+    setText(button, reader.state === "error" ? "Tentar novamente" : "Procurar em mensagens mais antigas");
     setHidden(button, !reader.hasMore || reader.state === "loading");
   }
 

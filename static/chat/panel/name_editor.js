@@ -4,7 +4,7 @@ import { clickButton, el, setHidden, setText } from "../parts/dom.js";
 import { displayName } from "../parts/format.js";
 import { SIGNS } from "../organizing/signs.js";
 
-const FAILED = "O nome não foi salvo. Verifique a conexão e tente de novo.";
+const FAILED = "O nome não foi salvo. Verifique a conexão e tente novamente.";
 /** As the server has it, see chat/screen/organizing.py. */
 const MAX_CHARS = 100;
 

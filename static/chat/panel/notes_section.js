@@ -4,7 +4,7 @@
 import { clickButton, el, setHidden, setText } from "../parts/dom.js";
 import { momentText } from "./moments.js";
 
-const FAILED = "As anotações não foram salvas. Verifique a conexão e tente de novo.";
+const FAILED = "As anotações não foram salvas. Verifique a conexão e tente novamente.";
 const UNREAD = "Não foi possível ler as anotações.";
 /** As the server has it, see chat/people/notes.py. */
 const MAX_CHARS = 4000;
@@ -46,7 +46,7 @@ export class NotesSection {
       clickButton("link-button", "Ficar com esta", () => this.#takeTheirs()),
       clickButton("link-button", "Salvar a minha no lugar", () => this.#save({ over: true })),
     ));
-    this.#parts.retry = clickButton("link-button", "Tentar de novo", () => this.read(this.#shown));
+    this.#parts.retry = clickButton("link-button", "Tentar novamente", () => this.read(this.#shown));
     this.#parts.save = clickButton("main-button", "Salvar", () => this.#save());
     buttons.append(clickButton("link-button", "Descartar", () => this.#drop()), this.#parts.save);
     this.node = el("section", "panel-section", el("h3", "", "Anotações da equipe"), field, conflict, buttons, by, problem);

@@ -37,11 +37,10 @@ export function avatarPicture(who) {
 }
 
 function drawPicture(letters, silhouette, tone) {
-  const probe = el("span", `tone-${tone}`);
+  const probe = el("span", `avatar tone-${tone}`);
   probe.hidden = true;
   document.body.append(probe);
-  const colour = (part) => getComputedStyle(probe).getPropertyValue(`--tone-${part}`).trim();
-  const [back, front] = [colour("back"), colour("text")];
+  const { backgroundColor: back, color: front } = getComputedStyle(probe);
   probe.remove();
   const canvas = document.createElement("canvas");
   canvas.width = canvas.height = ICON_SIZE;

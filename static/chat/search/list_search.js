@@ -57,6 +57,13 @@ export class ListSearch {
     this.#parts.field.select();
   }
 
+  /** Ends it; whether anything was searched for. */
+  close() {
+    const wasOpen = this.#query !== "";
+    this.#clear();
+    return wasOpen;
+  }
+
   #clear() {
     this.#parts.field.value = "";
     this.#typed();

@@ -56,12 +56,14 @@ export class NewChat {
     this.#watch();
   }
 
+  /** Whether it was open. */
   close() {
-    if (!this.isOpen) return;
+    if (!this.isOpen) return false;
     const hadFocus = this.#root.contains(document.activeElement);
     this.#watcher?.destroy();
     this.#show(false);
     if (hadFocus) this.#opener?.focus();
+    return true;
   }
 
   /** Follows what the page knows, while it is open. */
@@ -139,7 +141,7 @@ export class NewChat {
       looking: "Procurando o número…",
       found: found?.conversation ? "" : RULE,
       wrong: found?.words,
-      failed: `${found?.words ?? ""} Aperte Enter para tentar de novo.`,
+      failed: `${found?.words ?? ""} Aperte Enter para tentar novamente.`,
     };
     setText(this.#numberWords, found ? words[found.state] : (this.#search.value.trim() ? "" : RULE));
     setHidden(this.#numberWords, !this.#numberWords.textContent);

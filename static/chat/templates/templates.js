@@ -9,6 +9,7 @@ const BEGIN = "A primeira mensagem a um cliente tem que ser um modelo aprovado: 
 
 export class Templates {
   #dialog;
+  #newChatButton;
   #newChat;
   #state;
   #api;
@@ -17,7 +18,7 @@ export class Templates {
   #onBegun;
 
   /**
-   * `app`: the page's frame, with `.new-chat-button` and any number of `.template-open` in it.
+   * `app`: the page's frame, with a `.new-chat-button` and any number of `.template-open` in it.
    * onSend(id, {text, template, asked}): into this conversation; onSelect(id): one that was there;
    * onBegun(conversation): it has just been made. `newId()`: of a message.
    */
@@ -31,9 +32,9 @@ export class Templates {
     this.#newChat = new NewChat(app.querySelector(".list-pane"), {
       state, loader, api, onSelect, onNumber: (number) => this.#begin(number),
     });
+    this.#newChatButton = app.querySelector(".new-chat-button");
     app.addEventListener("click", ({ target }) => {
-      const opener = target.closest(".new-chat-button");
-      if (opener) this.#newChat.open(opener);
+      if (target.closest(".new-chat-button")) this.newChat();
       else if (target.closest(".template-open")) this.open(state.selectedId);
     });
   }
@@ -49,6 +50,16 @@ export class Templates {
       again,
       onSend: (filled) => this.#onSend(this.#state.resolve(conversation.id), filled),
     });
+  }
+
+  /** To whom a new conversation is to be. */
+  newChat() {
+    this.#newChat.open(this.#newChatButton);
+  }
+
+  /** Whether that was open. */
+  closeNewChat() {
+    return this.#newChat.close();
   }
 
   render() {

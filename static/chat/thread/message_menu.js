@@ -22,10 +22,11 @@ export class MessageMenu {
   #callbacks;
 
   /** `content`: where the bubbles are. Callbacks: onAction(name, messageId, bubble), with the names
-   * above but "copy"; whyNot(name, messageId): why that cannot be done now, in words, or null. */
-  constructor(content, { onAction, whyNot = () => null }) {
+   * above but "copy"; whyNot(name, messageId): why that cannot be done now, in words, or null;
+   * onLeave(): an arrow key leads down from the newest one. */
+  constructor(content, { onAction, whyNot = () => null, onLeave = () => {} }) {
     this.#content = content;
-    this.#callbacks = { onAction, whyNot };
+    this.#callbacks = { onAction, whyNot, onLeave };
     content.addEventListener("click", (event) => {
       const chevron = event.target.closest(".bubble-chevron");
       if (chevron) this.#open(chevron, below(chevron));
@@ -47,6 +48,13 @@ export class MessageMenu {
     const chevrons = this.#chevrons();
     const focused = chevrons.includes(document.activeElement);
     if (!focused) this.#setTabStop(chevrons.at(-1) ?? null);
+  }
+
+  /** Puts the keyboard on the newest message; whether there is one. */
+  focusNewest() {
+    const newest = this.#chevrons().at(-1);
+    newest?.focus();
+    return Boolean(newest);
   }
 
   #chevrons() {
@@ -73,6 +81,11 @@ export class MessageMenu {
     if (!event.target.matches(".bubble-chevron")) return;
     const chevrons = this.#chevrons();
     const place = chevrons.indexOf(event.target);
+    if (event.key === "ArrowDown" && place === chevrons.length - 1) {
+      event.preventDefault();
+      this.#callbacks.onLeave();
+      return;
+    }
     const target = {
       ArrowUp: chevrons[place - 1],
       ArrowDown: chevrons[place + 1],

@@ -169,11 +169,11 @@ def test_a_failure_says_why_and_can_be_tried_again(host: Page, api: Api) -> None
     details = press(host, status="failed")
     error = details.locator("[data-part=error]")
     expect(error).to_have_text(re.compile(r"Muitas mensagens\.\s*Código 131056 da Meta. Pair rate"))
-    details.get_by_role("button", name="Tentar de novo").click()
+    details.get_by_role("button", name="Tentar novamente").click()
     expect(details.locator("[data-part=attempts] li")).to_have_text(
         [re.compile(r"1ª tentativa \(esta\): não enviada"), re.compile("2ª tentativa: enviada")]
     )
-    expect(details.get_by_role("button", name="Tentar de novo")).to_have_count(0)
+    expect(details.get_by_role("button", name="Tentar novamente")).to_have_count(0)
     body = {"confirm": False}
     assert ("POST", "/api/messages/1/retry", body, "token-of-the-page") in api.asked
 
@@ -190,13 +190,13 @@ def test_in_doubt_the_page_asks_first(host: Page, api: Api, accepts: bool) -> No
 
     host.on("dialog", reply)
     details = press(host, status="sending", error=DOUBT["error"])
-    expect(details.get_by_role("button", name="Tentar de novo")).to_be_visible()
+    expect(details.get_by_role("button", name="Tentar novamente")).to_be_visible()
     with host.expect_response(lambda answer: answer.url.endswith("/status")):
-        details.get_by_role("button", name="Tentar de novo").click()
-    assert questions == ["O cliente pode receber esta mensagem duas vezes. Enviar de novo?"]
+        details.get_by_role("button", name="Tentar novamente").click()
+    assert questions == ["O cliente pode receber esta mensagem duas vezes. Enviar novamente?"]
     posts = [body for method, _, body, _ in api.asked if method == "POST"]
     assert posts == ([{"confirm": True}] if accepts else [])
-    expect(details.get_by_role("button", name="Tentar de novo")).to_be_visible()
+    expect(details.get_by_role("button", name="Tentar novamente")).to_be_visible()
 
 
 def test_a_refused_attempt_is_said_in_the_dialog(host: Page, api: Api) -> None:
@@ -204,7 +204,7 @@ def test_a_refused_attempt_is_said_in_the_dialog(host: Page, api: Api) -> None:
     refusal = {"error": {"code": "already_retried", "message": "Já foi enviada de novo."}}
     api.answer("/api/messages/1/retry", (409, refusal))
     details = press(host, status="failed")
-    details.get_by_role("button", name="Tentar de novo").click()
+    details.get_by_role("button", name="Tentar novamente").click()
     expect(details.locator("[data-part=notice]")).to_have_text("Já foi enviada de novo.")
     expect(details.locator("[data-part=error]")).to_contain_text("Muitas mensagens.")
 
@@ -316,7 +316,7 @@ def test_a_long_text_and_a_small_screen_are_no_obstacle(host: Page, api: Api) ->
     assert box["x"] + box["width"] <= 320
     assert box["height"] <= 400
     assert details.evaluate("(node) => node.scrollWidth <= node.clientWidth")
-    details.get_by_role("button", name="Tentar de novo").scroll_into_view_if_needed()
+    details.get_by_role("button", name="Tentar novamente").scroll_into_view_if_needed()
     expect(details.get_by_role("button", name="Fechar")).to_be_in_viewport()
 
 

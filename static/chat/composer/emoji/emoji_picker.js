@@ -62,11 +62,13 @@ export class EmojiPicker {
     this.#fill();
   }
 
+  /** Whether it was open. */
   close() {
-    if (!this.isOpen) return;
+    if (!this.isOpen) return false;
     this.#listeners.abort();
     setHidden(this.#panel, true);
     setAttribute(this.#button, "aria-expanded", "false");
+    return true;
   }
 
   #create() {
@@ -89,7 +91,7 @@ export class EmojiPicker {
     const scroller = el("div", "emoji-scroll");
     const status = el("p", "emoji-status");
     status.setAttribute("role", "status");
-    const again = el("button", "link-button emoji-again", "Tentar de novo");
+    const again = el("button", "link-button emoji-again", "Tentar novamente");
     again.type = "button";
     this.#parts = { tabs, search, tone, scroller, status, again };
     this.#panel.append(tabs, el("div", "emoji-top", search, tone), status, again, scroller);

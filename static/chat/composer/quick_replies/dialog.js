@@ -35,7 +35,7 @@ export class QuickRepliesDialog {
       await this.#replies.load();
     } catch (error) {
       if (error.name !== "ApiError") throw error;
-      setText(this.#parts.note, "Não foi possível carregar. Verifique a conexão e tente de novo.");
+      setText(this.#parts.note, "Não foi possível carregar. Verifique a conexão e tente novamente.");
     }
     if (isNew && this.#dialog.open && !this.#editing) this.#edit({ ...NEW });
   }
