@@ -20,7 +20,8 @@ ROOMS = {
     "local": ["bench", "sample_data", "claude", "simulator", "datastore", "processes"],
     "static/chat": [
         "chat", "keyboard", "user_menu", "navigation", "search", "templates", "panel", "list",
-        "actions", "thread", "message", "composer", "notices", "organizing", "data", "parts", "logout",
+        "actions", "thread", "message", "composer", "notices", "organizing", "data", "parts",
+        "logout",
     ],
 }  # fmt: skip
 MOST_FILES = 10
