@@ -87,8 +87,8 @@ def test_several_are_named_and_what_is_old_or_ones_own_is_not(run: Run) -> None:
           type: 'attendant.typing', conversation_id: id, age,
           data: { attendant: { id: who, name: who.toUpperCase() } },
         });
-        const words = [];
-        const note = () => words.push(typing_.words('a'));
+        const said = [];
+        const note = () => said.push(typing_.words('a'));
         hear('a', 'me'); hear('b', 'x'); hear('a', 'x', 60_000); note();
         hear('a', 'x'); note();
         hear('a', 'x'); hear('old', 'y'); note();
@@ -102,7 +102,7 @@ def test_several_are_named_and_what_is_old_or_ones_own_is_not(run: Run) -> None:
         const tells = [tell('a', ' '), tell('a', 'o'), tell('a', 'oi'), tell('b', 'o')];
         at = 5_999; tells.push(tell('a', 'oi'));
         at = 6_000; tells.push(tell('a', 'oi'));
-        return { words, tells };
+        return { words: said, tells };
         """
     )
     assert found["words"] == [
