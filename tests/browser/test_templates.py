@@ -210,8 +210,8 @@ def test_a_refused_template_says_why_and_is_sent_again_as_it_was(
     resume(ana)
     for page in both:
         expect(bubble(page, RESUMED)).to_contain_text("O modelo está pausado")
-    again = bubble(bruno, RESUMED).locator("[data-action=resend]")
-    again.click()
+    bubble(bruno, RESUMED).locator(".failure-mark").click()
+    bubble(bruno, RESUMED).locator("[data-action=resend]").click()
     for page in both:
         expect(bubble(page, RESUMED)).to_have_count(2)
         expect(bubble(page, RESUMED).last.locator(".bubble-button")).to_have_count(2)
@@ -256,14 +256,13 @@ def test_a_template_waits_for_the_connection_and_goes_out_once(
         route.fulfill(status=422, json={"error": error})
 
     page.route(posts, no_longer_there)
-    page.locator(".plus-button").click()
-    page.get_by_role("menuitem", name="Enviar modelo").click()
+    notice(page).get_by_role("button", name="Enviar modelo").click()
     resume(page)
     expect(bubble(page, "Este modelo não existe mais")).to_be_visible()
     page.unroute(posts)
-    bubble(page, "Este modelo não existe mais").get_by_role(
-        "button", name="Escolher modelo"
-    ).click()
+    refused = bubble(page, "Este modelo não existe mais")
+    refused.locator(".failure-mark").click()
+    refused.get_by_role("button", name="Escolher modelo").click()
     expect(dialog(page).get_by_label("Variável 2")).to_have_value("o conserto")
     expect(bubble(page, RESUMED)).to_have_count(1)
 
