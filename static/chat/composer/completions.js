@@ -27,6 +27,7 @@ export class Completions {
     this.#list = el("ul", "completion-list");
     this.#list.id = `${OPTION_ID}list`;
     this.#list.setAttribute("role", "listbox");
+    this.#list.tabIndex = 0; // it scrolls; Tab does not lead here, which takes what is chosen
     this.#more = el("button", "completion-more");
     this.#more.type = "button";
     box.append(this.#list, this.#more);

@@ -100,7 +100,7 @@ export class NewChat {
     this.#heading.id = "new-chat-heading";
     const { node: number } = this.#numberRow;
     const list = el("div", "new-chat-scroll",
-      el("div", "new-chat-number", number, this.#numberWords), this.#heading, this.#rows, this.#notice, this.#more);
+      el("ul", "new-chat-number", number), this.#numberWords, this.#heading, this.#rows, this.#notice, this.#more);
     this.#root.append(el("header", "pane-header new-chat-header", back, title), this.#search, list);
     this.#root.setAttribute("aria-labelledby", title.id);
     this.#root.hidden = true;
