@@ -129,19 +129,19 @@ def test_an_archived_chat_is_out_of_the_way_until_somebody_takes_it_back(
 
     write("Maria", "tem alguém?")
     for page in both:  # it stays where it is, and counts only there
-        expect(page.get_by_role("button", name="Arquivadas: 1 não lidas")).to_be_visible()
+        expect(page.get_by_role("button", name="Arquivadas: 1 não lida")).to_be_visible()
         expect(names(page)).to_have_text(["Caio", "Bia", "João"])
         expect(page).to_have_title("(3) Atendimento")
 
     bruno.reload()
-    bruno.get_by_role("button", name="Arquivadas: 1 não lidas").click()
+    bruno.get_by_role("button", name="Arquivadas: 1 não lida").click()
     expect(bruno.get_by_role("heading", name="Arquivadas")).to_be_visible()
     expect(names(bruno)).to_have_text(["Maria"])
     expect(row(bruno, "Maria").locator("[data-unread-count]")).to_have_text("1")
     expect(bruno.get_by_role("button", name="Tudo")).to_be_hidden()
     bruno.get_by_role("button", name="Voltar para a lista").click()
     expect(names(bruno)).to_have_text(["Caio", "Bia", "João"])
-    bruno.get_by_role("button", name="Arquivadas: 1 não lidas").click()
+    bruno.get_by_role("button", name="Arquivadas: 1 não lida").click()
     choose(bruno, "Maria", "Desarquivar conversa")
     expect(bruno.locator(".list-notice p")).to_have_text("Nenhuma conversa arquivada")
     bruno.keyboard.press("Escape")

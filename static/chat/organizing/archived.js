@@ -97,7 +97,7 @@ export class Archived {
     for (const node of [this.#header, this.#hint]) setHidden(node, !this.isOpen);
     setHidden(this.#row, this.isOpen || known.length === 0);
     setText(this.#count, text);
-    setAttribute(this.#row, "aria-label", n ? `Arquivadas: ${text} não lidas` : "Arquivadas");
+    setAttribute(this.#row, "aria-label", n ? `Arquivadas: ${text} ${text === "1" ? "não lida" : "não lidas"}` : "Arquivadas");
     const wasLast = this.#had && known.length === 0; // of those that this page knew
     this.#had = known.length > 0;
     if (wasLast) this.refresh();

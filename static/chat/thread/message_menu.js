@@ -17,6 +17,9 @@ const LABELS = {
   select: "Selecionar mensagens",
 };
 
+/** The words of the message that has the keyboard. */
+const FOCUSED_ID = "focused-message";
+
 export class MessageMenu {
   #content;
   #callbacks;
@@ -34,7 +37,9 @@ export class MessageMenu {
     content.addEventListener("contextmenu", (event) => this.#contextMenu(event));
     content.addEventListener("keydown", (event) => this.#keyDown(event));
     content.addEventListener("focusin", (event) => {
-      if (event.target.matches(".bubble-chevron")) this.#setTabStop(event.target);
+      if (!event.target.matches(".bubble-chevron")) return;
+      this.#setTabStop(event.target);
+      this.#describe(event.target);
     });
     onLongPress(content, {
       // A link has the browser's menu: open elsewhere, copy the address.
@@ -66,6 +71,13 @@ export class MessageMenu {
       const index = button === stop ? 0 : -1;
       if (button.tabIndex !== index) button.tabIndex = index;
     }
+  }
+
+  /** A screen reader says the message with its menu's button, on which the arrow keys have come. */
+  #describe(chevron) {
+    this.#content.querySelector(`#${FOCUSED_ID}`)?.removeAttribute("id");
+    chevron.closest(".bubble").querySelector(".bubble-body").id = FOCUSED_ID;
+    chevron.setAttribute("aria-describedby", FOCUSED_ID);
   }
 
   #contextMenu(event) {
