@@ -31,6 +31,7 @@ from chat.screen import (
     api,
     claude,
     claude_usage,
+    freshness,
     organizing,
     reactions,
     search,
@@ -87,8 +88,9 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
     csrf.exempt(webhook.blueprint)  # signed by Meta
     csrf.exempt(tasks.blueprint)  # guarded by `cron.is_cron`
     own = (api, search, organizing, reactions, templates, claude, quick_replies, typing)
-    for room in (*own, admin, claude_usage, webhook, tasks, health):
+    for room in (*own, admin, claude_usage, freshness, webhook, tasks, health):
         app.register_blueprint(room.blueprint)
+    app.register_blueprint(freshness.pages)
     realtime_events.init_app(
         app,
         datastore,

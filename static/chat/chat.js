@@ -1,7 +1,7 @@
 /** Wires the screen: state, network, views and the realtime stream. Nothing is decided here. */
 
 import { startMessageStatus } from "../message_status.js";
-import { pageData, startPage } from "../realtime_events.js";
+import { pageData, request, startPage } from "../realtime_events.js";
 import { lastArrived, startUnread } from "../unread_state.js";
 import { FailedMessages } from "./actions/failed_messages.js";
 import { MessageActions } from "./actions/message_actions.js";
@@ -10,6 +10,7 @@ import { Writing } from "./composer/writing.js";
 import { Api } from "./data/api.js";
 import { Awaiting } from "./data/awaiting.js";
 import { Claude } from "./data/claude.js";
+import { Freshness } from "./data/freshness.js";
 import { Loader } from "./data/loader.js";
 import { PageState } from "./data/page_state.js";
 import { Sender, randomId } from "./data/sending.js";
@@ -120,6 +121,10 @@ const claude = new Claude({
   onChange: schedule,
   onFailed: (words) => toast.show(words),
   onNeeded: (conversation) => announcing.needed(conversation),
+});
+const freshness = new Freshness({
+  now: () => realtime.serverNow(),
+  send: (samples) => request("POST", "/api/freshness", { samples }), // which outlives the page
 });
 
 const banner = new ConnectionBanner(document.querySelector(".connection-banner"), {
@@ -284,7 +289,7 @@ const rail = new Rail(document.querySelector(".rail"), {
 });
 
 const refreshed = [awaiting, claude, labelBook, list, contactPanel, writing];
-const listening = [...refreshed, actions];
+const listening = [...refreshed, actions, freshness];
 
 const on = (type, run) => document.addEventListener(`realtime:${type}`, run);
 on("event", ({ detail }) => receive(detail));
