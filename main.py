@@ -38,6 +38,7 @@ from chat.screen import (
     templates,
 )
 from chat.screen.composer import quick_replies, typing
+from chat.screen.installed import worker
 from chat.team import auth
 
 #: JSON and forms; the webhook allows itself more.
@@ -88,7 +89,7 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
     csrf.exempt(webhook.blueprint)  # signed by Meta
     csrf.exempt(tasks.blueprint)  # guarded by `cron.is_cron`
     own = (api, search, organizing, reactions, templates, claude, quick_replies, typing)
-    for room in (*own, admin, claude_usage, freshness, webhook, tasks, health):
+    for room in (*own, admin, claude_usage, freshness, worker, webhook, tasks, health):
         app.register_blueprint(room.blueprint)
     app.register_blueprint(freshness.pages)
     realtime_events.init_app(

@@ -17,10 +17,10 @@ ROOMS = {
         "tasks", "screen", "search", "incoming", "auto_reply", "outgoing", "people", "conversation",
         "team", "platform",
     ],
-    "local": ["bench", "sample_data", "claude", "simulator", "datastore", "processes"],
+    "local": ["bench", "icons", "sample_data", "claude", "simulator", "datastore", "processes"],
     "static/chat": [
-        "chat", "keyboard", "user_menu", "navigation", "search", "templates", "panel", "list",
-        "actions", "thread", "message", "composer", "notices", "organizing", "data", "parts",
+        "chat", "installed", "keyboard", "user_menu", "navigation", "search", "templates", "panel",
+        "list", "actions", "thread", "message", "composer", "notices", "organizing", "data", "parts",
         "logout",
     ],
 }  # fmt: skip

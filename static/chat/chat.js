@@ -14,6 +14,7 @@ import { Freshness } from "./data/freshness.js";
 import { Loader } from "./data/loader.js";
 import { PageState } from "./data/page_state.js";
 import { Sender, randomId } from "./data/sending.js";
+import { notificationsBy, startWorker } from "./installed/worker.js";
 import { listenToKeyboard } from "./keyboard/keyboard.js";
 import { ShortcutsDialog } from "./keyboard/shortcuts_dialog.js";
 import { ListPane } from "./list/list_pane.js";
@@ -80,7 +81,8 @@ const loader = new Loader({
   noteVersion: (id, version) => versionsRead.set(id, Math.max(version, versionsRead.get(id) ?? 0)),
   onChange: schedule,
 });
-const unread = startUnread({ userId, ...given });
+const worker = startWorker({ onOpen: (id) => unread.select(id) });
+const unread = startUnread({ userId, ...given, env: { Notification: notificationsBy(worker) } });
 const placing = new ThreadPlacing({
   storage,
   userId,
