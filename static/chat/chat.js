@@ -14,6 +14,7 @@ import { Freshness } from "./data/freshness.js";
 import { Loader } from "./data/loader.js";
 import { PageState } from "./data/page_state.js";
 import { Sender, randomId } from "./data/sending.js";
+import { PushSwitch } from "./installed/push_switch.js";
 import { notificationsBy, startWorker } from "./installed/worker.js";
 import { listenToKeyboard } from "./keyboard/keyboard.js";
 import { ShortcutsDialog } from "./keyboard/shortcuts_dialog.js";
@@ -122,7 +123,10 @@ const claude = new Claude({
   startedAt: rendered.at,
   onChange: schedule,
   onFailed: (words) => toast.show(words),
-  onNeeded: (conversation) => announcing.needed(conversation),
+  onNeeded: (conversation) => {
+    push.here();
+    announcing.needed(conversation);
+  },
 });
 const freshness = new Freshness({
   now: () => realtime.serverNow(),
@@ -134,6 +138,9 @@ const banner = new ConnectionBanner(document.querySelector(".connection-banner")
 });
 const toast = new Toast(document.querySelector(".toast"));
 const announcing = new Announcing(document, { state, unread, toast });
+const push = new PushSwitch(document.querySelector('[data-setting="push"]'), {
+  worker, api, userId, onFailed: (words) => toast.show(words),
+});
 const organizer = new Organizer({ api, state, toast });
 const labelBook = new LabelBook({ api, onChange: schedule });
 const confirm = (text, yes) => askIn(document.querySelector(".confirm-dialog"), text, yes);
@@ -420,7 +427,7 @@ askBeforeLosing(logoutForm, {
 logOutTogether(logoutForm, {
   onLeave: () => {
     realtime.close(); // whose next answer would lead to the login a second way
-    for (const each of [unread, placing, writing, actions, sender]) each.forget();
+    for (const each of [unread, placing, writing, actions, sender, push]) each.forget();
   },
   onLoggedOut: goToLogin,
 });
@@ -429,6 +436,7 @@ loader.loadList().finally(() => { // the rows bring their own numbers and check 
   unread.load();
   awaiting.start();
   claude.refresh();
+  push.start();
   labelBook.refresh();
   list.refresh();
   for (const id of writing.drafts.ids.slice(0, MAX_DRAFTED)) {

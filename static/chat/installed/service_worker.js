@@ -58,6 +58,27 @@ async function file(request) {
 
 const pages = () => self.clients.matchAll({ type: "window", includeUncontrolled: true });
 
+self.addEventListener("push", (event) => event.waitUntil(tell(event.data?.json() ?? {})));
+
+/** Tells of a chat that needs a person, unless a page of this browser has it already. */
+async function tell({ conversation_id: tag, title, body }) {
+  if (!tag || !title) return;
+  const answers = (await pages()).map(hasIt);
+  if ((await Promise.all(answers)).includes(true)) return;
+  const { icon, badge } = GIVEN;
+  await self.registration.showNotification(title, { body, tag, icon, badge, lang: "pt-BR", renotify: true });
+}
+
+/** Asks a page whether it is connected, and so knows what the server knows. */
+function hasIt(page) {
+  const { port1, port2 } = new MessageChannel();
+  return new Promise((resolve) => {
+    port1.onmessage = ({ data }) => resolve(data === true);
+    setTimeout(() => resolve(false), ANSWER_MS);
+    page.postMessage({ kind: "connected?" }, [port2]);
+  });
+}
+
 self.addEventListener("notificationclick", (event) => {
   event.notification.close();
   event.waitUntil(open(event.notification.tag));

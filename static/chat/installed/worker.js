@@ -11,8 +11,10 @@ const BADGE = new URL("./icons/badge-96.png", import.meta.url).href;
 export async function startWorker({ onOpen }) {
   const { serviceWorker } = navigator;
   if (!serviceWorker) return null;
-  serviceWorker.addEventListener("message", ({ data }) => {
+  serviceWorker.addEventListener("message", ({ data, ports }) => {
     if (data.kind === "open") onOpen(data.conversationId);
+    // Of what is pushed: a page that is connected has it, and tells of it itself.
+    if (data.kind === "connected?") ports[0].postMessage(isConnected());
   });
   serviceWorker.startMessages(); // those that came while the page was being loaded
   try {
@@ -22,6 +24,8 @@ export async function startWorker({ onOpen }) {
     return null;
   }
 }
+
+const isConnected = () => document.documentElement.dataset.connection === "connected";
 
 /**
  * What stands for the browser's `Notification` where alerts are made. Android has that class and
