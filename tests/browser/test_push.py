@@ -7,7 +7,7 @@ All else is real: the switch, the server, encryption, and the service worker tha
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -43,10 +43,8 @@ SHOWN = """async () => (await self.registration.getNotifications()).map(
 
 
 @pytest.fixture
-def service() -> Iterator[PushService]:
-    service = PushService().start()
-    yield service
-    service.stop()
+def service(push_service: PushService) -> PushService:
+    return push_service
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,6 +19,7 @@ from chat.push.notices import EXTENSION, PushNotice, PushNotices
 from chat.push.settings import PushSettings, new_private_key, public_key_of
 from chat.push.subscriptions import MAX_EACH, PushSubscription
 from chat.team import attendants
+from local.processes.parts import ROOT
 from local.push.server import Browser as Phone
 from local.push.server import PushService
 from main import create_app
@@ -42,10 +43,8 @@ FCM = "https://fcm.googleapis.com/fcm/send/abc"
 
 
 @pytest.fixture
-def service() -> Iterator[PushService]:
-    service = PushService().start()
-    yield service
-    service.stop()
+def service(push_service: PushService) -> PushService:
+    return push_service
 
 
 @pytest.fixture
@@ -187,6 +186,15 @@ def test_no_other_address_is_ever_called(endpoint: str, app: Flask, service: Pus
     answer = ana.post(SUBSCRIBE, {"endpoint": endpoint, "keys": keys})
     assert (answer.status_code, answer.get_json()["error"]["field"]) == (422, "endpoint")
     assert stored(PushSubscription) == []
+
+
+def test_the_page_about_it_tells_every_setting_and_its_default() -> None:
+    text = (ROOT / "docs" / "notificacoes.md").read_text(encoding="utf-8")
+    told = dict(re.findall(r"^\| `(PUSH_\w+)` \| ([^|]*?) ?\|", text, re.MULTILINE))
+    defaults = {"DELAY_SECONDS": "8", "MESSAGE_TEXT": "false"}
+    assert (PushSettings().delay_seconds, PushSettings().message_text) == (8, False)
+    names = [name.upper() for name in vars(PushSettings())]
+    assert told == {f"PUSH_{name}": defaults.get(name, "") for name in names}
 
 
 # --- subscriptions --------------------------------------------------------------------------------

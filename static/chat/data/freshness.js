@@ -58,17 +58,17 @@ export class Freshness {
   }
 }
 
-/** Whether its bubble can be seen, or a row of the list that shows it or something newer. */
+/** Whether its bubble can be seen, or a row of a list that shows it or something newer. */
 function isOnScreen({ id, sent_at: sentAt }, conversationId) {
-  const bubble = document.querySelector(`[data-message-id="${CSS.escape(id)}"]`);
-  if (bubble && isInView(bubble)) return true;
-  const row = document.querySelector(`[data-conversation-id="${CSS.escape(conversationId)}"]`);
-  const shown = Date.parse(row?.querySelector("time")?.dateTime ?? "");
-  return shown >= Date.parse(sentAt) && isInView(row);
+  const isNew = (row) => Date.parse(row.querySelector("time")?.dateTime ?? "") >= Date.parse(sentAt);
+  const marked = (name, value) => [...document.querySelectorAll(`[${name}="${CSS.escape(value)}"]`)];
+  return marked("data-message-id", id).some(isInView)
+    || marked("data-conversation-id", conversationId).some((row) => isNew(row) && isInView(row));
 }
 
 function isInView(node) {
   const box = node.getBoundingClientRect();
-  const view = node.closest(".thread-scroll, .list-scroll").getBoundingClientRect();
+  const scroller = node.closest(".thread-scroll, .list-scroll") ?? document.documentElement;
+  const view = scroller.getBoundingClientRect();
   return box.height > 0 && box.bottom > view.top && box.top < view.bottom;
 }
