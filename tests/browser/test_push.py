@@ -156,6 +156,7 @@ def test_what_cannot_be_switched_on_is_said(
     given = {**service.subscribe("").subscription(), "endpoint": "https://push.example.com/x"}
     ana = at_a_computer("ana", url, script=SUBSCRIBES % json.dumps(given))
     ana.allow_errors("422")
+    ana.wait_connected()
     switch(ana.page).click()
     toast = ana.page.locator(".toast")
     expect(toast).to_contain_text("O serviço de notificações deste navegador não é aceito aqui.")
