@@ -37,7 +37,7 @@ def test_a_message_that_somebody_saw_arrive_is_measured_once_for_each_screen(
     # A page tells what it measured when it is left, if not before.
     bruno.page.goto("about:blank")
     ana.page.goto(f"{url}/")
-    ana.page.locator("button[popovertarget=user-menu]").click()
+    ana.page.get_by_role("button", name="Menu", exact=True).click()
     ana.page.get_by_role("link", name="Rapidez da tela").click()
     expect(ana.page.get_by_role("heading", name="Rapidez da tela")).to_be_visible()
     first = ana.page.locator(".update", has_text="na tela")

@@ -117,8 +117,24 @@ def test_without_a_connection_a_page_says_so_and_nothing_old_is_shown(
     assert page.url == address
 
     server.restart()
-    page.get_by_role("link", name="Tentar de novo").click()
+    page.get_by_role("link", name="Tentar novamente").click()
     expect(page.locator("[data-message-id]", has_text="Um segredo")).to_be_visible()
+
+
+def test_the_installed_apps_frame_has_the_colour_of_the_theme(
+    live_server: Callable[..., LiveServer], attendant: Callable[..., Attendant]
+) -> None:
+    ana = attendant("ana", live_server().url)
+    ana.wait_connected()
+    colours = {"Claro": "#f5f1eb", "Escuro": "#161717"}
+    for name, colour in colours.items():
+        ana.page.get_by_role("button", name="Menu", exact=True).click()
+        ana.page.get_by_role("radio", name=name).click()
+        shown = ana.page.locator('meta[name="theme-color"][media="all"]')
+        expect(shown).to_have_attribute("content", colour)
+        ana.page.reload()
+        expect(shown).to_have_attribute("content", colour)
+        ana.wait_connected()
 
 
 def test_a_new_version_forgets_the_files_of_the_old_one(

@@ -67,7 +67,7 @@ def write(simulator: Simulator, text: str) -> None:
 
 def switch(page: Page) -> Locator:
     """In the menu, which this opens."""
-    page.locator("button[popovertarget=user-menu]").click()
+    page.get_by_role("button", name="Menu", exact=True).click()
     return page.get_by_role("switch", name="Notificações com o navegador fechado")
 
 
@@ -129,8 +129,8 @@ def test_who_switched_it_on_is_told_when_no_page_is_open_until_the_logout(
     with ana.page.expect_request("**/api/push/here"):
         ana.page.goto(url)
     expect(row(ana.page, "Marina").locator(".row-needed")).to_be_visible()
-    ana.page.locator("button[popovertarget=user-menu]").click()
-    ana.page.get_by_role("button", name="Sair", exact=True).click()
+    ana.page.get_by_role("button", name="Menu", exact=True).click()
+    ana.page.get_by_role("button", name="Desconectar", exact=True).click()
     expect(ana.page.locator("input[name=password]")).to_be_visible()
     assert subscribed() == 0
     assert len(service.received) == 1

@@ -21,6 +21,7 @@ _ICONS = {"icon": "icon-192.png", "badge": "badge-96.png"}
 _STYLES = ["chat/base.css", "chat/installed/offline.css"]
 _SCRIPTS = ["chat/installed/offline.js"]
 _SIGN = "chat/favicon.svg"
+_THEME = "chat/user_menu/theme_at_start.js"
 
 
 @blueprint.get("/service-worker.js")
@@ -32,7 +33,10 @@ def service_worker() -> ResponseReturnValue:
         "version": base.rpartition("/")[2],
         "base": f"{base}/",
         "checks": not settings.production,
-        "offline": [url_for("installed.offline"), *map(_file, (*_STYLES, *_SCRIPTS, _SIGN))],
+        "offline": [
+            url_for("installed.offline"),
+            *map(_file, (*_STYLES, *_SCRIPTS, _SIGN, _THEME)),
+        ],
         **{role: _file(f"chat/installed/icons/{name}") for role, name in _ICONS.items()},
     }
     script = f"const GIVEN = {json.dumps(given)};\n{_SCRIPT.read_text(encoding='utf-8')}"
@@ -45,7 +49,7 @@ def offline() -> ResponseReturnValue:
     """What is shown in place of any page that cannot be had."""
     # Not `render_template`, which reads the attendant: this is the same page for everybody.
     template = current_app.jinja_env.get_template("chat/offline.html")
-    return template.render(styles=_STYLES, scripts=_SCRIPTS, icon=_SIGN)
+    return template.render(styles=_STYLES, scripts=_SCRIPTS, icon=_SIGN, theme=_THEME)
 
 
 def _file(name: str) -> str:
