@@ -26,17 +26,20 @@ from chat.outgoing.whatsapp import WhatsAppClient
 from chat.people import identity
 from chat.platform import assets, cron, datastore, errors, health
 from chat.platform.settings import Settings, told_in_one_line
+from chat.push import notices
 from chat.screen import (
     admin,
     api,
     claude,
     claude_usage,
+    freshness,
     organizing,
     reactions,
     search,
     templates,
 )
 from chat.screen.composer import quick_replies, typing
+from chat.screen.installed import push, worker
 from chat.team import auth
 
 #: JSON and forms; the webhook allows itself more.
@@ -78,6 +81,7 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
     app.extensions["chat_reactions"] = Reactions(whatsapp)
     app.extensions["chat_templates"] = TemplateList(settings, whatsapp)
     service.init_app(app, sender, whatsapp, environ)
+    notices.init_app(app, environ)
 
     assets.init_app(app, production=settings.production)
     errors.init_app(app)
@@ -87,8 +91,9 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
     csrf.exempt(webhook.blueprint)  # signed by Meta
     csrf.exempt(tasks.blueprint)  # guarded by `cron.is_cron`
     own = (api, search, organizing, reactions, templates, claude, quick_replies, typing)
-    for room in (*own, admin, claude_usage, webhook, tasks, health):
+    for room in (*own, admin, claude_usage, freshness, worker, push, webhook, tasks, health):
         app.register_blueprint(room.blueprint)
+    app.register_blueprint(freshness.pages)
     realtime_events.init_app(
         app,
         datastore,

@@ -15,6 +15,7 @@ from chat.outgoing.reactions import Reactions
 from chat.outgoing.sending import Sender
 from chat.platform import datastore
 from chat.platform.cron import is_cron, is_queue
+from chat.push.notices import EXTENSION, PushNotices
 from chat.search import backfill
 
 blueprint = Blueprint("tasks", __name__)
@@ -69,3 +70,10 @@ def replies() -> ResponseReturnValue:
 def search() -> ResponseReturnValue:
     """Makes some more of what was stored before there was a search findable."""
     return jsonify(done=backfill.run(SECONDS))
+
+
+@blueprint.route("/tasks/push", methods=["GET", "POST"])
+def push() -> ResponseReturnValue:
+    """Tells attendants without an open page what lost processes left untold."""
+    notices: PushNotices = current_app.extensions[EXTENSION]
+    return jsonify(done=notices.sweep(SECONDS))

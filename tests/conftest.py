@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, settings
 from local.claude.server import ClaudeStandIn
 from local.datastore import google_emulator
 from local.processes.parts import Part, without_proxies
+from local.push.server import PushService
 from tests import forking
 from tests.chromium import chromium  # noqa: F401 - a fixture for every folder
 from tests.helpers import SETTINGS, LiveServer, Simulator, Store, add_attendant, free_port
@@ -193,6 +194,14 @@ def claude() -> Iterator[ClaudeStandIn]:
     stand_in = ClaudeStandIn().start()
     yield stand_in
     stand_in.stop()
+
+
+@pytest.fixture
+def push_service() -> Iterator[PushService]:
+    """A push service that decrypts what it is sent."""
+    service = PushService().start()
+    yield service
+    service.stop()
 
 
 @pytest.fixture

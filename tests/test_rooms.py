@@ -14,14 +14,16 @@ from local.processes.parts import ROOT
 #: A room may import those after it.
 ROOMS = {
     "chat": [
-        "tasks", "screen", "search", "incoming", "auto_reply", "outgoing", "people", "conversation",
-        "team", "platform",
+        "tasks", "screen", "search", "push", "incoming", "auto_reply", "outgoing", "people",
+        "conversation", "team", "platform",
     ],
-    "local": ["bench", "sample_data", "claude", "simulator", "datastore", "processes"],
+    "local": [
+        "bench", "icons", "sample_data", "push", "claude", "simulator", "datastore", "processes",
+    ],
     "static/chat": [
-        "chat", "keyboard", "user_menu", "navigation", "search", "templates", "panel", "list",
-        "actions", "thread", "message", "composer", "notices", "organizing", "data", "parts",
-        "logout",
+        "chat", "installed", "keyboard", "user_menu", "navigation", "search", "templates", "panel",
+        "list", "actions", "thread", "message", "composer", "notices", "organizing", "data",
+        "parts", "logout",
     ],
 }  # fmt: skip
 MOST_FILES = 10

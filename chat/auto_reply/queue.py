@@ -85,9 +85,11 @@ def _timestamp(ms: int) -> Any:
 class ThreadQueue:
     """Threads of this process, for where they outlive the request. Nothing is kept on disk."""
 
-    def __init__(self, work: Callable[[str], None]) -> None:
+    def __init__(
+        self, work: Callable[[str], None], *, workers: int = WORKERS, name: str = "auto-reply"
+    ) -> None:
         """`work(conversation_id)` is called in a thread, and raises nothing."""
-        self._work = work
+        self._work, self._workers, self._name = work, workers, name
         self._waiting: list[tuple[int, str]] = []
         self._changed = threading.Condition()
         self._running = False
@@ -98,8 +100,8 @@ class ThreadQueue:
             heapq.heappush(self._waiting, (due_ms, conversation_id))
             if not self._running:
                 self._running = True
-                for _ in range(WORKERS):
-                    threading.Thread(target=self._run, daemon=True, name="auto-reply").start()
+                for _ in range(self._workers):
+                    threading.Thread(target=self._run, daemon=True, name=self._name).start()
             self._changed.notify_all()
 
     def _run(self) -> None:

@@ -5,7 +5,9 @@ indexed, because each index entry costs a write and a moving timestamp makes a h
 from __future__ import annotations
 
 import secrets
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, ClassVar
 
 from google.cloud import ndb
 
@@ -90,6 +92,9 @@ class Conversation(UnreadConversationMixin):
         repeated=True,
     )
 
+    #: Told (id, `needs_you_at`) after each commit that leaves a person needed; raises nothing.
+    on_needed: ClassVar[Callable[[str, int], None] | None] = None
+
     merged_into = ndb.TextProperty()
     #: Ids of the conversations merged into this one: their messages keep their conversation_id
     #: and are found through it.
@@ -98,6 +103,11 @@ class Conversation(UnreadConversationMixin):
     @property
     def id(self) -> str:
         return str(self.key.id())
+
+    def _pre_put_hook(self) -> None:
+        if self.needs_you and self.needs_you_at and Conversation.on_needed is not None:
+            tell = partial(Conversation.on_needed, self.id, self.needs_you_at)
+            ndb.get_context().call_on_commit(tell)
 
     @property
     def is_silent(self) -> bool:

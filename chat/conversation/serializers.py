@@ -105,6 +105,8 @@ def message_fields(message: Any) -> dict[str, Any]:
         data["client_id"] = message.id
         if message.type == "template" and (shown := (message.payload or {}).get("shown")):
             data["template"] = shown  # what stands round the text
+    else:
+        data["received_at"] = iso(message.received_at)
     data |= _reactions(message.reactions or {})
     if message.edited_at:
         data["edited_at"] = iso(message.edited_at)

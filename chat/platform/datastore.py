@@ -43,7 +43,7 @@ SUSPECT_SECONDS = 1.0
 #: Datastore takes 500 mutations a commit and 1,000 keys a lookup.
 BATCH = 400
 #: Paths that must answer when the store does not, and need none.
-_WITHOUT_STORE = ("/healthz", "/_ah/", "/static/", "/favicon.ico")
+_WITHOUT_STORE = ("/healthz", "/_ah/", "/static/", "/favicon.ico", "/service-worker.js", "/offline")
 
 
 class StoreUnavailableError(Exception):

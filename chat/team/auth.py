@@ -46,7 +46,7 @@ _log = logging.getLogger(__name__)
 
 #: Endpoints and blueprints that answer without a login; each has its own guard or needs none.
 _OPEN_ENDPOINTS = frozenset({"auth.login", "static"})
-_OPEN_BLUEPRINTS = frozenset({"webhook", "tasks", "health"})
+_OPEN_BLUEPRINTS = frozenset({"webhook", "tasks", "health", "installed"})
 #: The modules' clean-up routes, which have the cron's guard.
 _CRON_PATHS = frozenset({"/realtime/cleanup", "/message-status/cleanup"})
 #: Paths whose callers are scripts: they get 401 and JSON, not a login page.

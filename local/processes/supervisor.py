@@ -20,11 +20,12 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from chat.push.settings import new_private_key
 from local.processes.parts import (
     POSIX,
     ROOT,
@@ -49,7 +50,7 @@ STAND_IN_KEY = "local-stand-in"
 LOGINS = ("ana / ana", "bruno / bruno")
 
 
-def default_settings(secret_key: str) -> dict[str, str]:
+def default_settings(secret_key: str, push_key: str) -> dict[str, str]:
     """Settings for one machine, for whatever the environment leaves open.
 
     The secrets only have to agree between chat, simulator and cron: new ones at every start.
@@ -63,6 +64,8 @@ def default_settings(secret_key: str) -> dict[str, str]:
         "WHATSAPP_APP_SECRET": secrets.token_urlsafe(24),
         "WHATSAPP_VERIFY_TOKEN": secrets.token_urlsafe(24),
         "CRON_SECRET": secrets.token_urlsafe(24),
+        "PUSH_VAPID_PRIVATE_KEY": push_key,
+        "PUSH_SUBJECT": "mailto:atendimento@example.com",
     }
 
 
@@ -75,13 +78,15 @@ def complete_environment(environ: Mapping[str, str], defaults: Mapping[str, str]
     return result
 
 
-def kept_secret_key(path: Path) -> str:
-    """The secret key of earlier runs, so that a restart logs nobody out; made when missing."""
+def kept_key(path: Path, make: Callable[[], str]) -> str:
+    """A key of earlier runs, so that a restart logs nobody out and ends no subscription; made when
+    it is missing.
+    """
     try:
         return path.read_text(encoding="ascii")
     except FileNotFoundError:
         path.parent.mkdir(parents=True, exist_ok=True)
-        key = secrets.token_urlsafe(32)
+        key = make()
         path.touch(mode=0o600)
         path.write_text(key, encoding="ascii")
         return key
@@ -373,7 +378,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 1
         if options.fresh:
             forget(options.data)
-        defaults = default_settings(kept_secret_key(options.data / "secret_key"))
+        secret_key = kept_key(options.data / "secret_key", lambda: secrets.token_urlsafe(32))
+        push_key = kept_key(options.data / "push_key", new_private_key)
+        defaults = default_settings(secret_key, push_key)
         return Supervisor(options, complete_environment(os.environ, defaults)).run()
 
 

@@ -1,7 +1,7 @@
 /** Wires the screen: state, network, views and the realtime stream. Nothing is decided here. */
 
 import { startMessageStatus } from "../message_status.js";
-import { pageData, startPage } from "../realtime_events.js";
+import { pageData, request, startPage } from "../realtime_events.js";
 import { lastArrived, startUnread } from "../unread_state.js";
 import { FailedMessages } from "./actions/failed_messages.js";
 import { MessageActions } from "./actions/message_actions.js";
@@ -10,9 +10,12 @@ import { Writing } from "./composer/writing.js";
 import { Api } from "./data/api.js";
 import { Awaiting } from "./data/awaiting.js";
 import { Claude } from "./data/claude.js";
+import { Freshness } from "./data/freshness.js";
 import { Loader } from "./data/loader.js";
 import { PageState } from "./data/page_state.js";
 import { Sender, randomId } from "./data/sending.js";
+import { PushSwitch } from "./installed/push_switch.js";
+import { notificationsBy, startWorker } from "./installed/worker.js";
 import { listenToKeyboard } from "./keyboard/keyboard.js";
 import { ShortcutsDialog } from "./keyboard/shortcuts_dialog.js";
 import { ListPane } from "./list/list_pane.js";
@@ -79,7 +82,8 @@ const loader = new Loader({
   noteVersion: (id, version) => versionsRead.set(id, Math.max(version, versionsRead.get(id) ?? 0)),
   onChange: schedule,
 });
-const unread = startUnread({ userId, ...given });
+const worker = startWorker({ onOpen: (id) => unread.select(id) });
+const unread = startUnread({ userId, ...given, env: { Notification: notificationsBy(worker) } });
 const placing = new ThreadPlacing({
   storage,
   userId,
@@ -119,7 +123,14 @@ const claude = new Claude({
   startedAt: rendered.at,
   onChange: schedule,
   onFailed: (words) => toast.show(words),
-  onNeeded: (conversation) => announcing.needed(conversation),
+  onNeeded: (conversation) => {
+    push.here();
+    announcing.needed(conversation);
+  },
+});
+const freshness = new Freshness({
+  now: () => realtime.serverNow(),
+  send: (samples) => request("POST", "/api/freshness", { samples }), // which outlives the page
 });
 
 const banner = new ConnectionBanner(document.querySelector(".connection-banner"), {
@@ -127,6 +138,9 @@ const banner = new ConnectionBanner(document.querySelector(".connection-banner")
 });
 const toast = new Toast(document.querySelector(".toast"));
 const announcing = new Announcing(document, { state, unread, toast });
+const push = new PushSwitch(document.querySelector('[data-setting="push"]'), {
+  worker, api, userId, onFailed: (words) => toast.show(words),
+});
 const organizer = new Organizer({ api, state, toast });
 const labelBook = new LabelBook({ api, onChange: schedule });
 const confirm = (text, yes) => askIn(document.querySelector(".confirm-dialog"), text, yes);
@@ -284,7 +298,7 @@ const rail = new Rail(document.querySelector(".rail"), {
 });
 
 const refreshed = [awaiting, claude, labelBook, list, contactPanel, writing];
-const listening = [...refreshed, actions];
+const listening = [...refreshed, actions, freshness];
 
 const on = (type, run) => document.addEventListener(`realtime:${type}`, run);
 on("event", ({ detail }) => receive(detail));
@@ -413,7 +427,7 @@ askBeforeLosing(logoutForm, {
 logOutTogether(logoutForm, {
   onLeave: () => {
     realtime.close(); // whose next answer would lead to the login a second way
-    for (const each of [unread, placing, writing, actions, sender]) each.forget();
+    for (const each of [unread, placing, writing, actions, sender, push]) each.forget();
   },
   onLoggedOut: goToLogin,
 });
@@ -422,6 +436,7 @@ loader.loadList().finally(() => { // the rows bring their own numbers and check 
   unread.load();
   awaiting.start();
   claude.refresh();
+  push.start();
   labelBook.refresh();
   list.refresh();
   for (const id of writing.drafts.ids.slice(0, MAX_DRAFTED)) {

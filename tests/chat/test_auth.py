@@ -26,6 +26,10 @@ def test_every_route_but_the_listed_ones_needs_a_login(app: Flask, client: Flask
         "/tasks/outbox",
         "/tasks/reply",
         "/tasks/replies",
+        "/tasks/push",
+        "/tasks/search",
+        "/service-worker.js",
+        "/offline",
         "/realtime/cleanup",
         "/message-status/cleanup",
     }

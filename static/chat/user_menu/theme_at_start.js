@@ -10,6 +10,11 @@
     else delete page.dataset.theme;
     // What the browser itself draws while the style sheets are on their way.
     document.querySelector('meta[name="color-scheme"]').content = chosen ?? "light dark";
+    for (const colour of document.querySelectorAll("[data-of-theme]")) { // of the installed app's frame
+      const { ofTheme } = colour.dataset;
+      const ofSystem = `(prefers-color-scheme: ${ofTheme})`;
+      colour.media = chosen === null ? ofSystem : chosen === ofTheme ? "all" : "not all";
+    }
   }
 
   function kept() {
