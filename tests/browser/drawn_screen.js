@@ -46,6 +46,7 @@ const thread = new ThreadView(pane, {
   onRetryLoad: () => {},
   onAction: (...words) => tell("action", ...words),
   onJump: (id) => tell("jump", id),
+  onMove: () => requestAnimationFrame(() => window.draw(shown)),
 });
 const messageMenu = new MessageMenu(pane.querySelector(".thread-content"), {
   onAction: (name, id) => tell(name, id),
@@ -86,9 +87,11 @@ window.draw = (given) => {
   thread.render({
     conversationId: conversation.id,
     customerName: displayName(conversation),
-    days: threadDays(messages, {
-      now, userName: given.userName ?? "Ana", isGroup: conversation.is_group, divider,
+    messages,
+    daysOf: (from, to) => threadDays(messages, {
+      now, userName: given.userName ?? "Ana", isGroup: conversation.is_group, divider, from, to,
     }),
+    divider,
     loadState: "idle",
     hasOlder: false,
     loaded: true,
