@@ -64,13 +64,13 @@ window.draw = (given) => {
   filters.update();
   const rows = conversations.map((conversation) => ({ conversation, last: conversation.last_message }));
   list.render({
-    rows: filters.apply(rows, selected).map((row) => ({
-      ...row,
-      draft: drafts[row.conversation.id],
-      unread: unread.badge(row.conversation.id),
-      ownership: ownership(row.conversation),
-      labels: row.conversation.labels,
-    })),
+    rows: filters.apply(rows, selected),
+    detailsOf: ({ conversation }) => ({
+      draft: drafts[conversation.id],
+      unread: unread.badge(conversation.id),
+      ownership: ownership(conversation),
+      labels: conversation.labels,
+    }),
     selectedId: selected,
     state: "idle",
     loaded: given.loaded ?? true,

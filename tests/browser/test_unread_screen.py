@@ -166,7 +166,7 @@ def test_the_filter_finds_what_lies_beyond_the_list(
     expect(row(page, "Maria")).to_be_visible()
     simulator.post("/bursts", {"customers": 60, "messages": 1, "text": "Pedido"})
     rows = page.locator("[data-conversation-id]")
-    expect(rows).to_have_count(61)
+    expect(rows.first).to_have_attribute("aria-setsize", "61")
     ids = [each["id"] for each in listed(ana) if each["name"] != "Maria"]
     for id_ in ids[1:]:
         read(ana, id_)

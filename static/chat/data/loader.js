@@ -9,7 +9,7 @@ const OTHERS_MS = 50;
 /** So many threads that were open last keep all that was loaded of them, */
 const KEPT_WHOLE = 5;
 /** and so many the newest page of it; what was open before them is let go. */
-const KEPT = 30;
+const KEPT = 60;
 /** As many as the server gives in a page. */
 const NEWEST_PAGE = 50;
 
