@@ -5,10 +5,12 @@
 
 import { messageKey } from "../data/thread_state.js";
 
-/** So many are drawn above and below what is on screen, when the window is moved. */
+/** So many stay drawn above and below what is on screen; */
 const KEPT = 80;
-/** It is moved when fewer than that are left. */
+/** when fewer than that are left, further ones are drawn, */
 const NEAR = 40;
+/** but so many at once: the frame must not be late. */
+const STEP = 30;
 /** At the thread's end it grows with what comes, up to so many. */
 const MOST = 240;
 
@@ -39,15 +41,16 @@ export class ThreadWindow {
     this.#set(placeOf(messages, first), placeOf(messages, last) + 1);
   }
 
-  /** Moves it where what is on screen, `first` to `last`, has come near an edge. `toEnd`: it holds
-   * the thread's end, whatever comes. */
+  /** Moves it where what is on screen, `first` to `last`, has come near an edge, by one step. `toEnd`:
+   * it holds the thread's end, whatever comes. */
   keepRound(first, last, toEnd) {
-    if (toEnd) this.#set(this.from, this.#messages.length);
-    if (toEnd && this.to - this.from > MOST) this.showEnd();
-    else if (this.isNear(first, last)) {
-      const to = toEnd ? this.#messages.length : placeOf(this.#messages, last) + 1 + KEPT;
-      this.#set(placeOf(this.#messages, first) - KEPT, to);
-    }
+    const all = this.#messages.length;
+    if (toEnd && (all - this.to > STEP || all - this.from > MOST)) return this.showEnd();
+    if (toEnd) this.#set(this.from, all);
+    if (!this.isNear(first, last)) return;
+    const from = Math.max(placeOf(this.#messages, first) - KEPT, this.from - STEP);
+    const to = Math.min(placeOf(this.#messages, last) + 1 + KEPT, this.to + STEP);
+    this.#set(from, toEnd ? all : to);
   }
 
   /** Whether what is on screen is near an edge behind which there is more. */
@@ -57,13 +60,13 @@ export class ThreadWindow {
     return (this.from > 0 && above < NEAR) || (!this.isAtEnd && below < NEAR);
   }
 
-  /** The message at this place is to be on screen. */
+  /** The message at this place is to be on screen: enough for one, the others follow. */
   showRound(place) {
-    this.#set(place - KEPT, place + 1 + KEPT);
+    this.#set(place - STEP, place + 1 + STEP);
   }
 
   showEnd() {
-    this.#set(this.#messages.length - KEPT, this.#messages.length);
+    this.#set(this.#messages.length - STEP, this.#messages.length);
   }
 
   #set(from, to) {
