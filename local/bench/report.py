@@ -313,13 +313,12 @@ def show_screen(host: str, options: argparse.Namespace) -> None:
     if options.quick:
         sizes = {"messages": 1_000, "chats": 300, "switched": 10, "switches": 50}
     say(
-        f"SCREEN, in a real Chromium: a chat of {sizes['messages']} messages, {sizes['chats']} chats"
-        f" in the list,\n{sizes['switched']} chats that are switched between. frames: drawn, and those"
-        f" that came more than {STANDSTILL_MS:.0f} ms\nafter the one before; longest: between two of"
-        f" them. task: the longest of the page's main thread\nby the clock, work: by the processor"
-        f" time that one took (both from Chromium's trace), which other\nwork on the machine hardly"
-        f" lengthens."
-        f" bubbles, rows: the most in the document. Times in ms."
+        f"SCREEN, in a real Chromium: a chat of {sizes['messages']} messages, {sizes['chats']} in"
+        f" the list, {sizes['switched']} that are switched\nbetween. frames: drawn, and those that"
+        f" came more than {STANDSTILL_MS:.0f} ms after the one before; longest:\nbetween two of"
+        " them. task: the longest of the page's main thread by the clock, work: by\nthe processor"
+        " time that one took (both from Chromium's trace), which other work on the machine hardly\n"
+        "lengthens. bubbles, rows: the most in the document. Times in ms."
     )
     measured = screen(host, **sizes)
     if not measured.steps:

@@ -16,6 +16,7 @@ const pane = document.querySelector(".thread-pane");
 window.told = [];
 const tell = (...words) => window.told.push(words);
 let shown = null;
+Object.defineProperty(window, "shown", { get: () => shown });
 
 /** Only what the badges draw from. */
 const unread = startUnread({ userId: "ana", settings: { title_counts: "conversations" }, env: { request: async () => ({}) } });
