@@ -52,7 +52,11 @@ const byArrival = (a, b) => a.arrival - b.arrival;
 
 /** The message that arrived last, of those the server has. */
 export function lastArrived(messages) {
-  return messages.filter(({ arrival }) => Number.isInteger(arrival)).sort(byArrival).at(-1) ?? null;
+  let last = null;
+  for (const each of messages) {
+    if (Number.isInteger(each.arrival) && !(each.arrival < last?.arrival)) last = each;
+  }
+  return last;
 }
 
 /** Those of a conversation's messages that count and have not been read, in order of arrival.
@@ -74,14 +78,16 @@ export function readUpTo(messages, read, { seen, atEnd }) {
   const unread = unreadAmong(messages, read);
   const since = unread[0]?.arrival;
   const isOlder = ({ arrival, direction }) => (Number.isInteger(arrival) ? arrival < since : direction !== "out");
-  const above = new Set(messages.slice(0, Math.max(0, messages.findLastIndex(isOlder))));
+  const among = new Set(unread);
+  const before = messages.slice(0, Math.max(0, messages.findLastIndex(isOlder)));
+  const above = new Set(before.filter((message) => among.has(message)));
   const isBarred = (message) => (above.has(message) ? !seen.has(message.id) : !atEnd);
   const barred = unread.find(isBarred);
   const last = lastArrived(messages.filter(({ arrival }) => !(arrival >= barred?.arrival)));
   const left = last ? unread.filter(({ arrival }) => arrival > last.arrival).length : unread.length;
   // With nothing unread among them there may be a mark, or messages that this page does not have.
   const isNews = last !== null && (unread.length ? left < unread.length : atEnd);
-  const unseen = [...above].filter((message) => unread.includes(message) && isBarred(message));
+  const unseen = [...above].filter(isBarred);
   return { id: last?.id ?? null, left, isNews, unseen };
 }
 
@@ -680,9 +686,10 @@ class UnreadState extends UnreadMap {
   #look({ messages, seen }) {
     const bubbleOf = (id) => threadMark()?.querySelector(`[data-message-id="${CSS.escape(id)}"]`);
     const last = messages.length ? bubbleOf(messages.at(-1).id) : null;
-    if (!last) return false;
+    const any = last ?? threadMark()?.querySelector("[data-message-id]"); // what is far away need not be there
+    if (!any) return false;
     let [top, bottom] = [0, window.innerHeight];
-    for (let node = last.parentElement; node !== document.documentElement; node = node.parentElement) {
+    for (let node = any.parentElement; node !== document.documentElement; node = node.parentElement) {
       if (getComputedStyle(node).overflowY === "visible") continue;
       const box = node.getBoundingClientRect();
       [top, bottom] = [Math.max(top, box.top), Math.min(bottom, box.bottom)];
@@ -695,8 +702,8 @@ class UnreadState extends UnreadMap {
     const found = this.unseen().filter(isOnScreen);
     for (const id of found) seen.add(id);
     if (found.length) tell("unread:changed"); // the thread need not point there any more
-    const end = last.getBoundingClientRect();
-    return end.height > 0 && end.bottom > top && end.bottom <= bottom + this.#settings.near_bottom_px;
+    const end = last?.getBoundingClientRect();
+    return end?.height > 0 && end.bottom > top && end.bottom <= bottom + this.#settings.near_bottom_px;
   }
 
   async #read(open, id, left, what) {

@@ -19,6 +19,8 @@ from importlib.metadata import version
 from chat.outgoing.watch import AWAKE_SECONDS
 from local.bench import measures, module, statuses, unread
 from local.bench.measures import Idle, middle, percentile
+from local.bench.screen.frames import STANDSTILL_MS
+from local.bench.screen.running import screen
 from local.bench.sending.hanging import SENDERS, hanging
 from local.bench.sending.takeover import CALL_MS, takeover
 from local.bench.storm.running import CLAUDES, CUSTOMERS, SWITCHES, storm
@@ -28,7 +30,7 @@ from local.processes.parts import POSIX
 
 PARTS = (
     "latency", "memory", "idle", "webhook", "statuses", "overload", "hanging", "takeover", "unread",
-    "module", "storm",
+    "module", "screen", "storm",
 )  # fmt: skip
 UPDATES, QUICK_UPDATES = 1000, 100
 #: Stored → first tick, of 95 in 100 messages, with a Graph API that answers in a second.
@@ -305,6 +307,50 @@ def show_module(host: str, options: argparse.Namespace) -> None:
     show(head, 26, rows)
 
 
+def show_screen(host: str, options: argparse.Namespace) -> None:
+    """Frames and memory of a page with many messages and many chats."""
+    sizes = {"messages": 10_000, "chats": 5_000, "switched": 50, "switches": 1_000}
+    if options.quick:
+        sizes = {"messages": 1_000, "chats": 300, "switched": 10, "switches": 50}
+    say(
+        f"SCREEN, in a real Chromium: a chat of {sizes['messages']} messages, {sizes['chats']} in"
+        f" the list, {sizes['switched']} that are switched\nbetween. frames: drawn, and those that"
+        f" came more than {STANDSTILL_MS:.0f} ms after the one before; longest:\nbetween two of"
+        " them. task: the longest of the page's main thread by the clock, work: by\nthe processor"
+        " time that one took (both from Chromium's trace), which other work on the machine hardly\n"
+        "lengthens. bubbles, rows: the most in the document. Times in ms."
+    )
+    measured = screen(host, **sizes)
+    if not measured.steps:
+        say("No browser was found.")
+        return
+    rows = (
+        [
+            step.name,
+            f"{step.frames.frames} ({step.frames.late})",
+            ms(step.frames.longest),
+            ms(step.frames.task),
+            ms(step.frames.work),
+            str(step.bubbles),
+            str(step.rows),
+        ]
+        for step in measured.steps
+    )
+    head = ["", "frames (late)", "longest", "task", "work", "bubbles", "rows"]
+    show(head, 26, rows)
+    say(f"\nMemory after a forced collection, before and after {measured.switches} switches:")
+    kept = (measured.before, measured.after)
+    show(
+        ["", "before", "after"],
+        26,
+        [
+            ["JS heap, MB", *(f"{each.heap_mb:.1f}" for each in kept if each)],
+            ["DOM nodes", *(str(each.nodes) for each in kept if each)],
+            ["listeners", *(str(each.listeners) for each in kept if each)],
+        ],
+    )
+
+
 def show_takeover(host: str, options: argparse.Namespace) -> None:
     """How soon the next process goes on."""
     say(
@@ -368,6 +414,7 @@ SHOWN = {
     "takeover": show_takeover,
     "unread": show_unread,
     "module": show_module,
+    "screen": show_screen,
     "storm": show_storm,
 }
 

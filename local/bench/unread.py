@@ -51,7 +51,7 @@ def unread(host: str, sizes: Sequence[tuple[int, int]], rounds: int) -> Iterator
     """
     for conversations, unread_ones in sizes:
         with counting(host) as (address, counts), World(address) as world:
-            _fill(conversations, unread_ones)
+            fill(conversations, unread_ones)
             server = world.server(10)
             cookie = server.login()
             row = Start(conversations, unread_ones)
@@ -87,13 +87,13 @@ def _times(work: Callable[[], None], rounds: int) -> list[float]:
     return times[1:]
 
 
-def _fill(conversations: int, unread_ones: int) -> None:
+def fill(conversations: int, unread_ones: int) -> None:
     """Conversations as the chat stores them; the unread ones spread over all."""
     from chat.conversation.models import Conversation, new_id
     from chat.platform import datastore
 
     every = max(1, conversations // max(1, unread_ones))
-    with datastore.context(seconds=120.0):
+    with datastore.context(seconds=900.0):
         entities = []
         for number in range(conversations):
             sent_at = _FIRST_MS + number * 60_000

@@ -208,6 +208,7 @@ const threadView = new ThreadView(pane, {
   onRetryLoad: () => loader.retryFailed(state.selectedId),
   onAction: (action, messageId) => failedMessages.act(action, messageId),
   onJump: (messageId) => goingTo.message(messageId),
+  onMove: schedule,
 });
 const goingTo = new GoingTo(document.querySelector(".late-button"), {
   state, loader, unread, view: threadView, toast, render, onChange: schedule,
@@ -383,7 +384,17 @@ function renderConversation(conversation, now) {
   threadView.render({
     conversationId: id,
     customerName: displayName(conversation),
-    days: threadDays(thread.messages.map((each) => withOwnName(each, conversation, (key) => thread.find(key))), { now, userName, divider, isGroup: conversation.is_group }),
+    messages: thread.messages,
+    daysOf: (from, to) => threadDays(thread.messages, {
+      now,
+      userName,
+      divider,
+      isGroup: conversation.is_group,
+      from,
+      to,
+      drawn: (each) => withOwnName(each, conversation, (key) => thread.find(key)),
+    }),
+    divider,
     loadState,
     hasOlder,
     loaded: thread.loaded,

@@ -16,6 +16,7 @@ const pane = document.querySelector(".thread-pane");
 window.told = [];
 const tell = (...words) => window.told.push(words);
 let shown = null;
+Object.defineProperty(window, "shown", { get: () => shown });
 
 /** Only what the badges draw from. */
 const unread = startUnread({ userId: "ana", settings: { title_counts: "conversations" }, env: { request: async () => ({}) } });
@@ -46,6 +47,7 @@ const thread = new ThreadView(pane, {
   onRetryLoad: () => {},
   onAction: (...words) => tell("action", ...words),
   onJump: (id) => tell("jump", id),
+  onMove: () => requestAnimationFrame(() => window.draw(shown)),
 });
 const messageMenu = new MessageMenu(pane.querySelector(".thread-content"), {
   onAction: (name, id) => tell(name, id),
@@ -63,13 +65,13 @@ window.draw = (given) => {
   filters.update();
   const rows = conversations.map((conversation) => ({ conversation, last: conversation.last_message }));
   list.render({
-    rows: filters.apply(rows, selected).map((row) => ({
-      ...row,
-      draft: drafts[row.conversation.id],
-      unread: unread.badge(row.conversation.id),
-      ownership: ownership(row.conversation),
-      labels: row.conversation.labels,
-    })),
+    rows: filters.apply(rows, selected),
+    detailsOf: ({ conversation }) => ({
+      draft: drafts[conversation.id],
+      unread: unread.badge(conversation.id),
+      ownership: ownership(conversation),
+      labels: conversation.labels,
+    }),
     selectedId: selected,
     state: "idle",
     loaded: given.loaded ?? true,
@@ -86,9 +88,11 @@ window.draw = (given) => {
   thread.render({
     conversationId: conversation.id,
     customerName: displayName(conversation),
-    days: threadDays(messages, {
-      now, userName: given.userName ?? "Ana", isGroup: conversation.is_group, divider,
+    messages,
+    daysOf: (from, to) => threadDays(messages, {
+      now, userName: given.userName ?? "Ana", isGroup: conversation.is_group, divider, from, to,
     }),
+    divider,
     loadState: "idle",
     hasOlder: false,
     loaded: true,

@@ -25,6 +25,7 @@ _MODULES = [
     "data/claude",
     "data/loader",
     "data/page_state",
+    "data/row_order",
     "data/sending",
     "data/thread_state",
     "list/conversation_menu",

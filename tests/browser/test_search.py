@@ -110,13 +110,14 @@ def test_up_and_down_through_what_a_chat_said(
     )
     field.press("Shift+Enter")
     expect(count).to_have_text("2 de 3")
-    expect(page.locator("mark.hit")).to_have_text(["orçamento", "ORCAMENTO", "orçamento"])
+    expect(current).to_have_text("ORCAMENTO")
+    expect(page.locator("mark.hit")).to_have_text(["ORCAMENTO", "orçamento"])  # what is drawn
 
     # Escape ends the search alone, and takes its marks away.
     field.press("Escape")
     expect(field).to_be_hidden()
     expect(page.locator("mark.hit")).to_have_count(0)
-    expect(bubble(page, "Quero um")).to_be_attached()
+    expect(bubble(page, "O orçamento chegou")).to_be_attached()
     expect(page.locator(".thread-pane")).to_be_visible()
 
     # Bruno finds it by the menu, and nothing where there is nothing.

@@ -117,7 +117,8 @@ export class Claude {
   watchReplies() {
     clearTimeout(this.#timers.reply);
     const now = this.#host.now();
-    const ends = this.#host.state.conversations.map((each) => Date.parse(each.replying_until ?? ""));
+    const replying = this.#host.state.conversations.filter((each) => each.replying_until);
+    const ends = replying.map((each) => Date.parse(each.replying_until));
     const next = Math.min(...ends.filter((end) => end > now));
     if (next === Infinity) return;
     this.#timers.reply = setTimeout(() => this.#host.onChange(), next - now + SLACK_MS);

@@ -6,6 +6,12 @@ const MAX_REFRESH_PAGES = 20;
 const FAR_PAGE = 100;
 /** A page that is on its way for somebody else is looked for again after so long. */
 const OTHERS_MS = 50;
+/** So many threads that were open last keep all that was loaded of them, */
+const KEPT_WHOLE = 5;
+/** and so many the newest page of it; what was open before them is let go. */
+const KEPT = 60;
+/** As many as the server gives in a page. */
+const NEWEST_PAGE = 50;
 
 export class Loader {
   listState = "idle"; // "idle" | "loading" | "error"
@@ -19,6 +25,7 @@ export class Loader {
   #opening = new Map(); // conversation id -> its newest page, on its way
   #filtered = new Map(); // filter -> {state, next, loaded}
   #threadStates = new Map(); // conversation id -> "loading" | "older" | "error" | "older-error"
+  #opened = new Set(); // conversations whose threads are here, the last one opened last
 
   /** `noteVersion(id, version)`: this page holds everything of that conversation up to there. */
   constructor({ state, api, noteVersion, onChange }) {
@@ -112,6 +119,21 @@ export class Loader {
       this.#opening.set(id, this.#openThread(id).finally(() => this.#opening.delete(id)));
     }
     return this.#opening.get(id);
+  }
+
+  /** This conversation is open now: of those that were open long ago the page forgets messages, so
+   * that a day of work does not fill its memory. */
+  opened(id) {
+    this.#opened.delete(id);
+    this.#opened.add(id);
+    let age = this.#opened.size;
+    for (const each of [...this.#opened]) {
+      if (age > KEPT_WHOLE && this.threadState(each) === "idle") {
+        if (age <= KEPT) this.#state.knownThread(each)?.trim(NEWEST_PAGE);
+        else if (this.#state.dropThread(each)) this.#opened.delete(each);
+      }
+      age -= 1;
+    }
   }
 
   async #openThread(id) {

@@ -5,6 +5,7 @@
 
 import { isFurther, withStatus } from "../../message_status.js";
 import { previewText } from "../parts/format.js";
+import { RowOrder } from "./row_order.js";
 import { Thread, messageKey, sameData } from "./thread_state.js";
 
 /** Status news of messages not seen yet wait here; a bound, as most belong to unopened chats. */
@@ -17,6 +18,7 @@ export class PageState {
 
   #conversations = new Map();
   #threads = new Map();
+  #order = new RowOrder((id) => this.#rowOf(id));
   #mergedInto = new Map(); // id that no longer exists -> id that took it over
   #waitingStatuses = new Map(); // message key -> status change
   #mergedLasts = new Map(); // message id -> the last message of a conversation that is no more
@@ -60,12 +62,22 @@ export class PageState {
   /** The thread of a conversation, made when it is first needed. */
   thread(id) {
     const resolved = this.resolve(id);
-    if (!this.#threads.has(resolved)) this.#threads.set(resolved, new Thread());
+    if (!this.#threads.has(resolved)) {
+      this.#threads.set(resolved, new Thread(() => this.#order.touch(resolved)));
+    }
     return this.#threads.get(resolved);
   }
 
   knownThread(id) {
     return this.#threads.get(this.resolve(id)) ?? null;
+  }
+
+  /** Lets a thread go, which is fetched again when it is opened. False for one that holds what the
+   * server has not confirmed, which stays. */
+  dropThread(id) {
+    if (this.#threads.get(id)?.locals.length) return false;
+    if (this.#threads.delete(id)) this.#order.touch(id);
+    return true;
   }
 
   select(id) {
@@ -81,14 +93,20 @@ export class PageState {
     const known = this.#conversations.get(conversation.id);
     const next = this.#withKnownStatus(conversation, known);
     if (known && !supersedes(next, known)) return;
-    this.#conversations.set(next.id, next);
+    this.#keep(next);
     this.#onChange();
   }
 
   removeConversation(id) {
     if (!this.#conversations.delete(id)) return;
+    this.#order.touch(id);
     this.#onRemove(id);
     this.#onChange();
+  }
+
+  #keep(conversation) {
+    this.#conversations.set(conversation.id, conversation);
+    this.#order.touch(conversation.id);
   }
 
   /** Grows with each status change; taken before a request, it tells which came while it was made. */
@@ -177,7 +195,7 @@ export class PageState {
     if (!row) return false;
     const last = withStatus(row.last_message, change);
     if (last === row.last_message) return false;
-    this.#conversations.set(row.id, { ...row, last_message: last });
+    this.#keep({ ...row, last_message: last });
     return true;
   }
 
@@ -207,6 +225,7 @@ export class PageState {
     this.#mergedInto.set(loser, winner);
     this.#keepLast(this.#conversations.get(loser)?.last_message, this.resolve(winner));
     this.#conversations.delete(loser);
+    this.#order.touch(loser);
     if (oldThread) {
       this.#threads.delete(loser);
       const thread = this.thread(winner);
@@ -223,7 +242,7 @@ export class PageState {
     if (!last?.status) return;
     this.#mergedLasts.set(last.id, last);
     const row = this.#conversations.get(winner);
-    if (row) this.#conversations.set(winner, this.#withKnownStatus(row));
+    if (row) this.#keep(this.#withKnownStatus(row));
   }
 
   /**
@@ -231,8 +250,7 @@ export class PageState {
    * the server makes later. (Positions are opaque; "~" sorts after every character in them.)
    */
   nextLocalPosition(now) {
-    let highest = "";
-    for (const { last } of this.rows()) if (last && last.position > highest) highest = last.position;
+    const highest = this.rows()[0]?.last?.position ?? "";
     this.#localSequence += 1;
     const sequence = String(this.#localSequence).padStart(6, "0");
     return `${highest.split("~")[0]}~${String(+now).padStart(13, "0")}-${sequence}`;
@@ -265,16 +283,15 @@ export class PageState {
   /** The list, newest first: {conversation, last} with what stands as its last message. `floor`:
    * rows further down are left out, because between them and the others some are not here yet. */
   rows({ floor = this.listFloor } = {}) {
-    const rows = [];
-    for (const conversation of this.#conversations.values()) {
-      const last = this.#lastOf(conversation);
-      if (!last && conversation.id !== this.selectedId) continue;
-      const belowFloor = floor !== null && (last?.position ?? "") < floor;
-      if (belowFloor && conversation.id !== this.selectedId) continue;
-      rows.push({ conversation, last });
-    }
-    const position = (row) => row.last?.position ?? "";
-    return rows.sort((a, b) => (position(a) < position(b) ? 1 : position(a) > position(b) ? -1 : 0));
+    return this.#order.rows.filter(({ conversation, last }) => {
+      const isAbove = last && (floor === null || last.position >= floor);
+      return isAbove || conversation.id === this.selectedId;
+    });
+  }
+
+  #rowOf(id) {
+    const conversation = this.#conversations.get(id);
+    return conversation ? { conversation, last: this.#lastOf(conversation) } : null;
   }
 
   /** The row's last message, or a newer one of the thread (own sends show before the event). */

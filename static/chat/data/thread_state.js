@@ -35,13 +35,21 @@ export class Thread {
   next = null;
 
   #entries = new Map(); // message key -> {message, version, told}; `told`: the moment of its status
+  #keys = new Map(); // message id -> its key, where that is another
+  #localKeys = new Set();
   #sorted = null;
+  #isHandedOut = false; // somebody may hold `#sorted`: what changes is another array then
+  #onChange;
 
-  /** All messages, oldest first. */
+  /** `onChange()`: some message is another, came or went. */
+  constructor(onChange = () => {}) {
+    this.#onChange = onChange;
+  }
+
+  /** All messages, oldest first; the same array until something changes. */
   get messages() {
-    this.#sorted ??= [...this.#entries.values()]
-      .map((entry) => entry.message)
-      .sort((a, b) => (a.position < b.position ? -1 : a.position > b.position ? 1 : 0));
+    this.#sorted ??= [...this.#entries.values()].map((entry) => entry.message).sort(byPosition);
+    this.#isHandedOut = true;
     return this.#sorted;
   }
 
@@ -55,12 +63,11 @@ export class Thread {
   }
 
   get locals() {
-    return this.messages.filter(isLocal);
+    return [...this.#localKeys].map((key) => this.#entries.get(key).message).sort(byPosition);
   }
 
   find(key) {
-    const direct = this.#entries.get(key)?.message;
-    return direct ?? this.messages.find((message) => message.id === key) ?? null;
+    return (this.#entries.get(key) ?? this.#entries.get(this.#keys.get(key)))?.message ?? null;
   }
 
   /** Whether there is a message with exactly this key. */
@@ -111,8 +118,8 @@ export class Thread {
   removeLocal(key) {
     const message = this.#entries.get(key)?.message;
     if (!message || !isLocal(message)) return null;
-    this.#entries.delete(key);
-    this.#sorted = null;
+    this.#delete(key);
+    this.#onChange();
     return message;
   }
 
@@ -123,6 +130,17 @@ export class Thread {
     const entryKey = messageKey(message);
     const { version } = this.#entries.get(entryKey);
     return this.#set(entryKey, withStatus(message, change), version, moment);
+  }
+
+  /** Keeps the newest messages alone, so many of the server's, and what is this page's; true when
+   * there were more, which are fetched again when they are wanted. */
+  trim(count) {
+    const theirs = this.messages.filter((message) => !isLocal(message));
+    if (theirs.length <= count) return false;
+    for (const message of theirs.slice(0, -count)) this.#delete(messageKey(message));
+    this.next = theirs.at(-count).position;
+    this.#onChange();
+    return true;
   }
 
   /** Takes over another thread's messages (its conversation was merged into this one). */
@@ -140,8 +158,49 @@ export class Thread {
       Object.assign(entry, { version, told });
       return false;
     }
+    this.#place(entry?.message ?? null, message);
     this.#entries.set(key, { message, version, told });
-    this.#sorted = null;
+    if (message.id !== key) this.#keys.set(message.id, key);
+    if (isLocal(message)) this.#localKeys.add(key);
+    else this.#localKeys.delete(key);
+    this.#onChange();
     return true;
   }
+
+  #delete(key) {
+    const { message } = this.#entries.get(key);
+    this.#place(message, null);
+    this.#entries.delete(key);
+    this.#keys.delete(message.id);
+    this.#localKeys.delete(key);
+  }
+
+  /** Puts one message in place of another (null: of none, or none), without sorting all anew. */
+  #place(before, after) {
+    if (!this.#sorted) return;
+    if (this.#isHandedOut) this.#sorted = [...this.#sorted];
+    this.#isHandedOut = false;
+    const at = before ? placeOf(this.#sorted, before) : -1;
+    if (before && this.#sorted[at] !== before) {
+      this.#sorted = null; // of several at one position it is another: sorted when it is asked for
+    } else if (before && after && before.position === after.position) {
+      this.#sorted[at] = after;
+    } else {
+      if (before) this.#sorted.splice(at, 1);
+      if (after) this.#sorted.splice(placeOf(this.#sorted, after), 0, after);
+    }
+  }
+}
+
+const byPosition = (a, b) => (a.position < b.position ? -1 : a.position > b.position ? 1 : 0);
+
+/** The first place in a sorted array at which a message is not before this one. */
+function placeOf(sorted, message) {
+  let [low, high] = [0, sorted.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (byPosition(sorted[middle], message) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

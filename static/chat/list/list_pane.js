@@ -78,13 +78,13 @@ export class ListPane {
     const rows = this.#archived.isOpen ? known : this.#filters.apply(known, id);
     this.#shownIds = rows.map(({ conversation }) => conversation.id);
     this.#view.render({
-      rows: rows.map((row) => ({
-        ...row,
-        draft: drafts.get(row.conversation.id),
-        unread: unread.badge(row.conversation.id),
-        ownership: ownershipOf(row.conversation),
-        labels: book.of(row.conversation),
-      })),
+      rows,
+      detailsOf: ({ conversation }) => ({
+        draft: drafts.get(conversation.id),
+        unread: unread.badge(conversation.id),
+        ownership: ownershipOf(conversation),
+        labels: book.of(conversation),
+      }),
       selectedId: id,
       ...loader.listOf(server),
       ...(own && { hasMore: false }),

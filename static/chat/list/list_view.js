@@ -1,4 +1,7 @@
-/** The conversation list: one keyed row a conversation, in the order it is given. */
+/**
+ * The conversation list, in the order it is given. All rows have one height, so that those near the
+ * view alone are drawn, each at its place: the others cost nothing, and the list is as long as it is.
+ */
 
 import { updateTicks } from "../../message_status.js";
 import { statusOf } from "../data/thread_state.js";
@@ -12,6 +15,12 @@ import { plainText } from "../parts/rich_text.js";
 
 /** The next page is fetched when this little is left below the view. */
 const NEAR_END_PX = 600;
+/** So many rows are drawn above and below those in view, */
+const DRAWN_ROWS = 14;
+/** and others when so few are left there. */
+const NEAR_ROWS = 5;
+/** Of a list that is not on the screen: no screen shows more at first. */
+const FIRST_ROWS = 40;
 /** A preview is one line: of a long message this much is more than enough. */
 const PREVIEW_CHARS = 300;
 
@@ -19,7 +28,10 @@ export class ListView {
   #list;
   #scroller;
   #notice;
-  #rows = new Map(); // conversation id -> {node, button, ...parts}
+  #given = { rows: [], selectedId: null }; // what the list shows, as `render` had it
+  #drawn = new Map(); // conversation id -> {node, button, place, ...parts}
+  #range = { from: 0, to: 0 }; // the places that are drawn, but for single ones elsewhere
+  #rowHeight = 74;
   #selectedId = null;
   #toShow = null; // the open conversation whose row is still to be brought into view
   #isParked = false; // the view stands where the open row is, not where a hand has scrolled to
@@ -32,7 +44,8 @@ export class ListView {
     this.#scroller = root.querySelector(".list-scroll");
     this.#list = root.querySelector(".conversation-list");
     this.#notice = root.querySelector(".list-notice");
-    this.#scroller.addEventListener("scroll", () => this.#askForMore(), { passive: true });
+    this.#scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
+    new ResizeObserver(() => this.#scrolled()).observe(this.#scroller);
     for (const type of ["wheel", "touchmove", "pointerdown", "keydown"]) {
       this.#scroller.addEventListener(type, () => this.#scrolledByHand(), { passive: true });
     }
@@ -50,23 +63,20 @@ export class ListView {
   }
 
   /**
-   * rows: [{conversation, last, draft, unread: {count, marked}, ownership, labels?}]; `labels`: those
-   * of the LabelBook; state: "idle" | "loading" |
+   * rows: [{conversation, last}]; detailsOf(row): what else is drawn of one, {draft, unread: {count,
+   * marked}, ownership, labels?}; `labels`: those of the LabelBook; state: "idle" | "loading" |
    * "error"; loaded: the first page is here; hasMore: there are further pages; empty: what to say
    * when there is no row.
    */
-  render({ rows, selectedId, state, loaded, hasMore, empty, now }) {
-    const current = new Set();
-    const nodes = rows.map((each) => {
-      const { id } = each.conversation;
-      current.add(id);
-      const row = this.#rows.get(id) ?? this.#createRow(id);
-      updateRow(row, { ...each, now, selected: id === selectedId });
-      return row.node;
-    });
-    for (const id of this.#rows.keys()) if (!current.has(id)) this.#rows.delete(id);
-    reconcile(this.#list, nodes);
-    this.#setTabStop(nodes, selectedId);
+  render(given) {
+    const { rows, selectedId, state, loaded, hasMore, empty } = given;
+    const before = this.#inView();
+    this.#given = given;
+    const height = Number.parseFloat(getComputedStyle(this.#list).getPropertyValue("--row-height"));
+    this.#rowHeight = height || this.#rowHeight; // without its style sheet nothing is right anyway
+    this.#list.style.setProperty("--rows", rows.length);
+    this.#holdStill(before);
+    this.#draw();
     this.#showSelected(selectedId, loaded);
     this.#renderNotice({ text: empty, none: rows.length === 0, state, loaded });
     this.hasMore = hasMore && state === "idle";
@@ -75,7 +85,85 @@ export class ListView {
 
   /** Puts the keyboard focus on a conversation's row. */
   focusRow(id) {
-    this.#rows.get(id)?.button.focus();
+    const place = this.#placeOf(id);
+    if (place >= 0) this.#focusAt(place);
+  }
+
+  #draw() {
+    const { rows, detailsOf, selectedId, hasMore, now } = this.#given;
+    this.#moveRange();
+    const focusedId = this.#focusedId();
+    const places = new Set([selectedId, focusedId].filter((id) => id !== null).map((id) => this.#placeOf(id)));
+    for (let place = this.#range.from; place < this.#range.to; place += 1) places.add(place);
+    places.delete(-1);
+    const current = new Set();
+    const nodes = [...places].sort((a, b) => a - b).map((place) => {
+      const each = rows[place];
+      const { id } = each.conversation;
+      current.add(id);
+      const row = this.#drawn.get(id) ?? this.#createRow(id);
+      if (row.place !== place) row.node.style.setProperty("--place", place);
+      row.place = place;
+      setAttribute(row.node, "aria-posinset", place + 1);
+      setAttribute(row.node, "aria-setsize", hasMore ? -1 : rows.length);
+      updateRow(row, { ...each, ...detailsOf(each), now, selected: id === selectedId });
+      return row.node;
+    });
+    for (const id of this.#drawn.keys()) if (!current.has(id)) this.#drawn.delete(id);
+    reconcile(this.#list, nodes);
+    const stop = [focusedId, selectedId, nodes[0]?.dataset.conversationId].find((id) => this.#drawn.has(id));
+    this.#setTabStop(this.#drawn.get(stop));
+  }
+
+  /** The places in view: {from, to}, `to` not among them; null where the list is not on the screen. */
+  #view() {
+    const { clientHeight } = this.#scroller;
+    if (clientHeight === 0) return null;
+    const top = this.#scroller.getBoundingClientRect().top - this.#list.getBoundingClientRect().top;
+    const placeAt = (px) => Math.max(0, Math.min(this.#given.rows.length, px / this.#rowHeight));
+    return { from: Math.floor(placeAt(top)), to: Math.ceil(placeAt(top + clientHeight)), top };
+  }
+
+  #moveRange() {
+    const all = this.#given.rows.length;
+    const view = this.#view();
+    if (!view) this.#range = { from: Math.min(this.#range.from, all), to: Math.min(all, this.#range.to || FIRST_ROWS) };
+    else if (!this.#covers(view)) {
+      this.#range = { from: Math.max(0, view.from - DRAWN_ROWS), to: Math.min(all, view.to + DRAWN_ROWS) };
+    }
+  }
+
+  /** Whether enough is drawn round these places, and not much more. */
+  #covers({ from, to }) {
+    const all = this.#given.rows.length;
+    const [above, below] = [from - this.#range.from, this.#range.to - to];
+    const enough = above >= Math.min(NEAR_ROWS, from) && below >= Math.min(NEAR_ROWS, all - to);
+    return enough && this.#range.to <= all && Math.max(above, below) <= 2 * DRAWN_ROWS;
+  }
+
+  /** The conversations in view and their places, while something of the list is above it. */
+  #inView() {
+    const view = this.#view();
+    if (!view || view.top <= 0) return [];
+    const { rows } = this.#given;
+    return rows.slice(view.from, view.to).map(({ conversation }, n) => [conversation.id, view.from + n]);
+  }
+
+  /** What comes and goes above the view does not move what is read in it: most rows tell by how much,
+   * whatever becomes of single ones. */
+  #holdStill(before) {
+    if (!before.length) return;
+    const wanted = new Map(before);
+    const moves = [];
+    for (const [place, { conversation }] of this.#given.rows.entries()) {
+      if (wanted.has(conversation.id)) moves.push(place - wanted.get(conversation.id));
+    }
+    const middle = moves.sort((a, b) => a - b)[moves.length >> 1];
+    if (middle) this.#scroller.scrollTop += middle * this.#rowHeight;
+  }
+
+  #placeOf(id) {
+    return this.#given.rows.findIndex(({ conversation }) => conversation.id === id);
   }
 
   scrollToTop() {
@@ -118,7 +206,7 @@ export class ListView {
     const node = el("li", "row-item", button, menu);
     node.dataset.conversationId = id;
     const row = { node, button, menu, muted, pinned, ...parts };
-    this.#rows.set(id, row);
+    this.#drawn.set(id, row);
     return row;
   }
 
@@ -157,14 +245,14 @@ export class ListView {
   /** After a reload the open conversation may be far down: its row is shown, once. */
   #showSelected(selectedId, loaded) {
     if (selectedId !== this.#selectedId) this.#toShow = this.#selectedId = selectedId;
-    const row = this.#rows.get(this.#toShow)?.node;
+    const place = this.#placeOf(this.#toShow);
     const { clientHeight } = this.#scroller;
-    if (!row || !loaded || clientHeight === 0) return; // not here yet, or not on the screen
+    if (place < 0 || !loaded || clientHeight === 0) return; // not here yet, or not on the screen
     this.#toShow = null;
-    const box = row.getBoundingClientRect();
-    const above = box.top - this.#scroller.getBoundingClientRect().top;
-    if (above >= 0 && above + box.height <= clientHeight) return;
-    this.#scroller.scrollTop += above - (clientHeight - box.height) / 2;
+    const above = this.#offsetOf(place);
+    if (above >= 0 && above + this.#rowHeight <= clientHeight) return;
+    this.#scroller.scrollTop += above - (clientHeight - this.#rowHeight) / 2;
+    this.#draw();
     this.#isParked = true;
   }
 
@@ -175,27 +263,46 @@ export class ListView {
     this.#askForMore();
   }
 
+  /** How far below the view's top a row begins, in px. */
+  #offsetOf(place) {
+    const top = this.#list.getBoundingClientRect().top - this.#scroller.getBoundingClientRect().top;
+    return top + place * this.#rowHeight;
+  }
+
+  #focusedId() {
+    const row = document.activeElement?.closest?.("[data-conversation-id]");
+    return row?.parentNode === this.#list ? row.dataset.conversationId : null;
+  }
+
   /** One row is in the tab order; the arrow keys move between rows. */
-  #setTabStop(nodes, selectedId) {
-    const focused = document.activeElement?.closest?.("[data-conversation-id]");
-    const selected = this.#rows.get(selectedId)?.node;
-    const stop = nodes.includes(focused) ? focused : (selected ?? nodes[0]);
-    for (const node of nodes) setAttribute(node.firstChild, "tabindex", node === stop ? "0" : "-1");
+  #setTabStop(stop) {
+    for (const row of this.#drawn.values()) setAttribute(row.button, "tabindex", row === stop ? "0" : "-1");
   }
 
   #moveFocus(event) {
-    const row = event.target.closest("[data-conversation-id]");
-    const target = {
-      ArrowDown: row?.nextElementSibling,
-      ArrowUp: row?.previousElementSibling,
-      Home: this.#list.firstElementChild,
-      End: this.#list.lastElementChild,
-    }[event.key];
-    if (!target) return;
+    const place = this.#drawn.get(this.#focusedId())?.place;
+    const last = this.#given.rows.length - 1;
+    const target = { ArrowDown: place + 1, ArrowUp: place - 1, Home: 0, End: last }[event.key];
+    if (!(target >= 0 && target <= last)) return;
     event.preventDefault();
-    row.firstChild.tabIndex = -1;
-    target.firstChild.tabIndex = 0;
-    target.firstChild.focus();
+    this.#focusAt(target);
+  }
+
+  #focusAt(place) {
+    const { clientHeight } = this.#scroller;
+    const above = this.#offsetOf(place);
+    const below = above + this.#rowHeight - clientHeight;
+    if (clientHeight > 0 && (above < 0 || below > 0)) this.#scroller.scrollTop += above < 0 ? above : below;
+    this.#draw();
+    const row = this.#drawn.get(this.#given.rows[place].conversation.id);
+    row?.button.focus();
+    this.#setTabStop(row);
+  }
+
+  #scrolled() {
+    const view = this.#view();
+    if (view && !this.#covers(view)) this.#draw();
+    this.#askForMore();
   }
 
   #askForMore() {

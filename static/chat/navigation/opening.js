@@ -59,6 +59,7 @@ export class Opening {
     if (id !== this.#shownId) {
       onMoved({ merged: this.#shownId !== null && state.resolve(this.#shownId) === id });
       this.#shownId = id;
+      if (id !== null) loader.opened(id);
     }
     if (id !== null && state.conversation(id) && this.#needsReading(id)) loader.openThread(id);
   }

@@ -25,7 +25,8 @@ export class AlertSettings {
     const { permission } = this.#alerts;
     const refused = permission === "denied" || permission === "unsupported";
     setAttribute(this.#sound, "aria-checked", this.#alerts.wants("sound") ? "true" : "false");
-    setAttribute(this.#notifications, "aria-checked", this.#isOn ? "true" : "false");
+    const isOn = permission === "granted" && this.#alerts.wants("notifications"); // asked once: it takes time
+    setAttribute(this.#notifications, "aria-checked", isOn ? "true" : "false");
     if (this.#notifications.disabled !== refused) this.#notifications.disabled = refused;
     setText(this.#note, permission === "denied" ? DENIED : refused ? UNSUPPORTED : "");
     setHidden(this.#note, !refused);

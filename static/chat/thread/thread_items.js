@@ -6,9 +6,12 @@ import { dayKey, dayLabel, isSeen } from "../parts/format.js";
 /** Said by WhatsApp about the conversation, by nobody in it: a chip in the middle, no bubble. */
 const NOTICES = new Set(["system", "request_welcome"]);
 const BUSINESS_APP = "Celular da empresa";
+/** Messages before the first one that are looked at for its day and its run: it may sort above some
+ * that were sent a little earlier. */
+const BEFORE = 50;
 const SOMEBODY = "Participante"; // of a group, without a name that could be seen
 
-const isNotice = (message) => NOTICES.has(message.type);
+export const isNotice = (message) => NOTICES.has(message.type);
 
 /** Who wrote it, as one word that groups a run of bubbles. */
 function writer(message) {
@@ -34,29 +37,35 @@ export function authorMark(message, { userName, isGroup = false }) {
  * writer (it gets the tail), `author` is the name to show above it, or null; `speaker` is who said
  * it where that is not the customer of the conversation; `viewer`, who reads this, is "Você" in what
  * a reply quotes and under reactions. Before the message that `divider` names
- * ({messageId, count}) stands an item {key, divider: count}.
+ * ({messageId, count}) stands an item {key, divider: count}. Those from `from` to `to`, which is
+ * not shown, as they are among all of them; `drawn(message)` is what is drawn of one.
  */
-export function threadDays(messages, { now, userName, isGroup = false, divider = null }) {
+export function threadDays(messages, {
+  now, userName, isGroup = false, divider = null, from = 0, to = messages.length, drawn = (message) => message,
+}) {
   const days = [];
+  let day = null; // of the message before: {key, label, items}
   let previous = null;
-  for (const message of messages) {
-    const day = dayKey(new Date(message.sent_at));
+  for (let place = Math.max(0, from - BEFORE); place < to; place += 1) {
+    const message = messages[place];
+    const key = dayKey(new Date(message.sent_at));
     // A message may sort above one sent a little earlier: a day once left is not opened again.
-    if (!days.length || day > days.at(-1).key) {
-      days.push({ key: day, label: dayLabel(message.sent_at, now), items: [] });
+    if (!day || key > day.key) {
+      day = { key, label: dayLabel(message.sent_at, now), items: [] };
       previous = null;
     }
-    if (divider?.messageId === message.id) {
-      days.at(-1).items.push({ key: "divider", divider: divider.count });
-      previous = null;
-    }
+    const isFirst = divider?.messageId === message.id;
+    if (isFirst) previous = null;
     const notice = isNotice(message);
-    const mark = notice ? null : authorMark(message, { userName, isGroup });
     const startsRun = !notice && writer(message) !== previous;
     previous = notice ? null : writer(message);
-    days.at(-1).items.push({
+    if (place < from) continue;
+    if (days.at(-1) !== day) days.push(day);
+    if (isFirst) day.items.push({ key: "divider", divider: divider.count });
+    const mark = notice ? null : authorMark(message, { userName, isGroup });
+    day.items.push({
       key: messageKey(message),
-      message,
+      message: drawn(message),
       notice,
       startsRun,
       author: startsRun ? mark : null,

@@ -1,0 +1,1 @@
+"""How the attendant's screen behaves with many messages and many chats."""
