@@ -21,8 +21,8 @@ ROOMS = {
         "bench", "icons", "sample_data", "push", "claude", "simulator", "datastore", "processes",
     ],
     "static/chat": [
-        "chat", "installed", "keyboard", "user_menu", "navigation", "search", "templates", "panel",
-        "list", "actions", "thread", "message", "composer", "notices", "organizing", "data",
+        "chat", "measuring", "installed", "keyboard", "user_menu", "navigation", "search",
+        "templates", "panel", "list", "actions", "thread", "message", "composer", "notices", "organizing", "data",
         "parts", "logout",
     ],
 }  # fmt: skip

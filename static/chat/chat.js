@@ -10,7 +10,7 @@ import { Writing } from "./composer/writing.js";
 import { Api } from "./data/api.js";
 import { Awaiting } from "./data/awaiting.js";
 import { Claude } from "./data/claude.js";
-import { Freshness } from "./data/freshness.js";
+import { Freshness } from "./measuring/freshness.js";
 import { Loader } from "./data/loader.js";
 import { PageState } from "./data/page_state.js";
 import { Sender, randomId } from "./data/sending.js";
