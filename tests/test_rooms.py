@@ -22,8 +22,8 @@ ROOMS = {
     ],
     "static/chat": [
         "chat", "measuring", "installed", "keyboard", "user_menu", "navigation", "search",
-        "templates", "panel", "list", "actions", "thread", "message", "composer", "notices", "organizing", "data",
-        "parts", "logout",
+        "templates", "panel", "list", "actions", "thread", "message", "composer",
+        "notices", "organizing", "data", "parts", "logout",
     ],
 }  # fmt: skip
 MOST_FILES = 10
