@@ -224,12 +224,14 @@ def test_the_administrators_pages_and_the_login(
     ana: Attendant, page: Page, store: Store, look: Look
 ) -> None:
     set_aside(store)
-    for name in ("Atualizações recusadas", "Uso do Claude"):
+    for name in ("Atualizações recusadas", "Uso do Claude", "Rapidez da tela"):
         page.goto(ana.url)
         page.get_by_role("button", name="Menu", exact=True).click()
         page.get_by_role("link", name=name).click()
         expect(page.get_by_role("heading", level=1, name=name)).to_be_visible()
         look(name)
+    page.goto(f"{ana.url}/offline")
+    look("no connection")
     page.goto(ana.url)
     page.get_by_role("button", name="Menu", exact=True).click()
     page.get_by_role("button", name="Desconectar", exact=True).click()
