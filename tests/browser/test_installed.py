@@ -54,6 +54,14 @@ def service_worker(context: BrowserContext) -> Worker:
     return worker
 
 
+def look_away_from_a_page_that_is_up_to_date(person: Attendant) -> None:
+    """What comes from now on is news to it."""
+    with person.page.expect_response("**/unread"):
+        person.page.reload()
+    person.wait_connected()
+    look_away(person.context)
+
+
 def shown(page: Page) -> list[dict[str, Any]]:
     """The notifications that the service worker shows."""
     found: list[dict[str, Any]] = page.evaluate(SHOWN)
@@ -171,9 +179,8 @@ def test_on_android_the_service_worker_notifies_and_a_click_opens_the_chat(
 ) -> None:
     ana = at_a_computer("ana", live_server().url, script=NO_NOTIFICATIONS)
     page = ana.page
-    ana.wait_connected()
     worker = worker_of(ana)
-    look_away(ana.context)
+    look_away_from_a_page_that_is_up_to_date(ana)
     write(simulator, "Vocês abrem hoje?")
     wait_until(lambda: shown(page))
     (note,) = shown(page)
@@ -192,9 +199,8 @@ def test_a_notification_of_the_worker_goes_when_its_chat_is_read(
     at_a_computer: Callable[..., Attendant],
 ) -> None:
     ana = at_a_computer("ana", live_server().url, script=NO_NOTIFICATIONS)
-    ana.wait_connected()
     worker_of(ana)
-    look_away(ana.context)
+    look_away_from_a_page_that_is_up_to_date(ana)
     write(simulator, "Vocês abrem hoje?")
     wait_until(lambda: shown(ana.page))
     ana.page.bring_to_front()
