@@ -93,7 +93,7 @@ def fill(conversations: int, unread_ones: int) -> None:
     from chat.platform import datastore
 
     every = max(1, conversations // max(1, unread_ones))
-    with datastore.context(seconds=900.0):
+    with datastore.context(seconds=900.0, rpc_seconds=120.0):
         entities = []
         for number in range(conversations):
             sent_at = _FIRST_MS + number * 60_000

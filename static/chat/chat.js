@@ -264,6 +264,7 @@ const actions = new MessageActions({
     ticks.openDetails(id);
   },
   onJump: (messageId) => goingTo.message(messageId),
+  onNewest: () => threadView.jumpToEnd(),
   onForwarded: (ids) => goingTo.forwarded(ids),
   onChange: schedule,
   onTold: (words) => toast.show(words),

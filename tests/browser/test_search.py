@@ -111,7 +111,7 @@ def test_up_and_down_through_what_a_chat_said(
     field.press("Shift+Enter")
     expect(count).to_have_text("2 de 3")
     expect(current).to_have_text("ORCAMENTO")
-    expect(page.locator("mark.hit")).to_have_text(["ORCAMENTO", "orçamento"])  # what is drawn
+    expect(page.locator("mark.hit").last).to_have_text("orçamento")
 
     # Escape ends the search alone, and takes its marks away.
     field.press("Escape")

@@ -37,7 +37,7 @@ def fill_chats(server: Server, chats: int, others: int, longest: int) -> list[st
     fill(others, 0)
     for number in range(chats):
         post_updates(server.url, [phone(number)])
-    with datastore.context(seconds=900.0):
+    with datastore.context(seconds=900.0, rpc_seconds=120.0):
         found = Conversation.query().order(-Conversation.sort_key).fetch(chats)
         by_phone = {each.phone: each.key.id() for each in found}
         ids: list[str] = [by_phone[phone(number)] for number in range(chats)]

@@ -33,7 +33,7 @@ export class MessageActions {
    * `pane`: the thread's; `state`, `api`, `loader`, `sender`, `composer`; `user`: {id, name};
    * `storage`: localStorage or alike; `now()`: the server's milliseconds; onDetails(messageId);
    * onJump(messageId); onForwarded(conversationIds): messages are on their way there; onChange():
-   * draw again; onTold(words).
+   * draw again; onNewest(): the newest message is to be drawn; onTold(words).
    */
   constructor({ pane, storage, ...host }) {
     this.#host = host;
@@ -93,6 +93,7 @@ export class MessageActions {
 
   /** Puts the keyboard on the newest message; whether there is one. */
   focusNewest() {
+    this.#host.onNewest();
     return this.#menu.focusNewest();
   }
 

@@ -6,9 +6,9 @@
 import { messageKey } from "../data/thread_state.js";
 
 /** So many stay drawn above and below what is on screen; */
-const KEPT = 80;
+const KEPT = 100;
 /** when fewer than that are left, further ones are drawn, */
-const NEAR = 40;
+const NEAR = 70;
 /** but so many at once: the frame must not be late. */
 const STEP = 30;
 /** At the thread's end it grows with what comes, up to so many. */
