@@ -17,7 +17,9 @@ ROOMS = {
         "tasks", "screen", "search", "incoming", "auto_reply", "outgoing", "people", "conversation",
         "team", "platform",
     ],
-    "local": ["bench", "sample_data", "claude", "simulator", "datastore", "processes"],
+    "local": [
+        "screenshots", "bench", "sample_data", "claude", "simulator", "datastore", "processes",
+    ],
     "static/chat": [
         "chat", "keyboard", "user_menu", "navigation", "search", "templates", "panel", "list",
         "actions", "thread", "message", "composer", "notices", "organizing", "data", "parts",
