@@ -98,7 +98,7 @@ def test_the_check_marks_follow_the_message_and_tell_its_story(
     simulator.post(f"/customers/{MARIA}/offline", {})
     send(page, "um", "dois", "três")
     shows(bubble(page, "três"), "sent", "Enviada")
-    # By keyboard: from the field, past "+" and the emoji, to the newest message's menu and its story.
+    # By keyboard: from the field, past "+" and the emoji, to the newest message's menu.
     for _ in range(3):
         page.keyboard.press("Shift+Tab")
     page.keyboard.press("Enter")
