@@ -274,3 +274,12 @@ def test_the_queue_of_the_app_is_the_queue_of_the_file():
     named = re.search(r'AUTO_REPLY_QUEUE: "(\S+)"', (ROOT / "app.yaml").read_text())[1]
     region = re.search(r"--region=(\S+)", (ROOT / "README.md").read_text())[1]
     assert named == f"{region}/{queue}"
+
+
+def test_the_shortcuts_are_those_of_the_screen() -> None:
+    script = (ROOT / "static/chat/keyboard/shortcuts.js").read_text(encoding="utf-8")
+    found = re.findall(r'key: "(.+?)", code: "\w+",( shift: true,)? label: "(.+?)"', script)
+    assert len(found) == script.count("{ id: ")
+    keys = {f"Ctrl Alt {'Shift ' if shift else ''}{key}": label for key, shift, label in found}
+    page = (ROOT / "docs/tela.md").read_text(encoding="utf-8")
+    assert dict(re.findall(r"^\| (Ctrl .+?) \| (.+?) \|$", page, re.MULTILINE)) == keys

@@ -18,7 +18,8 @@ ROOMS = {
         "conversation", "team", "platform",
     ],
     "local": [
-        "bench", "icons", "sample_data", "push", "claude", "simulator", "datastore", "processes",
+        "screenshots", "bench", "icons", "sample_data", "push", "claude", "simulator", "datastore",
+        "processes",
     ],
     "static/chat": [
         "chat", "measuring", "installed", "keyboard", "user_menu", "navigation", "search",

@@ -127,12 +127,6 @@ export class ListPane {
     return this.#shownIds[at < 0 ? 0 : at + by] ?? null;
   }
 
-  /** Where the keyboard enters the list: the open conversation's row, or the first one. */
-  focus() {
-    const { selectedId } = this.#host.state;
-    this.focusRow(this.#shownIds.includes(selectedId) ? selectedId : this.#shownIds[0]);
-  }
-
   onEvent(event) {
     this.#archived.onEvent(event);
   }
