@@ -26,6 +26,7 @@ def test_every_route_but_the_listed_ones_needs_a_login(app: Flask, client: Flask
         "/tasks/outbox",
         "/tasks/reply",
         "/tasks/replies",
+        "/tasks/search",
         "/realtime/cleanup",
         "/message-status/cleanup",
     }
