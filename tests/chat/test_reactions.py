@@ -15,6 +15,7 @@ import realtime_events
 from chat.conversation.models import Conversation, Message
 from chat.outgoing.reactions import ReactionToSay
 from chat.platform import datastore
+from tests.chat.sending_support import ana
 from tests.chat.support import (
     MARIA,
     Browser,
@@ -32,13 +33,10 @@ from tests.chat.support import (
 )
 from tests.helpers import SETTINGS
 
+__all__ = ["ana"]  # fixtures
+
 CRON = {"X-Cron-Secret": SETTINGS["CRON_SECRET"]}
 DAY = 86_400
-
-
-@pytest.fixture
-def ana(sending_app: Flask) -> Browser:
-    return login(sending_app)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from chat.outgoing import template_list, templates
 from chat.outgoing.templates import InvalidTemplateError
 from chat.people.identity import ContactAlias
 from local.simulator.templates import SAMPLES
+from tests.chat.sending_support import ana, chat
 from tests.chat.support import (
     MARIA,
     NOON,
@@ -31,6 +32,8 @@ from tests.chat.support import (
 )
 from tests.helpers import wait_until
 
+__all__ = ["ana", "chat"]  # fixtures
+
 JSON = dict[str, Any]
 RESUME = {
     "name": "retomar_conversa",
@@ -45,19 +48,6 @@ def graph(graph: Graph) -> Graph:
     """With the simulator's sample templates, over two pages."""
     graph.templates = [list(SAMPLES[:5]), list(SAMPLES[5:])]
     return graph
-
-
-@pytest.fixture
-def ana(sending_app: Flask) -> Browser:
-    return login(sending_app)
-
-
-@pytest.fixture
-def chat(sending_app: Flask, ana: Browser) -> str:
-    """The id of a conversation with Maria, who wrote long ago."""
-    deliver(sending_app.test_client(), call(text_message("wamid.in", "oi")))
-    (conversation,) = ana.conversations()
-    return str(conversation["id"])
 
 
 def post(browser: Browser, chat: str, template: Any, client_id: str | None = None) -> Any:
