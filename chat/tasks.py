@@ -46,7 +46,9 @@ def outbox() -> ResponseReturnValue:
     """Sends what lost processes and an unreachable WhatsApp left behind."""
     sender: Sender = current_app.extensions["chat_sender"]
     reactions: Reactions = current_app.extensions["chat_reactions"]
-    return jsonify(done=sender.sweep(SECONDS), reactions=reactions.sweep())
+    end = time.monotonic() + SECONDS
+    done = sender.sweep(SECONDS)
+    return jsonify(done=done, reactions=reactions.sweep(end - time.monotonic()))
 
 
 @blueprint.post(TASK_PATH)

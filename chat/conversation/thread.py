@@ -150,6 +150,7 @@ def append_outgoing(
     attempt_of: str | None = None,
     forwarded: bool = False,
     template: dict[str, Any] | None = None,
+    reads: bool = True,
 ) -> Message:
     """The entity of a message of ours, waiting to be sent, and the conversation changed by it.
 
@@ -167,6 +168,7 @@ def append_outgoing(
         read_up_to: the newest message that the attendant saw; None: all that has come.
         attempt_of: the id of the message that this one tries again.
         forwarded: it was written in another chat: who passes it on has read nothing here.
+        reads: False where it is written without the conversation on screen.
         template: the payload of a filled-in template, whose body `text` is.
     """
     ms = ordering.outgoing_ms(now_ms, conversation.last_position)
@@ -193,7 +195,7 @@ def append_outgoing(
         conversation,
         message,
         outgoing=True,
-        by_person=author_kind == "attendant" and not forwarded,
+        by_person=author_kind == "attendant" and reads and not forwarded,
         read_up_to=read_up_to,
         attempt_of=attempt_of,
     )
@@ -252,11 +254,25 @@ def answered_by_other(conversation: Conversation, attendant_id: str, after: Mess
     other = next((each for each in conversation.answers or [] if each["who"] != me), None)
     if other is None or other["id"] == after.id:
         return None
-    if after.conversation_id == conversation.id:
+    if after.conversation_id == conversation.id and "arrival" in other:
         later = other["arrival"] > (after.arrival or 0)
     else:  # one that was merged into it counted arrivals of its own
         later = other["at"] > (after.received_at or 0)
     return str(other["id"]) if later else None
+
+
+def merged_answers(winner: Conversation, loser: Conversation) -> list[dict[str, Any]]:
+    """`answers` of a conversation that another one was merged into; those of the other without
+    their arrival, which was counted there.
+    """
+    theirs = [{k: v for k, v in each.items() if k != "arrival"} for each in loser.answers or []]
+    both = sorted([*(winner.answers or []), *theirs], key=_told_at)
+    newest = {each["who"]: each for each in both}
+    return sorted(newest.values(), key=_told_at, reverse=True)[:2]
+
+
+def _told_at(answer: dict[str, Any]) -> int:
+    return int(answer["at"])
 
 
 def _answerer(kind: str, author_id: str | None) -> str:

@@ -7,7 +7,6 @@ repeat stores nothing; whatever is wrong with one update concerns that one only.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import logging
 import time
 import traceback
@@ -38,6 +37,7 @@ from chat.outgoing import failed_answers, reactions
 from chat.people import identity
 from chat.people.identity import ContactAlias
 from chat.platform import datastore
+from chat.platform.log_names import log_name
 
 _log = logging.getLogger(__name__)
 
@@ -208,9 +208,8 @@ def _store_singly(
         message = chunk[0]
         # The places, but not the error's own text, which may quote the customer's.
         places = "".join(traceback.format_tb(error.__traceback__))
-        # A wamid has the customer's number inside.
-        name = hashlib.sha256(message.wamid.encode()).hexdigest()[:12]
-        _log.error("cannot store message #%s: %s\n%s", name, type(error).__name__, places)
+        name = log_name(message.wamid)
+        _log.error("cannot store message %s: %s\n%s", name, type(error).__name__, places)
         reason = f"cannot be stored: {type(error).__name__}"
         alone = parsing.envelope([message.raw])
         outcome.rejected.append(Rejected("messages", reason, message.raw, alone))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -32,6 +33,7 @@ from chat.outgoing.whatsapp import (
 from chat.people import identity
 from chat.people.identity import UnknownConversationError
 from chat.platform import datastore
+from chat.platform.log_names import log_name
 from message_status import FAILED, UNREACHABLE
 
 _log = logging.getLogger(__name__)
@@ -142,14 +144,31 @@ class Reactions:
             raise NotTakenError(failed["code"])
         return now
 
-    def sweep(self) -> int:
-        """Says what lost processes and unknown outcomes left behind; returns of how many."""
+    def sweep(self, seconds: float) -> int:
+        """Says what lost processes and unknown outcomes left behind.
+
+        Args:
+            seconds: none is begun after so long.
+
+        Returns:
+            of how many it was said, or tried.
+        """
+        end, done = time.monotonic() + seconds, 0
         now = realtime_events.now_ms()
         query = ReactionToSay.query(ReactionToSay.due_at <= now).order(ReactionToSay.due_at)
-        due = query.fetch(_SWEEP_LIMIT, keys_only=True)
-        for key in due:
-            self._say(str(key.id()), again=True)
-        return len(due)
+        for key in query.fetch(_SWEEP_LIMIT, keys_only=True):
+            if time.monotonic() > end:
+                break
+            message_id = str(key.id())
+            if not realtime_events.transaction(partial(_claim, message_id, now)):
+                continue  # another sweep is at it
+            done += 1
+            try:
+                self._say(message_id, again=True)
+            except Exception as error:  # noqa: BLE001 - the others are to be said
+                kind = type(error).__name__
+                _log.error("reaction to message %s waits: %s", log_name(message_id), kind)
+        return done
 
     def _say(self, message_id: str, *, again: bool = False) -> None:
         """Tells WhatsApp what is stored, until it is what was told."""
@@ -175,7 +194,7 @@ class Reactions:
                 callback_data=data if len(data) <= _CALLBACK_CHARS else _MARK,
             )
         except (RefusedError, UnreachableError, UnconfirmedError) as error:
-            _log.warning("reaction to message %s: %s", message_id, type(error).__name__)
+            _log.warning("reaction to message %s: %s", log_name(message_id), type(error).__name__)
             return error
         return None
 
@@ -203,7 +222,8 @@ def told_by(statuses: Iterable[Any]) -> list[Any]:
 def _code_of(status: dict[str, Any]) -> str:
     errors = status.get("errors")
     first = errors[0] if isinstance(errors, list) and errors else None
-    return str(first.get("code", "?"))[:20] if isinstance(first, dict) else "?"
+    code = first.get("code") if isinstance(first, dict) else None
+    return "?" if code in (None, "") else str(code)[:20]
 
 
 def _ours(message: Message | None) -> dict[str, Any]:
@@ -264,6 +284,16 @@ def _to_say(message_id: str, *, anyway: bool) -> _Said | None:
     if not wanted or conversation is None or wamid is None or not ours.get("ids"):
         return None
     return _Said(ours["ids"][-1], ours["emoji"], wamid, conversation.phone, conversation.bsuid)
+
+
+def _claim(message_id: str, now: int) -> bool:
+    """Whether it is still due; the next sweep leaves it to this one for a while."""
+    pending = datastore.get(ReactionToSay, message_id)
+    if pending is None or pending.due_at > now:
+        return False
+    pending.due_at = now + _LOOK_MS
+    pending.put()
+    return True
 
 
 def _settle(message_id: str, reaction_id: str, outcome: Exception | None, *, again: bool) -> bool:

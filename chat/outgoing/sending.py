@@ -220,7 +220,7 @@ class Sender:
             people.save()
             (message,) = enqueue(
                 conversation, {client_id: text}, author_id=author_id, author_name=author_name,
-                before=_take_over(conversation, author_name), template=template,
+                before=_take_over(conversation, author_name), template=template, reads=False,
             )  # fmt: skip
             return message, conversation, True
 

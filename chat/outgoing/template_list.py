@@ -61,6 +61,7 @@ class TemplateList:
         self._account = settings.whatsapp_business_account_id
         self._whatsapp = whatsapp
         self._known: Listing | None = None
+        self._failed: tuple[float, ListUnavailableError] | None = None  # monotonic, and how
         self._asking = threading.Lock()
 
     def get(self, *, refresh: bool = False) -> Listing:
@@ -78,19 +79,23 @@ class TemplateList:
         kept = _REFRESH_SECONDS if refresh else KEPT_SECONDS
         if (known := self._young(kept)) is not None:
             return known
+        came = time.monotonic()
         with self._asking:
-            # Somebody else may have asked while this thread waited.
+            # Somebody else may have asked while this thread waited, and Meta may not have answered.
             if (known := self._young(kept)) is not None:
                 return known
-            try:
-                self._known = Listing(self._ask(), time.monotonic())
-            except ListUnavailableError as error:
-                _log.warning("templates cannot be listed: code %s", error.code)
-                old = self._young(_STALE_SECONDS)
-                if old is None:
-                    raise
+            if self._failed is None or self._failed[0] < came:
+                try:
+                    self._known = Listing(self._ask(), time.monotonic())
+                except ListUnavailableError as error:
+                    _log.warning("templates cannot be listed: code %s", error.code)
+                    self._failed = time.monotonic(), error
+                else:
+                    self._failed = None
+                    return self._known
+            if (old := self._young(_STALE_SECONDS)) is not None:
                 return Listing(old.templates, old.at, stale=True)
-            return self._known
+            raise self._failed[1]
 
     def _young(self, seconds: float) -> Listing | None:
         known = self._known

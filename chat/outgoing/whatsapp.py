@@ -205,7 +205,7 @@ class WhatsAppClient:
         try:
             response = self._open().request(method, url, **request)
         except requests.RequestException as error:
-            _log.warning("no answer from the Graph API: %s: %r", type(error).__name__, _root(error))
+            _log.warning("no answer from the Graph API: %s%s", type(error).__name__, _why(error))
             if _never_connected(error):
                 raise UnreachableError from error
             raise UnconfirmedError from error
@@ -259,15 +259,24 @@ def _accepted(answer: dict[str, Any]) -> Accepted | None:
     return Accepted(wamid, wa_id if isinstance(wa_id, str) and wa_id else None)
 
 
-def _root(error: BaseException) -> BaseException:
-    """What the system said, which the exceptions above it hide."""
-    while error.__context__ is not None:
-        error = error.__context__
-    return error
+def _why(error: requests.RequestException) -> str:
+    """What the system said, for the log. What requests itself says may quote a header, and with it
+    the token.
+    """
+    root: BaseException = error
+    while root.__context__ is not None:
+        root = root.__context__
+    own = isinstance(root, OSError) and not isinstance(root, requests.RequestException)
+    return f": {root!r}" if own else ""
 
 
 def _never_connected(error: requests.RequestException) -> bool:
-    if isinstance(error, (requests.ConnectTimeout, requests.exceptions.ProxyError)):
+    not_begun = (
+        requests.ConnectTimeout,
+        requests.exceptions.ProxyError,
+        requests.exceptions.InvalidHeader,
+    )
+    if isinstance(error, not_begun):
         return True
     cause: Any = error.args[0] if error.args else None
     if isinstance(cause, MaxRetryError):

@@ -23,7 +23,7 @@ import unread_state
 from chat.conversation import ordering, ownership, phones
 from chat.conversation.incoming_message import IncomingMessage
 from chat.conversation.models import Conversation, Message, new_id
-from chat.conversation.thread import append_notice, line_by_claude
+from chat.conversation.thread import append_notice, line_by_claude, merged_answers
 from chat.people import organized
 from chat.platform import datastore
 
@@ -276,6 +276,7 @@ class People:
         winner.arrivals += loser.arrivals
         organized.merge(winner, loser)  # before what is unread in each is added up
         unread_state.merge(winner, loser, arrival=winner.arrivals)
+        winner.answers = merged_answers(winner, loser)
         winner.recent_outgoing = sorted([*winner.recent_outgoing, *loser.recent_outgoing])[
             -ordering.REMEMBERED :
         ]

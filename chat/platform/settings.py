@@ -88,7 +88,9 @@ class Settings:
         environ = os.environ if environ is None else environ
         values: dict[str, Any] = {}
         for item in fields(cls):
+            # A secret that was pasted or read from a file often ends in a line break.
             raw = environ.get(item.name.upper())
+            raw = raw.strip() if isinstance(raw, str) else raw
             if raw is None or raw == "":
                 continue
             values[item.name] = read_number(item.name.upper(), raw) if item.type == "float" else raw

@@ -203,19 +203,6 @@ def awaiting() -> ResponseReturnValue:
     return jsonify(messages=listed, more=len(found) > _MOST_AWAITING, seconds=seconds)
 
 
-@blueprint.post("/api/conversations/<conversation_id>/muted")
-def mute(conversation_id: str) -> ResponseReturnValue:
-    """Lets a conversation notify nobody, or again."""
-    muted = json_body().get("muted")
-    if not isinstance(muted, bool):
-        raise ApiError(422, "invalid", "Diga se é para silenciar: true ou false.", "muted")
-
-    found = conversation_of(conversation_id)
-    if bool(found.muted) != muted:
-        found = realtime_events.update(found, muted=muted)
-    return jsonify(conversation=found.live_json())
-
-
 def resend(old: Message, client_id: str) -> Message:
     """Queues what `old` says once more, for the attendant who asks; see `message_status.retry`."""
     ours = old.type == "text" or (old.type == TEMPLATE and "sent" in (old.payload or {}))

@@ -108,6 +108,17 @@ def archive(conversation_id: str) -> ResponseReturnValue:
     return _change(conversation_id, act)
 
 
+@blueprint.post("/api/conversations/<conversation_id>/muted")
+def mute(conversation_id: str) -> ResponseReturnValue:
+    """Lets a conversation notify nobody, or again."""
+    muted = _flag("muted", "silenciar")
+
+    def act(found: Conversation) -> None:
+        found.muted = muted
+
+    return _change(conversation_id, act)
+
+
 @blueprint.post("/api/conversations/<conversation_id>/name")
 def rename(conversation_id: str) -> ResponseReturnValue:
     """Calls a conversation as the business wants; an empty name: as WhatsApp tells it."""
@@ -137,7 +148,7 @@ def label(conversation_id: str) -> ResponseReturnValue:
 
 def _change(conversation_id: str, act: Callable[[Conversation], None]) -> ResponseReturnValue:
     """Changes a conversation in a transaction and tells everybody; the answer is how it is now."""
-    names = ("pinned", "archived", "labels", "own_name", "own_name_at")
+    names = ("pinned", "archived", "muted", "labels", "own_name", "own_name_at")
 
     def attempt() -> Conversation:
         found = conversation_of(conversation_id)

@@ -18,6 +18,8 @@ _BATCH = 100
 #: No further batch is begun after so long, or after so many messages looked at.
 _SECONDS = 2.0
 _MOST_LOOKED_AT = 2000
+#: Without an index, of one or two letters, which are asked for on the way to every longer word.
+_MOST_WITHOUT_INDEX = 200
 
 
 @dataclass
@@ -53,7 +55,7 @@ def in_conversation(
         newest.sort(key=lambda message: message.position, reverse=True)
         return newest[:_BATCH]
 
-    return _look_through(batch, words, before, limit)
+    return _look_through(batch, words, before, limit, _MOST_LOOKED_AT)
 
 
 def everywhere(words: Sequence[str], before: str | None, limit: int) -> Found:
@@ -71,7 +73,9 @@ def everywhere(words: Sequence[str], before: str | None, limit: int) -> Found:
             query = Message.query(entry >= first, entry < behind).order(-entry)
         return list(query.fetch(_BATCH))
 
-    return _look_through(batch, words, before, limit)
+    indexed = search_words.entry_range(words, before) is not None
+    most = _MOST_LOOKED_AT if indexed else _MOST_WITHOUT_INDEX
+    return _look_through(batch, words, before, limit, most)
 
 
 def _look_through(
@@ -79,6 +83,7 @@ def _look_through(
     words: Sequence[str],
     before: str | None,
     limit: int,
+    most: int,
 ) -> Found:
     found = Found(next=before)
     end = time.monotonic() + _SECONDS
@@ -95,5 +100,5 @@ def _look_through(
         if len(messages) < _BATCH:
             found.next = None
             return found
-        if looked_at >= _MOST_LOOKED_AT or time.monotonic() > end:
+        if looked_at >= most or time.monotonic() > end:
             return found

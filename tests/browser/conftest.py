@@ -8,11 +8,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
 
 from tests.browser.cuttable_proxy import CuttableProxy
 from tests.chromium import ACTION_MS, own_chromium
-from tests.helpers import Simulator, Store, add_attendant
+from tests.helpers import LiveServer, Simulator, Store, add_attendant
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -99,6 +99,29 @@ def attendant(chromium: Browser, store: Store) -> Iterator[Callable[..., Attenda
     for person in attendants:
         person.context.close()
     assert not any(errors.values()), f"console errors: {errors}"
+
+
+@pytest.fixture
+def in_marias_chat(
+    live_server: Callable[..., LiveServer],
+    simulator: Simulator,
+    attendant: Callable[..., Attendant],
+) -> Callable[..., list[Attendant]]:
+    """`in_marias_chat("ana", "bruno", name="Maria Souza")`: attendants who have opened the chat of
+    a customer who wrote "oi".
+    """
+
+    def log_in(*usernames: str, name: str = "Maria") -> list[Attendant]:
+        url = live_server().url
+        simulator.post("/customers/5511987654321/messages", {"text": "oi", "name": name})
+        people = [attendant(username, url) for username in usernames]
+        for person in people:
+            person.wait_connected()
+            person.page.locator("[data-conversation-id]").click()
+            expect(person.page.locator("[data-message-id]", has_text="oi")).to_be_visible()
+        return people
+
+    return log_in
 
 
 @pytest.fixture

@@ -9,25 +9,17 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Attendant
 from tests.browser.test_unsent import Way
-from tests.helpers import LiveServer, Simulator, wait_until
+from tests.helpers import Simulator, wait_until
 
 MARIA = "5511987654321"
 
 
 @pytest.fixture
-def people(
-    live_server: Callable[..., LiveServer],
-    simulator: Simulator,
-    attendant: Callable[..., Attendant],
-) -> tuple[Attendant, Attendant]:
+def people(in_marias_chat: Callable[..., list[Attendant]]) -> list[Attendant]:
     """Ana and Bruno, both with Maria's conversation open."""
-    server = live_server()
-    simulator.post(f"/customers/{MARIA}/messages", {"text": "oi", "name": "Maria"})
-    both = attendant("ana", server.url), attendant("bruno", server.url)
+    both = in_marias_chat("ana", "bruno")
     for person in both:
-        person.wait_connected()
         person.allow_errors("409")
-        open_maria(person.page)
     return both
 
 
@@ -62,7 +54,7 @@ def waits_for_a_word(page: Page, text: str) -> None:
 
 
 def test_a_colleagues_answer_is_seen_first_and_the_own_one_goes_by_a_word(
-    people: tuple[Attendant, Attendant], simulator: Simulator
+    people: list[Attendant], simulator: Simulator
 ) -> None:
     ana, bruno = (person.page for person in people)
     field(ana).fill("Não temos mais")
@@ -99,7 +91,7 @@ def test_a_colleagues_answer_is_seen_first_and_the_own_one_goes_by_a_word(
 
 
 def test_who_begins_to_write_after_the_others_answer_is_not_asked(
-    people: tuple[Attendant, Attendant],
+    people: list[Attendant],
 ) -> None:
     ana, bruno = (person.page for person in people)
     for n, (one, other) in enumerate([(ana, bruno), (bruno, ana), (ana, bruno)]):
@@ -116,7 +108,7 @@ def test_who_begins_to_write_after_the_others_answer_is_not_asked(
 
 
 def test_escape_calls_back_and_leaves_the_conversation_open(
-    people: tuple[Attendant, Attendant],
+    people: list[Attendant],
 ) -> None:
     ana, bruno = (person.page for person in people)
     field(ana).fill("Não")
@@ -130,7 +122,7 @@ def test_escape_calls_back_and_leaves_the_conversation_open(
 
 
 def test_what_waited_for_the_connection_waits_for_a_word_with_all_behind_it(
-    people: tuple[Attendant, Attendant], simulator: Simulator
+    people: list[Attendant], simulator: Simulator
 ) -> None:
     """In every tab, and after a reload; nothing overtakes, and the order is the typing's."""
     ana, bruno = people
@@ -165,7 +157,7 @@ def test_what_waited_for_the_connection_waits_for_a_word_with_all_behind_it(
     wait_until(lambda: page.evaluate("true") and simulator.texts_on_phone(MARIA) == texts)
 
 
-def test_all_that_waits_is_called_back_together(people: tuple[Attendant, Attendant]) -> None:
+def test_all_that_waits_is_called_back_together(people: list[Attendant]) -> None:
     ana, bruno = people
     way, page = Way(ana), ana.page
     way.is_shut = True
@@ -186,7 +178,7 @@ def test_all_that_waits_is_called_back_together(people: tuple[Attendant, Attenda
 
 
 def test_in_a_chat_that_is_not_open_a_line_says_what_waits(
-    people: tuple[Attendant, Attendant],
+    people: list[Attendant],
 ) -> None:
     ana, bruno = people
     way, page = Way(ana), ana.page

@@ -8,26 +8,16 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Attendant
-from tests.helpers import LiveServer, Simulator, wait_until
+from tests.helpers import Simulator, wait_until
 
 MARIA = "5511987654321"
 LIMIT = 4096
 
 
 @pytest.fixture
-def page(
-    live_server: Callable[..., LiveServer],
-    simulator: Simulator,
-    attendant: Callable[..., Attendant],
-) -> Page:
+def page(in_marias_chat: Callable[..., list[Attendant]]) -> Page:
     """Ana's, with Maria's conversation open."""
-    server = live_server()
-    simulator.post(f"/customers/{MARIA}/messages", {"text": "oi", "name": "Maria"})
-    person = attendant("ana", server.url)
-    person.wait_connected()
-    person.page.locator("[data-conversation-id]").click()
-    expect(bubble(person.page, "oi")).to_be_visible()
-    return person.page
+    return in_marias_chat("ana")[0].page
 
 
 def bubble(page: Page, text: str) -> Locator:

@@ -123,7 +123,7 @@ def test_a_finger_reaches_the_data_of_a_message(
     expect(row.locator("[data-unread-count]")).to_be_hidden()
     row.tap()
     page.locator(".composer-input").fill("Olá")
-    page.locator(".send-button").tap()
+    page.locator(".composer .send-button").tap()
     own = page.locator(".message.out")
     expect(own.locator("[data-status=delivered]")).to_be_visible()
     press_long(own.locator(".bubble"))
@@ -152,6 +152,6 @@ def test_the_open_row_is_in_view_after_a_reload_and_a_filter_begins_at_its_top(
         expect(rows).to_have_count(70)
     top = "document.querySelector('.list-scroll').scrollTop"
     assert page.evaluate(top) > 0
-    page.get_by_role("button", name="Não lidas").click()
+    page.get_by_role("button", name="Não lidas", exact=True).click()
     expect(rows.first).to_be_in_viewport(ratio=1)
     assert page.evaluate(top) == 0

@@ -8,26 +8,15 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Attendant
-from tests.helpers import LiveServer, Simulator, wait_until
+from tests.helpers import Simulator, wait_until
 
 MARIA = "5511987654321"
 
 
 @pytest.fixture
-def people(
-    live_server: Callable[..., LiveServer],
-    simulator: Simulator,
-    attendant: Callable[..., Attendant],
-) -> tuple[Attendant, Attendant]:
+def people(in_marias_chat: Callable[..., list[Attendant]]) -> list[Attendant]:
     """Ana and Bruno, both with Maria's conversation open."""
-    server = live_server()
-    simulator.post(f"/customers/{MARIA}/messages", {"text": "oi", "name": "Maria Souza"})
-    both = attendant("ana", server.url), attendant("bruno", server.url)
-    for person in both:
-        person.wait_connected()
-        person.page.locator("[data-conversation-id]").click()
-        expect(field(person.page)).to_be_visible()
-    return both
+    return in_marias_chat("ana", "bruno", name="Maria Souza")
 
 
 def field(page: Page) -> Locator:
@@ -59,9 +48,7 @@ def keep(person: Attendant, **replies: str) -> None:
         )
 
 
-def test_one_makes_it_and_all_use_it(
-    people: tuple[Attendant, Attendant], simulator: Simulator
-) -> None:
+def test_one_makes_it_and_all_use_it(people: list[Attendant], simulator: Simulator) -> None:
     ana, bruno = (person.page for person in people)
     field(bruno).press("/")  # he has asked for them, and there is none
     expect(bruno.get_by_role("button", name="Criar uma resposta rápida")).to_be_visible()
@@ -109,7 +96,7 @@ def test_one_makes_it_and_all_use_it(
 
 
 def test_the_list_is_filtered_and_moved_in_by_the_keyboard(
-    people: tuple[Attendant, Attendant],
+    people: list[Attendant],
 ) -> None:
     keep(people[0], pix="Chave: loja", endereço="Rua A, 1", entrega="Em dois dias", zap="Oi")
     page = people[0].page
@@ -150,7 +137,7 @@ def test_the_list_is_filtered_and_moved_in_by_the_keyboard(
 
 
 def test_from_the_menu_it_goes_where_the_caret_is_and_a_lacking_name_is_a_blank(
-    people: tuple[Attendant, Attendant], simulator: Simulator
+    people: list[Attendant], simulator: Simulator
 ) -> None:
     keep(people[0], oi="Olá, {nome}, tudo bem?")
     page = people[0].page
@@ -169,7 +156,7 @@ def test_from_the_menu_it_goes_where_the_caret_is_and_a_lacking_name_is_a_blank(
     expect(field(page)).to_have_value("[Olá, Zé, tudo bem?]")
 
 
-def test_what_cannot_be_kept_is_said_in_the_form(people: tuple[Attendant, Attendant]) -> None:
+def test_what_cannot_be_kept_is_said_in_the_form(people: list[Attendant]) -> None:
     ana = people[0]
     ana.allow_errors("409|422")
     keep(ana, pix="Chave: loja")

@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Attendant
 from tests.browser.on_screen import await_idle
-from tests.helpers import LiveServer, Simulator
+from tests.helpers import LiveServer, Simulator, wait_until
 
 MARIA = "5511987654321"
 JOAO = "5521998877665"
@@ -216,6 +216,23 @@ def test_names_numbers_and_messages_are_found_over_the_list(
     expect(results).to_be_hidden()
     expect(page.locator(".conversation-list [data-conversation-id]")).to_have_count(2)
     expect(page.locator(".header-name")).to_have_text("João Pereira")  # its chat stays open
+
+
+def test_what_was_found_is_seen_however_far_behind_the_name_it_stands(
+    two: tuple[Attendant, Attendant], simulator: Simulator
+) -> None:
+    page = two[0].page
+    simulator.customer_writes(MARIA, "oi")
+    page.locator(".conversation-list [data-conversation-id]").click()
+    page.locator(".composer-input").fill("Temos tudo do pedido, menos o pneu de trás")
+    page.keyboard.press("Enter")
+    expect(page.locator(".out[data-message-id]:not(.pending)")).to_have_count(1)
+    page.get_by_role("searchbox", name="Pesquisar conversas e mensagens").fill("pneu")
+    mark = page.locator(".search-results mark")
+    expect(mark).to_have_text("pneu")
+    inside = """(mark) => mark.getBoundingClientRect().right
+      <= mark.closest(".row-preview").getBoundingClientRect().right"""
+    wait_until(lambda: mark.evaluate(inside))
 
 
 def test_a_failed_search_can_be_tried_again(

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Dialog, Locator, Page, Route, expect
 
 from tests.browser.conftest import Attendant
-from tests.helpers import LiveServer, Simulator, wait_until
+from tests.helpers import Simulator, wait_until
 
 MARIA = "5511987654321"
 POSTS = re.compile(r"/api/conversations/[^/]+/messages$")
@@ -118,18 +118,9 @@ def open_tab(person: Attendant) -> Page:
 
 
 @pytest.fixture
-def ana(
-    live_server: Callable[..., LiveServer],
-    simulator: Simulator,
-    attendant: Callable[..., Attendant],
-) -> Attendant:
+def ana(in_marias_chat: Callable[..., list[Attendant]]) -> Attendant:
     """With Maria's conversation open, and Maria has written."""
-    server = live_server()
-    simulator.post(f"/customers/{MARIA}/messages", {"text": "oi", "name": "Maria"})
-    person = attendant("ana", server.url)
-    person.wait_connected()
-    person.page.locator("[data-conversation-id]").click()
-    expect(bubble(person.page, "oi")).to_be_visible()
+    (person,) = in_marias_chat("ana")
     person.page.evaluate(WATCH)
     return person
 

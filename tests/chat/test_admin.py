@@ -36,6 +36,8 @@ from tests.chat.support import (
 LIST = "/admin/set-aside"
 GOOD = "três gatos no telhado"
 MS = NOON * 1000
+#: Any but the page's own, which is a file: empty, and at a versioned address.
+STRANGE_SCRIPT = re.compile(r'<script(?! src="/static/[0-9a-f]{12}/[\w/]+\.js"></script>)')
 
 
 @contextmanager
@@ -230,7 +232,7 @@ def test_a_forged_marker_breaks_nothing(ana: Browser, marker: str) -> None:
     set_aside({"entry": 1})
     response = ana.client.get(LIST, query_string={"before": marker})
     assert response.status_code == 200
-    assert "<script" not in response.text
+    assert not STRANGE_SCRIPT.search(response.text)
 
 
 @pytest.mark.store
@@ -238,7 +240,7 @@ def test_the_raw_text_is_never_a_page(client: FlaskClient, ana: Browser) -> None
     html = b"<!doctype html><script>alert(document.cookie)</script>"
     deliver(client, html)
     (name,) = [each.key.id() for each in stored(RejectedUpdate)]
-    assert "<script" not in ana.get(LIST).text
+    assert not STRANGE_SCRIPT.search(ana.get(LIST).text)
     response = ana.get(f"{LIST}/{name}/raw")
     assert response.data == html
     assert response.headers["Content-Type"] == "text/plain; charset=utf-8"
@@ -260,7 +262,8 @@ def test_a_reason_is_text(ana: Browser) -> None:
 def test_a_page_of_ours_has_no_inline_script_or_style(ana: Browser) -> None:
     set_aside({"entry": 1})
     response = ana.get(LIST)
-    assert not re.search(r"<script|<style|style=| on\w+=", response.text)
+    assert not STRANGE_SCRIPT.search(response.text)
+    assert not re.search(r"<style|style=| on\w+=", response.text)
     assert "default-src 'self'" in response.headers["Content-Security-Policy"]
 
 

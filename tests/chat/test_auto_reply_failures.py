@@ -37,6 +37,18 @@ def ask(shop: Shop) -> None:
     shop.clock.pass_(DEBOUNCE)
 
 
+def commit_twice(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store takes a commit, and the news of that is lost."""
+    worker = shop.answering.worker
+    commit = worker._surely
+
+    def twice(record: Callable[[], Any]) -> Any:
+        commit(record)
+        return commit(record)
+
+    monkeypatch.setattr(worker, "_surely", twice)
+
+
 def run_until_killed(shop: Shop, step: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(shop.answering.worker, step, die)
@@ -471,16 +483,8 @@ def test_a_store_that_stays_down_has_the_question_asked_again(
 def test_a_commit_of_which_nobody_knows_is_one_answer(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The store took it, and the news of that was lost."""
     ask(shop)
-    worker = shop.answering.worker
-    commit = worker._surely
-
-    def twice(record: Callable[[], Any]) -> Any:
-        commit(record)
-        return commit(record)
-
-    monkeypatch.setattr(worker, "_surely", twice)
+    commit_twice(shop, monkeypatch)
     shop.run()
     assert_answered_once(shop)  # and sent at once
     shop.clock.pass_(300)
@@ -495,18 +499,12 @@ def test_a_commit_of_which_nobody_knows_still_asks_what_came_late(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ask(shop)
-    worker = shop.answering.worker
-    commit = worker._surely
-
-    def twice(record: Callable[[], Any]) -> Any:
-        commit(record)
-        return commit(record)
 
     def much_later() -> None:
         shop.clock.pass_(MAX_WAIT)
         shop.writes("aliás, o verde")
 
-    monkeypatch.setattr(worker, "_surely", twice)
+    commit_twice(shop, monkeypatch)
     with while_claude_writes(shop, much_later):
         shop.run()
     assert (shop.chat.reply_due_at, shop.chat.id) in shop.queue.waiting

@@ -17,6 +17,7 @@ from chat.conversation.models import Conversation, Message
 from chat.incoming.deferred import RejectedUpdate
 from chat.platform import datastore
 from message_status import WamidLink
+from tests.chat.sending_support import ana
 from tests.chat.support import (
     MARIA,
     NOON,
@@ -27,13 +28,14 @@ from tests.chat.support import (
     contact,
     deliver,
     live_conversations,
-    login,
     published,
     run_together,
     stored,
     text_message,
 )
 from tests.helpers import SETTINGS
+
+__all__ = ["ana"]  # fixtures
 
 CRON = {"X-Cron-Secret": SETTINGS["CRON_SECRET"]}
 DELETED = "🚫 Mensagem apagada"
@@ -272,11 +274,6 @@ def test_a_lot_that_waits_is_bounded(quick_app: Flask) -> None:
 
 
 # --- messages of ours ---------------------------------------------------------------------------
-
-
-@pytest.fixture
-def ana(sending_app: Flask) -> Browser:
-    return login(sending_app)
 
 
 @pytest.fixture

@@ -162,3 +162,19 @@ def test_in_a_merged_chat_the_time_decides_of_what_was_seen_in_the_other(
     assert collision(post(ana, chat, "Olá", "b4"))["id"] == answer
     assert collision(post(ana, chat, "Olá", "wamid.in"))["id"] == answer
     sent(ana, chat, "Olá", "c")
+
+
+def test_an_answer_in_what_was_merged_stands_in_the_way(
+    quick_app: Flask, ana: Browser, bruno: Browser, chat: str
+) -> None:
+    client = quick_app.test_client()
+    nameless = {"from": None, "from_user_id": "BR.1"}
+    deliver(client, call(text_message("b", "sou eu", NOON + 1, **nameless)))
+    (other,) = [each.id for each in live_conversations() if each.id != chat]
+    answer = sent(bruno, other, "Já respondo", "b")
+    deliver(client, call(text_message("c", "uma só", NOON + 9, from_user_id="BR.1")))
+    (merged,) = live_conversations()
+    assert merged.id == chat
+    assert collision(post(ana, chat, "Olá", "wamid.in"))["id"] == answer
+    assert collision(post(ana, chat, "Olá", "b"))["id"] == answer
+    sent(ana, chat, "Olá", answer)

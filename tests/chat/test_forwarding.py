@@ -9,21 +9,18 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from tests.chat.sending_support import ana
 from tests.chat.support import (
     Browser,
     Graph,
     call,
     contact,
     deliver,
-    login,
     refused,
     text_message,
 )
 
-
-@pytest.fixture
-def ana(sending_app: Flask) -> Browser:
-    return login(sending_app)
+__all__ = ["ana"]  # fixtures
 
 
 @pytest.fixture

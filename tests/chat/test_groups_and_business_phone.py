@@ -11,6 +11,7 @@ from flask import Flask
 from chat.conversation.models import Conversation, Message
 from chat.incoming.deferred import RejectedUpdate
 from message_status import WamidLink
+from tests.chat.sending_support import ana
 from tests.chat.support import (
     MARIA,
     NOON,
@@ -21,7 +22,6 @@ from tests.chat.support import (
     contact,
     deliver,
     live_conversations,
-    login,
     payload,
     published,
     stored,
@@ -30,13 +30,10 @@ from tests.chat.support import (
 )
 from tests.helpers import wait_until
 
+__all__ = ["ana"]  # fixtures
+
 JOAO = "5521998877665"
 GROUP = "120363041234567890"
-
-
-@pytest.fixture
-def ana(sending_app: Flask) -> Browser:
-    return login(sending_app)
 
 
 def tell(app: Flask, *messages: Any, contacts: Any = ()) -> None:

@@ -125,3 +125,13 @@ def test_only_attendants_and_only_with_the_pages_token(quick_app: Flask, ana: Br
     assert ana.client.delete(f"{PATH}/pix").status_code == 400
     assert ana.client.post(PATH, json={"shortcut": "a", "text": "b"}).status_code == 400
     assert listed(ana) == {"pix": "Olá!"}
+
+
+def test_what_is_asked_again_because_the_answer_was_lost_is_done(ana: Browser) -> None:
+    reply = made(ana, "pix", "chave")
+    assert made(ana, "pix", "chave")["id"] == reply["id"]
+    path, change = f"{PATH}/{reply['id']}", {**reply, "text": "outra chave"}
+    assert ana.post(path, change).status_code == 200
+    assert ana.post(path, change).status_code == 200
+    assert ana.post(path, {**change, "text": "e outra"}).status_code == 409
+    assert listed(ana) == {"pix": "outra chave"}

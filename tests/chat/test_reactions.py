@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 import uuid
 from typing import Any
@@ -15,6 +16,7 @@ import realtime_events
 from chat.conversation.models import Conversation, Message
 from chat.outgoing.reactions import ReactionToSay
 from chat.platform import datastore
+from tests.chat.sending_support import ana
 from tests.chat.support import (
     MARIA,
     Browser,
@@ -32,13 +34,10 @@ from tests.chat.support import (
 )
 from tests.helpers import SETTINGS
 
+__all__ = ["ana"]  # fixtures
+
 CRON = {"X-Cron-Secret": SETTINGS["CRON_SECRET"]}
 DAY = 86_400
-
-
-@pytest.fixture
-def ana(sending_app: Flask) -> Browser:
-    return login(sending_app)
 
 
 @pytest.fixture
@@ -297,3 +296,38 @@ def test_half_an_emoji_is_none(ana: Browser, chat: str, graph: Graph) -> None:
 def test_a_reaction_needs_an_id(ana: Browser, chat: str, client_id: Any) -> None:
     answer = react(ana, chat, "👍", client_id=client_id)
     assert (answer.status_code, answer.get_json()["error"]["field"]) == (422, "client_id")
+
+
+def test_a_reaction_that_breaks_the_sweep_keeps_no_other_and_names_no_number(
+    sending_app: Flask,
+    ana: Browser,
+    chat: str,
+    graph: Graph,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    receive(sending_app, text_message("w2", "e?", int(time.time())))
+    graph.answer = lambda _body: None  # hangs up: nobody knows
+    for wamid in ("w", "w2"):
+        react(ana, chat, "👍", wamid)
+    assert len(stored(ReactionToSay)) == 2
+    later = realtime_events.now_ms() + 61_000
+    monkeypatch.setattr(realtime_events, "now_ms", lambda: later)
+    reactions = sending_app.extensions["chat_reactions"]
+    say = reactions._say
+
+    def broken(message_id: str, **options: Any) -> None:
+        if message_id == "w":
+            raise ValueError(message_id)
+        say(message_id, **options)
+
+    monkeypatch.setattr(reactions, "_say", broken)
+    graph.answer = None
+    client = sending_app.test_client()
+    assert client.get("/tasks/outbox", headers=CRON).get_json()["reactions"] == 2
+    assert [each.key.id() for each in stored(ReactionToSay)] == ["w"]
+    assert client.get("/tasks/outbox", headers=CRON).get_json()["reactions"] == 0, (
+        "not again at once"
+    )
+    assert re.search(r"reaction to message #[0-9a-f]{12}", caplog.text)
+    assert not re.search(r"reaction to message w", caplog.text)

@@ -16,6 +16,7 @@ from chat.conversation.models import Message
 from chat.outgoing import sending
 from chat.outgoing.sending import Outbox
 from chat.platform import datastore
+from tests.chat.sending_support import ana, chat
 from tests.chat.support import (
     MARIA,
     NOON,
@@ -34,22 +35,11 @@ from tests.chat.support import (
 )
 from tests.helpers import SETTINGS, wait_until
 
+__all__ = ["ana", "chat"]  # fixtures
+
 pytestmark = pytest.mark.store
 
 CRON = {"X-Cron-Secret": SETTINGS["CRON_SECRET"]}
-
-
-@pytest.fixture
-def ana(sending_app: Flask) -> Browser:
-    return login(sending_app)
-
-
-@pytest.fixture
-def chat(sending_app: Flask, ana: Browser) -> str:
-    """The id of a conversation with Maria, who wrote."""
-    deliver(sending_app.test_client(), call(text_message("wamid.in", "oi")))
-    (conversation,) = ana.conversations()
-    return str(conversation["id"])
 
 
 def post(browser: Browser, chat: str, text: str, client_id: str | None = None, **other: Any) -> Any:

@@ -15,23 +15,20 @@ from chat.conversation.models import Message
 from chat.outgoing import sending
 from chat.outgoing.sending import Outbox, Sender
 from chat.platform import datastore
+from tests.chat.sending_support import ana
 from tests.chat.support import (
     Browser,
     Graph,
     accepted,
     call,
     deliver,
-    login,
     stored,
     text_message,
 )
 
+__all__ = ["ana"]  # fixtures
+
 pytestmark = pytest.mark.store
-
-
-@pytest.fixture
-def ana(sending_app: Flask) -> Browser:
-    return login(sending_app)
 
 
 @pytest.fixture

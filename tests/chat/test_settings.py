@@ -149,3 +149,8 @@ def test_an_error_of_the_program_keeps_its_traceback() -> None:
     for text in ("invalid literal for int()", "x: too small", "Exception: something"):
         with pytest.raises(ValueError, match=re.escape(text)), told_in_one_line():
             raise ValueError(text)
+
+
+def test_a_line_break_behind_a_secret_is_no_part_of_it() -> None:
+    settings = Settings.from_env({"WHATSAPP_TOKEN": "abc\n", "WHATSAPP_APP_SECRET": " def "})
+    assert (settings.whatsapp_token, settings.whatsapp_app_secret) == ("abc", "def")

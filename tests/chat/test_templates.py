@@ -15,6 +15,7 @@ from chat.outgoing import template_list, templates
 from chat.outgoing.templates import InvalidTemplateError
 from chat.people.identity import ContactAlias
 from local.simulator.templates import SAMPLES
+from tests.chat.sending_support import ana, chat
 from tests.chat.support import (
     MARIA,
     NOON,
@@ -31,6 +32,8 @@ from tests.chat.support import (
 )
 from tests.helpers import wait_until
 
+__all__ = ["ana", "chat"]  # fixtures
+
 JSON = dict[str, Any]
 RESUME = {
     "name": "retomar_conversa",
@@ -45,19 +48,6 @@ def graph(graph: Graph) -> Graph:
     """With the simulator's sample templates, over two pages."""
     graph.templates = [list(SAMPLES[:5]), list(SAMPLES[5:])]
     return graph
-
-
-@pytest.fixture
-def ana(sending_app: Flask) -> Browser:
-    return login(sending_app)
-
-
-@pytest.fixture
-def chat(sending_app: Flask, ana: Browser) -> str:
-    """The id of a conversation with Maria, who wrote long ago."""
-    deliver(sending_app.test_client(), call(text_message("wamid.in", "oi")))
-    (conversation,) = ana.conversations()
-    return str(conversation["id"])
 
 
 def post(browser: Browser, chat: str, template: Any, client_id: str | None = None) -> Any:
@@ -464,3 +454,50 @@ def test_looking_a_number_up_makes_nothing(ana: Browser) -> None:
     assert half.status_code == 200  # somebody is typing
     assert half.get_json() == {"number": None, "problem": "Falta o DDD."}
     assert stored(ContactAlias) == []
+
+
+def test_who_begins_has_read_nothing_that_came_meanwhile(
+    sending_app: Flask, ana: Browser, graph: Graph
+) -> None:
+    found = ana.post("/api/contacts/number", {"number": MARIA}).get_json()
+    assert found["conversation"] is None
+    deliver(sending_app.test_client(), call(text_message("wamid.1", "oi")))
+    assert begin(ana, MARIA).status_code == 201
+    (conversation,) = ana.conversations()
+    assert conversation["unread_count"] == 1
+
+
+class CountingLock:
+    """Tells how many have come for it."""
+
+    def __init__(self) -> None:
+        self.came = 0
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        self.came += 1
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+def test_those_who_wait_while_meta_does_not_answer_do_not_ask_again(
+    sending_app: Flask, graph: Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = [login(sending_app, name) for name in ("ana", "bruno", "caio")]
+    known = sending_app.extensions["chat_templates"]
+    lock, asked = CountingLock(), []
+
+    def ask() -> Any:
+        asked.append(1)
+        wait_until(lambda: lock.came == 3)
+        raise template_list.ListUnavailableError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(known, "_asking", lock)
+        patched.setattr(known, "_ask", ask)
+        answers = run_together(*(lambda who=who: who.get("/api/templates") for who in people))
+    assert [each.status_code for each in answers] == [503] * 3
+    assert asked == [1]
+    assert people[0].get("/api/templates").status_code == 200  # who comes later asks

@@ -123,3 +123,21 @@ def test_without_a_connection_it_was_certainly_not_sent(closed_port: int) -> Non
 def test_a_name_that_does_not_resolve_was_certainly_not_sent() -> None:
     with pytest.raises(UnreachableError):
         send("http://graph.invalid")
+
+
+def test_a_token_that_cannot_stand_in_a_header_is_never_logged(
+    graph: Graph, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = client_of(graph.url)
+    client._token = "test-secret-token\nnext"
+    with pytest.raises(UnreachableError):  # nothing left the process
+        client.send_text("Olá!", phone=MARIA, bsuid=None, message_id="our-id")
+    assert "no answer from the Graph API: InvalidHeader" in caplog.text
+    assert "secret" not in caplog.text
+    assert graph.received == []
+
+
+def test_what_the_system_said_is_logged(closed_port: int, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(UnreachableError):
+        send(f"http://127.0.0.1:{closed_port}")
+    assert "ConnectionRefusedError" in caplog.text

@@ -47,7 +47,8 @@ class QuickReply(ndb.Model):
 @blueprint.get("")
 def listed() -> ResponseReturnValue:
     """All of them, in no order."""
-    found = QuickReply.query().fetch(MOST)
+    # Several who make the last one at the same time make a few more.
+    found = QuickReply.query().fetch(MOST + 20)
     return jsonify(quick_replies=[each.as_json() for each in found])
 
 
@@ -71,6 +72,8 @@ def change(reply_id: str) -> ResponseReturnValue:
 
     def attempt() -> QuickReply:
         known = _known(reply_id)
+        if (known.shortcut, known.text) == (shortcut, text):
+            return known  # asked again: the first answer was lost
         if body.get("changed_at") != realtime_events.iso(known.changed_at):
             message = f"{known.changed_by} alterou esta resposta enquanto você a editava."
             raise ApiError(409, "changed", message)
@@ -99,7 +102,10 @@ def delete(reply_id: str) -> ResponseReturnValue:
 def _put(shortcut: str, text: str, known: QuickReply | None = None) -> QuickReply:
     """Stores it, in the transaction; a new one unless `known` is given."""
     name = _key_name(shortcut)
-    if known is None and datastore.get(QuickReply, name) is not None:
+    there = datastore.get(QuickReply, name) if known is None else None
+    if there is not None and (there.shortcut, there.text) == (shortcut, text):
+        return there  # asked again: the first answer was lost
+    if there is not None:
         raise ApiError(
             409, "taken", f"Já existe uma resposta com o atalho /{shortcut}.", "shortcut"
         )

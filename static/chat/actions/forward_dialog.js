@@ -52,7 +52,7 @@ export class ForwardDialog {
     send.setAttribute("aria-label", "Enviar");
     this.#parts = { search, list, empty, names, send };
     const head = el("header", "forward-head", close, title);
-    this.#dialog = el("dialog", "forward-dialog", head, search, empty, list, el("footer", "forward-foot", names, send));
+    this.#dialog = el("dialog", "dialog forward-dialog", head, search, empty, list, el("footer", "forward-foot", names, send));
     this.#dialog.setAttribute("aria-labelledby", title.id);
     document.body.append(this.#dialog);
     close.addEventListener("click", () => this.#dialog.close());

@@ -3,7 +3,7 @@
 import { reactorOf } from "../message/extras.js";
 import { createAvatar, updateAvatar } from "../parts/avatar.js";
 import { ICONS, el, icon } from "../parts/dom.js";
-import { openPopup } from "../parts/menu.js";
+import { focusAlong, openPopup } from "../parts/menu.js";
 import { isOneEmoji } from "./reactions.js";
 
 /** WhatsApp's own. */
@@ -106,14 +106,5 @@ function overOf(node) {
 
 function moveAlong(event) {
   const buttons = [...event.currentTarget.querySelectorAll(".reaction-choice")];
-  const at = buttons.indexOf(document.activeElement);
-  const next = {
-    ArrowRight: buttons[(at + 1) % buttons.length],
-    ArrowLeft: buttons.at(at - 1),
-    Home: buttons[0],
-    End: buttons.at(-1),
-  }[event.key];
-  if (at < 0 || !next) return;
-  event.preventDefault();
-  next.focus();
+  if (buttons.includes(document.activeElement)) focusAlong(event, buttons, ["ArrowRight", "ArrowLeft"]);
 }

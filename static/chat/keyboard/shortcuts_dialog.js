@@ -4,7 +4,7 @@ import { clickButton, el } from "../parts/dom.js";
 import { OTHER_KEYS, SHORTCUTS, keysOf } from "./shortcuts.js";
 
 export class ShortcutsDialog {
-  #dialog = el("dialog", "shortcuts-dialog");
+  #dialog = el("dialog", "dialog shortcuts-dialog");
   #opener = null;
 
   constructor() {

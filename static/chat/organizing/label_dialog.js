@@ -38,7 +38,7 @@ export class LabelDialog {
     this.#form = this.#createForm();
     this.#problem = el("p", "dialog-problem");
     this.#problem.setAttribute("role", "alert");
-    this.#root = el("dialog", "label-dialog", el("header", "dialog-header", close, this.#title));
+    this.#root = el("dialog", "dialog label-dialog", el("header", "dialog-header", close, this.#title));
     this.#root.append(this.#hint, this.#list, this.#add, this.#form, this.#problem);
     this.#root.setAttribute("aria-labelledby", this.#title.id);
     this.#root.addEventListener("click", ({ target }) => target === this.#root && this.#root.close());

@@ -18,7 +18,7 @@ export function openMenu({ label, items, at, from = null }) {
   const menu = el("div", "context-menu", ...items.map(createItem));
   menu.setAttribute("role", "menu");
   menu.setAttribute("aria-label", label);
-  menu.addEventListener("keydown", moveFocus);
+  menu.addEventListener("keydown", (event) => focusAlong(event, [...menu.children]));
   const closeMenu = openPopup(menu, { at: ({ height }) => ({ y: at.bottom - height, ...at }), from });
   menu.firstChild.focus();
 
@@ -102,12 +102,12 @@ function swallowClick() {
 
 const clamp = (value, room) => Math.max(MARGIN_PX, Math.min(value, room - MARGIN_PX));
 
-function moveFocus(event) {
-  const items = [...event.currentTarget.children];
+/** Moves the focus by the arrows, Home and End through these elements, round and round. */
+export function focusAlong(event, items, [forward, back] = ["ArrowDown", "ArrowUp"]) {
   const at = items.indexOf(document.activeElement);
   const next = {
-    ArrowDown: items[(at + 1) % items.length],
-    ArrowUp: items.at(at - 1),
+    [forward]: items[(at + 1) % items.length],
+    [back]: items.at(at < 0 ? -1 : at - 1),
     Home: items[0],
     End: items.at(-1),
   }[event.key];

@@ -237,11 +237,12 @@ function messageRow(message, home, words, now) {
   const text = [message.text, ...(message.details ?? []).map(({ value }) => value)].join(" ");
   const source = matches(words, text) || !message.placeholder ? text : previewText(message);
   const line = plainText(source).replace(/\s+/g, " ");
-  const from = placesOf(words, line)[0]?.[0] ?? 0;
-  const begin = from > BEFORE_CHARS ? line.indexOf(" ", from - BEFORE_CHARS) + 1 : 0;
-  const cut = (begin > 0 && begin <= from ? `…${line.slice(begin)}` : line).slice(0, SHOWN_CHARS);
   const author = message.direction === "out" || home?.is_group ? message.author?.name : null;
   const who = author ? `${author}: ` : "";
+  const from = placesOf(words, line)[0]?.[0] ?? 0;
+  const before = Math.max(BEFORE_CHARS - who.length, 0); // the name takes of the same width
+  const begin = from > before ? line.indexOf(" ", Math.max(from - before - 1, 0)) + 1 : 0;
+  const cut = (begin > 0 && begin <= from ? `…${line.slice(begin)}` : line).slice(0, SHOWN_CHARS);
   const node = rowOf({
     conversation: home ?? { id: message.conversation_id }, time: message.sent_at, now,
     name: [displayName(home)],

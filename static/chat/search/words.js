@@ -3,13 +3,13 @@
  * A text is found when each word begins one of its words; accents and case do not matter. Pure.
  */
 
-const WORD = /[\p{L}\p{N}]+/gu;
+import { plain } from "../parts/format.js";
 
-const fold = (text) => text.normalize("NFD").replace(/\p{M}+/gu, "").toLowerCase();
+const WORD = /[\p{L}\p{N}]+/gu;
 
 /** The different words of a text, folded. */
 export function wordsOf(text) {
-  return [...new Set(fold(text).match(WORD) ?? [])];
+  return [...new Set(plain(text).match(WORD) ?? [])];
 }
 
 /** Whether each of these folded words begins one of the text. */
@@ -32,9 +32,9 @@ export function placesOf(words, text) {
   let folded = "";
   let at = 0;
   for (const char of text) {
-    const plain = fold(char);
-    for (let n = 0; n < plain.length; n += 1) back.push(at);
-    folded += plain;
+    const folding = plain(char);
+    for (let n = 0; n < folding.length; n += 1) back.push(at);
+    folded += folding;
     at += char.length;
   }
   back.push(text.length);

@@ -95,6 +95,3 @@ export function variableLabel({ part, name }) {
   const words = /^\d+$/.test(name) ? `Variável ${name}` : name.replaceAll("_", " ");
   return part === "header" ? `Título: ${words}` : words[0].toLocaleUpperCase("pt-BR") + words.slice(1);
 }
-
-/** Without accents and capitals, to search in. */
-export const searchable = (text) => (text ?? "").normalize("NFD").replace(/\p{M}/gu, "").toLowerCase();

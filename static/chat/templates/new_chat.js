@@ -2,8 +2,7 @@
 
 import { createAvatar, updateAvatar } from "../parts/avatar.js";
 import { actionButton, el, icon, reconcile, setHidden, setText } from "../parts/dom.js";
-import { displayName } from "../parts/format.js";
-import { searchable } from "./filling.js";
+import { displayName, plain } from "../parts/format.js";
 import { NumberLookup } from "./number_lookup.js";
 
 const BACK = "M20 11H7.8l5.6-5.6L12 4l-8 8 8 8 1.4-1.4L7.8 13H20v-2Z";
@@ -148,11 +147,11 @@ export class NewChat {
   }
 
   #matching(typed) {
-    const words = searchable(typed).split(/\s+/);
+    const words = plain(typed).split(/\s+/);
     const digits = typed.replace(/\D/g, "");
     return this.#state.conversations.filter(({ last_message: last, ...each }) => {
       if (!last) return false;
-      const name = searchable(displayName(each));
+      const name = plain(displayName(each));
       const isNamed = words.every((word) => name.includes(word));
       return isNamed || (digits.length > 2 && (each.phone ?? "").replace(/\D/g, "").includes(digits));
     }).sort(byName);

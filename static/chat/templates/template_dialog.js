@@ -11,7 +11,7 @@ const BACK = "M20 11H7.8l5.6-5.6L12 4l-8 8 8 8 1.4-1.4L7.8 13H20v-2Z";
 const touch = matchMedia("(pointer: coarse)");
 
 export class TemplateDialog {
-  #dialog = el("dialog", "template-dialog");
+  #dialog = el("dialog", "dialog template-dialog");
   #to = el("p", "template-to");
   #rule = el("p", "template-rule");
   #hint = el("p", "template-hint", "Escolha um modelo para ver como o cliente vai recebê-lo.");

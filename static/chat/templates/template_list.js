@@ -1,8 +1,9 @@
 /** The templates to choose from: search, language, category; those that cannot be sent say why. */
 
 import { el, reconcile, setAttribute, setHidden, setText } from "../parts/dom.js";
+import { plain } from "../parts/format.js";
 import { plainText } from "../parts/rich_text.js";
-import { categoryName, languageName, searchable } from "./filling.js";
+import { categoryName, languageName } from "./filling.js";
 
 const keyOf = ({ name, language }) => `${name}/${language}`;
 
@@ -89,8 +90,8 @@ export class TemplateList {
   #matches({ name, language, category, header, body }) {
     if (this.#language.value && this.#language.value !== language) return false;
     if (this.#category.value && this.#category.value !== category) return false;
-    const where = searchable([name.replaceAll("_", " "), name, header, body].join(" "));
-    return searchable(this.#search.value).split(/\s+/).every((word) => where.includes(word));
+    const where = plain([name.replaceAll("_", " "), name, header, body].join(" "));
+    return plain(this.#search.value).split(/\s+/).every((word) => where.includes(word));
   }
 
   #row(template) {

@@ -1,5 +1,6 @@
 /** The attendant's own menu, opened over the list and from the rail: the arrow keys go through it. */
 
+import { focusAlong } from "../parts/menu.js";
 import { ThemeChoice } from "./theme.js";
 
 export class UserMenu {
@@ -25,7 +26,7 @@ export class UserMenu {
     this.#menu.addEventListener("toggle", () => {
       if (this.#isOpen && document.activeElement?.matches(":focus-visible")) this.#items[0].focus();
     });
-    this.#menu.addEventListener("keydown", (event) => this.#keyDown(event));
+    this.#menu.addEventListener("keydown", (event) => focusAlong(event, this.#items));
     this.#menu.querySelector(".menu-shortcuts").addEventListener("click", () => {
       const opener = this.#menu.classList.contains("from-rail") ? openers.at(0) : openers.at(-1);
       this.#menu.hidePopover();
@@ -39,19 +40,5 @@ export class UserMenu {
 
   get #items() {
     return [...this.#menu.querySelectorAll(".menu-item:not(:disabled)")].filter((each) => each.checkVisibility());
-  }
-
-  #keyDown(event) {
-    const items = this.#items;
-    const at = items.indexOf(document.activeElement);
-    const next = {
-      ArrowDown: items[(at + 1) % items.length],
-      ArrowUp: items.at(at < 0 ? -1 : at - 1),
-      Home: items[0],
-      End: items.at(-1),
-    }[event.key];
-    if (!next) return;
-    event.preventDefault();
-    next.focus();
   }
 }

@@ -78,7 +78,7 @@ export class QuickRepliesDialog {
     const add = button("quick-add", "Nova resposta rápida");
     const form = this.#createForm();
     this.#parts = { ...this.#parts, title, note, list, add, form };
-    const dialog = el("dialog", "quick-dialog", el("header", "quick-header", title, close), note, list, form, this.#parts.error, add);
+    const dialog = el("dialog", "dialog quick-dialog", el("header", "quick-header", title, close), note, list, form, this.#parts.error, add);
     dialog.setAttribute("aria-labelledby", title.id);
     close.addEventListener("click", () => dialog.close());
     add.addEventListener("click", () => this.#edit({ ...NEW }));
