@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from chat.conversation.attached import media
+from message_status import fact
+
+#: Meta's codes for what is wrong with a file.
+_ABOUT_THE_FILE = ("131052", "131053")
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,10 @@ class Attachment:
         facts = message.media or {}
         if facts.get("state") != media.READY or "sent_as" not in facts:
             return None
+        error = fact(message, "error") or {}
+        if str(error.get("code")) in _ABOUT_THE_FILE:
+            # What WhatsApp has under its id is no good: it is given the file once more.
+            facts = {name: value for name, value in facts.items() if name != "given"}
         return cls(message.type, dict(facts), message.placeholder, message.payload)
 
     def is_that_of(self, message: Any) -> bool:

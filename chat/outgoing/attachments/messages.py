@@ -28,7 +28,7 @@ _KEPT_MS = 29 * 86_400_000
 #: An id that Meta does not know any more is one of long ago: a new one was not given for nothing.
 _FRESH_MS = 600_000
 #: Meta's codes for what may be taken a moment later.
-_TEMPORARY = frozenset({2, 4, 80007, 130429, 131016, 131057})
+_TEMPORARY = frozenset({2, 4, 80007, 130429, 131000, 131016, 131057})
 #: What a message of this id is refused with when Meta has lost the file.
 _UNKNOWN_ID = frozenset({100, 131009, 131052, 131053})
 MEDIA_ERROR = 131053
@@ -102,8 +102,8 @@ def give(message: Message, whatsapp: WhatsAppClient, store: MediaStore) -> str |
 
 
 def _as_media_error(error: dict[str, Any]) -> dict[str, Any]:
-    """Of an upload, "invalid parameter" speaks of the file."""
-    if error.get("code") not in (100, 131009):
+    """Of an upload, "invalid parameter" speaks of the file, and so does HTTP 413."""
+    if error.get("code") not in (100, 413, 131009):
         return error
     told = {"details": str(error.get("message") or "")}
     return {**error, "code": MEDIA_ERROR, "error_data": told}
