@@ -381,3 +381,42 @@ def test_files_reach_the_customers_phone(
             [m["status"] for m in who.thread(chat) if m["direction"] == "out"] == ["delivered"] * 3
         )
     )
+
+
+def test_a_process_that_is_killed_while_a_file_goes_up_loses_nothing_and_sends_nothing_twice(
+    store: Store, live_server: Callable[..., LiveServer], simulator: Simulator
+) -> None:
+    heir, doomed = live_server(), live_server()  # the callbacks come to the first
+    add_attendant(store, "ana", "ana")
+    who = LiveAttendant(heir.url)
+    simulator.customer_writes(MARIA, "oi")
+    (chat,) = wait_until(who.chats)
+
+    def switch(**values: int) -> None:
+        simulator.http.patch(f"{simulator.url}/switches", json=values, timeout=30)
+
+    switch(upload_delay_ms=60_000)
+    who.move_to(doomed.url)
+    photo = who.attach(chat, "foto.png", files.picture("PNG"), "image/png", caption="primeiro")
+    conversation = who.chats()[chat]["id"]
+
+    def lease() -> int:
+        with store.context():
+            found = Outbox.get_by_id(conversation, use_cache=False)
+            return found.lease_until if found and found.holder else 0
+
+    begun = wait_until(lease)
+    wait_until(lambda: lease() > begun, what="the lease is renewed: the file is going up")
+    doomed.kill9()
+    switch(upload_delay_ms=0)
+    who.move_to(heir.url)
+    who.send(chat, "depois")
+
+    def on_phone() -> list[str]:
+        found = simulator.get(f"/customers/{MARIA}/messages?all=1").json()["messages"]
+        return [each["type"] for each in found if each["author"] == "business"]
+
+    wait_until(lambda: len(on_phone()) >= 2, 60)
+    assert on_phone() == ["image", "text"]
+    told = {each["id"]: each for each in who.thread(chat)}
+    assert "error" not in told[photo]
