@@ -252,8 +252,8 @@ def test_a_lease_is_renewed_while_a_file_goes_up_slowly(
     wait_until(lambda: all(not outbox.queue for outbox in stored(Outbox)))
 
 
-def test_an_id_at_whatsapp_is_used_again_by_a_new_attempt(
-    ana: Browser, chat: str, graph: Graph
+def test_an_id_at_whatsapp_is_used_again_by_a_new_attempt_with_a_file_of_its_own(
+    ana: Browser, chat: str, graph: Graph, media_folder: Path
 ) -> None:
     graph.answer = lambda _body: refused(131047)
     failed = attach(ana, chat, files.picture(), caption="Eis").get_json()["id"]
@@ -267,8 +267,11 @@ def test_an_id_at_whatsapp_is_used_again_by_a_new_attempt(
     assert [sent["image"]["id"] for sent in graph.received] == [
         given(graph.uploads[0])[1]["id"]
     ] * 2
-    with ana.get(f"/api/messages/{again['id']}/media") as got:
-        assert got.get_data() == graph.uploads[0]["file"][1]
+    for path in (media_folder / "out").rglob(f"{failed}*"):
+        path.unlink()  # the first one is deleted before its successor
+    for size in ("", "?size=thumb"):
+        with ana.get(f"/api/messages/{again['id']}/media{size}") as got:
+            assert got.status_code == 200
 
 
 def test_what_was_wrong_with_a_file_has_it_given_once_more(
