@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, Flask, jsonify, request, url_for
+from flask import Blueprint, Flask, Response, jsonify, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from werkzeug.exceptions import RequestEntityTooLarge
@@ -30,6 +30,8 @@ from chat.uploads.refusals import WORDS, Refused
 
 blueprint = Blueprint("attachments", __name__)
 
+#: Whose addresses of direct uploads are.
+BUCKETS = "https://storage.googleapis.com"
 _SEND = "sending.send"
 _PUT = "attachments.put"
 _MULTIPART = "multipart/form-data"
@@ -62,6 +64,14 @@ def init_app(app: Flask) -> None:
             datastore.allow(datastore.REQUEST_SECONDS, datastore.RPC_SECONDS)
         elif request.endpoint == _PUT:
             request.max_content_length = limits.KINDS["document"].max_bytes
+
+    @app.after_request
+    def allow_bucket(response: Response) -> Response:
+        """The page may put files into the bucket, where there is one."""
+        policy = response.headers.get("Content-Security-Policy")
+        if policy and response.mimetype == "text/html" and service.current().settings.bucket:
+            response.headers["Content-Security-Policy"] = f"{policy}; connect-src 'self' {BUCKETS}"
+        return response
 
 
 def _allow(most: int) -> None:

@@ -11,6 +11,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from chat.conversation.models import Message
+from chat.media.settings import MediaSettings
+from chat.media.store import FolderStore, UploadAddress
 from chat.outgoing.sending import Outbox
 from chat.screen.composer import attachments
 from chat.uploads import limits, preparing, staging
@@ -358,6 +360,22 @@ def test_what_a_lost_process_left_is_deleted_after_a_day(
     monkeypatch.setattr(staging, "KEPT_MS", -1)
     sending_app.test_client().get("/tasks/uploads", headers=CRON)
     assert (objects(media_folder), stored(Upload)) == ([], [])
+
+
+def test_with_a_bucket_the_browser_puts_files_there(
+    ana: Browser, chat: str, monkeypatch: pytest.MonkeyPatch, sending_app: Flask
+) -> None:
+    assert attachments.BUCKETS not in ana.get("/").headers["Content-Security-Policy"]
+    address = UploadAddress("https://storage.googleapis.com/files/x?sig", {"Content-Type": "a/b"})
+    monkeypatch.setattr(FolderStore, "upload_url", lambda *_args, **_how: address)
+    files_of_app = sending_app.extensions["media"]
+    assert isinstance(files_of_app.store, FolderStore)  # is there from now on
+    monkeypatch.setattr(files_of_app, "settings", MediaSettings(bucket="files"))
+    body = {"client_id": str(uuid.uuid4()), "filename": "a.pdf", "size": 9}
+    made = ana.post(f"/api/conversations/{chat}/uploads", body).get_json()["upload"]
+    assert (made["url"], made["headers"]) == (address.url, address.headers)
+    policy = ana.get("/").headers["Content-Security-Policy"]
+    assert f"connect-src 'self' {attachments.BUCKETS}" in policy
 
 
 # --- passed on ------------------------------------------------------------------------------------
