@@ -68,7 +68,7 @@ const state = new PageState({
   onChange: schedule,
   onConversation: (conversation) => unread.learn(conversation),
   onMerge: (loser, winner) => {
-    for (const each of [unread, placing, writing, actions, contactPanel]) each.merged(loser, winner);
+    for (const each of [unread, placing, writing, actions, contactPanel, threadSearch]) each.merged(loser, winner);
   },
   onRemove: (id) => opening.forget(id),
 });
@@ -211,7 +211,7 @@ const threadView = new ThreadView(pane, {
   onMove: schedule,
 });
 const goingTo = new GoingTo(document.querySelector(".late-button"), {
-  state, loader, unread, view: threadView, toast, render, onChange: schedule,
+  state, loader, unread, placing, view: threadView, toast, render, onChange: schedule,
 });
 const opening = new Opening({
   app,
@@ -227,7 +227,11 @@ const opening = new Opening({
   goingTo,
   onMoved: ({ merged }) => {
     ticks.closeDetails();
-    if (!merged) contactPanel.close({ left: true });
+    if (!merged) {
+      contactPanel.close({ left: true });
+      threadSearch.close();
+      actions.left();
+    }
     writing.left();
   },
   render,
@@ -284,10 +288,7 @@ const templates = new Templates(app, {
   newId: randomId,
   onSend: (id, filled) => writing.sendTemplate(id, filled),
   onSelect: (id) => unread.select(id),
-  onBegun: (conversation) => {
-    state.putConversation(conversation);
-    unread.select(conversation.id);
-  },
+  onBegun: ({ id }) => unread.select(id),
 });
 
 const rail = new Rail(document.querySelector(".rail"), {
@@ -434,12 +435,12 @@ new UserMenu(document, {
 const logoutForm = document.querySelector("#user-menu form");
 askBeforeLosing(logoutForm, {
   isAtRisk: () => [sender, writing, contactPanel].some((each) => each.isAtRisk),
-  hasUnsent: () => sender.hasUnsent,
+  hasUnsent: () => sender.hasUnsent || contactPanel.isAtRisk,
 });
 logOutTogether(logoutForm, {
   onLeave: () => {
     realtime.close(); // whose next answer would lead to the login a second way
-    for (const each of [unread, placing, writing, actions, sender, push]) each.forget();
+    for (const each of [unread, placing, writing, actions, sender, contactPanel, push]) each.forget();
   },
   onLoggedOut: goToLogin,
 });

@@ -115,6 +115,12 @@ export class MessageActions {
 
   merged(from, to) {
     this.#replies.move(from, to);
+    this.#selection.merged(from, to);
+  }
+
+  /** Another conversation is on screen, or none. */
+  left() {
+    this.#selection.end();
   }
 
   forget() {

@@ -81,6 +81,11 @@ export class ContactPanel {
     return this.#notes.isAtRisk;
   }
 
+  /** At a logout: what was typed is gone, and holds up no page. */
+  forget() {
+    this.#notes.forget();
+  }
+
   open(id) {
     if (this.isOpen && this.#id === id) return;
     this.#id = id;

@@ -58,6 +58,10 @@ export class NotesSection {
     return [...this.#entries.values()].some(isChanged);
   }
 
+  forget() {
+    this.#entries.clear();
+  }
+
   async read(id) {
     const entry = this.#entry(id);
     entry.problem = "";
