@@ -34,10 +34,10 @@ from chat.screen import (
     claude_usage,
     freshness,
     organizing,
-    reactions,
     search,
     templates,
 )
+from chat.screen.actions import pinned_messages, reactions
 from chat.screen.composer import quick_replies, typing
 from chat.screen.installed import push, worker
 from chat.team import auth
@@ -90,7 +90,8 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
     csrf = CSRFProtect(app)
     csrf.exempt(webhook.blueprint)  # signed by Meta
     csrf.exempt(tasks.blueprint)  # guarded by `cron.is_cron`
-    own = (api, search, organizing, reactions, templates, claude, quick_replies, typing)
+    actions = (reactions, pinned_messages)
+    own = (api, search, organizing, templates, claude, quick_replies, typing, *actions)
     for room in (*own, admin, claude_usage, freshness, worker, push, webhook, tasks, health):
         app.register_blueprint(room.blueprint)
     app.register_blueprint(freshness.pages)

@@ -33,6 +33,7 @@ import { askIn } from "./parts/confirm_dialog.js";
 import { displayName, previewText } from "./parts/format.js";
 import { ListSearch } from "./search/list_search.js";
 import { ThreadSearch } from "./search/thread_search.js";
+import { PinnedMessages } from "./pinned/pinned_messages.js";
 import { Templates } from "./templates/templates.js";
 import { ThreadPlacing } from "./thread/thread_placing.js";
 import { ThreadHeader } from "./thread/thread_header.js";
@@ -176,6 +177,7 @@ const list = new ListPane(document.querySelector(".list-pane"), {
   organizer,
   book: labelBook,
   drafts: writing.drafts,
+  viewer: userName,
   ownershipOf: (conversation) => writing.ownershipOf(conversation),
   confirm,
   onChange: schedule,
@@ -268,10 +270,21 @@ const actions = new MessageActions({
     ticks.openDetails(id);
   },
   onJump: (messageId) => goingTo.message(messageId),
+  onPin: (messageId, on) => (on ? pinned.pin(messageId) : pinned.unpin(messageId)),
   onNewest: () => threadView.jumpToEnd(),
   onForwarded: (ids) => goingTo.forwarded(ids),
   onChange: schedule,
   onTold: (words) => toast.show(words),
+});
+const pinned = new PinnedMessages(pane, {
+  state,
+  api,
+  toast,
+  viewer: userName,
+  confirm,
+  now: serverNow,
+  onJump: (messageId) => goingTo.message(messageId),
+  onChange: schedule,
 });
 const failedMessages = new FailedMessages({
   state,
@@ -300,7 +313,7 @@ const rail = new Rail(document.querySelector(".rail"), {
   },
 });
 
-const refreshed = [awaiting, claude, labelBook, list, contactPanel, writing];
+const refreshed = [awaiting, claude, labelBook, list, contactPanel, writing, pinned];
 const listening = [...refreshed, actions, freshness];
 
 const on = (type, run) => document.addEventListener(`realtime:${type}`, run);
@@ -394,7 +407,7 @@ function renderConversation(conversation, now) {
       isGroup: conversation.is_group,
       from,
       to,
-      drawn: (each) => withOwnName(each, conversation, (key) => thread.find(key)),
+      drawn: (each) => pinned.mark(withOwnName(each, conversation, (key) => thread.find(key)), conversation),
     }),
     divider,
     loadState,
@@ -405,6 +418,7 @@ function renderConversation(conversation, now) {
   });
   unread.rendered(id, thread.messages, { ready: settled && thread.loaded && !thread.stale });
   actions.render(conversation);
+  pinned.render(conversation);
   threadSearch.render(id);
   goingTo.render({ settled });
 }

@@ -32,6 +32,7 @@ export class MessageActions {
   /**
    * `pane`: the thread's; `state`, `api`, `loader`, `sender`, `composer`; `user`: {id, name};
    * `storage`: localStorage or alike; `now()`: the server's milliseconds; onDetails(messageId);
+   * onPin(messageId, on): a message is to be pinned, or not any more;
    * onJump(messageId); onForwarded(conversationIds): messages are on their way there; onChange():
    * draw again; onNewest(): the newest message is to be drawn; onTold(words).
    */
@@ -160,6 +161,7 @@ export class MessageActions {
     if (name === "reply") this.#reply(messageId);
     if (name === "react") this.#react(messageId, node);
     if (name === "forward") this.#forward([this.#find(messageId)]);
+    if (name === "pin" || name === "unpin") this.#host.onPin(messageId, name === "pin");
     if (name === "select") this.#selection.begin(this.#open().id, messageId);
   }
 

@@ -13,7 +13,7 @@ const TAKEN = new Set(["sent", "delivered", "read", "played"]);
  * only texts can be sent from here.
  */
 export function offersOf(message, { hasContent }) {
-  const { direction, revoked_at: revoked, status, text, type } = message;
+  const { direction, is_pinned: isPinned, revoked_at: revoked, status, text, type } = message;
   const own = direction === "out";
   const stands = !isLocal(message) && !revoked;
   const taken = stands && (!own || TAKEN.has(status));
@@ -23,6 +23,7 @@ export function offersOf(message, { hasContent }) {
     hasContent && "copy",
     taken && "react",
     stands && type === "text" && isSeen(text) && "forward",
+    taken && (isPinned ? "unpin" : "pin"),
     stands && "select",
   ].filter(Boolean);
 }
