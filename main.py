@@ -126,7 +126,8 @@ def _harden(response: Response) -> Response:
         headers.setdefault(
             "Content-Security-Policy",
             "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; "
-            "style-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+            "style-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; "
+            "frame-ancestors 'none'",
         )
     if response.mimetype in ("text/html", "application/json"):
         headers.setdefault("Cache-Control", "no-store")
