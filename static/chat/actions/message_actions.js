@@ -3,6 +3,7 @@
 import { MAX_TEXT_LENGTH } from "../composer/composer.js";
 import { offersOf } from "../message/offers.js";
 import { quoteWithOwnName } from "../data/own_name.js";
+import { copyImage, saveFile } from "../media/saving.js";
 import { displayName, windowState } from "../parts/format.js";
 import { MessageMenu } from "../thread/message_menu.js";
 import { copiedText } from "./copying.js";
@@ -46,7 +47,7 @@ export class MessageActions {
       ordered: (id, ids) => state.thread(id).messages.filter((each) => ids.has(each.id) && !each.revoked_at),
       canForward: (messages) => messages.every((each) => canForward(each)),
       onCopy: (messages) => this.#copy(messages),
-      onForward: (messages) => this.#forward(messages),
+      onForward: (messages) => this.forward(messages),
       onEnd: () => !matchMedia("(pointer: coarse)").matches && host.composer.focus(),
     });
     const content = pane.querySelector(".thread-content");
@@ -153,7 +154,9 @@ export class MessageActions {
     if (name === "details") this.#host.onDetails(messageId);
     if (name === "reply") this.#reply(messageId);
     if (name === "react") this.#react(messageId, node);
-    if (name === "forward") this.#forward([this.#find(messageId)]);
+    if (name === "forward") this.forward([this.#find(messageId)]);
+    if (name === "download") saveFile(this.#find(messageId));
+    if (name === "copy-image") this.#copyImage(this.#find(messageId));
     if (name === "select") this.#selection.begin(this.#open().id, messageId);
   }
 
@@ -234,11 +237,23 @@ export class MessageActions {
     this.#host.onTold(messages.length === 1 ? "Mensagem copiada" : "Mensagens copiadas");
   }
 
-  #forward(messages) {
+  async #copyImage(message) {
+    try {
+      await copyImage(message);
+      this.#host.onTold("Imagem copiada");
+    } catch {
+      this.#host.onTold("Não foi possível copiar a imagem.");
+    }
+  }
+
+  /** Asks to which chats these go, and sends them there. */
+  forward(messages) {
     const { sender, onForwarded } = this.#host;
     this.#forwarding.open((ids) => {
       for (const id of ids) {
-        for (const { text } of messages) sender.send(id, text, { forwarded: true });
+        for (const { id: origin, text, media, type } of messages) {
+          sender.send(id, text, { forwarded: true, ...(media && { copied: { forward_of: origin, media, type } }) });
+        }
       }
       this.#selection.end();
       onForwarded(ids);
@@ -256,5 +271,5 @@ function answerable(target) {
 /** Whether it can be sent again as it is: a text, of at most what WhatsApp takes. */
 function canForward(message) {
   const offered = Boolean(message) && offersOf(message, { hasContent: true }).includes("forward");
-  return offered && [...message.text].length <= MAX_TEXT_LENGTH;
+  return offered && [...(message.text ?? "")].length <= MAX_TEXT_LENGTH;
 }

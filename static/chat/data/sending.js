@@ -86,9 +86,10 @@ export class Sender {
   /** `readUpTo`: the message that had arrived last, on this screen, when this was written; `after`:
    * when its writing began (what others answered meanwhile is shown before it goes: see `held`);
    * `replyTo`: what it answers, {id, text, author_name, author_kind}; `forwarded`: it comes from
-   * another chat; `filled`: {template, asked} where the text is a template's. */
+   * another chat; `filled`: {template, asked} where the text is a template's; `copied`: {forward_of, media,
+   * type} where it is another message's media, with its caption for a text. */
   send(conversationId, text, options = {}) {
-    const { readUpTo = null, after = null, replyTo = null, forwarded = false, filled = null } = options;
+    const { readUpTo = null, after = null, replyTo = null, forwarded = false, filled = null, copied = null } = options;
     const id = randomId();
     const held = this.held(conversationId); // which it does not overtake
     const now = Math.round(this.#now());
@@ -105,6 +106,7 @@ export class Sender {
       ...(replyTo && { reply_to: replyTo }),
       ...(forwarded && { forwarded }),
       ...(filled && { template: filled.template, asked: filled.asked }),
+      ...copied,
       sent_at: new Date(now).toISOString(),
       position: this.#state.nextLocalPosition(order),
       status: "sending",
