@@ -6,7 +6,7 @@
 import { createAvatar, updateAvatar } from "../parts/avatar.js";
 import { el, icon, setAttribute, setHidden, setText } from "../parts/dom.js";
 import { displayName, fullDate, listTime } from "../parts/format.js";
-import { KINDS, previewText } from "../parts/media_format.js";
+import { KINDS } from "../parts/media_format.js";
 import { plainText } from "../parts/rich_text.js";
 import { markedNodes } from "./marks.js";
 import { matches, nameWords, placesOf, wordsOf } from "./words.js";
@@ -236,7 +236,7 @@ function conversationRow(conversation, words, now) {
 
 function messageRow(message, home, words, now) {
   const text = [message.text, ...(message.details ?? []).map(({ value }) => value)].join(" ");
-  const source = matches(words, text) || !message.placeholder ? text : previewText(message);
+  const source = matches(words, text) || !message.placeholder ? text : `${message.placeholder} · ${text}`;
   const line = plainText(source).replace(/\s+/g, " ");
   const author = message.direction === "out" || home?.is_group ? message.author?.name : null;
   const sign = source === text && message.media ? `${KINDS[message.media.kind]?.sign ?? ""} ` : "";
