@@ -22,6 +22,7 @@ import { notificationsBy, startWorker } from "./installed/worker.js";
 import { listenToKeyboard } from "./keyboard/keyboard.js";
 import { ShortcutsDialog } from "./keyboard/shortcuts_dialog.js";
 import { ListPane } from "./list/list_pane.js";
+import { Media } from "./media/media.js";
 import { askBeforeLosing, logOutTogether } from "./logout.js";
 import { withOwnName } from "./data/own_name.js";
 import { GoingTo } from "./navigation/going_to.js";
@@ -33,7 +34,8 @@ import { LabelBook } from "./organizing/label_book.js";
 import { Organizer } from "./organizing/organizer.js";
 import { ContactPanel } from "./panel/contact_panel.js";
 import { askIn } from "./parts/confirm_dialog.js";
-import { displayName, previewText } from "./parts/format.js";
+import { displayName } from "./parts/format.js";
+import { previewText } from "./parts/media_format.js";
 import { ListSearch } from "./search/list_search.js";
 import { ThreadSearch } from "./search/thread_search.js";
 import { Templates } from "./templates/templates.js";
@@ -217,7 +219,7 @@ const threadView = new ThreadView(pane, {
   nearBottom: given.settings?.near_bottom_px ?? 120,
   onNeedOlder: () => loader.loadOlder(state.selectedId),
   onRetryLoad: () => loader.retryFailed(state.selectedId),
-  onAction: (action, messageId) => failedMessages.act(action, messageId),
+  onAction: (...clicked) => media.act(...clicked) || failedMessages.act(...clicked),
   onJump: (messageId) => goingTo.message(messageId),
   onMove: schedule,
 });
@@ -280,6 +282,15 @@ const actions = new MessageActions({
   onForwarded: (ids) => goingTo.forwarded(ids),
   onChange: schedule,
   onTold: (words) => toast.show(words),
+});
+const media = new Media({
+  storage: sharedStorage,
+  userId,
+  state,
+  now: serverNow,
+  onForward: (messages) => actions.forward(messages),
+  onJump: (messageId) => goingTo.message(messageId),
+  onTalk: (phone) => templates.talkTo(phone).catch(({ message }) => toast.show(message)),
 });
 const failedMessages = new FailedMessages({
   state,
@@ -378,6 +389,7 @@ function render() {
   announcing.render();
   templates.render();
   const conversation = opening.render();
+  media.render();
   if (conversation) renderConversation(conversation, now);
 }
 
@@ -451,7 +463,7 @@ askBeforeLosing(logoutForm, {
 logOutTogether(logoutForm, {
   onLeave: () => {
     realtime.close(); // whose next answer would lead to the login a second way
-    for (const each of [unread, placing, writing, actions, sender, push]) each.forget();
+    for (const each of [unread, placing, writing, actions, sender, push, media]) each.forget();
   },
   onLoggedOut: goToLogin,
 });

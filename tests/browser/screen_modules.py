@@ -36,6 +36,7 @@ _MODULES = [
     "panel/chat_contents",
     "panel/moments",
     "parts/format",
+    "parts/media_format",
     "parts/rich_text",
     "search/words",
     "templates/filling",

@@ -12,13 +12,13 @@ export class FailedMessages {
   }
 
   /** A button of a message in the open conversation: "retry", "resend", "template", "copy", "attach",
-   * "discard" or, of a file on its way, "cancel". */
+   * "discard" or, of a file on its way, "cancel-upload". */
   act(action, messageId) {
     const { state, sender, writing, restoreReply, onTemplates } = this.#host;
     const id = state.selectedId;
     if (action === "retry") sender.retry(id);
     if (action === "resend") this.#resend(id, messageId);
-    if (action === "cancel" || action === "discard") this.#giveUp(id, messageId);
+    if (action === "cancel-upload" || action === "discard") this.#giveUp(id, messageId);
     if (action === "attach") {
       const old = sender.takeBack(id, state.thread(id).find(messageId)?.client_id);
       if (old) restoreReply(id, old.reply_to);

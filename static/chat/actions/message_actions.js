@@ -3,6 +3,7 @@
 import { MAX_TEXT_LENGTH } from "../composer/composer.js";
 import { offersOf } from "../message/offers.js";
 import { quoteWithOwnName } from "../data/own_name.js";
+import { copyImage, saveFile } from "../media/saving.js";
 import { displayName, isSeen, windowState } from "../parts/format.js";
 import { mediaUrl } from "../parts/media_format.js";
 import { MessageMenu } from "../thread/message_menu.js";
@@ -50,7 +51,7 @@ export class MessageActions {
       ordered: (id, ids) => state.thread(id).messages.filter((each) => ids.has(each.id) && !each.revoked_at),
       canForward: (messages) => messages.every((each) => !whyNoForwarding(each)),
       onCopy: (messages) => this.#copy(messages),
-      onForward: (messages) => this.#forward(messages),
+      onForward: (messages) => this.forward(messages),
       onEnd: () => !matchMedia("(pointer: coarse)").matches && host.composer.focus(),
     });
     const content = pane.querySelector(".thread-content");
@@ -157,7 +158,9 @@ export class MessageActions {
     if (name === "details") this.#host.onDetails(messageId);
     if (name === "reply") this.#reply(messageId);
     if (name === "react") this.#react(messageId, node);
-    if (name === "forward") this.#forward([this.#find(messageId)]);
+    if (name === "forward") this.forward([this.#find(messageId)]);
+    if (name === "download") saveFile(this.#find(messageId));
+    if (name === "copy-image") this.#copyImage(this.#find(messageId));
     if (name === "select") this.#selection.begin(this.#open().id, messageId);
   }
 
@@ -238,12 +241,22 @@ export class MessageActions {
     this.#host.onTold(messages.length === 1 ? "Mensagem copiada" : "Mensagens copiadas");
   }
 
-  #forward(messages) {
+  async #copyImage(message) {
+    try {
+      await copyImage(message);
+      this.#host.onTold("Imagem copiada");
+    } catch {
+      this.#host.onTold("Não foi possível copiar a imagem.");
+    }
+  }
+
+  /** Asks to which chats these go, and sends them there. */
+  forward(messages) {
     const { sender, onForwarded } = this.#host;
     this.#forwarding.open((ids) => {
       for (const id of ids) {
         for (const message of messages) {
-          sender.send(id, message.text, { forwarded: true, copyOf: message.media ? localCopy(message) : null });
+          sender.send(id, message.text, { forwarded: true, ...(message.media && { copied: copyOf(message) }) });
         }
       }
       this.#selection.end();
@@ -270,9 +283,8 @@ function whyNoForwarding(message) {
   return [...text].length > MAX_TEXT_LENGTH ? TOO_LONG : null;
 }
 
-/** A message with media, to be shown from the original while it is passed on. */
-function localCopy({ id, media }) {
-  const original = { id, media };
-  const small = media.thumb && { local_thumb_url: mediaUrl(original, { thumb: true }) };
-  return { id, media: { ...media, local_url: mediaUrl(original), ...small } };
+/** Of a message with media what is sent, shown from the original as long as it is on its way. */
+function copyOf({ id, type, media }) {
+  const small = media.thumb && { local_thumb_url: mediaUrl({ id, media }, { thumb: true }) };
+  return { forward_of: id, type, media: { ...media, local_url: mediaUrl({ id, media }), ...small } };
 }

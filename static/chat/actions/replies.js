@@ -3,7 +3,7 @@
 import { Drafts } from "../composer/drafts.js";
 import { createQuote, updateQuote } from "../message/quote.js";
 import { ICONS, el, icon, setHidden } from "../parts/dom.js";
-import { previewText } from "../parts/format.js";
+import { previewText } from "../parts/media_format.js";
 
 /** What is kept of the message, and sent along: how the bubble shows it until the server's comes. */
 export const quoteOf = (message) => ({

@@ -98,10 +98,11 @@ export class Sender {
    * when its writing began (what others answered meanwhile is shown before it goes: see `held`);
    * `replyTo`: what it answers, {id, text, author_name, author_kind}; `forwarded`: it comes from
    * another chat; `filled`: {template, asked} where the text is a template's; `attached`: {file,
-   * media, thumb} where it is a file's caption; `copyOf`: the message whose media are passed on. */
+   * media, thumb} where it is a file's caption; `copied`: {forward_of, media, type} where it is another
+   * message's media, with its caption for a text. */
   send(conversationId, text, options = {}) {
     const { readUpTo = null, after = null, replyTo = null, forwarded = false, filled = null } = options;
-    const { attached = null, copyOf = null } = options;
+    const { attached = null, copied = null } = options;
     const id = randomId();
     const held = this.held(conversationId); // which it does not overtake
     const now = Math.round(this.#now());
@@ -116,10 +117,10 @@ export class Sender {
       type: filled ? "template" : "text",
       text,
       ...(attached && { ...likeServers(attached.media), upload: true }),
-      ...(copyOf && { ...likeServers(copyOf.media), forward_of: copyOf.id }),
       ...(replyTo && { reply_to: replyTo }),
       ...(forwarded && { forwarded }),
       ...(filled && { template: filled.template, asked: filled.asked }),
+      ...copied,
       sent_at: new Date(now).toISOString(),
       position: this.#state.nextLocalPosition(order),
       status: "sending",

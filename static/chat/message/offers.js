@@ -17,12 +17,15 @@ export function offersOf(message, { hasContent }) {
   const { direction, revoked_at: revoked, status, type } = message;
   const own = direction === "out";
   const stands = !isLocal(message) && !revoked;
+  const ready = stands && message.media?.state === "ready";
   const taken = stands && (!own || TAKEN.has(status));
   return [
     own && !isLocal(message) && "details",
     taken && "reply",
     hasContent && "copy",
+    ready && message.media.kind === "image" && "copy-image",
     taken && "react",
+    ready && "download",
     stands && !NOTICES.has(type) && "forward",
     stands && "select",
   ].filter(Boolean);

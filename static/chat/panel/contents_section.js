@@ -1,11 +1,10 @@
 /** Links and documents of a chat, and who had it when: as far up as its messages were read. */
 
 import { clickButton, el, reconcile, setHidden, setText } from "../parts/dom.js";
-import { dayKey } from "../parts/format.js";
+import { dayKey, momentText } from "../parts/format.js";
 import { hrefOf, safeHref } from "../parts/links.js";
 import { SIGNS } from "../organizing/signs.js";
 import { ChatReader, contentsOf } from "./chat_contents.js";
-import { momentText } from "./moments.js";
 
 /** Of each list, until more are asked for. */
 const FEW = 4;

@@ -15,7 +15,7 @@ export const KINDS = {
   audio: { sign: "🎵", word: "Áudio" },
   voice: { sign: "🎤", word: "Mensagem de voz" },
   document: { sign: "📄", word: "Documento" },
-  sticker: { sign: "💟", word: "Figurinha" },
+  sticker: { sign: "", word: "Figurinha" },
 };
 
 /** Icons of the kinds, as paths for `icon` in dom.js. */
@@ -141,8 +141,14 @@ export function mediaPreview({ media, location, contacts, text }) {
   }
   const { sign, word } = KINDS[media?.kind] ?? {};
   if (!word) return null;
-  if (media.kind === "sticker") return `${sign} ${word}`;
+  if (media.kind === "sticker") return word;
   if (["voice", "audio"].includes(media.kind) && media.duration) return `${sign} ${durationText(media.duration)}`;
   if (media.kind === "document") return `${sign} ${caption || media.filename || word}`;
   return `${sign} ${caption || word}`;
+}
+
+/** One line that stands for a message: its text, with the sign of what it has besides. */
+export function previewText(message) {
+  const ofMedia = message.revoked_at ? null : mediaPreview(message);
+  return ofMedia ?? ([message.placeholder, message.text].filter(isSeen).join(" · ") || "Mensagem");
 }

@@ -5,7 +5,8 @@
 
 import { createAvatar, updateAvatar } from "../parts/avatar.js";
 import { el, icon, setAttribute, setHidden, setText } from "../parts/dom.js";
-import { displayName, fullDate, listTime, previewText } from "../parts/format.js";
+import { displayName, fullDate, listTime } from "../parts/format.js";
+import { previewText } from "../parts/media_format.js";
 import { plainText } from "../parts/rich_text.js";
 import { markedNodes } from "./marks.js";
 import { matches, nameWords, placesOf, wordsOf } from "./words.js";
