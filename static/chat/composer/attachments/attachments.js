@@ -13,6 +13,7 @@ const TOO_MANY = `Até ${MOST_FILES} arquivos por vez: os demais ficaram de fora
 const DISCARD = "Descartar mensagem não enviada? Sua mensagem, incluindo os arquivos anexados, não será enviada se você sair desta tela.";
 /** The limits are mostly here; files do not wait for a lost connection. */
 const LIMITS_PATIENCE_MS = 2_000;
+const LOOK_PATIENCE_MS = 1_500;
 
 export class Attachments {
   #host;
@@ -173,7 +174,7 @@ export class Attachments {
       this.#batches.set(id, { items, chosen: items[0], told: null, after, wanted });
     }
     this.#batches.get(id).chosen = items[0];
-    for (const item of items) this.#look(id, item);
+    for (const item of items) item.looked = this.#look(id, item);
     this.#show(id);
   }
 
@@ -220,16 +221,22 @@ export class Attachments {
     this.#show(id);
   }
 
-  #send() {
+  /** Not before it is known how large the pictures stand on the screen, which takes no time mostly: so
+   * nothing jumps. */
+  async #send() {
     const id = this.#id;
     const batch = this.#batch;
-    if (!batch || this.whyNot()) return;
+    if (!batch || batch.isSending || this.whyNot()) return;
+    batch.isSending = true;
+    const patience = new Promise((resolve) => { setTimeout(resolve, LOOK_PATIENCE_MS); });
+    await Promise.race([Promise.all(batch.items.map(({ looked }) => looked)), patience]);
+    if (this.#batches.get(id) !== batch) return;
     const files = batch.items.map((item) => ({
       caption: takesCaption(item) ? item.caption.trim() : "",
       attached: { file: item.file, media: mediaOf(item), thumb: item.thumb ?? null },
     }));
     this.#drop(id);
-    this.left();
+    if (id === this.#id) this.left();
     this.#host.onSend(id, files, batch.after);
   }
 

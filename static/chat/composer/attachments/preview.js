@@ -118,7 +118,7 @@ export class Preview {
     this.#parts = { title, facts, told, state, note, stage, caption, strip, send, count, picker };
     strip.addEventListener("keydown", (event) => this.#alongStrip(event));
     this.#dialog.addEventListener("keydown", (event) => {
-      if (event.key !== "Escape" || event.isComposing) return;
+      if (event.key !== "Escape" || event.isComposing || event.defaultPrevented) return;
       event.preventDefault();
       this.#leave();
     });
@@ -176,6 +176,7 @@ export class Preview {
   #choose(item) {
     this.#batch.chosen = item;
     this.#render();
+    this.#thumbs.get(item).node.scrollIntoView({ block: "nearest", inline: "nearest" });
   }
 
   #remove(item) {

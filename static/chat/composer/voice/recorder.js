@@ -8,11 +8,13 @@ const SLICE_MS = 1_000;
 
 export const bestType = (isSupported = (type) => MediaRecorder.isTypeSupported(type)) => TYPES.find(isSupported) ?? "";
 
+const NO_RECORDING = "Este navegador não grava áudio. Use uma versão recente do Chrome, Edge, Firefox ou Safari.";
+
 /** Why nothing can be recorded here, in words; null when it can. */
 export function whyNoRecording(env = globalThis) {
   if (env.isSecureContext === false) return "Para gravar áudio, abra esta página por um endereço seguro (https).";
   const can = env.MediaRecorder && env.navigator?.mediaDevices?.getUserMedia;
-  return can ? null : "Este navegador não grava áudio. Use uma versão recente do Chrome, Edge, Firefox ou Safari.";
+  return can ? null : NO_RECORDING;
 }
 
 /** What went wrong with the microphone, in words. */
@@ -20,6 +22,7 @@ export function whyRefused({ name }) {
   const told = {
     NotAllowedError: "O navegador não deixou usar o microfone. Para gravar, permita o microfone nas configurações deste site.",
     NotFoundError: "Nenhum microfone foi encontrado. Conecte um e tente de novo.",
+    NotSupportedError: NO_RECORDING,
     NotReadableError: "O microfone não pôde ser usado: outro programa pode estar com ele.",
   };
   return told[name] ?? "Não foi possível gravar com este microfone.";

@@ -58,7 +58,7 @@ export class VoiceNotes {
   /** Escape was pressed: whether there is a recording here, about which is asked. */
   escape() {
     if (!this.#isHere) return false;
-    this.#askToEnd();
+    setTimeout(() => this.#askToEnd()); // or the same key would close the dialog as it opens
     return true;
   }
 
@@ -156,6 +156,7 @@ export class VoiceNotes {
   }
 
   async #askToEnd() {
+    if (!this.#isHere) return;
     const { recorder } = this.#now;
     this.#pause();
     if (await this.#host.confirm(DISCARD, "Descartar") && this.#now?.recorder === recorder) this.#end();
