@@ -69,7 +69,6 @@ export class Attachments {
 
   /** With each drawing of the open conversation. */
   render({ id }) {
-    this.#limits.load();
     const batch = this.#batches.get(id) ?? null;
     this.#preview.show(batch);
     if (batch) this.#renderState();
@@ -125,6 +124,7 @@ export class Attachments {
 
   #choose(wanted) {
     const isMore = wanted === "media-or-any";
+    this.#limits.load(); // while somebody looks for the file
     const asked = isMore ? (this.#wantedHere ?? "any") : wanted;
     chooseFiles(asked, (files) => this.#add(files, isMore ? this.#wantedHere : wanted));
   }
