@@ -18,6 +18,7 @@ from chat import tasks
 from chat.auto_reply import service
 from chat.conversation.models import Conversation, Message
 from chat.incoming import webhook
+from chat.media import service as media
 from chat.outgoing.reactions import Reactions
 from chat.outgoing.read_receipts import ReadReceipts
 from chat.outgoing.sending import Sender
@@ -40,6 +41,7 @@ from chat.screen import (
 )
 from chat.screen.composer import attachments, quick_replies, sending, typing
 from chat.screen.installed import push, worker
+from chat.screen.media import serving
 from chat.team import auth
 
 #: JSON and forms; the webhook allows itself more.
@@ -81,6 +83,7 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
     sender.init_app(app)
     app.extensions["chat_reactions"] = Reactions(whatsapp)
     app.extensions["chat_templates"] = TemplateList(settings, whatsapp)
+    media.init_app(app, environ)
     service.init_app(app, sender, whatsapp, environ)
     notices.init_app(app, environ)
 
@@ -92,7 +95,7 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
     csrf = CSRFProtect(app)
     csrf.exempt(webhook.blueprint)  # signed by Meta
     csrf.exempt(tasks.blueprint)  # guarded by `cron.is_cron`
-    own = (api, search, organizing, reactions, templates, claude, quick_replies, typing)
+    own = (api, search, organizing, reactions, templates, claude, quick_replies, typing, serving)
     own = (*own, sending, attachments)
     for room in (*own, admin, claude_usage, freshness, worker, push, webhook, tasks, health):
         app.register_blueprint(room.blueprint)

@@ -173,8 +173,10 @@ class Sender:
             if conversation is None:
                 raise UnknownConversationError(conversation_id)
             reply_to = quote.id if quote else None
-            said = {"text": text, "reply_to": reply_to, "template": template}
-            known = _known(conversation, client_id, **said, attachment=attachment)
+            known = _known(
+                conversation, client_id, text=text, reply_to=reply_to, template=template,
+                attachment=attachment,
+            )  # fmt: skip
             if known is not None:
                 return known, conversation.id, False
             if after is not None:

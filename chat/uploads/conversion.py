@@ -51,7 +51,7 @@ def convert(
     if not _slots.acquire(timeout=WAIT_SECONDS):
         raise BusyError
     try:
-        what = [task, source, target, mime_type, str(seconds)]
+        what = [task, str(source), str(target), mime_type, str(seconds)]
         command = [sys.executable, "-m", "chat.uploads.convert", *what]
         environ = {name: os.environ[name] for name in _PASSED if name in os.environ}
         done = subprocess.run(

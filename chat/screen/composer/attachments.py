@@ -379,9 +379,3 @@ def encodable(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def clean_up(seconds: float) -> int:
-    """Deletes files that were uploaded and not sent for a day; see `staging.clean_up`."""
-    datastore.allow(seconds + 30.0, datastore.RPC_SECONDS)
-    return staging.clean_up(service.current().store, realtime_events.now_ms())

@@ -43,21 +43,18 @@ def send(conversation_id: str) -> ResponseReturnValue:
     somebody else answered after it, 409 and that answer; to send all the same, send it as `after`.
     """
     body = attachments.body_of_request()
-    client_id, template = client_id_of(body), None
-    said = {
+    client_id, text, template, attachment = client_id_of(body), body.get("text"), None, None
+    said: dict[str, Any] = {
         "quote": _quote(conversation_id, body.get("reply_to")),
         "read_up_to": _seen(conversation_id, body, "read_up_to"),
         "after": _seen(conversation_id, body, "after"),
         "forwarded": _forwarded(body.get("forwarded")),
     }
-    attachment = None
     if attachments.is_asked(body):
         text, attachment = attachments.of_request(conversation_id, client_id, body)
     elif "template" in body:
         filled = templates.filled_in(client_id, body["template"])
         text, template = filled.text, filled.payload
-    else:
-        text = body.get("text")
     if attachment is None:
         text = _text(text)
     sender: Sender = current_app.extensions["chat_sender"]
