@@ -14,6 +14,15 @@ const TYPES = {
   mp3: "audio/mpeg", m4a: "audio/mp4", aac: "audio/aac", amr: "audio/amr", ogg: "audio/ogg", opus: "audio/ogg",
   wav: "audio/wav",
 };
+/** What browsers call some of them. */
+const SAME = {
+  "image/jpg": "image/jpeg", "audio/mp3": "audio/mpeg", "audio/x-m4a": "audio/mp4", "audio/m4a": "audio/mp4",
+  "audio/x-aac": "audio/aac", "audio/vnd.wave": "audio/wav", "video/x-m4v": "video/mp4",
+};
+/** Types by which it is certain what a file is; all others are the server's to look into. */
+const CERTAIN = /^(image\/(?!svg)|video\/|audio\/)|zip|rar\b|7z|compressed|x-tar|msdownload|executable|package|diskimage/;
+const TAKEN = "O WhatsApp aceita PDF, Word, Excel, PowerPoint, texto, fotos, vídeos MP4 e áudios.";
+const HEIC = "Salve como JPEG (no iPhone: Ajustes › Câmera › Formatos › Mais compatível).";
 
 export class Limits {
   #fetch;
@@ -42,7 +51,8 @@ export class Limits {
 
 /** The type of a file, also where the computer does not tell it. Pure. */
 export function typeOf({ type, name = "" }) {
-  return bareType(type) || TYPES[name.split(".").at(-1).toLowerCase()] || "application/octet-stream";
+  const told = bareType(type) || TYPES[name.split(".").at(-1).toLowerCase()];
+  return SAME[told] ?? told ?? "application/octet-stream";
 }
 
 /**
@@ -61,13 +71,17 @@ export function judge(file, { wanted = null, limits = null } = {}) {
   }
   const most = kinds.document?.max_bytes ?? Infinity;
   if (file.size > most) {
-    return { refusal: `${name} tem ${sizeText(file.size)}. O limite é de ${sizeText(most)}.` };
+    return { refusal: `${name} tem ${sizeText(file.size)}. O limite é de ${limitText(most)}.` };
+  }
+  const type = typeOf(file);
+  if (kinds.document && CERTAIN.test(type) && !kinds.document.types.map(bareType).includes(type)) {
+    return { refusal: `${name} não pode ser enviado. ${/hei[cf]$/.test(type) ? HEIC : TAKEN}` };
   }
   if (natural !== "document") {
-    const limit = sizeText(kinds[natural].max_bytes);
+    const limit = limitText(kinds[natural].max_bytes);
     return { kind: "document", note: `${KINDS[natural].word} com mais de ${limit}: vai como documento.` };
   }
-  const isMeantToBeSeen = wanted !== "document" && /^(image|video|audio)\//.test(typeOf(file));
+  const isMeantToBeSeen = wanted !== "document" && /^(image|video|audio)\//.test(type);
   return { kind: "document", note: isMeantToBeSeen ? "O WhatsApp não mostra este formato: vai como documento." : "" };
 }
 
@@ -77,3 +91,6 @@ function naturalKind(type, kinds) {
   const taken = kind && kinds[kind]?.types;
   return kind && (!taken || taken.map(bareType).includes(type)) ? kind : "document";
 }
+
+/** As WhatsApp counts: 16 MB are 16 · 1024 · 1024 bytes. */
+const limitText = (bytes) => `${Math.floor(bytes / 1024 / 1024)} MB`;

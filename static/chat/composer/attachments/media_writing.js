@@ -26,7 +26,6 @@ export class MediaWriting {
     });
     this.#voice = new VoiceNotes(pane, {
       state, toast, confirm,
-      limits: () => this.limits,
       whyNot: () => this.#attachments.whyNot(),
       begin: (id) => newestOf(id),
       onSend: (id, file, after) => this.#send(id, [file], after),

@@ -12,7 +12,8 @@ const TICK_MS = 60;
 /** Less is a click by mistake. */
 const LEAST_SECONDS = 0.5;
 const TOO_SHORT = "Gravação curta demais: fale por pelo menos um segundo.";
-const MOST_BYTES = 16_000_000;
+/** Less than WhatsApp takes: as much as an hour. */
+const MOST_BYTES = 15_500_000;
 /** Levels are kept in these steps; of a long recording each stands for more time. */
 const MOST_LEVELS = 4_000;
 
@@ -24,10 +25,10 @@ export class VoiceNotes {
   #isAsking = false; // for the microphone
 
   /**
-   * `pane`: the thread's; `state`, `toast`; confirm(text, yes); limits(): as the server told them, or
-   * null; whyNot(): why nothing can be sent now, or null; begin(id): what had arrived last, for the
-   * guard against collisions; onSend(id, file, after), with a file as attachments.js gives it;
-   * onSelect(id): that conversation is to be open; onEnd(): the focus is nowhere.
+   * `pane`: the thread's; `state`, `toast`; confirm(text, yes); whyNot(): why nothing can be sent now,
+   * in words, or null; begin(id): what had arrived last, for the guard against collisions; onSend(id,
+   * file, after), with a file as attachments.js gives it; onSelect(id): that conversation is to be
+   * open; onEnd(): the focus is nowhere.
    */
   constructor(pane, host) {
     this.#host = host;
@@ -125,8 +126,7 @@ export class VoiceNotes {
         now.levels = now.levels.filter((_, place) => place % 2 === 0);
         now.every *= 2;
       }
-      const most = this.#host.limits()?.kinds?.voice?.max_bytes ?? MOST_BYTES;
-      if (recorder.bytes > most * 0.97) {
+      if (recorder.bytes > MOST_BYTES) {
         this.#pause();
         this.#host.toast.show("A gravação chegou ao limite do WhatsApp. Envie-a para gravar outra.");
       }
