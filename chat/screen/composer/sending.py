@@ -56,13 +56,13 @@ def send(conversation_id: str) -> ResponseReturnValue:
         filled = templates.filled_in(client_id, body["template"])
         text, template = filled.text, filled.payload
     if attachment is None:
-        text = _text(text)
+        text = _checked(text)
     sender: Sender = current_app.extensions["chat_sender"]
     try:
         message, owner_id, new = sender.queue(
             key_name(conversation_id),
             client_id,
-            text,
+            str(text),
             author_id=current_user.username,
             author_name=current_user.name,
             template=template,
@@ -112,7 +112,7 @@ def after_resend(message: Message) -> None:
 # --- what a request says --------------------------------------------------------------------------
 
 
-def _text(text: Any) -> str:
+def _checked(text: Any) -> str:
     if not isinstance(text, str) or not text.strip():
         raise ApiError(422, "invalid", "A mensagem está vazia.", "text")
     if len(text) > MAX_TEXT_CHARS:
