@@ -95,7 +95,8 @@ export class Attachments {
       return createItem(named, { kind: media.kind, note: "" }, { caption: text, waveform: media.waveform, duration: media.duration });
     });
     if (items.length < found.length) this.#host.toast.show("O arquivo não está mais neste navegador.");
-    this.#put(id, items, { begun: { text: "", after: null } });
+    const { after } = this.#host.takeText(id, { isKept: true }); // what others answered is known by now
+    this.#put(id, items, { begun: { text: "", after } });
   }
 
   merged(loser, winner) {

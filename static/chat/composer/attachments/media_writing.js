@@ -3,6 +3,8 @@
 import { VoiceNotes } from "../voice/voice_notes.js";
 import { Attachments } from "./attachments.js";
 
+const touch = matchMedia("(pointer: coarse)");
+
 export class MediaWriting {
   #host;
   #attachments;
@@ -16,7 +18,7 @@ export class MediaWriting {
    */
   constructor(pane, { emoji, memory, ...host }) {
     this.#host = host;
-    const { state, api, toast, now, confirm, unread, newestOf, composer } = host;
+    const { state, api, toast, now, confirm, unread, newestOf } = host;
     this.#attachments = new Attachments(pane, {
       state, toast, now, confirm, emoji, memory,
       fetchLimits: () => api.call("GET", "/api/media/limits"),
@@ -30,7 +32,7 @@ export class MediaWriting {
       begin: (id) => newestOf(id),
       onSend: (id, file, after) => this.#send(id, [file], after),
       onSelect: (id) => unread.select(id),
-      onEnd: () => composer.focus(),
+      onEnd: () => this.#focus(),
     });
   }
 
@@ -87,7 +89,14 @@ export class MediaWriting {
       sender.send(id, caption, { attached, readUpTo, replyTo, after: after ?? newestOf(id) });
       replyTo = null; // the first one answers
     }
-    if (isHere) onSent();
+    if (!isHere) return;
+    onSent();
+    this.#focus();
+  }
+
+  /** Where a keyboard does not come up over what was to be read. */
+  #focus() {
+    if (!touch.matches) this.#host.composer.focus();
   }
 
   /** What the field holds is the first caption; with `isKept` it stays there. */
@@ -104,11 +113,11 @@ export class MediaWriting {
   }
 
   #giveBackText(id, text) {
-    const { drafts, showDraft, state, composer } = this.#host;
+    const { drafts, showDraft, state } = this.#host;
     if (text) {
       drafts.set(id, [drafts.get(id), text].filter(Boolean).join("\n"));
       showDraft(id);
     }
-    if (id === state.selectedId && !matchMedia("(pointer: coarse)").matches) composer.focus();
+    if (id === state.selectedId) this.#focus();
   }
 }

@@ -14,9 +14,9 @@ export class UnsentFiles {
   #store;
   #uploader;
   #onChange;
-  #known = new Map(); // client_id → {file, url, thumbUrl, progress, isSent}; file: null, it is in the store
+  #known = new Map(); // client_id → {file, url, thumbUrl, progress, isSent, isGone?}; file: null, it is in the store
   #running = new Map(); // client_id → what `transfer` gave
-  #drawn = new WeakMap(); // message → {progress, url, message}
+  #drawn = new WeakMap(); // message → what it was drawn from, and as: {progress, url, isGone, message}
 
   /** `store`: a FileStore; `uploader`: an Uploader; `onChange()`: draw again. */
   constructor({ store, uploader, onChange }) {
@@ -93,19 +93,18 @@ export class UnsentFiles {
    * same message the same object, as long as that stays. */
   shown(message) {
     const key = message.client_id;
+    const isOurs = message.upload && isLocal(message);
+    if (isOurs) this.#find(key);
     const known = message.media && this.#known.get(key);
-    if (!known?.url) {
-      if (message.upload && isLocal(message)) this.#find(key);
-      return message;
-    }
+    if (!known || !(isOurs || known.url)) return message;
     const isOnItsWay = ["pending", "waiting"].includes(message.delivery);
     const progress = isOnItsWay ? known.progress : undefined;
     const drawn = this.#drawn.get(message);
-    if (drawn && drawn.progress === progress && drawn.url === known.url) return drawn.message;
-    const local = { local_url: known.url, ...(known.thumbUrl && { local_thumb_url: known.thumbUrl }) };
-    const media = { ...message.media, ...local, ...(progress !== undefined && { progress }) };
+    const { url, isGone } = known;
+    if (drawn && drawn.progress === progress && drawn.url === url && drawn.isGone === isGone) return drawn.message;
+    const media = { ...message.media, ...localParts(known), ...(progress !== undefined && { progress }) };
     const next = { ...message, media };
-    this.#drawn.set(message, { progress, url: known.url, message: next });
+    this.#drawn.set(message, { progress, url, isGone, message: next });
     return next;
   }
 
@@ -126,8 +125,9 @@ export class UnsentFiles {
     this.#known.set(key, { file: null, url: null, thumbUrl: null, progress: null, isSent: false });
     const file = await this.#store.get(key);
     const known = this.#known.get(key);
-    if (!file || !known) return;
-    known.url = URL.createObjectURL(file);
+    if (!known) return;
+    if (file) known.url = URL.createObjectURL(file);
+    else known.isGone = true;
     this.#onChange();
   }
 
@@ -145,4 +145,11 @@ export class UnsentFiles {
     for (const each of [url, thumbUrl]) if (each) URL.revokeObjectURL(each);
     this.#known.delete(key);
   }
+}
+
+/** What of a message's media is here: an address, or as long as that is looked for, that it is coming. */
+function localParts({ url, thumbUrl, isGone }) {
+  if (isGone) return { state: "unavailable", explanation: GONE };
+  if (!url) return { state: "pending" };
+  return { local_url: url, ...(thumbUrl && { local_thumb_url: thumbUrl }) };
 }
