@@ -39,7 +39,7 @@ from chat.screen import (
     search,
     templates,
 )
-from chat.screen.composer import quick_replies, typing
+from chat.screen.composer import attachments, quick_replies, sending, typing
 from chat.screen.installed import push, worker
 from chat.screen.media import serving
 from chat.team import auth
@@ -78,7 +78,8 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     app.extensions["chat_settings"] = settings
     whatsapp = WhatsAppClient(settings)
-    sender = app.extensions["chat_sender"] = Sender(settings, whatsapp)
+    sender = Sender(settings, whatsapp, lambda: media.current().store)
+    app.extensions["chat_sender"] = sender
     sender.init_app(app)
     app.extensions["chat_reactions"] = Reactions(whatsapp)
     app.extensions["chat_templates"] = TemplateList(settings, whatsapp)
@@ -90,11 +91,13 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
     errors.init_app(app)
     # Before the CSRF check: who has no login is told that, not that a token is missing.
     auth.init_app(app)
+    attachments.init_app(app)
     csrf = CSRFProtect(app)
     csrf.exempt(webhook.blueprint)  # signed by Meta
     csrf.exempt(tasks.blueprint)  # guarded by `cron.is_cron`
-    own = (api, search, organizing, reactions, templates, claude, quick_replies, typing, serving)
-    for room in (*own, admin, claude_usage, freshness, worker, push, webhook, tasks, health):
+    own = (api, search, organizing, reactions, templates, claude, serving)
+    writing = (sending, attachments, quick_replies, typing)
+    for room in (*own, *writing, admin, claude_usage, freshness, worker, push, webhook, tasks, health):
         app.register_blueprint(room.blueprint)
     app.register_blueprint(freshness.pages)
     realtime_events.init_app(
@@ -111,7 +114,7 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
         find_message=identity.message_of,
         send_receipt=ReadReceipts(whatsapp).send,
     )
-    message_status.init_app(app, Message, send=api.after_resend, resend=api.resend)
+    message_status.init_app(app, Message, send=sending.after_resend, resend=sending.resend)
     app.after_request(_harden)
     app.wsgi_app = datastore.Middleware(app.wsgi_app)  # type: ignore[method-assign]
     if settings.production:

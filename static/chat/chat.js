@@ -10,6 +10,9 @@ import { Writing } from "./composer/writing.js";
 import { Api } from "./data/api.js";
 import { Awaiting } from "./data/awaiting.js";
 import { Claude } from "./data/claude.js";
+import { FileStore } from "./data/files/file_store.js";
+import { UnsentFiles } from "./data/files/unsent_files.js";
+import { Uploader } from "./data/files/uploader.js";
 import { Freshness } from "./measuring/freshness.js";
 import { Loader } from "./data/loader.js";
 import { PageState } from "./data/page_state.js";
@@ -75,10 +78,11 @@ const state = new PageState({
   },
   onRemove: (id) => opening.forget(id),
 });
-const api = new Api({
+const access = {
   csrfToken: document.querySelector('meta[name="csrf-token"]').content,
   onLogin: goToLogin,
-});
+};
+const api = new Api(access);
 const loader = new Loader({
   state,
   api,
@@ -97,9 +101,15 @@ const placing = new ThreadPlacing({
   loadOlder: (id) => loader.loadOlder(id),
   onChange: schedule,
 });
+const unsentFiles = new UnsentFiles({
+  store: new FileStore(userId),
+  uploader: new Uploader({ ...access, api, limits: () => writing.media.limits }),
+  onChange: schedule,
+});
 const sender = new Sender({
   state,
   api,
+  files: unsentFiles,
   storage: sharedStorage,
   userId,
   userName,
@@ -161,6 +171,7 @@ const writing = new Writing(pane, {
   takeReply: (id) => actions.takeReply(id),
   restoreReply: (id, quoted) => actions.restoreReply(id, quoted),
   onTemplates: (id) => templates.open(id),
+  confirm,
   onSent: () => {
     placing.answered();
     render();
@@ -233,6 +244,7 @@ const opening = new Opening({
     ticks.closeDetails();
     if (!merged) contactPanel.close({ left: true });
     writing.left();
+    unsentFiles.left();
   },
   render,
   onChange: schedule,
@@ -409,7 +421,7 @@ function renderConversation(conversation, now) {
       isGroup: conversation.is_group,
       from,
       to,
-      drawn: (each) => withQuotedPicture(withOwnName(each, conversation, find), find),
+      drawn: (each) => unsentFiles.shown(withQuotedPicture(withOwnName(each, conversation, find), find)),
     }),
     divider,
     loadState,
@@ -450,7 +462,7 @@ new UserMenu(document, {
 const logoutForm = document.querySelector("#user-menu form");
 askBeforeLosing(logoutForm, {
   isAtRisk: () => [sender, writing, contactPanel].some((each) => each.isAtRisk),
-  hasUnsent: () => sender.hasUnsent,
+  hasUnsent: () => sender.hasUnsent || writing.hasUnsent,
 });
 logOutTogether(logoutForm, {
   onLeave: () => {

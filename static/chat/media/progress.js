@@ -27,18 +27,19 @@ export function createProgress() {
   return {
     node,
     update({ media }) {
-      const sending = media.progress !== undefined && media.progress !== null;
+      const sending = media.progress !== undefined; // null: it waits for its turn
       const coming = media.state === "pending" && !media.local_url;
       setHidden(node, !sending && !coming);
-      setHidden(cancel, !sending);
-      node.classList.toggle("turning", !sending || media.progress >= 1);
-      const share = sending ? Math.min(1, Math.max(0.03, media.progress)) : 0.25;
+      setHidden(cancel, !sending || media.progress >= 1);
+      const isMoving = sending && media.progress !== null && media.progress < 1;
+      node.classList.toggle("turning", !isMoving);
+      const share = isMoving ? Math.max(0.03, media.progress) : 0.25;
       setAttribute(done, "stroke-dasharray", `${(share * ROUND).toFixed(1)} ${ROUND.toFixed(1)}`);
       setText(words, coming ? "Baixando…" : "");
       setHidden(words, !coming);
       setAttribute(node, "role", sending ? "progressbar" : null);
       setAttribute(node, "aria-label", sending ? "Enviando" : null);
-      setAttribute(node, "aria-valuenow", sending ? Math.round(share * 100) : null);
+      setAttribute(node, "aria-valuenow", isMoving ? Math.round(share * 100) : null);
     },
   };
 }

@@ -39,6 +39,8 @@ export function problemOf(message) {
     const reason = message.error?.message;
     const text = reason ? `Não enviada: ${reason}` : "Não enviada.";
     if (message.asked) return { text, failed: true, action: "template", label: "Escolher modelo" };
+    if (message.upload) return { text, failed: true, action: "attach", label: "Abrir de novo" };
+    if (message.media) return { text, failed: true, action: "discard", label: "Remover" };
     return { text, failed: true, action: "copy", label: "Copiar para o campo de mensagem" };
   }
   const problem = statusProblem(message);

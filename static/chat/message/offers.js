@@ -1,19 +1,20 @@
 /** What can be done with a message, as far as it alone decides that. */
 
 import { isLocal } from "../data/thread_state.js";
-import { isSeen } from "../parts/format.js";
 
 /** WhatsApp has it, and so has a name for it that an answer or a reaction can give. */
 const TAKEN = new Set(["sent", "delivered", "read", "played"]);
 
+/** Said by WhatsApp, by nobody in the chat. */
+const NOTICES = new Set(["system", "request_welcome"]);
+
 /**
  * Names, as thread/message_menu.js has them. Pure. `hasContent`: there are words to copy.
  *
- * What is deleted offers nothing, what only this page has only its words. Texts are passed on, and
- * media that are here.
+ * What is deleted offers nothing, what only this page has only its words.
  */
 export function offersOf(message, { hasContent }) {
-  const { direction, revoked_at: revoked, status, text, type } = message;
+  const { direction, revoked_at: revoked, status, type } = message;
   const own = direction === "out";
   const stands = !isLocal(message) && !revoked;
   const ready = stands && message.media?.state === "ready";
@@ -25,7 +26,7 @@ export function offersOf(message, { hasContent }) {
     ready && message.media.kind === "image" && "copy-image",
     taken && "react",
     ready && "download",
-    (ready || (stands && type === "text" && isSeen(text))) && "forward",
+    stands && !NOTICES.has(type) && "forward",
     stands && "select",
   ].filter(Boolean);
 }
