@@ -10,6 +10,9 @@ import { Writing } from "./composer/writing.js";
 import { Api } from "./data/api.js";
 import { Awaiting } from "./data/awaiting.js";
 import { Claude } from "./data/claude.js";
+import { FileStore } from "./data/files/file_store.js";
+import { UnsentFiles } from "./data/files/unsent_files.js";
+import { Uploader } from "./data/files/uploader.js";
 import { Freshness } from "./measuring/freshness.js";
 import { Loader } from "./data/loader.js";
 import { PageState } from "./data/page_state.js";
@@ -19,6 +22,8 @@ import { notificationsBy, startWorker } from "./installed/worker.js";
 import { listenToKeyboard } from "./keyboard/keyboard.js";
 import { ShortcutsDialog } from "./keyboard/shortcuts_dialog.js";
 import { ListPane } from "./list/list_pane.js";
+import { Media } from "./media/media.js";
+import { withQuotedPicture } from "./media/quoted.js";
 import { askBeforeLosing, logOutTogether } from "./logout.js";
 import { withOwnName } from "./data/own_name.js";
 import { GoingTo } from "./navigation/going_to.js";
@@ -30,7 +35,8 @@ import { LabelBook } from "./organizing/label_book.js";
 import { Organizer } from "./organizing/organizer.js";
 import { ContactPanel } from "./panel/contact_panel.js";
 import { askIn } from "./parts/confirm_dialog.js";
-import { displayName, previewText } from "./parts/format.js";
+import { displayName } from "./parts/format.js";
+import { previewText } from "./parts/media_format.js";
 import { ListSearch } from "./search/list_search.js";
 import { ThreadSearch } from "./search/thread_search.js";
 import { PinnedMessages } from "./pinned/pinned_messages.js";
@@ -73,10 +79,11 @@ const state = new PageState({
   },
   onRemove: (id) => opening.forget(id),
 });
-const api = new Api({
+const access = {
   csrfToken: document.querySelector('meta[name="csrf-token"]').content,
   onLogin: goToLogin,
-});
+};
+const api = new Api(access);
 const loader = new Loader({
   state,
   api,
@@ -95,9 +102,15 @@ const placing = new ThreadPlacing({
   loadOlder: (id) => loader.loadOlder(id),
   onChange: schedule,
 });
+const unsentFiles = new UnsentFiles({
+  store: new FileStore(userId),
+  uploader: new Uploader({ ...access, api, limits: () => writing.media.limits }),
+  onChange: schedule,
+});
 const sender = new Sender({
   state,
   api,
+  files: unsentFiles,
   storage: sharedStorage,
   userId,
   userName,
@@ -159,6 +172,7 @@ const writing = new Writing(pane, {
   takeReply: (id) => actions.takeReply(id),
   restoreReply: (id, quoted) => actions.restoreReply(id, quoted),
   onTemplates: (id) => templates.open(id),
+  confirm,
   onSent: () => {
     placing.answered();
     render();
@@ -201,6 +215,7 @@ const contactPanel = new ContactPanel(document.querySelector(".main-pane"), {
   organizer,
   onLabel: (id) => list.openLabels(id),
   onJump: (messageId) => goingTo.message(messageId),
+  onView: (message) => media.viewFar(message),
   onClose: () => pane.querySelector(".header-contact").focus(),
   onChange: schedule,
 });
@@ -208,7 +223,7 @@ const threadView = new ThreadView(pane, {
   nearBottom: given.settings?.near_bottom_px ?? 120,
   onNeedOlder: () => loader.loadOlder(state.selectedId),
   onRetryLoad: () => loader.retryFailed(state.selectedId),
-  onAction: (action, messageId) => failedMessages.act(action, messageId),
+  onAction: (...clicked) => media.act(...clicked) || failedMessages.act(...clicked),
   onJump: (messageId) => goingTo.message(messageId),
   onMove: schedule,
 });
@@ -235,6 +250,7 @@ const opening = new Opening({
       actions.left();
     }
     writing.left();
+    unsentFiles.left();
   },
   render,
   onChange: schedule,
@@ -285,6 +301,16 @@ const pinned = new PinnedMessages(pane, {
   now: serverNow,
   onJump: (messageId) => goingTo.message(messageId),
   onChange: schedule,
+});
+const media = new Media({
+  storage: sharedStorage,
+  userId,
+  state,
+  loader,
+  now: serverNow,
+  onForward: (messages) => actions.forward(messages),
+  onJump: (messageId) => goingTo.message(messageId),
+  onTalk: (phone) => templates.talkTo(phone).catch(({ message }) => toast.show(message)),
 });
 const failedMessages = new FailedMessages({
   state,
@@ -380,12 +406,14 @@ function render() {
   announcing.render();
   templates.render();
   const conversation = opening.render();
+  media.render();
   if (conversation) renderConversation(conversation, now);
 }
 
 function renderConversation(conversation, now) {
   const { id } = conversation;
   const thread = state.thread(id);
+  const find = (key) => thread.find(key);
   const ownership = writing.ownershipOf(conversation);
   header.render(conversation, ownership, labelBook.of(conversation));
   contactPanel.render(conversation, ownership, now);
@@ -407,7 +435,9 @@ function renderConversation(conversation, now) {
       isGroup: conversation.is_group,
       from,
       to,
-      drawn: (each) => pinned.mark(withOwnName(each, conversation, (key) => thread.find(key)), conversation),
+      drawn: (each) => pinned.mark(
+        unsentFiles.shown(withQuotedPicture(withOwnName(each, conversation, find), find)), conversation,
+      ),
     }),
     divider,
     loadState,
@@ -449,12 +479,12 @@ new UserMenu(document, {
 const logoutForm = document.querySelector("#user-menu form");
 askBeforeLosing(logoutForm, {
   isAtRisk: () => [sender, writing, contactPanel].some((each) => each.isAtRisk),
-  hasUnsent: () => sender.hasUnsent || contactPanel.isAtRisk,
+  hasUnsent: () => sender.hasUnsent || writing.hasUnsent || contactPanel.isAtRisk,
 });
 logOutTogether(logoutForm, {
   onLeave: () => {
     realtime.close(); // whose next answer would lead to the login a second way
-    for (const each of [unread, placing, writing, actions, sender, contactPanel, push]) each.forget();
+    for (const each of [unread, placing, writing, actions, sender, contactPanel, push, media]) each.forget();
   },
   onLoggedOut: goToLogin,
 });

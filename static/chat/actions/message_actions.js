@@ -3,7 +3,9 @@
 import { MAX_TEXT_LENGTH } from "../composer/composer.js";
 import { offersOf } from "../message/offers.js";
 import { quoteWithOwnName } from "../data/own_name.js";
-import { displayName, windowState } from "../parts/format.js";
+import { copyImage, saveFile } from "../media/saving.js";
+import { displayName, isSeen, windowState } from "../parts/format.js";
+import { mediaUrl } from "../parts/media_format.js";
 import { MessageMenu } from "../thread/message_menu.js";
 import { copiedText } from "./copying.js";
 import { ForwardDialog } from "./forward_dialog.js";
@@ -15,6 +17,9 @@ import { onSwipeRight } from "./swipe.js";
 
 const CLOSED = "Só depois que o cliente escrever de novo: faz mais de 24 horas";
 const TOO_OLD = "Só em mensagens de até 30 dias";
+const NOTHING_TO_FORWARD = "Só textos e arquivos podem ser encaminhados";
+const NOT_HERE_YET = "O arquivo ainda está chegando";
+const UNAVAILABLE = "O arquivo não está mais disponível";
 const TOO_LONG = `Só textos de até ${MAX_TEXT_LENGTH.toLocaleString("pt-BR")} caracteres`;
 const IN_A_GROUP = "Grupos não aceitam reações da empresa";
 /** The server's MOST_DAYS. */
@@ -45,9 +50,9 @@ export class MessageActions {
     this.#forwarding = new ForwardDialog({ state, loader, now });
     this.#selection = new Selection(pane, {
       ordered: (id, ids) => state.thread(id).messages.filter((each) => ids.has(each.id) && !each.revoked_at),
-      canForward: (messages) => messages.every((each) => canForward(each)),
+      canForward: (messages) => messages.every((each) => !whyNoForwarding(each)),
       onCopy: (messages) => this.#copy(messages),
-      onForward: (messages) => this.#forward(messages),
+      onForward: (messages) => this.forward(messages),
       onEnd: () => !matchMedia("(pointer: coarse)").matches && host.composer.focus(),
     });
     const content = pane.querySelector(".thread-content");
@@ -151,7 +156,7 @@ export class MessageActions {
     const { conversation } = this.#open();
     if (name === "react" && conversation.is_group) return IN_A_GROUP;
     if (["reply", "react"].includes(name) && this.#isClosed(conversation)) return CLOSED;
-    if (name === "forward" && !canForward(this.#find(messageId))) return TOO_LONG;
+    if (name === "forward") return whyNoForwarding(this.#find(messageId));
     const age = this.#host.now() - Date.parse(this.#find(messageId)?.sent_at);
     return name === "react" && age > REACTION_MS ? TOO_OLD : null;
   }
@@ -160,7 +165,9 @@ export class MessageActions {
     if (name === "details") this.#host.onDetails(messageId);
     if (name === "reply") this.#reply(messageId);
     if (name === "react") this.#react(messageId, node);
-    if (name === "forward") this.#forward([this.#find(messageId)]);
+    if (name === "forward") this.forward([this.#find(messageId)]);
+    if (name === "download") saveFile(this.#find(messageId));
+    if (name === "copy-image") this.#copyImage(this.#find(messageId));
     if (name === "pin" || name === "unpin") this.#host.onPin(messageId, name === "pin");
     if (name === "select") this.#selection.begin(this.#open().id, messageId);
   }
@@ -242,11 +249,23 @@ export class MessageActions {
     this.#host.onTold(messages.length === 1 ? "Mensagem copiada" : "Mensagens copiadas");
   }
 
-  #forward(messages) {
+  async #copyImage(message) {
+    try {
+      await copyImage(message);
+      this.#host.onTold("Imagem copiada");
+    } catch {
+      this.#host.onTold("Não foi possível copiar a imagem.");
+    }
+  }
+
+  /** Asks to which chats these go, and sends them there. */
+  forward(messages) {
     const { sender, onForwarded } = this.#host;
     this.#forwarding.open((ids) => {
       for (const id of ids) {
-        for (const { text } of messages) sender.send(id, text, { forwarded: true });
+        for (const message of messages) {
+          sender.send(id, message.text, { forwarded: true, ...(message.media && { copied: copyOf(message) }) });
+        }
       }
       this.#selection.end();
       onForwarded(ids);
@@ -261,8 +280,19 @@ function answerable(target) {
   return offers.split(" ").includes("reply") ? node : null;
 }
 
-/** Whether it can be sent again as it is: a text, of at most what WhatsApp takes. */
-function canForward(message) {
+/** Why it cannot be sent again as it is, in words; null for a text of at most what WhatsApp takes, and
+ * for media that are here. */
+function whyNoForwarding(message) {
   const offered = Boolean(message) && offersOf(message, { hasContent: true }).includes("forward");
-  return offered && [...message.text].length <= MAX_TEXT_LENGTH;
+  if (!offered) return NOTHING_TO_FORWARD;
+  const { media, text, type } = message;
+  if (media) return { pending: NOT_HERE_YET, unavailable: UNAVAILABLE }[media.state] ?? null;
+  if (type !== "text" || !isSeen(text)) return NOTHING_TO_FORWARD;
+  return [...text].length > MAX_TEXT_LENGTH ? TOO_LONG : null;
+}
+
+/** Of a message with media what is sent, shown from the original as long as it is on its way. */
+function copyOf({ id, type, media }) {
+  const small = media.thumb && { local_thumb_url: mediaUrl({ id, media }, { thumb: true }) };
+  return { forward_of: id, type, media: { ...media, local_url: mediaUrl({ id, media }), ...small } };
 }

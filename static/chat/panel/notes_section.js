@@ -2,7 +2,7 @@
  * else has changed meanwhile is shown both, and decides. */
 
 import { clickButton, el, setHidden, setText } from "../parts/dom.js";
-import { momentText } from "./moments.js";
+import { momentText } from "../parts/format.js";
 
 const FAILED = "As anotações não foram salvas. Verifique a conexão e tente novamente.";
 const UNREAD = "Não foi possível ler as anotações.";

@@ -1,6 +1,7 @@
 /** The messages that the team has pinned in a chat: the bar over the thread, pinning, letting go. */
 
-import { displayName, previewText } from "../parts/format.js";
+import { displayName } from "../parts/format.js";
+import { previewText } from "../parts/media_format.js";
 import { PinDialog } from "./pin_dialog.js";
 import { PinnedBar } from "./pinned_bar.js";
 

@@ -1,5 +1,6 @@
 /** All that templates are for on this page: after the 24 hours, and to begin a conversation. */
 
+import { ApiError } from "../data/api.js";
 import { displayName, knownName } from "../parts/format.js";
 import { TemplateCatalog } from "./catalog.js";
 import { NewChat } from "./new_chat.js";
@@ -15,6 +16,7 @@ export class Templates {
   #api;
   #newId;
   #onSend;
+  #onSelect;
   #onBegun;
 
   /**
@@ -27,6 +29,7 @@ export class Templates {
     this.#api = api;
     this.#newId = newId;
     this.#onSend = onSend;
+    this.#onSelect = onSelect;
     this.#onBegun = onBegun;
     this.#dialog = new TemplateDialog({ catalog: new TemplateCatalog({ api }) });
     this.#newChat = new NewChat(app.querySelector(".list-pane"), {
@@ -54,6 +57,17 @@ export class Templates {
   /** To whom a new conversation is to be. */
   newChat() {
     this.#newChat.open(this.#newChatButton);
+  }
+
+  /** Goes to the conversation with a number, of which the first message is a template where there is none
+   * yet. Throws an ApiError in words where it is no number. */
+  async talkTo(phone) {
+    const { conversation, number, problem, ...found } = await this.#api.call("POST", "/api/contacts/number", { number: phone });
+    if (conversation) {
+      this.#state.putConversation(conversation);
+      this.#onSelect(conversation.id);
+    } else if (number) this.#begin({ number, phone: found.phone });
+    else throw new ApiError(problem, { status: 422, code: "invalid" });
   }
 
   /** Whether that was open. */
