@@ -18,6 +18,8 @@ from chat.conversation.models import INCOMING, OUTGOING, Conversation, Message, 
 #: The type of a line that the chat itself says about a conversation: a chip, no bubble.
 NOTICE = "system"
 _PREVIEW_CHARS = 160
+#: Of what may have a caption; the screen has the same (KINDS in parts/media_format.js).
+_SIGNS = ("📷", "🎥", "📄")
 
 
 @dataclass(frozen=True)
@@ -302,7 +304,9 @@ def _put_in_place(conversation: Conversation, message: Message, ms: int, now_ms:
 def preview(text: str, label: str | None) -> str:
     """One line for the conversation list."""
     line = " ".join(text.split())
-    if label:
+    if label and line and label.startswith(_SIGNS):
+        line = f"{label[0]} {line}"  # a caption says what its picture's sign is of
+    elif label:
         line = f"{label} · {line}" if line else label
     return line if len(line) <= _PREVIEW_CHARS else f"{line[: _PREVIEW_CHARS - 1]}…"
 

@@ -23,6 +23,7 @@ import { listenToKeyboard } from "./keyboard/keyboard.js";
 import { ShortcutsDialog } from "./keyboard/shortcuts_dialog.js";
 import { ListPane } from "./list/list_pane.js";
 import { Media } from "./media/media.js";
+import { withQuotedPicture } from "./media/quoted.js";
 import { askBeforeLosing, logOutTogether } from "./logout.js";
 import { withOwnName } from "./data/own_name.js";
 import { GoingTo } from "./navigation/going_to.js";
@@ -212,6 +213,7 @@ const contactPanel = new ContactPanel(document.querySelector(".main-pane"), {
   organizer,
   onLabel: (id) => list.openLabels(id),
   onJump: (messageId) => goingTo.message(messageId),
+  onView: (message) => media.viewFar(message),
   onClose: () => pane.querySelector(".header-contact").focus(),
   onChange: schedule,
 });
@@ -287,6 +289,7 @@ const media = new Media({
   storage: sharedStorage,
   userId,
   state,
+  loader,
   now: serverNow,
   onForward: (messages) => actions.forward(messages),
   onJump: (messageId) => goingTo.message(messageId),
@@ -396,6 +399,7 @@ function render() {
 function renderConversation(conversation, now) {
   const { id } = conversation;
   const thread = state.thread(id);
+  const find = (key) => thread.find(key);
   const ownership = writing.ownershipOf(conversation);
   header.render(conversation, ownership, labelBook.of(conversation));
   contactPanel.render(conversation, ownership, now);
@@ -417,7 +421,7 @@ function renderConversation(conversation, now) {
       isGroup: conversation.is_group,
       from,
       to,
-      drawn: (each) => unsentFiles.shown(withOwnName(each, conversation, (key) => thread.find(key))),
+      drawn: (each) => unsentFiles.shown(withQuotedPicture(withOwnName(each, conversation, find), find)),
     }),
     divider,
     loadState,

@@ -31,6 +31,8 @@ _MODULES = [
     "list/conversation_menu",
     "list/list_order",
     "message/bubble",
+    "media/cards",
+    "media/quoted",
     "message/extras",
     "data/own_name",
     "panel/chat_contents",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any, BinaryIO
+from urllib.parse import quote
 
 from flask import Blueprint, Response, redirect, request
 from flask.typing import ResponseReturnValue
@@ -91,7 +92,8 @@ def _named(message: Message, facts: dict[str, Any]) -> dict[str, str]:
         ending = inspection.ending(facts["mime_type"])
         name = f"{_NAMES[facts['kind']]}-{when:%Y-%m-%d-%H%M%S}.{ending}"
     plain = "".join(c if c.isascii() and c not in '"\\' else "_" for c in name)
-    return {"filename": plain, **({"filename*": name} if plain != name else {})}
+    coded = f"UTF-8''{quote(name, safe='')}"
+    return {"filename": plain, **({"filename*": coded} if plain != name else {})}
 
 
 def _bounded(total: int) -> dict[str, Any]:

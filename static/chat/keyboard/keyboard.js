@@ -63,7 +63,7 @@ function escapes({
     () => threadSearch.close(),
     isCovered,
     () => writing.escape(),
-    () => contactPanel.close(),
+    () => contactPanel.escape(),
     () => templates.closeNewChat(),
     () => listSearch.close(),
     () => state.selectedId === null && (list.closeArchived() || true),

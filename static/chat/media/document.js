@@ -1,7 +1,7 @@
 /** A document in its bubble: what it is, and a click that keeps it as a file. */
 
 import { el, icon, setAttribute, setHidden, setText } from "../parts/dom.js";
-import { extensionOf, fileFacts, fileNameOf, isReady, mediaUrl, sheetOf } from "../parts/media_format.js";
+import { extensionOf, fileFacts, fileNameOf, isReady, mediaUrl, sheetOf, sizeText } from "../parts/media_format.js";
 import { createProgress } from "./progress.js";
 import { showWhenSeen } from "./pictures/seen.js";
 
@@ -42,7 +42,7 @@ export function createDocument() {
       const title = fileNameOf(message);
       sheet.update(media);
       setText(name, title);
-      setText(facts, fileFacts(media));
+      setText(facts, ready ? fileFacts(media) : `Baixando… ${sizeText(media.size)}`.trim());
       setHidden(facts, !facts.textContent);
       setHidden(page, !(ready && media.thumb));
       if (ready && media.thumb) showWhenSeen(page, mediaUrl(message, { thumb: true }));

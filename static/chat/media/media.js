@@ -6,17 +6,19 @@ import { Viewer } from "./viewer/viewer.js";
 
 export class Media {
   #state;
+  #loader;
   #viewer;
   #heard;
   #onTalk;
   #playedIn = null; // the conversation in which something plays
 
   /**
-   * `storage`: localStorage; `userId`; `state`; `now()`: the server's milliseconds; onForward(messages),
+   * `storage`: localStorage; `userId`; `state`, `loader`; `now()`: the server's milliseconds; onForward(messages),
    * onJump(messageId); onTalk(phone, name): a conversation with that number is wanted.
    */
-  constructor({ storage, userId, state, now, onForward, onJump, onTalk }) {
+  constructor({ storage, userId, state, loader, now, onForward, onJump, onTalk }) {
     this.#state = state;
+    this.#loader = loader;
     this.#onTalk = onTalk;
     this.#heard = new Heard(storage, userId);
     this.#viewer = new Viewer({ state, now, onForward: (message) => onForward([message]), onJump });
@@ -33,6 +35,14 @@ export class Media {
 
   view(messageId) {
     this.#viewer.open(this.#state.selectedId, messageId);
+  }
+
+  /** One that may be further up than the thread is loaded: the viewer shows what is. */
+  async viewFar({ id, position }) {
+    const chat = this.#state.selectedId;
+    const isWanted = () => this.#state.selectedId === chat;
+    await this.#loader.loadDownTo(chat, position, isWanted);
+    if (isWanted() && this.#state.thread(chat).find(id)) this.view(id);
   }
 
   /** With each drawing of the page. What plays belongs to the conversation it is in. */

@@ -32,13 +32,13 @@ export class ContactPanel {
 
   /** `root`: the pane beside the list; `book`: the LabelBook; `organizer`; `onLabel(id)`: its labels
    * are to be chosen; `onClose()`: it was open; and what its sections need. */
-  constructor(root, { api, state, book, organizer, onLabel, onJump, onClose, onChange }) {
+  constructor(root, { api, state, book, organizer, onLabel, onJump, onView, onClose, onChange }) {
     this.#host = { state, book, organizer, onClose };
     const close = clickButton("icon-button panel-close", "Fechar", () => this.close(), ICONS.close);
     this.#names = new NameEditor({ onRename: (id, name) => organizer.rename(id, name) });
     this.#notes = new NotesSection({ api, onChange });
     const thread = (id) => state.thread(id);
-    this.#contents = new ContentsSection({ api, thread, onJump: (id) => this.#jump(id, onJump), onChange });
+    this.#contents = new ContentsSection({ api, thread, onJump: (id) => this.#jump(id, onJump), onView, onChange });
     this.#parts = {
       close,
       phone: el("p", "panel-phone"),
@@ -70,6 +70,7 @@ export class ContactPanel {
         el("section", "panel-section panel-switches", ...switches.map(({ node }) => node)),
         ...this.#contents.nodes,
       ),
+      this.#contents.view.node,
     );
     this.#root.setAttribute("aria-labelledby", title.id);
     this.#root.hidden = true;
@@ -95,9 +96,15 @@ export class ContactPanel {
   /** Whether it was open. `left`: the conversation was. */
   close({ left = false } = {}) {
     if (!this.isOpen) return false;
+    this.#contents.view.close({ left: true });
     this.#step.closed({ left });
     this.#hide({ left });
     return true;
+  }
+
+  /** Escape was pressed: whether it ended something here. */
+  escape() {
+    return this.#contents.view.close() || this.close();
   }
 
   /** The stream lost its place: what it shows may be old. */

@@ -100,11 +100,12 @@ export const isVisual = (message) => ["image", "video"].includes(message.media?.
 export const isReady = (media) => media?.state === "ready" || Boolean(media?.local_url);
 
 /** Where the bytes are. `thumb`: the small picture will do; `download`: to be kept as a file. */
-export function mediaUrl({ id, media }, { thumb = false, download = false } = {}) {
+export function mediaUrl({ id, forward_of: origin, media }, { thumb = false, download = false } = {}) {
   const local = (thumb && media.local_thumb_url) || media.local_url;
   if (local) return local;
   const query = download ? "?download=1" : (thumb && media.thumb ? "?size=thumb" : "");
-  return `/api/messages/${encodeURIComponent(id)}/media${query}`;
+  // Of one that is being passed on the server has only the original yet.
+  return `/api/messages/${encodeURIComponent(origin ?? id)}/media${query}`;
 }
 
 /** How large a picture stands in a bubble, {width, height} in px, before any of it is here. What has

@@ -6,7 +6,7 @@
 import { createAvatar, updateAvatar } from "../parts/avatar.js";
 import { el, icon, setAttribute, setHidden, setText } from "../parts/dom.js";
 import { displayName, fullDate, listTime } from "../parts/format.js";
-import { previewText } from "../parts/media_format.js";
+import { KINDS } from "../parts/media_format.js";
 import { plainText } from "../parts/rich_text.js";
 import { markedNodes } from "./marks.js";
 import { matches, nameWords, placesOf, wordsOf } from "./words.js";
@@ -236,10 +236,11 @@ function conversationRow(conversation, words, now) {
 
 function messageRow(message, home, words, now) {
   const text = [message.text, ...(message.details ?? []).map(({ value }) => value)].join(" ");
-  const source = matches(words, text) || !message.placeholder ? text : previewText(message);
+  const source = matches(words, text) || !message.placeholder ? text : `${message.placeholder} · ${text}`;
   const line = plainText(source).replace(/\s+/g, " ");
   const author = message.direction === "out" || home?.is_group ? message.author?.name : null;
-  const who = author ? `${author}: ` : "";
+  const sign = source === text && message.media ? `${KINDS[message.media.kind]?.sign ?? ""} ` : "";
+  const who = `${author ? `${author}: ` : ""}${sign.trimStart()}`;
   const from = placesOf(words, line)[0]?.[0] ?? 0;
   const before = Math.max(BEFORE_CHARS - who.length, 0); // the name takes of the same width
   const begin = from > before ? line.indexOf(" ", Math.max(from - before - 1, 0)) + 1 : 0;

@@ -1,6 +1,6 @@
 /** The small pictures below the large one: all of the chat's, as far as it is loaded. */
 
-import { el, icon, reconcile, setAttribute } from "../../parts/dom.js";
+import { el, icon, reconcile, setAttribute, setHidden } from "../../parts/dom.js";
 import { KIND_ICONS, mediaUrl } from "../../parts/media_format.js";
 import { showWhenSeen } from "../pictures/seen.js";
 
@@ -46,8 +46,8 @@ export class Strip {
     const image = el("img", "");
     image.alt = "";
     image.decoding = "async";
-    if (media.preview && !(media.thumb || !isVideo)) image.src = media.preview;
-    else if (media.thumb || !isVideo) showWhenSeen(image, mediaUrl(message, { thumb: true }));
+    image.addEventListener("error", () => setHidden(image, true));
+    if (media.thumb || !isVideo) showWhenSeen(image, mediaUrl(message, { thumb: true }));
     const button = el("button", "strip-picture", image, isVideo ? icon(KIND_ICONS.video) : null);
     button.type = "button";
     button.dataset.picture = id;

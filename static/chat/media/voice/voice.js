@@ -33,7 +33,8 @@ export function createVoice() {
   const speed = el("button", "voice-speed");
   speed.type = "button";
   const avatar = createAvatar("voice-avatar");
-  const face = el("div", "voice-face", avatar, icon(KIND_ICONS.voice, "icon voice-sign"), speed);
+  const sign = icon(KIND_ICONS.voice, "icon voice-sign");
+  const face = el("div", "voice-face", avatar, sign, speed);
   const length = el("span", "voice-length");
   const name = el("span", "voice-name");
   name.dir = "auto";
@@ -41,7 +42,7 @@ export function createVoice() {
   failed.setAttribute("role", "status");
   const progress = createProgress();
   const node = el("div", "voice", face, play, el("div", "voice-body", name, line, length), failed, progress.node);
-  const parts = { node, play, wave, line, speed, avatar, length, name, failed, face };
+  const parts = { node, play, wave, line, speed, avatar, sign, length, name, failed, face };
   let message = null;
 
   const show = () => message && draw(parts, message);
@@ -62,17 +63,18 @@ export function createVoice() {
   };
 }
 
-function draw({ node, play, wave, line, speed, avatar, length, name, failed, face }, message) {
+function draw({ node, play, wave, line, speed, avatar, sign, length, name, failed, face }, message) {
   const { media } = message;
   const isVoice = media.kind === "voice";
   const { isCurrent, isPlaying, isWaiting, at, duration, failed: hasFailed } = player.stateOf(message);
   const ready = isReady(media);
   wave.update(media.waveform);
   node.classList.toggle("of-file", !isVoice);
+  setAttribute(sign.firstChild, "d", KIND_ICONS[media.kind]);
   node.classList.toggle("heard", message.direction === "out" || player.wasHeard(message));
   node.classList.toggle("waiting", isWaiting);
-  setAttribute(avatar, "data-of", message.direction);
-  updateAvatar(avatar, { id: message.direction === "out" ? message.author?.name ?? "" : message.conversation_id, name: message.author?.name ?? "" });
+  const own = message.direction === "out";
+  updateAvatar(avatar, { id: own ? (message.author?.name ?? "") : message.conversation_id, name: message.author?.name ?? "" });
   // In place of the face, while one listens.
   setHidden(speed, !isCurrent || (!isPlaying && at === 0));
   face.classList.toggle("covered", !speed.hidden);
