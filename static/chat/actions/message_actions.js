@@ -5,7 +5,6 @@ import { offersOf } from "../message/offers.js";
 import { quoteWithOwnName } from "../data/own_name.js";
 import { copyImage, saveFile } from "../media/saving.js";
 import { displayName, isSeen, windowState } from "../parts/format.js";
-import { mediaUrl } from "../parts/media_format.js";
 import { MessageMenu } from "../thread/message_menu.js";
 import { copiedText } from "./copying.js";
 import { ForwardDialog } from "./forward_dialog.js";
@@ -291,8 +290,5 @@ function whyNoForwarding(message) {
   return [...text].length > MAX_TEXT_LENGTH ? TOO_LONG : null;
 }
 
-/** Of a message with media what is sent, shown from the original as long as it is on its way. */
-function copyOf({ id, type, media }) {
-  const small = media.thumb && { local_thumb_url: mediaUrl({ id, media }, { thumb: true }) };
-  return { forward_of: id, type, media: { ...media, local_url: mediaUrl({ id, media }), ...small } };
-}
+/** Of a message with media what is sent: it is shown from the original as long as it is on its way. */
+const copyOf = ({ id, type, media }) => ({ forward_of: id, type, media });
