@@ -27,6 +27,7 @@ from chat.people import identity
 from chat.platform import assets, cron, datastore, errors, health
 from chat.platform.settings import Settings, told_in_one_line
 from chat.push import notices
+from chat.retention.settings import RetentionSettings
 from chat.screen import (
     admin,
     api,
@@ -82,6 +83,7 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
     app.extensions["chat_templates"] = TemplateList(settings, whatsapp)
     service.init_app(app, sender, whatsapp, environ)
     notices.init_app(app, environ)
+    app.extensions["chat_retention"] = RetentionSettings.from_env(environ)
 
     assets.init_app(app, production=settings.production)
     errors.init_app(app)
