@@ -41,6 +41,7 @@ from chat.screen import (
 )
 from chat.screen.composer import quick_replies, typing
 from chat.screen.installed import push, worker
+from chat.screen.retention import pages as retention
 from chat.team import auth
 
 #: JSON and forms; the webhook allows itself more.
@@ -93,7 +94,8 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
     csrf.exempt(webhook.blueprint)  # signed by Meta
     csrf.exempt(tasks.blueprint)  # guarded by `cron.is_cron`
     own = (api, search, organizing, reactions, templates, claude, quick_replies, typing)
-    for room in (*own, admin, claude_usage, freshness, worker, push, webhook, tasks, health):
+    pages = (admin, retention, claude_usage, freshness)
+    for room in (*own, *pages, worker, push, webhook, tasks, health):
         app.register_blueprint(room.blueprint)
     app.register_blueprint(freshness.pages)
     realtime_events.init_app(

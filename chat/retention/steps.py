@@ -110,7 +110,7 @@ def calls(plan: Plan) -> Batch:
     ]
     left = sorted(name for name in names if name > (plan.cursor or ""))
     batch = Batch([ndb.Key(ClaudeCalls, name) for name in left[:_SMALL]])
-    batch.cursor, batch.done = (left[:_SMALL] or [None])[-1], len(left) <= _SMALL
+    batch.cursor, batch.done = (left[:_SMALL] or [""])[-1], len(left) <= _SMALL
     return batch
 
 

@@ -117,6 +117,10 @@ export class MessageActions {
     this.#replies.move(from, to);
   }
 
+  erased(id) {
+    this.#replies.set(id, null);
+  }
+
   forget() {
     this.#replies.forget();
   }
