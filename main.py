@@ -18,6 +18,7 @@ from chat import tasks
 from chat.auto_reply import service
 from chat.conversation.models import Conversation, Message
 from chat.incoming import webhook
+from chat.media import service as media
 from chat.outgoing.reactions import Reactions
 from chat.outgoing.read_receipts import ReadReceipts
 from chat.outgoing.sending import Sender
@@ -41,6 +42,7 @@ from chat.screen import (
 )
 from chat.screen.composer import quick_replies, typing
 from chat.screen.installed import push, worker
+from chat.screen.media import serving
 from chat.screen.retention import pages as retention
 from chat.team import auth
 
@@ -82,6 +84,7 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
     sender.init_app(app)
     app.extensions["chat_reactions"] = Reactions(whatsapp)
     app.extensions["chat_templates"] = TemplateList(settings, whatsapp)
+    media.init_app(app, environ)
     service.init_app(app, sender, whatsapp, environ)
     notices.init_app(app, environ)
     app.extensions["chat_retention"] = RetentionSettings.from_env(environ)
@@ -93,7 +96,7 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
     csrf = CSRFProtect(app)
     csrf.exempt(webhook.blueprint)  # signed by Meta
     csrf.exempt(tasks.blueprint)  # guarded by `cron.is_cron`
-    own = (api, search, organizing, reactions, templates, claude, quick_replies, typing)
+    own = (api, search, organizing, reactions, templates, claude, quick_replies, typing, serving)
     pages = (admin, retention, claude_usage, freshness)
     for room in (*own, *pages, worker, push, webhook, tasks, health):
         app.register_blueprint(room.blueprint)

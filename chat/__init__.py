@@ -8,6 +8,7 @@ list, never up; tests/test_rooms.py holds them to it.
     push/           who is told with the browser closed, and of what
     incoming/       what WhatsApp tells the webhook: read, stored, put off, set aside
     outgoing/       what goes to WhatsApp: queue, leases, templates, receipts, the Graph API client
+    media/          the files of messages: where they are kept, fetched, what is in them
     people/         who is who, and whose conversation a number leads to
     conversation/   conversations and messages: what is stored, its order, how the screen gets it
     team/           the attendants, and nothing without a login

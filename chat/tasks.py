@@ -8,9 +8,9 @@ from flask import Blueprint, abort, current_app, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from chat.auto_reply import service
-from chat.auto_reply.queue import TASK_PATH
 from chat.conversation import changing
 from chat.incoming import webhook
+from chat.media import service as media
 from chat.outgoing.reactions import Reactions
 from chat.outgoing.sending import Sender
 from chat.platform import datastore
@@ -28,8 +28,12 @@ SECONDS = 50.0
 
 @blueprint.before_request
 def _guard() -> None:
-    if request.path == TASK_PATH:
-        allowed = is_queue(service.settings().queue.rpartition("/")[2])
+    queues = {
+        service.TASK_PATH: service.settings().queue,
+        media.TASK_PATH: media.current().settings.queue,
+    }
+    if request.path in queues:
+        allowed = is_queue(queues[request.path].rpartition("/")[2])
     else:
         allowed = is_cron()
     if not allowed:
@@ -53,21 +57,30 @@ def outbox() -> ResponseReturnValue:
     return jsonify(done=done, reactions=reactions.sweep(end - time.monotonic()))
 
 
-@blueprint.post(TASK_PATH)
+@blueprint.post(service.TASK_PATH)
 def reply() -> ResponseReturnValue:
     """Has Claude answer in one conversation, if that is due: what Cloud Tasks calls."""
-    body = request.get_json(silent=True)
-    conversation_id = body.get("conversation_id") if isinstance(body, dict) else None
-    if not isinstance(conversation_id, str) or not datastore.is_key_name(conversation_id):
-        # Nothing that another try could do better: the queue must not come again.
-        return jsonify(done=False)
-    return jsonify(done=service.current().run(conversation_id))
+    conversation_id = _named("conversation_id")
+    return jsonify(done=bool(conversation_id) and service.current().run(conversation_id))
 
 
 @blueprint.route("/tasks/replies", methods=["GET", "POST"])
 def replies() -> ResponseReturnValue:
     """Has Claude answer what lost tasks and lost processes left behind."""
     return jsonify(done=service.current().sweep(SECONDS))
+
+
+@blueprint.post(media.TASK_PATH)
+def fetch_media() -> ResponseReturnValue:
+    """Fetches a customer's file, if that is due: what Cloud Tasks calls."""
+    message_id = _named("message_id")
+    return jsonify(done=bool(message_id) and media.current().run(message_id))
+
+
+@blueprint.route("/tasks/media", methods=["GET", "POST"])
+def media_left_behind() -> ResponseReturnValue:
+    """Fetches the files that lost tasks, lost processes and an unreachable WhatsApp left behind."""
+    return jsonify(done=media.current().sweep(SECONDS))
 
 
 @blueprint.route("/tasks/search", methods=["GET", "POST"])
@@ -83,6 +96,7 @@ def push() -> ResponseReturnValue:
     return jsonify(done=notices.sweep(SECONDS))
 
 
+<<<<<<< HEAD
 @blueprint.route("/tasks/retention", methods=["GET", "POST"])
 def retention() -> ResponseReturnValue:
     """Goes on with the deletion of customers' data, and deletes what is older than is kept."""
@@ -90,3 +104,12 @@ def retention() -> ResponseReturnValue:
     end = time.monotonic() + SECONDS
     done = deletion.work_off(SECONDS)
     return jsonify(done=done, expired=expiry.run(settings, end - time.monotonic()))
+=======
+def _named(field: str) -> str:
+    """The name that a task is about; empty where there is none, which no other try could do better:
+    the queue must not come again.
+    """
+    body = request.get_json(silent=True)
+    name = body.get(field) if isinstance(body, dict) else None
+    return name if isinstance(name, str) and datastore.is_key_name(name) else ""
+>>>>>>> media-in

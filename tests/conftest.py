@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,7 +18,15 @@ from local.processes.parts import Part, without_proxies
 from local.push.server import PushService
 from tests import forking
 from tests.chromium import chromium  # noqa: F401 - a fixture for every folder
-from tests.helpers import SETTINGS, LiveServer, Simulator, Store, add_attendant, free_port
+from tests.helpers import (
+    SETTINGS,
+    LiveServer,
+    Simulator,
+    Store,
+    add_attendant,
+    free_port,
+    without_fetching,
+)
 
 # A machine that is busy with other tests says nothing about what is tested.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -114,7 +123,15 @@ def store(store_host: str, monkeypatch: pytest.MonkeyPatch) -> Store:
 
 
 @pytest.fixture
-def app(store: Store, monkeypatch: pytest.MonkeyPatch) -> Flask:
+def media_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where this test's applications keep files."""
+    folder = tmp_path / "media"
+    monkeypatch.setenv("MEDIA_FOLDER", str(folder))
+    return folder
+
+
+@pytest.fixture
+def app(store: Store, media_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Flask:
     """The whole application on this test's store."""
     from main import create_app
 
@@ -122,7 +139,7 @@ def app(store: Store, monkeypatch: pytest.MonkeyPatch) -> Flask:
         monkeypatch.setenv(key, value)
     # A port on which nothing listens: a test that sends must say to whom.
     monkeypatch.setenv("WHATSAPP_API_URL", "http://127.0.0.1:9")
-    return create_app({"TESTING": True})
+    return without_fetching(create_app({"TESTING": True}))
 
 
 @pytest.fixture
@@ -142,7 +159,9 @@ def simulator(store: Store) -> Iterator[Simulator]:
 
 
 @pytest.fixture
-def live_server(store: Store, simulator: Simulator) -> Iterator[Callable[..., LiveServer]]:
+def live_server(
+    store: Store, simulator: Simulator, media_folder: Path
+) -> Iterator[Callable[..., LiveServer]]:
     """Starts servers on this test's store: `live_server(threads=8, REALTIME_EVENTS_DELIVERY=…)`.
 
     Every server is a real gunicorn in a process of its own. The first one listens where the

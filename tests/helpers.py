@@ -16,6 +16,7 @@ from typing import TypeVar
 from unittest import mock
 
 import requests
+from flask import Flask
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import ndb
 from werkzeug.security import generate_password_hash
@@ -36,6 +37,12 @@ SETTINGS: Mapping[str, str] = {
     "CRON_SECRET": "test-cron-secret",
     # What is put off for want of time is put off where a test says so, not where a machine is busy.
     "WEBHOOK_BUDGET_SECONDS": "60",
+}
+#: What App Engine says, and wants to be told, beside these.
+ON_APP_ENGINE: Mapping[str, str] = {
+    "GAE_ENV": "standard",
+    "MEDIA_BUCKET": "test-media-bucket",
+    "MEDIA_FOLDER": "",
 }
 
 
@@ -111,6 +118,22 @@ class Store:
     def context(self) -> AbstractContextManager[object]:
         """A fresh ndb context on this store."""
         return self.client.context()  # type: ignore[no-any-return]
+
+
+class IdleQueue:
+    """A queue whose tasks nobody does; what was put into it: (name, due in ms)."""
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[str, int]] = []
+
+    def put(self, name: str, due_ms: int) -> None:
+        self.waiting.append((name, due_ms))
+
+
+def without_fetching(app: Flask) -> Flask:
+    """The application, which fetches no files by itself: in a test it has nobody to ask."""
+    app.extensions["media"].queue = IdleQueue()
+    return app
 
 
 class LiveServer:

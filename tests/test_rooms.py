@@ -15,7 +15,7 @@ from local.processes.parts import ROOT
 ROOMS = {
     "chat": [
         "tasks", "screen", "retention", "search", "push", "incoming", "auto_reply", "outgoing",
-        "people", "conversation", "team", "platform",
+        "media", "people", "conversation", "team", "platform",
     ],
     "local": [
         "screenshots", "bench", "icons", "sample_data", "push", "claude", "simulator", "datastore",

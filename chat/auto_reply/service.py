@@ -13,17 +13,21 @@ from flask import Flask, current_app
 
 import realtime_events
 from chat.auto_reply.messages_api import MessagesClient
-from chat.auto_reply.queue import CloudTasksQueue, ReplyQueue, ThreadQueue
 from chat.auto_reply.settings import AutoReplySettings
 from chat.auto_reply.worker import Worker
 from chat.conversation.models import Conversation
 from chat.outgoing.sending import CALL_SECONDS, Sender
 from chat.outgoing.whatsapp import WhatsAppClient
 from chat.platform import datastore
+from chat.platform.queue import CloudTasksQueue, TaskQueue, ThreadQueue
 
 _log = logging.getLogger(__name__)
 
 _EXTENSION = "auto_reply"
+#: The route that Cloud Tasks calls, in `chat/tasks.py`.
+TASK_PATH = "/tasks/reply"
+#: Answers that one process writes at the same time; each waits for Claude nearly all its time.
+WORKERS = 8
 #: Questions that are overdue so little have their task coming.
 _OVERDUE_MS = 5_000
 #: Looked at in one sweep, and how many of them at the same time.
@@ -43,10 +47,12 @@ class AutoReply:
         self.settings = settings
         self._api = MessagesClient(settings)
         self.worker = Worker(settings, self._api, whatsapp, self.wake, sender.start)
-        self.queue: ReplyQueue = ThreadQueue(self._work)
+        self.queue: TaskQueue = ThreadQueue(self._work, workers=WORKERS, thread_name="auto-reply")
         project = os.environ.get("GOOGLE_CLOUD_PROJECT", "")
         if app.extensions["chat_settings"].production and settings.queue and project:
-            self.queue = CloudTasksQueue(project, *settings.queue.split("/"))
+            self.queue = CloudTasksQueue(
+                project, *settings.queue.split("/"), path=TASK_PATH, field="conversation_id"
+            )
 
     def wake(self, asked: Mapping[str, int], deadline: float | None = None) -> None:
         """Puts questions into the queue, after their commit. Those that do not get in are found by

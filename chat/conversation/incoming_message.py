@@ -41,6 +41,7 @@ class IncomingMessage:
     #: What stands below the text: [{"label"?, "value", "href"?}].
     details: list[dict[str, str]] = dataclasses.field(default_factory=list)
     payload: Any = None
+    media: dict[str, Any] | None = None  # of its file, see `attached.media.told_by`
     reply_to: str | None = None  # a wamid
     profile_name: str | None = None
     username: str | None = None

@@ -141,6 +141,7 @@ class Message(UnreadMessageMixin, MessageStatusMixin):
     placeholder = ndb.TextProperty()
     #: The type's own part as WhatsApp sent it; of a template that we send, `templates.Filled`'s.
     payload = ndb.JsonProperty()
+    media = ndb.JsonProperty()  # its file, see `attached.media`; None: none, or stored before that
     details = ndb.JsonProperty()  # lines below the text, see `incoming.words.details`
     extra = ndb.JsonProperty()  # see `IncomingMessage.extra`
     reactions = ndb.JsonProperty()  # {who: {"emoji", "name", "at", "ids"}}, see `changing`

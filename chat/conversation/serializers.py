@@ -8,6 +8,7 @@ from typing import Any
 import message_status
 import realtime_events
 from chat.conversation import ownership, phones
+from chat.conversation.attached import cards, media
 from chat.conversation.incoming_message import BUSINESS_APP
 from realtime_events import iso
 
@@ -22,6 +23,9 @@ REVOKED = "🚫 Mensagem apagada"
 OURS = BUSINESS_APP
 #: Of `Message.extra`, what the page gets.
 _TOLD_BESIDE = ("referral", "forwarded", "frequently_forwarded", "referred_product", "errors")
+
+#: What a message brings along beside its text.
+_ATTACHED = ("media", "location", "contacts")
 
 
 def display_name(conversation: Any) -> str:
@@ -93,6 +97,7 @@ def message_fields(message: Any) -> dict[str, Any]:
     for name in _TOLD_BESIDE:
         if told := (message.extra or {}).get(name):
             data[name] = told
+    data |= _attached(message)
     if message.reply_to:
         data["reply_to"] = {
             "id": message.reply_to,
@@ -117,11 +122,23 @@ def message_fields(message: Any) -> dict[str, Any]:
             if each["text"] != later["text"]
         ]
     if message.revoked_at:
-        for name in (*_TOLD_BESIDE, "details", "edited_at", "versions", "template"):
+        for name in (*_TOLD_BESIDE, *_ATTACHED, "details", "edited_at", "versions", "template"):
             data.pop(name, None)
         revoked = {"revoked_at": iso(message.revoked_at), "text": "", "placeholder": REVOKED}
         data |= {**revoked, "reactions": []}
     return data
+
+
+def _attached(message: Any) -> dict[str, Any]:
+    """What it brings along: a file, a place, or cards."""
+    if message.type == "location":
+        place = cards.place_of(message.payload)
+        return {"location": place} if place else {}
+    if message.type == "contacts":
+        people = cards.people_of(message.payload)
+        return {"contacts": people} if people else {}
+    facts = media.of_message(message, realtime_events.now_ms())
+    return {"media": media.as_json(facts)} if facts else {}
 
 
 def _reactions(known: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import realtime_events
 from chat.conversation import ordering, ownership, phones, serializers
+from chat.conversation.attached import media
 from chat.conversation.incoming_message import IncomingMessage, counts_unread
 from chat.conversation.models import INCOMING, OUTGOING, Conversation, Message, new_id
 
@@ -78,6 +79,7 @@ def append_incoming(
         details=incoming.details or None,
         extra=incoming.extra or None,
         payload=incoming.payload,
+        media=incoming.media,
         reply_to=quote.id if quote else incoming.reply_to,
         reply_text=quote.text if quote else None,
         reply_author=quote.author_name if quote else None,
@@ -303,7 +305,7 @@ def summary_of(message: Message) -> str:
     """One line that says what a stored message says now."""
     if message.revoked_at:
         return serializers.REVOKED
-    return preview(message.text or "", message.placeholder)
+    return preview(message.text or "", media.label(message.media, message.placeholder))
 
 
 def summarise(conversation: Conversation, message: Message) -> None:

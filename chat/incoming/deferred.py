@@ -20,6 +20,7 @@ from chat.conversation.models import new_id
 from chat.incoming import decoding, handling, parsing
 from chat.incoming.handling import Outcome
 from chat.incoming.parsing import Rejected
+from chat.media import service as media
 from chat.platform import datastore
 from chat.platform.settings import Settings
 
@@ -82,6 +83,7 @@ def take_in(
     set_aside(outcome.rejected, received_ms)
     defer(outcome.late, received_ms)
     service.wake(outcome.asked, deadline)
+    media.wake(outcome.files, deadline)
     return not outcome.rejected
 
 
@@ -201,6 +203,7 @@ def retry(name: str) -> bool:
         return False
     defer(outcome.late, entity.received_at)
     service.wake(outcome.asked)
+    media.wake(outcome.files)
     entity.key.delete()
     return True
 

@@ -33,6 +33,7 @@ from chat.conversation.thread import (
 )
 from chat.incoming import parsing
 from chat.incoming.parsing import Batch, Rejected
+from chat.media.fetching import fetch_of
 from chat.outgoing import failed_answers, reactions
 from chat.people import forgotten, identity
 from chat.people.identity import ContactAlias
@@ -56,6 +57,8 @@ class Outcome:
     late: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     #: In which conversations Claude is asked, and when it may answer, for `queue.wake`.
     asked: dict[str, int] = dataclasses.field(default_factory=dict)
+    #: Messages whose file is to be fetched, for `media.service.wake`.
+    files: list[str] = dataclasses.field(default_factory=list)
 
 
 def handle(batch: Batch, received_ms: int, deadline: float | None = None) -> Outcome:
@@ -184,7 +187,9 @@ def _store_chunk(
         those to be tried again later, because others kept changing the same conversation.
     """
     try:
-        outcome.asked |= _store_together(chunk, received_ms, quoted)
+        asked, files = _store_together(chunk, received_ms, quoted)
+        outcome.asked |= asked
+        outcome.files += files
     except api_exceptions.Aborted:
         return chunk
     except datastore.REFUSALS as error:
@@ -222,7 +227,8 @@ def _store_singly(
 
 def _store_together(
     chunk: list[IncomingMessage], received_ms: int, quoted: Mapping[str, Quote]
-) -> dict[str, int]:
+) -> tuple[dict[str, int], list[str]]:
+    """Stores these in one transaction; what of `Outcome` comes of them."""
     bubbles = [message for message in chunk if message.target is None]
     changes = [message for message in chunk if message.target is not None]
     names = list(dict.fromkeys(name for m in chunk for name in identity.alias_names(m)))
@@ -232,7 +238,7 @@ def _store_together(
     keys += [ndb.Key(ContactAlias, name) for name in names]
     echoes = [message.wamid for message in bubbles if message.outgoing]
 
-    def attempt() -> dict[str, int]:
+    def attempt() -> tuple[dict[str, int], list[str]]:
         found = datastore.get_many(keys)
         stored, waiting = found[: len(wamids)], found[len(wamids) : 2 * len(wamids)]
         # What we have sent ourselves is there already, under an id of our own.
@@ -240,7 +246,7 @@ def _store_together(
         there = {wamid for wamid, entity in zip(wamids, stored, strict=True) if entity} | set(ours)
         new = [message for message in bubbles if message.wamid not in there]
         if not new and not changes:
-            return {}
+            return {}, []
         people = identity.People(names, found[2 * len(wamids) :])
         gone = _forgotten(people, new)
         new = [message for message in new if message.wamid not in gone]
@@ -253,7 +259,9 @@ def _store_together(
             entity = handle_incoming_message(people, message, received_ms, quote, waited)
             if entity is not None:
                 entities[message.wamid] = entity
-        ndb.put_multi(list(entities.values()))
+        fetches = [fetch_of(entity, received_ms) for entity in entities.values()]
+        files = [fetch for fetch in fetches if fetch is not None]
+        ndb.put_multi([*entities.values(), *files])
         ndb.delete_multi([waits[wamid] for wamid in entities if early[wamid]])
         for message in new:
             if message.outgoing and message.wamid in entities:
@@ -262,7 +270,8 @@ def _store_together(
         _apply_changes(people, changes, entities, received_ms)
         people.save()
         people.tell_numbers()
-        return {each.id: each.reply_due_at for each in people.touched() if each.reply_due_at}
+        asked = {each.id: each.reply_due_at for each in people.touched() if each.reply_due_at}
+        return asked, [str(file.key.id()) for file in files]
 
     return realtime_events.transaction(attempt)
 

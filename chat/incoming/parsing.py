@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chat.conversation import phones
+from chat.conversation.attached import media
 from chat.conversation.blank import is_blank
 from chat.conversation.incoming_message import BUSINESS_APP, CHANGES, CUSTOMER, IncomingMessage
 from chat.incoming import words
@@ -298,6 +299,7 @@ def _message(
         placeholder=words.placeholder(kind, body),
         details=words.details(kind, body),
         payload=None if body == {"body": text} else body,  # a text is its text
+        media=media.told_by(kind, body),
         reply_to=_name(context.get("id")),
         profile_name=profile.get("name"),
         username=profile.get("username"),

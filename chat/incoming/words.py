@@ -7,9 +7,10 @@ never blank both.
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from chat.conversation import phones
+from chat.conversation.attached import cards, media
 from chat.conversation.blank import is_blank
 from chat.conversation.incoming_message import EMPTY
 from chat.incoming import decoding
@@ -55,12 +56,12 @@ def placeholder(kind: str, body: Any) -> str | None:
         return None if text_of(kind, body) else _EMPTY.get(kind) or _LABELS[kind]
     if kind == "audio" and part.get("voice") is True:
         return "🎤 Mensagem de voz"
-    if kind == "document" and (name := _text(part.get("filename"))):
+    if kind == "document" and (name := media.clean_filename(part.get("filename"))):
         return f"📄 {name[:_NAME_CHARS]}"
     if kind == "location" and (name := _text(part.get("name"))):
         return f"📍 {name[:_NAME_CHARS]}"
     if kind == "contacts" and isinstance(body, list):
-        names = [name for name in map(_contact_name, body) if name]
+        names = [name for name in map(cards.name_of, body) if name]
         if len(body) > 1:
             return f"👤 {len(body)} contatos"
         return f"👤 {names[0][:_NAME_CHARS]}" if names else _LABELS["contacts"]
@@ -130,7 +131,7 @@ def details(kind: str, body: Any) -> list[Line]:
     elif kind == "order":
         lines = _order(part.get("product_items"))
     elif kind == "contacts" and isinstance(body, list):
-        lines = [line for contact in body if isinstance(contact, dict) for line in _card(contact)]
+        lines = [line for card in cards.people_of(body) for line in _card(card)]
     elif kind == "location":
         lines = _place(part)
     elif kind == "unsupported":
@@ -153,7 +154,7 @@ def referral_of(value: Any) -> dict[str, str] | None:
     return {
         name: text
         for name, text in found.items()
-        if not name.endswith("_url") or _is_web_address(text)
+        if not name.endswith("_url") or cards.is_web_address(text)
     } or None
 
 
@@ -217,9 +218,9 @@ def _order(items: Any) -> list[Line]:
     for item in items if isinstance(items, list) else []:
         if not isinstance(item, dict):
             continue
-        amount = _float(item.get("quantity"))
+        amount = cards.number(item.get("quantity"))
         amount = 1.0 if amount is None else amount
-        price = _float(item.get("item_price"))
+        price = cards.number(item.get("item_price"))
         currency = (_text(item.get("currency")) or "BRL")[:10]
         line = f"{amount:g} × {(_shown(item.get('product_retailer_id')) or 'item')[:200]}"
         if price is not None:
@@ -240,48 +241,29 @@ def _money(amount: float, currency: str) -> str:
     return f"R$ {text}" if currency == "BRL" else f"{currency} {text}"
 
 
-def _card(contact: dict[str, Any]) -> list[Line]:
-    name = _contact_name(contact)
+def _card(card: dict[str, Any]) -> list[Line]:
     lines: list[Line] = []
-    for part, names, otherwise in (
-        ("phones", ("phone", "wa_id"), "Telefone"),
-        ("emails", ("email",), "E-mail"),
+    for part, name, otherwise in (
+        ("phones", "phone", "Telefone"),
+        ("emails", "email", "E-mail"),
     ):
-        found = contact.get(part)
-        for each in found if isinstance(found, list) else []:
-            told = _first(each.get(n) for n in names) if isinstance(each, dict) else _text(each)
-            if told:
-                lines.append({"label": name or otherwise, "value": told})
-    return lines or [{"value": name}]
+        for each in card.get(part, ()):
+            lines.append({"label": card["name"] or otherwise, "value": each[name]})
+    return lines or [{"value": card["name"]}]
 
 
 def _place(part: dict[str, Any]) -> list[Line]:
     lines: list[Line] = [{"value": _text(part.get("address"))}]
-    latitude, longitude = _float(part.get("latitude")), _float(part.get("longitude"))
+    place = cards.place_of(part)
     url = _text(part.get("url"))
-    if latitude is not None and longitude is not None:
-        query = urlencode({"api": 1, "query": f"{latitude:.6f},{longitude:.6f}"})
+    if place is not None:
+        query = urlencode({"api": 1, "query": f"{place['latitude']:.6f},{place['longitude']:.6f}"})
         lines.append(
             {"value": "Ver no mapa", "href": f"https://www.google.com/maps/search/?{query}"}
         )
-    elif len(url) <= _CHARS and _is_web_address(url):
+    elif len(url) <= _CHARS and cards.is_web_address(url):
         lines.append({"value": url, "href": url})
     return lines
-
-
-def _is_web_address(url: str) -> bool:
-    try:
-        return urlsplit(url).scheme in ("http", "https")
-    except ValueError:
-        return False
-
-
-def _float(value: Any) -> float | None:
-    try:
-        number = float(value) if isinstance(value, int | float | str) else None
-    except (ValueError, OverflowError):
-        return None
-    return number if number is not None and abs(number) < 1e12 else None
 
 
 def _system_text(body: dict[str, Any]) -> str:
@@ -295,13 +277,6 @@ def _system_text(body: dict[str, Any]) -> str:
     if body.get("type") == "customer_identity_changed":
         return "O código de segurança mudou"
     return _text(body.get("body"))
-
-
-def _contact_name(contact: Any) -> str:
-    name = contact.get("name") if isinstance(contact, dict) else None
-    if not isinstance(name, dict):
-        return _text(name)
-    return _first(name.get(part) for part in ("formatted_name", "first_name", "last_name"))
 
 
 def _first(values: Any) -> str:

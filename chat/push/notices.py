@@ -15,11 +15,11 @@ from flask_login import user_logged_out
 from google.cloud import ndb
 
 import realtime_events
-from chat.auto_reply.queue import ThreadQueue
 from chat.conversation.models import INCOMING, Conversation
 from chat.conversation.serializers import display_name
 from chat.people import identity
 from chat.platform import datastore
+from chat.platform.queue import ThreadQueue
 from chat.push import presence, subscriptions
 from chat.push.commands import push_cli
 from chat.push.delivery import GONE, LATER, SENT, Outcome, PushClient
@@ -58,7 +58,7 @@ class PushNotices:
         self._app = app
         self.settings = settings
         self._client = PushClient(settings)
-        self._queue = ThreadQueue(self._work, workers=2, name="push")
+        self._queue = ThreadQueue(self._work, workers=2, thread_name="push")
         self.pause: Callable[[float], None] = time.sleep
 
     def heard(self, conversation_id: str, needed_at: int) -> None:

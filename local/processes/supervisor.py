@@ -381,6 +381,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         secret_key = kept_key(options.data / "secret_key", lambda: secrets.token_urlsafe(32))
         push_key = kept_key(options.data / "push_key", new_private_key)
         defaults = default_settings(secret_key, push_key)
+        if not os.environ.get("MEDIA_BUCKET"):
+            defaults["MEDIA_FOLDER"] = str((options.data / "media").absolute())
         return Supervisor(options, complete_environment(os.environ, defaults)).run()
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["MAX_UPLOAD_BYTES", "MediaStore", "Stored"]
+__all__ = ["MAX_UPLOAD_BYTES", "SAMPLES", "MediaStore", "Stored"]
 
 URL_SECONDS = 300  # Meta's: a media URL lives five minutes
 MAX_UPLOAD_BYTES = 100 * 1024 * 1024  # Meta's limit for a document, the largest of all
-_SAMPLES = Path(__file__).parent / "samples_media"
+SAMPLES = Path(__file__).parent / "samples_media"
 _SAMPLE_FILES = {
     "image": ("foto.jpg", "image/jpeg"),
     "audio": ("voz.ogg", "audio/ogg; codecs=opus"),
@@ -52,7 +52,7 @@ class MediaStore:
     def add_sample(self, kind: str) -> Stored:
         """The sample of this type, under an id of its own as if just sent."""
         filename, mime_type = _SAMPLE_FILES[kind]
-        return self.add((_SAMPLES / filename).read_bytes(), mime_type, filename)
+        return self.add((SAMPLES / filename).read_bytes(), mime_type, filename)
 
     def get(self, media_id: str) -> Stored | None:
         """A file by its id."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -17,7 +18,7 @@ from tests.chat.auto_reply_support import (  # noqa: F401 - fixtures
 )
 from tests.chat.quick_store import quick_clients
 from tests.chat.support import Browser, Graph, login
-from tests.helpers import SETTINGS, Store
+from tests.helpers import SETTINGS, Store, without_fetching
 
 
 @pytest.fixture
@@ -35,14 +36,17 @@ def graph() -> Iterator[Graph]:
 
 
 @pytest.fixture
-def sending_app(store: Store, graph: Graph, monkeypatch: pytest.MonkeyPatch) -> Flask:
+def sending_app(
+    store: Store, graph: Graph, media_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> Flask:
     """The application with that Graph API; a request waits until its message was tried."""
     from main import create_app
 
     for key, value in SETTINGS.items():
         monkeypatch.setenv(key, value)
     settings = {"WHATSAPP_API_URL": graph.url, "SEND_WAIT_SECONDS": 30}
-    return create_app({"TESTING": True, "WHATSAPP_READ_SECONDS": 30, **settings})
+    made = create_app({"TESTING": True, "WHATSAPP_READ_SECONDS": 30, **settings})
+    return without_fetching(made)
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +57,9 @@ def quick_client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
 
 
 @pytest.fixture
-def quick_app(quick_client: Callable[[], ndb.Client], monkeypatch: pytest.MonkeyPatch) -> Flask:
+def quick_app(
+    quick_client: Callable[[], ndb.Client], media_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> Flask:
     """The whole application on such a store."""
     from main import create_app
 
@@ -63,4 +69,4 @@ def quick_app(quick_client: Callable[[], ndb.Client], monkeypatch: pytest.Monkey
     monkeypatch.setenv("DATASTORE_EMULATOR_HOST", "127.0.0.1:9")  # nobody there: all is in here
     client = quick_client()
     monkeypatch.setattr(datastore, "get_client", lambda: client)
-    return create_app({"TESTING": True})
+    return without_fetching(create_app({"TESTING": True}))

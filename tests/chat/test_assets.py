@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 
 from chat.platform import assets
 from main import create_app
-from tests.helpers import SETTINGS
+from tests.helpers import ON_APP_ENGINE, SETTINGS
 
 STATIC = Path(__file__).resolve().parents[2] / "static"
 ADDRESS = re.compile(r'(?:src|href)="(/static/[^"]+)"')
@@ -62,7 +62,7 @@ def test_here_files_are_asked_for_again_in_case_they_were_changed(client: FlaskC
 
 @pytest.mark.parametrize("name", ["chat/chat.js", "unread_state.css"])
 def test_in_production_they_are_kept_for_a_year(name: str) -> None:
-    client = create_app({**SETTINGS, "GAE_ENV": "standard", "TESTING": True}).test_client()
+    client = create_app({**SETTINGS, **ON_APP_ENGINE, "TESTING": True}).test_client()
     answer = get(client, f"{assets.url_path()}/{name}")
     kept = answer.cache_control
     assert (answer.status_code, kept.max_age, kept.immutable) == (200, 365 * 86400, True)

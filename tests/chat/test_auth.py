@@ -12,7 +12,7 @@ from chat.team import auth
 from chat.team.auth import Attendant
 from main import create_app
 from tests.chat.support import Browser, login, stored, token_of
-from tests.helpers import SETTINGS
+from tests.helpers import ON_APP_ENGINE, SETTINGS
 
 
 def test_every_route_but_the_listed_ones_needs_a_login(app: Flask, client: FlaskClient) -> None:
@@ -27,6 +27,8 @@ def test_every_route_but_the_listed_ones_needs_a_login(app: Flask, client: Flask
         "/tasks/reply",
         "/tasks/replies",
         "/tasks/push",
+        "/tasks/media",
+        "/tasks/media/fetch",
         "/tasks/search",
         "/service-worker.js",
         "/offline",
@@ -149,7 +151,7 @@ def test_the_session_cookie_is_kept_from_scripts_and_other_sites(
 
 
 def test_in_production_the_cookie_needs_https(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    production = create_app({**SETTINGS, "GAE_ENV": "standard", "TESTING": True})
+    production = create_app({**SETTINGS, **ON_APP_ENGINE, "TESTING": True})
     cookie = production.test_client().get("/login").headers["Set-Cookie"]
     assert "Secure" in cookie
 
@@ -289,7 +291,7 @@ def test_changes_need_the_token_of_the_page_also_from_our_own(
 def test_behind_the_front_end_too_a_stale_form_works(app: Flask) -> None:
     with datastore.context():
         auth.save_attendant("ana", "ana")
-    production = create_app({**SETTINGS, "GAE_ENV": "standard", "TESTING": True})
+    production = create_app({**SETTINGS, **ON_APP_ENGINE, "TESTING": True})
     front = {"X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "https"}
     headers = {**front, "Origin": "https://chat.example", "Referer": "https://chat.example/login"}
     client = production.test_client()

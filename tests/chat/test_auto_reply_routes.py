@@ -15,20 +15,19 @@ from flask.testing import FlaskClient
 from google.api_core import exceptions as api_exceptions
 from google.cloud import tasks_v2
 
-from chat.auto_reply import queue as queue_module
 from chat.auto_reply import usage
 from chat.auto_reply.messages_api import Used
-from chat.auto_reply.queue import CloudTasksQueue, ThreadQueue
 from chat.auto_reply.settings import AutoReplySettings
 from chat.conversation.models import Conversation
 from chat.platform import datastore
+from chat.platform.queue import CloudTasksQueue, ThreadQueue
 from main import create_app
 from tests.chat.auto_reply_support import DEBOUNCE, Shop
 from tests.chat.support import login, stored
-from tests.helpers import SETTINGS
+from tests.helpers import ON_APP_ENGINE, SETTINGS
 
 SECRET = {"X-Cron-Secret": SETTINGS["CRON_SECRET"]}
-QUEUE = {"AUTO_REPLY_QUEUE": "southamerica-east1/auto-reply", "GAE_ENV": "standard"}
+QUEUE = {"AUTO_REPLY_QUEUE": "southamerica-east1/auto-reply", **ON_APP_ENGINE}
 
 
 # --- the routes of queue and cron -----------------------------------------------------------------
@@ -62,7 +61,7 @@ def test_on_app_engine_only_the_queue_of_the_settings_counts(
 
 
 def test_without_a_queue_no_name_of_one_counts(app: Flask) -> None:
-    client = create_app({**SETTINGS, "GAE_ENV": "standard", "TESTING": True}).test_client()
+    client = create_app({**SETTINGS, **ON_APP_ENGINE, "TESTING": True}).test_client()
     for name in ("", "auto-reply"):
         headers = {"X-AppEngine-QueueName": name}
         assert client.post("/tasks/reply", json={}, headers=headers).status_code == 403
@@ -133,7 +132,9 @@ class CloudTasks:
 
 def test_cloud_tasks_gets_a_task_with_a_name_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tasks_v2, "CloudTasksClient", CloudTasks)
-    queue = CloudTasksQueue("p", "southamerica-east1", "auto-reply")
+    queue = CloudTasksQueue(
+        "p", "southamerica-east1", "auto-reply", path="/tasks/reply", field="conversation_id"
+    )
     for due in (1_762_174_804_500, 1_762_174_804_500, 1_762_174_809_000):
         queue.put("abc", due)
     names = [task.name for task in CloudTasks.made]
@@ -149,7 +150,7 @@ def test_cloud_tasks_gets_a_task_with_a_name_of_its_own(monkeypatch: pytest.Monk
 def test_a_task_that_is_there_already_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tasks_v2, "CloudTasksClient", CloudTasks)
     monkeypatch.setattr(CloudTasks, "error", api_exceptions.AlreadyExists("there"))
-    CloudTasksQueue("p", "l", "q").put("abc", 1)
+    CloudTasksQueue("p", "l", "q", path="/x", field="y").put("abc", 1)
 
 
 def test_app_engine_gets_cloud_tasks_and_others_threads(
@@ -160,8 +161,7 @@ def test_app_engine_gets_cloud_tasks_and_others_threads(
     assert isinstance(app.extensions["auto_reply"].queue, ThreadQueue)
 
 
-def test_threads_take_what_is_due_in_its_order(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue_module, "WORKERS", 1)
+def test_threads_take_what_is_due_in_its_order() -> None:
     seen: list[str] = []
     begun, gate, last = threading.Event(), threading.Event(), threading.Event()
 
@@ -172,7 +172,7 @@ def test_threads_take_what_is_due_in_its_order(monkeypatch: pytest.MonkeyPatch) 
         if conversation_id == "last":
             last.set()
 
-    queue = ThreadQueue(work)
+    queue = ThreadQueue(work, workers=1)
     now = time.time_ns() // 1_000_000
     queue.put("first", now)
     assert begun.wait(30)

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 import realtime_events
 from chat.platform import datastore
 from main import create_app
-from tests.helpers import SETTINGS
+from tests.helpers import ON_APP_ENGINE, SETTINGS
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SECRET = {"X-Cron-Secret": SETTINGS["CRON_SECRET"]}
@@ -30,7 +30,7 @@ def test_only_the_scheduler_may_call(client: FlaskClient, path: str) -> None:
 
 
 def test_on_app_engine_its_own_header_counts(app: Flask) -> None:
-    client = create_app({**SETTINGS, "GAE_ENV": "standard", "TESTING": True}).test_client()
+    client = create_app({**SETTINGS, **ON_APP_ENGINE, "TESTING": True}).test_client()
     assert client.get("/tasks/outbox", headers=SECRET).status_code == 403
     assert client.get("/tasks/outbox", headers=APP_ENGINE).status_code == 200
 

@@ -17,7 +17,7 @@ from chat.team import attendants, auth, throttle
 from chat.team.throttle import BUCKETS, RULES, LoginAttempts, Refusals, Rule, Throttle, in_words
 from main import create_app
 from tests.chat.support import run_together, stored, token_of
-from tests.helpers import SETTINGS
+from tests.helpers import ON_APP_ENGINE, SETTINGS
 
 pytestmark = pytest.mark.store
 
@@ -301,7 +301,7 @@ def test_an_address_that_is_none_is_an_address_too(
 def test_in_production_the_address_is_the_one_before_the_front_end(
     app: Flask, clock: Clock
 ) -> None:
-    production = instance(clock, GAE_ENV="standard")
+    production = instance(clock, **ON_APP_ENGINE)
     codes = []
     for number in range(40):
         client = production.test_client()

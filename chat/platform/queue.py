@@ -1,6 +1,8 @@
-"""Has a question answered a little later: one interface, and two ways behind it.
+"""Has something done a little later: one interface, and two ways behind it.
 
-A task that is lost is harmless: the conversation says itself when it is due, and the sweep looks.
+What is put into a queue is a name: of a conversation that waits for an answer, of a message whose
+file is to be fetched. A task that is lost is harmless: what it was about says itself in the store
+when it is due, and a sweep looks.
 """
 
 from __future__ import annotations
@@ -18,46 +20,51 @@ from google.api_core import exceptions as api_exceptions
 
 _log = logging.getLogger(__name__)
 
-#: The route that Cloud Tasks calls, in `chat/tasks.py`.
-TASK_PATH = "/tasks/reply"
 #: A webhook waits for it.
 _CREATE_SECONDS = 2.0
-#: Answers that one process writes at the same time; each waits for Claude nearly all its time.
-WORKERS = 8
 
 
-class ReplyQueue(Protocol):
-    """Where questions wait."""
+class TaskQueue(Protocol):
+    """Where names wait."""
 
-    def put(self, conversation_id: str, due_ms: int) -> None:
-        """Has this conversation looked at, not before `due_ms` (since 1970). May fail."""
+    def put(self, name: str, due_ms: int) -> None:
+        """Has this looked at, not before `due_ms` (since 1970). May fail."""
 
 
 class CloudTasksQueue:
     """Cloud Tasks on App Engine, which calls a route of this application."""
 
-    def __init__(self, project: str, location: str, name: str) -> None:
+    def __init__(self, project: str, location: str, name: str, *, path: str, field: str) -> None:
+        """
+        Args:
+            project: of Google Cloud.
+            location: of the queue.
+            name: of the queue.
+            path: the route that Cloud Tasks calls, in `chat/tasks.py`.
+            field: under which it finds the name in the request's JSON.
+        """
+        self._path, self._field = path, field
         self._parent = f"projects/{project}/locations/{location}/queues/{name}"
         self._client: Any = None
         self._lock = threading.Lock()
 
-    def put(self, conversation_id: str, due_ms: int) -> None:
-        """See `ReplyQueue`.
+    def put(self, name: str, due_ms: int) -> None:
+        """See `TaskQueue`.
 
         Raises:
             google.api_core.exceptions.GoogleAPICallError: it is not in the queue.
         """
         from google.cloud import tasks_v2
 
-        digest = hashlib.sha256(f"{conversation_id}/{due_ms}".encode()).hexdigest()[:40]
+        digest = hashlib.sha256(f"{name}/{due_ms}".encode()).hexdigest()[:40]
         task = tasks_v2.Task(
             # The same again is the same task: a webhook call may come twice.
             name=f"{self._parent}/tasks/{digest}",
             app_engine_http_request=tasks_v2.AppEngineHttpRequest(
                 http_method=tasks_v2.HttpMethod.POST,
-                relative_uri=TASK_PATH,
+                relative_uri=self._path,
                 headers={"Content-Type": "application/json"},
-                body=json.dumps({"conversation_id": conversation_id}).encode(),
+                body=json.dumps({self._field: name}).encode(),
             ),
         )
         task.schedule_time = _timestamp(due_ms)
@@ -86,22 +93,22 @@ class ThreadQueue:
     """Threads of this process, for where they outlive the request. Nothing is kept on disk."""
 
     def __init__(
-        self, work: Callable[[str], None], *, workers: int = WORKERS, name: str = "auto-reply"
+        self, work: Callable[[str], None], *, workers: int = 8, thread_name: str = "queue"
     ) -> None:
-        """`work(conversation_id)` is called in a thread, and raises nothing."""
-        self._work, self._workers, self._name = work, workers, name
+        """`work(name)` is called in one of so many threads, and raises nothing."""
+        self._work, self._workers, self._thread_name = work, workers, thread_name
         self._waiting: list[tuple[int, str]] = []
         self._changed = threading.Condition()
         self._running = False
 
-    def put(self, conversation_id: str, due_ms: int) -> None:
-        """See `ReplyQueue`."""
+    def put(self, name: str, due_ms: int) -> None:
+        """See `TaskQueue`."""
         with self._changed:
-            heapq.heappush(self._waiting, (due_ms, conversation_id))
+            heapq.heappush(self._waiting, (due_ms, name))
             if not self._running:
                 self._running = True
                 for _ in range(self._workers):
-                    threading.Thread(target=self._run, daemon=True, name=self._name).start()
+                    threading.Thread(target=self._run, daemon=True, name=self._thread_name).start()
             self._changed.notify_all()
 
     def _run(self) -> None:
@@ -109,8 +116,8 @@ class ThreadQueue:
             with self._changed:
                 while (pause := self._pause()) is None or pause > 0:
                     self._changed.wait(pause)
-                _, conversation_id = heapq.heappop(self._waiting)
-            self._work(conversation_id)
+                _, name = heapq.heappop(self._waiting)
+            self._work(name)
 
     def _pause(self) -> float | None:
         """Seconds until the first is due; None: nothing waits."""

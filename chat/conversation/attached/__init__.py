@@ -1,0 +1,1 @@
+"""What a message brings along beside its text: a file, a place, people's cards."""

@@ -1,0 +1,1 @@
+"""The files of messages, as the page asks for them."""
