@@ -96,7 +96,6 @@ def push() -> ResponseReturnValue:
     return jsonify(done=notices.sweep(SECONDS))
 
 
-<<<<<<< HEAD
 @blueprint.route("/tasks/retention", methods=["GET", "POST"])
 def retention() -> ResponseReturnValue:
     """Goes on with the deletion of customers' data, and deletes what is older than is kept."""
@@ -104,7 +103,8 @@ def retention() -> ResponseReturnValue:
     end = time.monotonic() + SECONDS
     done = deletion.work_off(SECONDS)
     return jsonify(done=done, expired=expiry.run(settings, end - time.monotonic()))
-=======
+
+
 def _named(field: str) -> str:
     """The name that a task is about; empty where there is none, which no other try could do better:
     the queue must not come again.
@@ -112,4 +112,3 @@ def _named(field: str) -> str:
     body = request.get_json(silent=True)
     name = body.get(field) if isinstance(body, dict) else None
     return name if isinstance(name, str) and datastore.is_key_name(name) else ""
->>>>>>> media-in

@@ -37,6 +37,8 @@ ROUNDS = 2
 LEASE_MS = 120_000
 #: After a failure.
 _AGAIN_MS = 60_000
+#: Of these there are as many as come in the minute before; an entity holds 1 MiB.
+_MOST_LATE_FILES = 5_000
 #: What a run may spend on the store beyond its time, to finish a batch.
 _STORE_SECONDS = 30.0
 _RPC_SECONDS = 10.0
@@ -199,6 +201,7 @@ def _commit(conversation_id: str, holder: str, batches: int, batch: Batch) -> De
     if found != plan.numbers:
         plan.numbers = found
         record.person = sorted({*record.person, *records.person_digests(found)})
+    plan.late_files = [*plan.late_files, *batch.late_files][:_MOST_LATE_FILES]
     work.batches += 1
     _step_on(plan, batch)
     if plan.round > ROUNDS:
@@ -212,7 +215,7 @@ def _commit(conversation_id: str, holder: str, batches: int, batch: Batch) -> De
         return None
     begins = plan.step == 0 and plan.cursor is None and batch.done
     work.plan = plan.to_json()
-    work.due_at = now + (steps.untold_ms() if begins else LEASE_MS)
+    work.due_at = now + (steps.pause_ms() if begins else LEASE_MS)
     work.holder = None if begins else holder
     ndb.put_multi([work, record])
     return None if begins else work

@@ -15,9 +15,10 @@ from google.cloud import ndb
 
 import realtime_events
 from chat.conversation.models import LISTED, Conversation, Message
+from chat.conversation.thread import summarise
 from chat.people import forgotten, identity
 from chat.platform import datastore
-from chat.retention import deletion, records, steps
+from chat.retention import deletion, files, records, steps
 from chat.retention.settings import RetentionSettings
 
 _log = logging.getLogger(__name__)
@@ -25,6 +26,8 @@ _log = logging.getLogger(__name__)
 _DAY_MS = 86_400_000
 #: Looked for again after so long, once there is nothing left.
 _EVERY_MS = 3_600_000
+#: WhatsApp delivers a message for so long, with the time of its writing.
+_LATE_MS = 9 * _DAY_MS
 #: Chats begun in one look.
 _CHATS = 50
 _PARKED = 300
@@ -35,6 +38,7 @@ class RetentionProgress(ndb.Model):
     """When to look again for what is too old. Key name: `_NAME`."""
 
     due_at = ndb.IntegerProperty(indexed=False, default=0)
+    files_until = ndb.TextProperty()  # the position down to which no file is kept any more
 
 
 def run(settings: RetentionSettings, seconds: float) -> int:
@@ -45,7 +49,7 @@ def run(settings: RetentionSettings, seconds: float) -> int:
         seconds: nothing new is begun after so long.
 
     Returns:
-        how many messages were deleted, and chats begun to be.
+        how many messages were deleted, and files, and how many chats begun to be.
     """
     end, now = time.monotonic() + seconds, realtime_events.now_ms()
     progress = datastore.get(RetentionProgress, _NAME) or RetentionProgress(id=_NAME)
@@ -55,6 +59,8 @@ def run(settings: RetentionSettings, seconds: float) -> int:
     if settings.messages_days:
         before = f"{now - settings.messages_days * _DAY_MS:013d}"
         count += _chats(before, end) + _messages(before, end)
+    if settings.media_days:
+        count += _files(progress, now - settings.media_days * _DAY_MS, now, end)
     _late_statuses(end)
     while forgotten.remove_expired(now) and time.monotonic() < end:
         pass
@@ -108,12 +114,12 @@ def _messages(before: str, end: float) -> int:
 
 def _delete(conversation_id: str, messages: list[Message]) -> int:
     """Deletes the oldest messages of a conversation and tells the screens."""
+    batch = steps.with_messages(messages)
 
     def attempt() -> int:
         conversation = identity.load_conversation(conversation_id)
         if conversation is None:
             return 0
-        batch = steps.with_messages(messages)
         ndb.delete_multi(batch.delete)
         ndb.put_multi(batch.put)
         conversation.bump_version()
@@ -126,6 +132,49 @@ def _delete(conversation_id: str, messages: list[Message]) -> int:
             version=conversation.version,
         )
         return batch.messages
+
+    return int(realtime_events.transaction(attempt))
+
+
+def _files(progress: RetentionProgress, before_ms: int, now: int, end: float) -> int:
+    """Deletes the files of messages that are older; how many. Each message is looked at once, but
+    those that may have come since.
+    """
+    before, count = f"{before_ms:013d}", 0
+    last = progress.files_until or ""
+    if before_ms > now - _LATE_MS:
+        last = min(last, f"{before_ms - _LATE_MS:013d}")
+    while time.monotonic() < end:
+        query = Message.query(Message.position > last, Message.position < before)
+        found = query.order(Message.position).fetch(steps.MESSAGES)
+        kept = [each for each in found if files.is_kept(each)]
+        files.delete(name for each in kept for name in files.names_of(each))
+        for message in kept:
+            count += _without_file(message.key)
+        last = found[-1].position if found else last
+        progress.files_until = max(last, progress.files_until or "")
+        progress.put()
+        if len(found) < steps.MESSAGES:
+            break
+    if count:
+        _log.info("%d files were older than is kept", count)
+    return count
+
+
+def _without_file(key: ndb.Key) -> int:
+    """Says in a message that its file was deleted, and tells the screens."""
+
+    def attempt() -> int:
+        message: Message | None = datastore.get_many([key])[0]
+        conversation = identity.load_conversation(message.conversation_id) if message else None
+        if message is None or conversation is None or not files.is_kept(message):
+            return 0
+        message.media = files.without_file(message.media)
+        summarise(conversation, message)
+        conversation.bump_version()
+        datastore.put_many([conversation, message])
+        realtime_events.tell("message.updated", conversation, message)
+        return 1
 
     return int(realtime_events.transaction(attempt))
 

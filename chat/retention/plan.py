@@ -25,6 +25,7 @@ class Plan:
     step: int = 0
     cursor: str | None = None  # where the step goes on
     events_after: str | None = None  # the last record of the event log that was looked at
+    late_files: list[str] = dataclasses.field(default_factory=list)  # see `steps.late_files`
 
     def to_json(self) -> dict[str, Any]:
         """What `from_json` reads."""

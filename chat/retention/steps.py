@@ -25,6 +25,7 @@ from chat.conversation.changing import WaitingChanges
 from chat.conversation.models import Conversation, Message
 from chat.incoming import parsing
 from chat.incoming.deferred import DeferredUpdates, RejectedUpdate
+from chat.media.fetching import DOWNLOAD_SECONDS, MediaFetch
 from chat.outgoing.reactions import ReactionToSay
 from chat.outgoing.sending import Outbox
 from chat.people import forgotten, pins
@@ -32,6 +33,7 @@ from chat.people.identity import ContactAlias
 from chat.people.notes import TeamNotes
 from chat.platform import datastore
 from chat.push.notices import PushNotice
+from chat.retention import files
 from chat.retention.plan import Plan
 from message_status import WamidLink
 from realtime_events import RealtimeEvent
@@ -58,6 +60,8 @@ class Batch:
     change: Callable[[], int] | None = None
     #: Phone numbers found to have been this person's.
     numbers: list[str] = field(default_factory=list)
+    #: Names of files that may still come into their store.
+    late_files: list[str] = field(default_factory=list)
     cursor: str | None = None  # where the step goes on
     done: bool = False  # the step has nothing more
 
@@ -75,16 +79,33 @@ def messages(plan: Plan) -> Batch:
 
 
 def with_messages(found: list[Message]) -> Batch:
-    """A batch that deletes these messages, and remembers that they are not to come back."""
+    """Deletes the files of these messages, and gives the batch that deletes the messages, and
+    remembers that they are not to come back.
+
+    Raises:
+        chat.media.store.StoreError: a file cannot be deleted now.
+    """
+    files.delete(name for message in found for name in files.names_of(message))
     batch, now = Batch(messages=len(found)), realtime_events.now_ms()
+    batch.media = len([each for each in found if files.is_kept(each)])
     for message in found:
+        if files.is_pending(message):
+            batch.late_files += sorted(files.names_to_come(message))
         wamid = quotes.wamid_of(message) or message_status.fact(message, "wamid")
         wamids = {wamid} if wamid else set()
         batch.delete += [message.key, ndb.Key(ReactionToSay, message.id)]
+        batch.delete.append(ndb.Key(MediaFetch, message.id))
         for each in wamids:
             batch.delete += [ndb.Key(WaitingChanges, each), ndb.Key(WamidLink, each)]
         batch.put += forgotten.marks(wamids, message.sent_at or 0, now)
     return batch
+
+
+def late_files(plan: Plan) -> Batch:
+    """Files that were being fetched when their messages were deleted."""
+    if plan.round > 1:
+        files.delete(plan.late_files)
+    return Batch(done=True)
 
 
 def belongings(plan: Plan) -> Batch:
@@ -231,6 +252,11 @@ def events(plan: Plan) -> Batch:
     return batch
 
 
+def pause_ms() -> int:
+    """How long after the first round the second begins: whoever was at work is done."""
+    return max(untold_ms(), int(DOWNLOAD_SECONDS * 1000) + _SLACK_MS)
+
+
 def untold_ms() -> int:
     """How old a record of the event log is that no page reads any more."""
     defaults = realtime_events.DEFAULTS
@@ -240,7 +266,7 @@ def untold_ms() -> int:
 
 #: In this order: numbers that are found lead to more.
 STEPS: tuple[Step, ...] = (
-    messages, belongings, calls, aliases, set_aside, deferred, waiting, parked, events,
+    messages, late_files, belongings, calls, aliases, set_aside, deferred, waiting, parked, events,
 )  # fmt: skip
 
 

@@ -242,7 +242,7 @@ def test_every_kind_is_known(app: Flask) -> None:
     treated = {
         "Conversation", "Message", "ContactAlias", "WamidLink", "RejectedUpdate", "DeferredUpdates",
         "ClaudeUsage", "ClaudeCalls", "PushNotice", "Outbox", "ReactionToSay", "WaitingChanges",
-        "PinnedChats", "TeamNotes", "RealtimeEvent",
+        "PinnedChats", "TeamNotes", "RealtimeEvent", "MediaFetch",
     }  # fmt: skip
     assert set(kinds()) == treated | WITHOUT_CUSTOMERS | RECORDS
 
