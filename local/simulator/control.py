@@ -1,10 +1,12 @@
 """What tests and people do to the simulator over HTTP: customers, switches, bursts."""
 
+from dataclasses import replace
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
+from local.simulator.files import Given, drawn, kind_of
 from local.simulator.identities import is_bsuid
 from local.simulator.payloads import MAX_UPDATES, encode
 from local.simulator.phones import FROM_FORMS, Customer, valid_phone
@@ -16,6 +18,8 @@ __all__ = ["control_blueprint"]
 
 JSON = dict[str, Any]
 
+MAX_FORM_BYTES = 200_000_000
+MAX_FILE_BYTES = 2_000_000_000  # what WhatsApp lets people send each other
 MAX_COUNT = 10_000  # messages by one request: ten of Meta's largest POSTs
 _CUSTOMER_FIELDS = (
     "phone", "bsuid", "name", "username", "online", "reads", "from_form", "on_whatsapp",
@@ -23,8 +27,14 @@ _CUSTOMER_FIELDS = (
 _APP_FIELDS = ("to", "text", "type", "reply_to", "payload", "timestamp", "emoji", "group")
 _MESSAGE_FIELDS = (
     "text", "type", "name", "reply_to", "payload", "contact", "timestamp", "count", "emoji",
-    "group", "referral", "forwarded",
+    "group", "referral", "forwarded", "sample",
 )  # fmt: skip
+
+_FILE_FIELDS = (
+    "file", "mime_type", "filename", "caption", "type", "voice", "animated", "size", "sha256",
+    "reply_to",
+)  # fmt: skip
+_YES = ("1", "true")
 
 
 class Unknown(Exception):
@@ -105,12 +115,23 @@ def control_blueprint(world: World) -> Blueprint:
         name = _text(wanted, "name")
         count = _integer(wanted, "count", 1, 1, MAX_COUNT)
         drafts = [_draft(wanted, number, count) for number in range(1, count + 1)]
+        if count > 1 and drafts[0].type == "image" and not drafts[0].sample:
+            drafts = [replace(each, file=drawn(n)) for n, each in enumerate(drafts, start=1)]
         for draft in drafts:
             check_draft(draft)  # before a customer is made who then has nothing to say
         with phones.lock:
             customer = phones.find_or_add(key)
             if name:
                 customer.name = name
+        ids = [customers.write(customer, draft) for draft in drafts]
+        return jsonify(id=ids[0], ids=ids, customer=customer.key, bsuid=customer.bsuid), 201
+
+    @control.post("/customers/<key>/media")
+    def send_files(key: str) -> tuple[Response, int]:
+        drafts = _file_drafts()
+        for draft in drafts:
+            check_draft(draft)
+        customer = phones.find_or_add(key)
         ids = [customers.write(customer, draft) for draft in drafts]
         return jsonify(id=ids[0], ids=ids, customer=customer.key, bsuid=customer.bsuid), 201
 
@@ -220,6 +241,38 @@ def control_blueprint(world: World) -> Blueprint:
     return control
 
 
+def _file_drafts() -> list[Draft]:
+    """The files of a form, each a message; the text goes with the first."""
+    request.max_content_length = MAX_FORM_BYTES
+    request.max_form_memory_size = MAX_FORM_BYTES
+    for name in (*request.form, *request.files):
+        if name not in _FILE_FIELDS:
+            raise InvalidInput(name, "is not known; there are " + ", ".join(_FILE_FIELDS))
+    sent = request.files.getlist("file")
+    if not sent:
+        raise InvalidInput("file", "is missing")
+    form, size = request.form, request.form.get("size")
+    if size is not None and not (size.isdigit() and int(size) <= MAX_FILE_BYTES):
+        raise InvalidInput("size", f"must be a number of bytes up to {MAX_FILE_BYTES}")
+    drafts = []
+    for number, file in enumerate(sent):
+        mime_type = form.get("mime_type") or file.mimetype or "application/octet-stream"
+        given = Given(
+            file.read(),
+            mime_type,
+            form.get("filename") or file.filename or None,
+            size=None if size is None else int(size),
+            sha256=form.get("sha256"),
+            voice=form.get("voice") in _YES,
+            animated=form.get("animated") in _YES,
+        )
+        kind = form.get("type") or kind_of(mime_type)
+        caption = form.get("caption") if number == 0 else None
+        reply_to = form.get("reply_to") or None
+        drafts.append(Draft(text=caption, type=kind, reply_to=reply_to, file=given))
+    return drafts
+
+
 def _error(status: int, code: str, message: str, field: str | None = None) -> tuple[Response, int]:
     error = {"code": code, "message": message, **({"field": field} if field else {})}
     return jsonify(error=error), status
@@ -310,6 +363,7 @@ def _draft(body: JSON, number: int, count: int) -> Draft:
         text=text,
         type=_text(body, "type") or "text",
         reply_to=_text(body, "reply_to"),
+        sample=_text(body, "sample"),
         payload=body.get("payload"),
         contact=body.get("contact"),
         no_contact="contact" in body and body["contact"] is None,

@@ -7,7 +7,7 @@ in the path is served alike, and so is a path without one.
 
 import hmac
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, request
@@ -23,6 +23,7 @@ __all__ = ["check_send", "graph_blueprint"]
 JSON = dict[str, Any]
 
 MAX_BODY = 4096
+SLOW_PIECES = 50
 MAX_CALLBACK_DATA = 512
 _MEDIA = ("audio", "document", "image", "sticker", "video")
 _TYPES = ("text", *_MEDIA, "contacts", "interactive", "location", "reaction", "template")
@@ -247,6 +248,8 @@ def graph_blueprint(world: World) -> Blueprint:
                 id=object_id,
             )
         stored = world.media.get(object_id)
+        if stored is not None and is_expired():
+            stored = None
         if stored is None:
             own_number("" if object_id == world.metadata.phone_number_id else object_id)
         if request.method == "DELETE":
@@ -262,9 +265,50 @@ def graph_blueprint(world: World) -> Blueprint:
         )
         if stored is None:
             return Response(status=404)
-        return Response(stored.data, mimetype=stored.mime_type)
+        failure = world.switches.next_media("media_fail")
+        if failure is not None and failure["cut_after"] is None:
+            return Response(status=failure["http_status"])
+        chunks = stored.chunks()
+        if world.switches.next_media("media_wrong_sha256"):
+            chunks = damaged(chunks)
+        if slow := world.switches.next_media("media_slow"):
+            chunks = trickled(chunks, stored.size, slow["seconds"], world.timers.wait)
+        if failure is not None:
+            chunks = cut_off(chunks, failure["cut_after"])
+        response = Response(chunks, mimetype=stored.mime_type)
+        response.content_length = stored.size
+        return response
+
+    def is_expired() -> bool:
+        return request.method == "GET" and bool(world.switches.next_media("media_expired"))
 
     return graph
+
+
+def damaged(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The same with its first byte changed."""
+    for number, chunk in enumerate(chunks):
+        yield bytes([chunk[0] ^ 1]) + chunk[1:] if number == 0 and chunk else chunk
+
+
+def trickled(
+    chunks: Iterator[bytes], size: int, seconds: float, wait: Callable[[float], None]
+) -> Iterator[bytes]:
+    """The same in small pieces over so many seconds."""
+    piece = max(1, size // SLOW_PIECES)
+    for chunk in chunks:
+        for start in range(0, len(chunk), piece):
+            wait(seconds / SLOW_PIECES)
+            yield chunk[start : start + piece]
+
+
+def cut_off(chunks: Iterator[bytes], after: int) -> Iterator[bytes]:
+    """So many bytes of it; then the connection ends."""
+    for chunk in chunks:
+        yield chunk[:after]
+        after -= len(chunk)
+        if after <= 0:
+            return
 
 
 def hang_up() -> Response:

@@ -1,8 +1,10 @@
 """Media on the simulated WhatsApp: uploads of the business, samples the customers send."""
 
+import base64
 import hashlib
 import secrets
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +14,6 @@ __all__ = ["MAX_UPLOAD_BYTES", "SAMPLES", "MediaStore", "Stored"]
 URL_SECONDS = 300  # Meta's: a media URL lives five minutes
 MAX_UPLOAD_BYTES = 100 * 1024 * 1024  # Meta's limit for a document, the largest of all
 SAMPLES = Path(__file__).parent / "samples_media"
-_SAMPLE_FILES = {
-    "image": ("foto.jpg", "image/jpeg"),
-    "audio": ("voz.ogg", "audio/ogg; codecs=opus"),
-    "document": ("orcamento.pdf", "application/pdf"),
-    "sticker": ("figurinha.webp", "image/webp"),
-}
 
 
 @dataclass(frozen=True)
@@ -32,6 +28,19 @@ class Stored:
     @property
     def sha256(self) -> str:
         return hashlib.sha256(self.data).hexdigest()
+
+    @property
+    def webhook_sha256(self) -> str:
+        """As the webhook has it: in Base64, where the Graph API says it in hex."""
+        return base64.b64encode(bytes.fromhex(self.sha256)).decode()
+
+    @property
+    def size(self) -> int:
+        return len(self.data)
+
+    def chunks(self) -> Iterator[bytes]:
+        """The content."""
+        yield self.data
 
 
 class MediaStore:
@@ -49,10 +58,14 @@ class MediaStore:
             self._files[stored.id] = stored
         return stored
 
-    def add_sample(self, kind: str) -> Stored:
-        """The sample of this type, under an id of its own as if just sent."""
-        filename, mime_type = _SAMPLE_FILES[kind]
-        return self.add((SAMPLES / filename).read_bytes(), mime_type, filename)
+    def new_id(self) -> str:
+        """An id for a file that is to be kept."""
+        return str(10**15 + secrets.randbelow(9 * 10**15))
+
+    def keep(self, stored: Stored) -> None:
+        """Keep a file under its id."""
+        with self._lock:
+            self._files[stored.id] = stored
 
     def get(self, media_id: str) -> Stored | None:
         """A file by its id."""
@@ -73,7 +86,7 @@ class MediaStore:
             "url": f"{base_url}/whatsapp_business/attachments/?mid={stored.id}&hash={ticket}",
             "mime_type": stored.mime_type,
             "sha256": stored.sha256,
-            "file_size": len(stored.data),
+            "file_size": stored.size,
             "id": stored.id,
             "messaging_product": "whatsapp",
         }

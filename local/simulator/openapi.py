@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from local.simulator.files import MEDIA_TYPES, SAMPLE_FILES
 from local.simulator.samples import TYPES
 from local.simulator.switches import SWITCHES
 from local.simulator.templates import STATUSES
@@ -42,6 +43,23 @@ _MESSAGE = {
         "description": "the ad that the customer came from; true: a sample",
     },
     "forwarded": {"enum": [True, "once", "frequently"]},
+    "sample": {
+        **_TEXT,
+        "description": "the file that is sent",
+        "examples": [name for files in SAMPLE_FILES.values() for name in files],
+    },
+}
+_FILES = {
+    "file": {"type": "array", "items": {"type": "string", "format": "binary"}},
+    "caption": {**_TEXT, "description": "of the first"},
+    "type": {"enum": list(MEDIA_TYPES), "description": "else by the MIME type"},
+    "mime_type": {**_TEXT, "description": "as told, whatever the file is"},
+    "filename": {**_TEXT, "description": "as told"},
+    "sha256": {**_TEXT, "description": "as told"},
+    "voice": _FLAG,
+    "animated": _FLAG,
+    "size": {**_WHOLE, "description": "bytes; the file goes on with zeros up to it"},
+    "reply_to": _TEXT,
 }
 _ON_THE_PHONE = {
     "to": {**_TEXT, "description": "phone, BSUID or @username"},
@@ -54,14 +72,18 @@ _ON_THE_PHONE = {
 
 
 def _operation(
-    summary: str, body: JSON | None = None, required: tuple[str, ...] = (), status: int = 200
+    summary: str,
+    body: JSON | None = None,
+    required: tuple[str, ...] = (),
+    status: int = 200,
+    media_type: str = "application/json",
 ) -> JSON:
     operation: JSON = {"summary": summary, "responses": {str(status): {"description": "done"}}}
     if body is not None:
         schema: JSON = {"type": "object", "properties": body, "additionalProperties": False}
         if required:
             schema["required"] = list(required)
-        operation["requestBody"] = {"content": {"application/json": {"schema": schema}}}
+        operation["requestBody"] = {"content": {media_type: {"schema": schema}}}
         operation["responses"]["422"] = {"description": "the field named in error.field is wrong"}
     return operation
 
@@ -96,6 +118,15 @@ def _paths() -> dict[str, JSON]:
                 "from the business, out = written by the customer"
             ),
             "post": _operation("The customer writes; unknown numbers are added", _MESSAGE, (), 201),
+        },
+        "/customers/{phone}/media": {
+            "post": _operation(
+                "The customer sends files, as a form; the webhook tells what the fields say",
+                _FILES,
+                ("file",),
+                201,
+                "multipart/form-data",
+            )
         },
         "/business/messages": {
             "post": _operation(

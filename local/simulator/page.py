@@ -39,7 +39,11 @@ def page_blueprint(world: World) -> Blueprint:
         stored = world.media.get(media_id)
         if stored is None:
             abort(404)
-        return Response(stored.data, mimetype=stored.mime_type)
+        response = Response(stored.chunks(), mimetype=stored.mime_type)
+        if stored.mime_type.partition("/")[0] not in ("image", "audio", "video"):
+            response.headers["Content-Disposition"] = "attachment"
+        response.headers["Content-Security-Policy"] = "sandbox; default-src 'none'"
+        return response
 
     @page.get("/openapi.json")
     def openapi() -> Response:

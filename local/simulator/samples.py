@@ -4,6 +4,7 @@ import secrets
 from dataclasses import dataclass
 from typing import Any
 
+from local.simulator.files import MEDIA_TYPES, SAMPLE_FILES, Given, media_body
 from local.simulator.media import MediaStore
 from local.simulator.switches import InvalidInput
 
@@ -12,7 +13,7 @@ __all__ = ["AD", "TYPES", "Draft", "check_draft", "sample_body"]
 JSON = dict[str, Any]
 
 TYPES = (
-    "text", "image", "audio", "document", "sticker", "location", "contacts", "reaction",
+    "text", "image", "video", "audio", "document", "sticker", "location", "contacts", "reaction",
     "interactive", "button", "order", "unsupported", "request_welcome", "edit", "revoke",
 )  # fmt: skip
 _NEED_A_MESSAGE = ("reaction", "edit", "revoke")
@@ -44,6 +45,8 @@ class Draft:
     group: str | None = None  # the id of the group it is written in
     referral: JSON | None = None  # the ad that the customer came from
     forwarded: str | None = None  # once, frequently
+    sample: str | None = None  # the name of the sample file that is sent
+    file: Given | None = None  # sent in place of a sample
 
 
 def check_draft(draft: Draft) -> None:
@@ -53,6 +56,8 @@ def check_draft(draft: Draft) -> None:
         InvalidInput: an unknown type without a payload of its own, no text where there must be
             one, or no message to react to.
     """
+    if draft.file and draft.type not in MEDIA_TYPES:
+        raise InvalidInput("type", "must be one of " + ", ".join(MEDIA_TYPES))
     if _given_whole(draft.type):
         if draft.payload is None:
             known = ", ".join(TYPES)
@@ -60,12 +65,15 @@ def check_draft(draft: Draft) -> None:
             raise InvalidInput("type", reason)
     elif draft.type == "text" and not draft.text and draft.payload is None:
         raise InvalidInput("text", "is missing or empty")
+    elif draft.sample and draft.sample not in SAMPLE_FILES.get(draft.type, ()):
+        known = ", ".join(name for files in SAMPLE_FILES.values() for name in files)
+        raise InvalidInput("sample", f"is none of this type; there are {known}")
     elif draft.type in _NEED_A_MESSAGE and not draft.reply_to:
         raise InvalidInput("reply_to", f"is missing: {draft.type} is about a message")
 
 
 def _given_whole(kind: str) -> bool:
-    # A video's bytes are no small sample; its body, like that of types to come, is given.
+    # The body of types to come.
     return kind not in TYPES
 
 
@@ -77,8 +85,8 @@ def sample_body(draft: Draft, media: MediaStore) -> Any:
     match kind:
         case "text":
             return {"body": text or ""}
-        case "image" | "sticker" | "audio" | "document":
-            return _media_body(kind, text, media)
+        case "image" | "video" | "sticker" | "audio" | "document":
+            return media_body(kind, text, media, sample=draft.sample, given=draft.file)
         case "location":
             return {
                 "latitude": -23.561414,
@@ -113,18 +121,6 @@ def sample_body(draft: Draft, media: MediaStore) -> Any:
         case "revoke":
             return {"original_message_id": draft.reply_to}
     return None  # request_welcome has no body
-
-
-def _media_body(kind: str, caption: str | None, media: MediaStore) -> JSON:
-    stored = media.add_sample(kind)
-    body: JSON = {"mime_type": stored.mime_type, "sha256": stored.sha256, "id": stored.id}
-    if kind == "audio":
-        return {**body, "voice": True}
-    if kind == "sticker":
-        return {**body, "animated": False}
-    if kind == "document":
-        body = {"filename": stored.filename, **body}
-    return {"caption": caption, **body} if caption else body
 
 
 def _contact_card() -> JSON:

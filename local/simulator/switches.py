@@ -136,6 +136,14 @@ _TIMEOUT = {
     "seconds": (30.0, _number(0.01, 600)),
     "times": (None, _optional(_integer(1, 1_000_000))),
 }
+_OFTEN = (None, _optional(_integer(1, 1_000_000)))
+_MEDIA = {"times": _OFTEN}
+_SLOW = {"seconds": (10.0, _number(0.01, 600)), "times": _OFTEN}
+_MEDIA_FAILURE = {
+    "http_status": (500, _integer(400, 599)),
+    "cut_after": (None, _optional(_integer(0, 200_000_000))),
+    "times": _OFTEN,
+}
 
 
 def _object(**properties: JSON) -> JSON:
@@ -204,6 +212,27 @@ SWITCHES: dict[str, Switch] = {
         "A send gets no answer for so many seconds, then the connection closes; process says "
         "whether it was carried out all the same. Without times: until switched off.",
         "API sem resposta", {"process": True, "seconds": 30},
+    ),
+    "media_expired": Switch(
+        None, _optional(_record(_MEDIA)), _object(times=_WHOLE),
+        "The Graph API knows no id of a customer's file any more.", "Arquivos vencidos",
+        {"times": 1},
+    ),
+    "media_wrong_sha256": Switch(
+        None, _optional(_record(_MEDIA)), _object(times=_WHOLE),
+        "A customer's file arrives with a byte changed: its sha256 is another than was told.",
+        "Arquivos com sha256 errado", {"times": 1},
+    ),
+    "media_slow": Switch(
+        None, _optional(_record(_SLOW)), _object(seconds={"type": "number"}, times=_WHOLE),
+        "A customer's file takes so many seconds to arrive, a little at a time.",
+        "Arquivos lentos", {"seconds": 10},
+    ),
+    "media_fail": Switch(
+        None, _optional(_record(_MEDIA_FAILURE)),
+        _object(http_status=_WHOLE, cut_after=_WHOLE, times=_WHOLE),
+        "The download of a customer's file answers this HTTP status; with cut_after the connection "
+        "breaks after so many bytes.", "Arquivos com erro 500", {"http_status": 500, "times": 1},
     ),
     "ninth_digit": Switch(
         "as_given", _one_of("as_given", "with", "without", "other"),
@@ -306,6 +335,14 @@ class Switches:
     def next_timeout(self) -> JSON | None:
         """How this send gets no answer, if at all; counts down."""
         return self._take("graph_timeout")
+
+    def next_media(self, name: str) -> JSON | None:
+        """What happens to this file, if anything; counts down.
+
+        Args:
+            name: one of the switches that begin with media_.
+        """
+        return self._take(name)
 
     def _take(self, name: str) -> Any:
         with self._lock:

@@ -16,4 +16,12 @@ export async function call(method, path, body) {
   return json;
 }
 
+/** Sends a form, such as one with files. */
+export async function submit(path, form) {
+  const answer = await fetch(path, { method: "POST", body: form });
+  const json = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new Refused(json.error?.message ?? `HTTP ${answer.status}`);
+  return json;
+}
+
 export const customerPath = (id, rest = "") => `/customers/${encodeURIComponent(id)}${rest}`;

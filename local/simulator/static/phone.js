@@ -1,6 +1,6 @@
 // A customer's phone. A local tool: it asks once a second, and only while somebody looks.
 
-import { call, customerPath } from "./api.js";
+import { call, customerPath, submit } from "./api.js";
 import { drawPeople, element, showNumber } from "./people.js";
 import { SwitchPanel } from "./switches.js";
 import { drawThread } from "./thread.js";
@@ -180,10 +180,27 @@ function wire() {
   });
   $("attach").addEventListener("click", () => toggleAttachments($("attachments").hidden));
   $("attachments").addEventListener("click", (event) => {
-    const { type } = event.target.dataset;
+    const { type, sample, count } = event.target.dataset;
     if (!type || !state.selected) return;
     toggleAttachments(false);
-    act(() => send({ type, ...(state.replyTo ? { reply_to: state.replyTo } : {}) }).then(stopReplying));
+    const more = { ...(sample ? { sample } : {}), ...(count ? { count: Number(count) } : {}) };
+    act(() => send({ type, ...more, ...(state.replyTo ? { reply_to: state.replyTo } : {}) }).then(stopReplying));
+  });
+  $("files").addEventListener("change", (event) => {
+    const chosen = [...event.target.files];
+    if (!chosen.length || !state.selected) return;
+    const form = new FormData();
+    for (const file of chosen) form.append("file", file);
+    const field = $("composer").elements.text;
+    if (field.value.trim()) form.set("caption", field.value);
+    if (state.replyTo) form.set("reply_to", state.replyTo);
+    event.target.value = "";
+    toggleAttachments(false);
+    act(async () => {
+      await submit(customerPath(state.selected, "/media"), form);
+      field.value = "";
+      stopReplying();
+    });
   });
   $("cancel-reply").addEventListener("click", stopReplying);
   const change = (changes) => act(() => call("PATCH", customerPath(state.selected), changes));
