@@ -40,7 +40,7 @@ from chat.screen import (
     search,
     templates,
 )
-from chat.screen.composer import quick_replies, typing
+from chat.screen.composer import attachments, quick_replies, sending, typing
 from chat.screen.installed import push, worker
 from chat.screen.media import serving
 from chat.screen.retention import pages as retention
@@ -80,7 +80,8 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     app.extensions["chat_settings"] = settings
     whatsapp = WhatsAppClient(settings)
-    sender = app.extensions["chat_sender"] = Sender(settings, whatsapp)
+    sender = Sender(settings, whatsapp, lambda: media.current().store)
+    app.extensions["chat_sender"] = sender
     sender.init_app(app)
     app.extensions["chat_reactions"] = Reactions(whatsapp)
     app.extensions["chat_templates"] = TemplateList(settings, whatsapp)
@@ -93,12 +94,14 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
     errors.init_app(app)
     # Before the CSRF check: who has no login is told that, not that a token is missing.
     auth.init_app(app)
+    attachments.init_app(app)
     csrf = CSRFProtect(app)
     csrf.exempt(webhook.blueprint)  # signed by Meta
     csrf.exempt(tasks.blueprint)  # guarded by `cron.is_cron`
-    own = (api, search, organizing, reactions, templates, claude, quick_replies, typing, serving)
+    own = (api, search, organizing, reactions, templates, claude, serving)
+    writing = (sending, attachments, quick_replies, typing)
     pages = (admin, retention, claude_usage, freshness)
-    for room in (*own, *pages, worker, push, webhook, tasks, health):
+    for room in (*own, *writing, *pages, worker, push, webhook, tasks, health):
         app.register_blueprint(room.blueprint)
     app.register_blueprint(freshness.pages)
     realtime_events.init_app(
@@ -115,7 +118,7 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
         find_message=identity.message_of,
         send_receipt=ReadReceipts(whatsapp).send,
     )
-    message_status.init_app(app, Message, send=api.after_resend, resend=api.resend)
+    message_status.init_app(app, Message, send=sending.after_resend, resend=sending.resend)
     app.after_request(_harden)
     app.wsgi_app = datastore.Middleware(app.wsgi_app)  # type: ignore[method-assign]
     if settings.production:

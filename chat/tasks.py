@@ -19,6 +19,7 @@ from chat.push.notices import EXTENSION, PushNotices
 from chat.retention import deletion, expiry
 from chat.retention.settings import RetentionSettings
 from chat.search import backfill
+from chat.uploads import staging
 
 blueprint = Blueprint("tasks", __name__)
 
@@ -112,3 +113,10 @@ def _named(field: str) -> str:
     body = request.get_json(silent=True)
     name = body.get(field) if isinstance(body, dict) else None
     return name if isinstance(name, str) and datastore.is_key_name(name) else ""
+
+
+@blueprint.route("/tasks/uploads", methods=["GET", "POST"])
+def uploads() -> ResponseReturnValue:
+    """Deletes files that attendants uploaded and did not send for a day."""
+    datastore.allow(SECONDS, datastore.RPC_SECONDS)
+    return jsonify(done=staging.clean_up(media.current().store, time.time_ns() // 1_000_000))

@@ -11,6 +11,7 @@ from typing import Any
 import realtime_events
 from chat.conversation import ordering, ownership, phones, serializers
 from chat.conversation.attached import media
+from chat.conversation.attached.attachment import Attachment
 from chat.conversation.incoming_message import IncomingMessage, counts_unread
 from chat.conversation.models import INCOMING, OUTGOING, Conversation, Message, new_id
 
@@ -152,6 +153,7 @@ def append_outgoing(
     attempt_of: str | None = None,
     forwarded: bool = False,
     template: dict[str, Any] | None = None,
+    attachment: Attachment | None = None,
     reads: bool = True,
 ) -> Message:
     """The entity of a message of ours, waiting to be sent, and the conversation changed by it.
@@ -172,7 +174,9 @@ def append_outgoing(
         forwarded: it was written in another chat: who passes it on has read nothing here.
         reads: False where it is written without the conversation on screen.
         template: the payload of a filled-in template, whose body `text` is.
+        attachment: a file, whose caption `text` is.
     """
+    kind = attachment.type if attachment else "template" if template else "text"
     ms = ordering.outgoing_ms(now_ms, conversation.last_position)
     conversation.recent_outgoing = ordering.remember(conversation.recent_outgoing, ms)
     message = Message(
@@ -182,9 +186,11 @@ def append_outgoing(
         author_kind=author_kind,
         author_id=author_id,
         author_name=author_name,
-        type="template" if template else "text",
+        type=kind,
         text=text,
-        payload=template,
+        payload=attachment.payload if attachment else template,
+        media=attachment.media if attachment else None,
+        placeholder=attachment.placeholder if attachment else None,
         reply_to=quote.id if quote else None,
         reply_text=quote.text if quote else None,
         reply_author=quote.author_name if quote else None,

@@ -35,6 +35,7 @@ from chat.platform import datastore
 from chat.push.notices import PushNotice
 from chat.retention import files
 from chat.retention.plan import Plan
+from chat.uploads.staging import Upload
 from message_status import WamidLink
 from realtime_events import RealtimeEvent
 
@@ -106,6 +107,24 @@ def late_files(plan: Plan) -> Batch:
     if plan.round > 1:
         files.delete(plan.late_files)
     return Batch(done=True)
+
+
+def uploads(plan: Plan) -> Batch:
+    """What attendants were about to send. Each stays noted, with nothing of whom it was for: its
+    object may still come, and is deleted with it after a day.
+    """
+    found, batch = _scan(Upload, plan, _SMALL)
+    ours = [each for each in found if each.conversation_id in plan.ids]
+    files.delete(name for each in ours for name in (*each.objects, each.staged) if name is not None)
+
+    def forget() -> int:
+        for each in filter(None, datastore.get_many([each.key for each in ours])):
+            each.conversation_id = each.filename = None
+            each.put()
+        return len(ours)
+
+    batch.change = forget
+    return batch
 
 
 def belongings(plan: Plan) -> Batch:
@@ -266,7 +285,8 @@ def untold_ms() -> int:
 
 #: In this order: numbers that are found lead to more.
 STEPS: tuple[Step, ...] = (
-    messages, late_files, belongings, calls, aliases, set_aside, deferred, waiting, parked, events,
+    messages, late_files, uploads, belongings, calls, aliases, set_aside, deferred, waiting, parked,
+    events,
 )  # fmt: skip
 
 

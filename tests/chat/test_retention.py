@@ -180,6 +180,9 @@ def a_customer_with_everything(app: Flask, ana: Browser) -> Conversation:
     ana.post(f"{path}/notes", {"text": f"anotação {SECRET}", "version": 0})
     ana.post(f"{path}/pinned", {"pinned": True})
     ana.post(f"{path}/name", {"name": NAME})
+    document = {"filename": f"{NAME}.pdf", "size": 10, "mime_type": "application/pdf"}
+    begun = ana.post(f"{path}/uploads", {"client_id": str(uuid.uuid4()), **document})
+    assert begun.status_code == 201, begun.get_json()
     # What came for messages that are not there, what waits, and what could not be used.
     lost = wamid()
     edit = {"original_message_id": lost, "message": {"type": "text", "text": {"body": SECRET}}}
@@ -242,7 +245,7 @@ def test_every_kind_is_known(app: Flask) -> None:
     treated = {
         "Conversation", "Message", "ContactAlias", "WamidLink", "RejectedUpdate", "DeferredUpdates",
         "ClaudeUsage", "ClaudeCalls", "PushNotice", "Outbox", "ReactionToSay", "WaitingChanges",
-        "PinnedChats", "TeamNotes", "RealtimeEvent", "MediaFetch",
+        "PinnedChats", "TeamNotes", "RealtimeEvent", "MediaFetch", "Upload",
     }  # fmt: skip
     assert set(kinds()) == treated | WITHOUT_CUSTOMERS | RECORDS
 
