@@ -78,6 +78,10 @@ const state = new PageState({
     for (const each of [unread, placing, writing, actions, contactPanel, threadSearch]) each.merged(loser, winner);
   },
   onRemove: (id) => opening.forget(id),
+  onErase: (id) => {
+    const holders = [sender, writing, actions, contactPanel, listSearch, header, threadView];
+    for (const each of holders) each.erased(id);
+  },
 });
 const access = {
   csrfToken: document.querySelector('meta[name="csrf-token"]').content,
@@ -213,6 +217,7 @@ const contactPanel = new ContactPanel(document.querySelector(".main-pane"), {
   state,
   book: labelBook,
   organizer,
+  deletion: document.body.dataset.deletion,
   onLabel: (id) => list.openLabels(id),
   onJump: (messageId) => goingTo.message(messageId),
   onView: (message) => media.viewFar(message),
@@ -497,7 +502,7 @@ loader.loadList().finally(() => { // the rows bring their own numbers and check 
   labelBook.refresh();
   list.refresh();
   for (const id of writing.drafts.ids.slice(0, MAX_DRAFTED)) {
-    if (!state.conversation(id)) loader.loadConversation(id).catch(() => {}); // it stands in the list, too
+    if (!state.conversation(id)) loader.refreshConversation(id); // it stands in the list, too
   }
 });
 unread.restore();

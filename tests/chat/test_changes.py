@@ -287,7 +287,7 @@ def test_a_lot_that_waits_is_bounded(quick_app: Flask) -> None:
         entity = None
         for at in range(1, 120):
             change = Change("edit", f"e{at}", "w", "customer", "M", at, f"{at:03}" * 9_000)
-            entity = changing.wait(entity, change, at) or entity
+            entity = changing.wait(entity, change, Conversation(id="c"), at) or entity
             changing.apply(message, change)
         assert entity is not None
         assert 1 <= len(entity.changes) <= changing.MAX_WAITING

@@ -128,6 +128,10 @@ export class MessageActions {
     this.#selection.end();
   }
 
+  erased(id) {
+    this.#replies.set(id, null);
+  }
+
   forget() {
     this.#replies.forget();
   }

@@ -91,6 +91,12 @@ export class NotesSection {
     this.read(winner);
   }
 
+  /** The conversation is no more. */
+  erased(id) {
+    this.#entries.delete(id);
+    if (this.#shown === id) this.#parts.field.value = "";
+  }
+
   render(id, now) {
     const isOther = id !== this.#shown;
     this.#shown = id;

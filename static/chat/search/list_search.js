@@ -65,6 +65,15 @@ export class ListSearch {
     return wasOpen;
   }
 
+  /** A conversation is no more: not among what was found, either. */
+  erased(id) {
+    if (!this.#found) return;
+    const { conversations, messages } = this.#found;
+    this.#found.conversations = conversations.filter((each) => each.id !== id);
+    this.#found.messages = messages.filter((each) => each.conversation_id !== id);
+    this.#draw();
+  }
+
   #clear() {
     this.#parts.field.value = "";
     this.#typed();
