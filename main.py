@@ -28,6 +28,7 @@ from chat.people import identity
 from chat.platform import assets, cron, datastore, errors, health
 from chat.platform.settings import Settings, told_in_one_line
 from chat.push import notices
+from chat.retention.settings import RetentionSettings
 from chat.screen import (
     admin,
     api,
@@ -35,13 +36,14 @@ from chat.screen import (
     claude_usage,
     freshness,
     organizing,
-    reactions,
     search,
     templates,
 )
-from chat.screen.composer import quick_replies, typing
+from chat.screen.actions import pinned_messages, reactions
+from chat.screen.composer import attachments, quick_replies, sending, typing
 from chat.screen.installed import push, worker
 from chat.screen.media import serving
+from chat.screen.retention import pages as retention
 from chat.team import auth
 
 #: JSON and forms; the webhook allows itself more.
@@ -78,23 +80,28 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     app.extensions["chat_settings"] = settings
     whatsapp = WhatsAppClient(settings)
-    sender = app.extensions["chat_sender"] = Sender(settings, whatsapp)
+    sender = Sender(settings, whatsapp, lambda: media.current().store)
+    app.extensions["chat_sender"] = sender
     sender.init_app(app)
     app.extensions["chat_reactions"] = Reactions(whatsapp)
     app.extensions["chat_templates"] = TemplateList(settings, whatsapp)
     media.init_app(app, environ)
     service.init_app(app, sender, whatsapp, environ)
     notices.init_app(app, environ)
+    app.extensions["chat_retention"] = RetentionSettings.from_env(environ)
 
     assets.init_app(app, production=settings.production)
     errors.init_app(app)
     # Before the CSRF check: who has no login is told that, not that a token is missing.
     auth.init_app(app)
+    attachments.init_app(app)
     csrf = CSRFProtect(app)
     csrf.exempt(webhook.blueprint)  # signed by Meta
     csrf.exempt(tasks.blueprint)  # guarded by `cron.is_cron`
-    own = (api, search, organizing, reactions, templates, claude, quick_replies, typing, serving)
-    for room in (*own, admin, claude_usage, freshness, worker, push, webhook, tasks, health):
+    own = (api, search, organizing, templates, claude, serving)
+    actions, writing = (reactions, pinned_messages), (sending, attachments, quick_replies, typing)
+    pages = (admin, retention, claude_usage, freshness)
+    for room in (*own, *actions, *writing, *pages, worker, push, webhook, tasks, health):
         app.register_blueprint(room.blueprint)
     app.register_blueprint(freshness.pages)
     realtime_events.init_app(
@@ -111,7 +118,7 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
         find_message=identity.message_of,
         send_receipt=ReadReceipts(whatsapp).send,
     )
-    message_status.init_app(app, Message, send=api.after_resend, resend=api.resend)
+    message_status.init_app(app, Message, send=sending.after_resend, resend=sending.resend)
     app.after_request(_harden)
     app.wsgi_app = datastore.Middleware(app.wsgi_app)  # type: ignore[method-assign]
     if settings.production:
@@ -128,8 +135,9 @@ def _harden(response: Response) -> Response:
     if response.mimetype == "text/html":
         headers.setdefault(
             "Content-Security-Policy",
-            "default-src 'self'; img-src 'self' data: blob:; style-src 'self'; "
-            "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+            "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; "
+            "style-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; "
+            "frame-ancestors 'none'",
         )
     if response.mimetype in ("text/html", "application/json"):
         headers.setdefault("Cache-Control", "no-store")

@@ -6,6 +6,7 @@ list, never up; tests/test_rooms.py holds them to it.
     tasks.py        the routes that a scheduler calls
     screen/         what the attendants' page asks for
     push/           who is told with the browser closed, and of what
+    uploads/        files of attendants: checked, converted, noted until they are sent
     incoming/       what WhatsApp tells the webhook: read, stored, put off, set aside
     outgoing/       what goes to WhatsApp: queue, leases, templates, receipts, the Graph API client
     media/          the files of messages: where they are kept, fetched, what is in them

@@ -16,7 +16,10 @@ from chat.outgoing.sending import Sender
 from chat.platform import datastore
 from chat.platform.cron import is_cron, is_queue
 from chat.push.notices import EXTENSION, PushNotices
+from chat.retention import deletion, expiry
+from chat.retention.settings import RetentionSettings
 from chat.search import backfill
+from chat.uploads import staging
 
 blueprint = Blueprint("tasks", __name__)
 
@@ -94,6 +97,15 @@ def push() -> ResponseReturnValue:
     return jsonify(done=notices.sweep(SECONDS))
 
 
+@blueprint.route("/tasks/retention", methods=["GET", "POST"])
+def retention() -> ResponseReturnValue:
+    """Goes on with the deletion of customers' data, and deletes what is older than is kept."""
+    settings: RetentionSettings = current_app.extensions["chat_retention"]
+    end = time.monotonic() + SECONDS
+    done = deletion.work_off(SECONDS)
+    return jsonify(done=done, expired=expiry.run(settings, end - time.monotonic()))
+
+
 def _named(field: str) -> str:
     """The name that a task is about; empty where there is none, which no other try could do better:
     the queue must not come again.
@@ -101,3 +113,10 @@ def _named(field: str) -> str:
     body = request.get_json(silent=True)
     name = body.get(field) if isinstance(body, dict) else None
     return name if isinstance(name, str) and datastore.is_key_name(name) else ""
+
+
+@blueprint.route("/tasks/uploads", methods=["GET", "POST"])
+def uploads() -> ResponseReturnValue:
+    """Deletes files that attendants uploaded and did not send for a day."""
+    datastore.allow(SECONDS, datastore.RPC_SECONDS)
+    return jsonify(done=staging.clean_up(media.current().store, time.time_ns() // 1_000_000))

@@ -11,12 +11,15 @@ from typing import Any
 import realtime_events
 from chat.conversation import ordering, ownership, phones, serializers
 from chat.conversation.attached import media
+from chat.conversation.attached.attachment import Attachment
 from chat.conversation.incoming_message import IncomingMessage, counts_unread
 from chat.conversation.models import INCOMING, OUTGOING, Conversation, Message, new_id
 
 #: The type of a line that the chat itself says about a conversation: a chip, no bubble.
 NOTICE = "system"
 _PREVIEW_CHARS = 160
+#: Of what may have a caption; the screen has the same (KINDS in parts/media_format.js).
+_SIGNS = ("📷", "🎥", "📄")
 
 
 @dataclass(frozen=True)
@@ -152,6 +155,7 @@ def append_outgoing(
     attempt_of: str | None = None,
     forwarded: bool = False,
     template: dict[str, Any] | None = None,
+    attachment: Attachment | None = None,
     reads: bool = True,
 ) -> Message:
     """The entity of a message of ours, waiting to be sent, and the conversation changed by it.
@@ -172,7 +176,9 @@ def append_outgoing(
         forwarded: it was written in another chat: who passes it on has read nothing here.
         reads: False where it is written without the conversation on screen.
         template: the payload of a filled-in template, whose body `text` is.
+        attachment: a file, whose caption `text` is.
     """
+    kind = attachment.type if attachment else "template" if template else "text"
     ms = ordering.outgoing_ms(now_ms, conversation.last_position)
     conversation.recent_outgoing = ordering.remember(conversation.recent_outgoing, ms)
     message = Message(
@@ -182,9 +188,11 @@ def append_outgoing(
         author_kind=author_kind,
         author_id=author_id,
         author_name=author_name,
-        type="template" if template else "text",
+        type=kind,
         text=text,
-        payload=template,
+        payload=attachment.payload if attachment else template,
+        media=attachment.media if attachment else None,
+        placeholder=attachment.placeholder if attachment else None,
         reply_to=quote.id if quote else None,
         reply_text=quote.text if quote else None,
         reply_author=quote.author_name if quote else None,
@@ -296,7 +304,9 @@ def _put_in_place(conversation: Conversation, message: Message, ms: int, now_ms:
 def preview(text: str, label: str | None) -> str:
     """One line for the conversation list."""
     line = " ".join(text.split())
-    if label:
+    if label and line and label.startswith(_SIGNS):
+        line = f"{label[0]} {line}"  # a caption says what its picture's sign is of
+    elif label:
         line = f"{label} · {line}" if line else label
     return line if len(line) <= _PREVIEW_CHARS else f"{line[: _PREVIEW_CHARS - 1]}…"
 
@@ -310,10 +320,13 @@ def summary_of(message: Message) -> str:
 
 def summarise(conversation: Conversation, message: Message) -> None:
     """What the list shows of the newest message, which may have changed; it never goes back to an
-    older one.
+    older one. And of a reaction that any message was given since.
     """
     if message.position < (conversation.last_position or ""):
+        _note_reaction(conversation, message)
         return
+    if message.id != conversation.last_message_id:
+        conversation.last_reaction = None
     conversation.last_message_id = message.id
     conversation.last_text = summary_of(message)
     conversation.last_direction = message.direction
@@ -321,3 +334,26 @@ def summarise(conversation: Conversation, message: Message) -> None:
     conversation.last_sent_at = message.sent_at
     conversation.last_position = message.position
     conversation.sort_key = conversation.list_key()
+    _note_reaction(conversation, message)
+
+
+def _note_reaction(conversation: Conversation, message: Message) -> None:
+    known = conversation.last_reaction
+    is_its = bool(known) and known["message_id"] == message.id
+    since = conversation.last_sent_at or 0
+    if known and not is_its:
+        since = max(since, known["at"])
+    given = {} if message.revoked_at else message.reactions or {}
+    # WhatsApp tells whole seconds: in one second a customer's follows what we did.
+    standing = [
+        {**each, "who": who, "at": each["at"] + (0 if who == serializers.OURS else 999)}
+        for who, each in given.items()
+        if each["emoji"]
+    ]
+    newest = max(standing, key=_told_at, default=None)
+    if newest is not None and newest["at"] >= since:
+        told = {name: newest[name] for name in ("who", "name", "emoji", "at")}
+        text = summary_of(message)
+        conversation.last_reaction = {**told, "message_id": message.id, "text": text}
+    elif is_its:
+        conversation.last_reaction = None

@@ -12,6 +12,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -80,6 +81,27 @@ class MediaStore(Protocol):
             disposition: its `Content-Disposition`.
         """
 
+    def upload_url(
+        self, name: str, *, seconds: int, mime_type: str, size: int
+    ) -> UploadAddress | None:
+        """An address that takes the object from whoever has it, for so many seconds; None where
+        there can be none.
+
+        Args:
+            name: the object's.
+            seconds: so long.
+            mime_type: what it must be said to be.
+            size: how many bytes it must have.
+        """
+
+
+@dataclass(frozen=True)
+class UploadAddress:
+    """Where a browser may put an object by itself: `PUT` with exactly these headers."""
+
+    url: str
+    headers: dict[str, str]
+
 
 def check_name(name: str) -> str:
     """Gives a name back; ValueError for one that could lead out of the store."""
@@ -134,6 +156,9 @@ class FolderStore:
             raise StoreError(type(error).__name__) from error
 
     def signed_url(self, name: str, *, seconds: int, mime_type: str, disposition: str) -> None:  # noqa: ARG002
+        return None
+
+    def upload_url(self, name: str, *, seconds: int, mime_type: str, size: int) -> None:  # noqa: ARG002
         return None
 
     def _path(self, name: str) -> Path:

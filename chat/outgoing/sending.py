@@ -3,7 +3,8 @@
 The transaction that stores a message puts it into its conversation's outbox. Whoever holds the
 outbox's lease sends its messages one after the other. `started_at` is committed before the
 Graph API is called: a message without it was certainly not sent, and one that has it when its
-holder is gone may have been. The first is sent again, the second never is.
+holder is gone may have been. The first is sent again, the second never is. A message's file is
+given to WhatsApp before that: see `attachments.messages`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import message_status
 import realtime_events
 import unread_state
 from chat.conversation import changing, ownership, phones, quotes
+from chat.conversation.attached.attachment import Attachment
 from chat.conversation.models import Conversation, Message
 from chat.conversation.thread import (
     Line,
@@ -33,7 +35,10 @@ from chat.conversation.thread import (
     append_outgoing,
     line_by,
 )
+from chat.media.store import MediaStore
 from chat.outgoing import failed_answers
+from chat.outgoing.attachments import messages as attachments
+from chat.outgoing.attachments.messages import Given
 from chat.outgoing.leases import LEASE_MS, Leases
 from chat.outgoing.templates import TEMPLATE
 from chat.outgoing.watch import WATCH_SECONDS, Watch
@@ -100,8 +105,12 @@ class CollisionError(ValueError):
 class Sender:
     """Queues and sends; one for the application."""
 
-    def __init__(self, settings: Settings, whatsapp: WhatsAppClient) -> None:
+    def __init__(
+        self, settings: Settings, whatsapp: WhatsAppClient, store: Callable[[], MediaStore]
+    ) -> None:
+        """`store()` has the files of messages."""
         self._whatsapp = whatsapp
+        self._store = store
         self._wait_seconds = settings.send_wait_seconds
         self._leases = Leases(_renew)
         self._slots = threading.BoundedSemaphore(MAX_DRAINS)
@@ -128,6 +137,7 @@ class Sender:
         read_up_to: Message | None = None,
         forwarded: bool = False,
         template: dict[str, Any] | None = None,
+        attachment: Attachment | None = None,
         after: Message | None = None,
     ) -> tuple[Message, str, bool]:
         """Stores an attendant's message and its place in the outbox, and tells the screens. Who
@@ -143,6 +153,7 @@ class Sender:
             read_up_to: the newest message that the attendant saw; None: all that has come.
             forwarded: it is passed on from another chat.
             template: the payload of a filled-in template, whose body `text` is.
+            attachment: a file, whose caption `text` is.
             after: what the attendant had seen when beginning to write this; None: it goes whatever
                 others have answered meanwhile.
 
@@ -163,7 +174,10 @@ class Sender:
             if conversation is None:
                 raise UnknownConversationError(conversation_id)
             reply_to = quote.id if quote else None
-            known = _known(conversation, client_id, text, reply_to=reply_to, template=template)
+            known = _known(
+                conversation, client_id, text=text, reply_to=reply_to, template=template,
+                attachment=attachment,
+            )  # fmt: skip
             if known is not None:
                 return known, conversation.id, False
             if after is not None:
@@ -173,6 +187,7 @@ class Sender:
                 conversation, {client_id: text}, author_id=author_id,
                 author_name=author_name, quote=quote, read_up_to=read_up_to, forwarded=forwarded,
                 before=_take_over(conversation, author_name), template=template,
+                attachment=attachment,
             )  # fmt: skip
             if conversation.incoming_read > before:
                 read.append(conversation)
@@ -214,7 +229,7 @@ class Sender:
         def attempt() -> tuple[Message, Conversation, bool]:
             people = identity.People()
             conversation = people.with_number(phone, _now_ms())
-            known = _known(conversation, client_id, text, template=template)
+            known = _known(conversation, client_id, text=text, template=template)
             if known is not None:
                 return known, conversation, False
             people.save()
@@ -248,6 +263,7 @@ class Sender:
             forwarded=bool((old.extra or {}).get("forwarded")),
             before=_take_over(conversation, author_name),
             template=old.payload if old.type == TEMPLATE else None,
+            attachment=Attachment.of(old),
         )  # fmt: skip
         realtime_events.tell("message.updated", conversation, old)
         return message
@@ -323,13 +339,27 @@ class Sender:
         holder = secrets.token_hex(8)
         while not self._leases.closing:
             # For each message anew: a long queue must not end with an outcome nobody could store.
-            datastore.allow(CALL_SECONDS + _RECORD_SECONDS, datastore.RPC_SECONDS)
+            seconds = attachments.UPLOAD_SECONDS + CALL_SECONDS + _RECORD_SECONDS
+            datastore.allow(seconds, datastore.RPC_SECONDS)
             claimed = realtime_events.transaction(lambda: _claim(conversation_id, holder))
             if claimed is None:
                 return
             message, conversation = claimed
+            outcome: Accepted | Given | Exception
             with self._leases.held(conversation_id, holder):
-                outcome = self._send(message, conversation)
+                if message_status.fact(message, "started_at") is None:
+                    outcome = attachments.give(message, self._whatsapp, self._store(), _now_ms())
+                else:
+                    outcome = self._send(message, conversation)
+            if isinstance(outcome, Given):
+                realtime_events.transaction(partial(_note_given, message.id, outcome))
+                continue
+            forgotten = isinstance(outcome, RefusedError) and attachments.may_be_forgotten(
+                message, outcome, _now_ms()
+            )
+            if forgotten:
+                _surely(partial(_give_anew, message.id))
+                continue
             unreachable = isinstance(outcome, UnreachableError)
             again = unreachable and _now_ms() - message.received_at < GIVE_UP_MS
             if again:
@@ -354,6 +384,9 @@ class Sender:
         try:
             if message.type == TEMPLATE:
                 return self._whatsapp.send_template(message.payload["sent"], **to)
+            if attachments.has_file(message):
+                part = attachments.part_of(message, message.media["given"]["id"])
+                return self._whatsapp.send_media(message.type, part, **to)
             return self._whatsapp.send_text(message.text, **to)
         except (RefusedError, UnreachableError, UnconfirmedError) as error:
             _log.warning("message %s: %s", message.id, type(error).__name__)
@@ -409,10 +442,11 @@ def enqueue(
 def _known(
     conversation: Conversation,
     client_id: str,
-    text: str,
     *,
+    text: str,
     reply_to: str | None = None,
     template: dict[str, Any] | None = None,
+    attachment: Attachment | None = None,
 ) -> Message | None:
     """The message of this client_id, which is the very same; None if there is none.
 
@@ -423,7 +457,11 @@ def _known(
     if known is None:
         return None
     here = known.conversation_id in (conversation.id, *conversation.absorbed)
-    same = here and known.text == text and known.reply_to == reply_to and known.payload == template
+    same = here and known.text == text and known.reply_to == reply_to
+    if attachment is not None or known.media:
+        same = same and attachment is not None and attachment.is_that_of(known)
+    else:
+        same = same and known.payload == template
     if not same or known.author_id is None:
         raise DifferentMessageError(client_id)
     return known
@@ -474,7 +512,9 @@ def _surely(record: Callable[[], None]) -> None:
 
 
 def _claim(conversation_id: str, holder: str) -> tuple[Message, Conversation] | None:
-    """The next message to send, leased and marked as begun; None when there is none for us."""
+    """The next message to send, leased and marked as begun; not yet begun where WhatsApp has to be
+    given its file first. None when there is none for us.
+    """
     outbox = datastore.get(Outbox, conversation_id)
     if outbox is None or not outbox.queue:
         return None
@@ -492,7 +532,8 @@ def _claim(conversation_id: str, holder: str) -> tuple[Message, Conversation] | 
         # One that an attendant has sent anew must not follow it by itself.
         if message is not None and waits and not message_status.fact(message, "retried_as"):
             if message_status.fact(message, "started_at") is None:
-                message_status.started(message)
+                if not attachments.has_file(message) or attachments.graph_id_of(message, now):
+                    message_status.started(message)
                 outbox.holder, outbox.lease_until = holder, now + LEASE_MS
                 outbox.due_at = outbox.lease_until
                 datastore.put_many([outbox, message])
@@ -504,6 +545,20 @@ def _claim(conversation_id: str, holder: str) -> tuple[Message, Conversation] | 
     _free(outbox)
     outbox.put()
     return None
+
+
+def _note_given(message_id: str, given: Given | None) -> None:
+    """WhatsApp has the file of this message; with None: has it no more."""
+    message = datastore.get(Message, message_id)
+    if message is not None:
+        attachments.note_given(message, given)
+        message.put()
+
+
+def _give_anew(message_id: str) -> None:
+    """The message was refused, because WhatsApp has forgotten its file: it was not sent."""
+    message_status.record_outcome(message_id, error=_UNREACHABLE, again=True)
+    _note_given(message_id, None)
 
 
 def _settle(conversation_id: str, message_id: str, outcome: Accepted | Exception) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -21,6 +21,8 @@ _log = logging.getLogger(__name__)
 
 #: Meta's limit for a text message's body.
 MAX_TEXT_CHARS = 4096
+#: Connecting, each piece on its way, and the answer to a file: it may be looked at for a while.
+_UPLOAD_TIMEOUT = (10.0, 60.0)
 #: Connections kept open to the Graph API by all threads together.
 _POOL = 20
 
@@ -41,6 +43,17 @@ class UnconfirmedError(Exception):
     """The request went out and no usable answer came back: it may have been sent."""
 
 
+class Upload(Protocol):
+    """The body of an upload: it is read piece by piece, and never whole in memory."""
+
+    @property
+    def content_type(self) -> str: ...
+
+    def __len__(self) -> int: ...
+
+    def read(self, size: int = -1, /) -> bytes: ...
+
+
 @dataclass(frozen=True)
 class Accepted:
     """Meta took the message; whether it is sent, a status callback will tell."""
@@ -54,7 +67,8 @@ class WhatsAppClient:
 
     def __init__(self, settings: Settings) -> None:
         self._graph = settings.graph_url
-        self._url = f"{self._graph}/{settings.whatsapp_phone_number_id}/messages"
+        self._number = settings.whatsapp_phone_number_id
+        self._url = f"{self._graph}/{self._number}/messages"
         self._token = settings.whatsapp_token
         self._timeout = (settings.whatsapp_connect_seconds, settings.whatsapp_read_seconds)
         self._session: requests.Session | None = None
@@ -85,15 +99,9 @@ class WhatsAppClient:
             UnreachableError: it was not sent; sending again is safe.
             UnconfirmedError: it may have been sent.
         """
-        body: dict[str, Any] = {
-            **_addressed(phone=phone, bsuid=bsuid, group_id=group_id),
-            "type": "text",
-            "text": {"body": text, "preview_url": False},
-            "biz_opaque_callback_data": message_id,
-        }
-        if reply_to:
-            body["context"] = {"message_id": reply_to}
-        return self._post(body)
+        part = {"body": text, "preview_url": False}
+        to = _addressed(phone=phone, bsuid=bsuid, group_id=group_id)
+        return self._post(_message("text", part, message_id, reply_to, to))
 
     def send_template(
         self,
@@ -111,15 +119,52 @@ class WhatsAppClient:
             reply_to: wamid of the message this answers.
             to: phone, bsuid, group_id; these and what is raised as with `send_text`.
         """
-        body = {
-            **_addressed(**to),
-            "type": "template",
-            "template": template,
-            "biz_opaque_callback_data": message_id,
-        }
-        if reply_to:
-            body["context"] = {"message_id": reply_to}
-        return self._post(body)
+        return self._post(_message("template", template, message_id, reply_to, _addressed(**to)))
+
+    def send_media(
+        self,
+        kind: str,
+        part: dict[str, Any],
+        *,
+        message_id: str,
+        reply_to: str | None = None,
+        **to: str | None,
+    ) -> Accepted:
+        """Sends a file that WhatsApp has been given by `upload`.
+
+        Args:
+            kind: Meta's type: image, video, audio, document or sticker.
+            part: what stands under it: `id`, and by type `caption`, `filename`, `voice`.
+            message_id: our own id; it comes back in every status of this message.
+            reply_to: wamid of the message this answers.
+            to: phone, bsuid, group_id; these and what is raised as with `send_text`.
+        """
+        return self._post(_message(kind, part, message_id, reply_to, _addressed(**to)))
+
+    def upload(self, body: Upload) -> str:
+        """Gives WhatsApp a file, which it keeps for 30 days; returns its id. To do it twice does no
+        harm.
+
+        Args:
+            body: the file and what is said of it, as it goes over the line.
+
+        Raises:
+            RefusedError: Meta does not take it.
+            UnreachableError, UnconfirmedError: there was no answer that could be used.
+        """
+        response, answer = self._ask(
+            "POST",
+            f"{self._graph}/{self._number}/media",
+            data=body,
+            headers={"Content-Type": body.content_type},
+            timeout=_UPLOAD_TIMEOUT,
+        )
+        media_id = answer.get("id")
+        if response.ok and isinstance(media_id, str | int) and str(media_id):
+            return str(media_id)
+        if 400 <= response.status_code < 500:
+            raise RefusedError({"code": response.status_code})
+        raise UnconfirmedError
 
     def read(self, path: str, query: dict[str, str]) -> dict[str, Any]:
         """What the Graph API tells of something.
@@ -200,8 +245,13 @@ class WhatsAppClient:
     def _ask(
         self, method: str, url: str, **request: Any
     ) -> tuple[requests.Response, dict[str, Any]]:
-        request |= {"headers": {"Authorization": f"Bearer {self._token}"}}
-        request |= {"timeout": self._timeout, "allow_redirects": False}
+        headers = {"Authorization": f"Bearer {self._token}", **request.pop("headers", {})}
+        request = {
+            "timeout": self._timeout,
+            "allow_redirects": False,
+            "headers": headers,
+            **request,
+        }
         try:
             response = self._open().request(method, url, **request)
         except requests.RequestException as error:
@@ -246,6 +296,15 @@ def _addressed(
     if group_id:
         return {**head, "to": group_id}
     return {**head, "to": f"+{phone}"} if phone else {**head, "recipient": bsuid}
+
+
+def _message(
+    kind: str, part: Any, message_id: str, reply_to: str | None, to: dict[str, Any]
+) -> dict[str, Any]:
+    body = {**to, "type": kind, kind: part, "biz_opaque_callback_data": message_id}
+    if reply_to:
+        body["context"] = {"message_id": reply_to}
+    return body
 
 
 def _accepted(answer: dict[str, Any]) -> Accepted | None:

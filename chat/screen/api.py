@@ -13,27 +13,15 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from google.cloud import ndb
 
-import message_status
 import realtime_events
 from chat.auto_reply import service
 from chat.conversation import quotes
 from chat.conversation.models import OUTGOING, Conversation, Message
-from chat.conversation.thread import Quote
-from chat.outgoing.sending import CollisionError, DifferentMessageError, Sender
-from chat.outgoing.templates import TEMPLATE
-from chat.outgoing.whatsapp import MAX_TEXT_CHARS
-from chat.people import identity
-from chat.people.identity import UnknownConversationError
 from chat.platform import datastore, search_words
 from chat.platform.errors import ApiError
-from chat.screen import admin, organizing, templates
+from chat.screen import admin, organizing
 from chat.screen.request_parts import (
-    client_id_of,
-    client_id_taken,
     conversation_of,
-    json_body,
-    key_name,
-    not_found,
     query_text,
 )
 from chat.search import conversations as search
@@ -145,50 +133,6 @@ def messages(conversation_id: str) -> ResponseReturnValue:
     )
 
 
-@blueprint.post("/api/conversations/<conversation_id>/messages")
-def send(conversation_id: str) -> ResponseReturnValue:
-    """Queues a message: 201 and the message, 200 if this client_id is known.
-
-    `after` is the newest message that was on the sender's screen when they began to write. If
-    somebody else answered after it, 409 and that answer; to send all the same, send it as `after`.
-    """
-    body = json_body()
-    client_id, text, template = client_id_of(body), body.get("text"), None
-    if "template" in body:
-        filled = templates.filled_in(client_id, body["template"])
-        text, template = filled.text, filled.payload
-    if not isinstance(text, str) or not text.strip():
-        raise ApiError(422, "invalid", "A mensagem está vazia.", "text")
-    if len(text) > MAX_TEXT_CHARS:
-        raise ApiError(422, "too_long", f"A mensagem passa de {MAX_TEXT_CHARS} caracteres.", "text")
-    if not _encodable(text):
-        raise ApiError(422, "invalid", "A mensagem tem caracteres inválidos.", "text")
-    sender: Sender = current_app.extensions["chat_sender"]
-    try:
-        message, owner_id, new = sender.queue(
-            key_name(conversation_id),
-            client_id,
-            text,
-            author_id=current_user.username,
-            author_name=current_user.name,
-            quote=_quote(conversation_id, body.get("reply_to")),
-            read_up_to=_seen(conversation_id, body, "read_up_to"),
-            after=_seen(conversation_id, body, "after"),
-            forwarded=_forwarded(body.get("forwarded")),
-            template=template,
-        )
-    except UnknownConversationError as error:
-        raise not_found() from error
-    except DifferentMessageError as error:
-        raise client_id_taken() from error
-    except CollisionError as error:
-        raise _collision(conversation_id, error.message) from error
-    if new or message_status.fact(message, "started_at") is None:
-        # Also for a repeat: the first answer, and with it this call, may have been lost.
-        sender.start(owner_id)
-    return jsonify({**message.live_json(), "conversation_id": owner_id}), 201 if new else 200
-
-
 @blueprint.get("/api/messages/awaiting")
 def awaiting() -> ResponseReturnValue:
     """The newest messages that have been on their way for too long."""
@@ -201,31 +145,6 @@ def awaiting() -> ResponseReturnValue:
     found = query.order(-since).fetch(_MOST_AWAITING + 1)
     listed = [each.live_json() for each in found[:_MOST_AWAITING]]
     return jsonify(messages=listed, more=len(found) > _MOST_AWAITING, seconds=seconds)
-
-
-def resend(old: Message, client_id: str) -> Message:
-    """Queues what `old` says once more, for the attendant who asks; see `message_status.retry`."""
-    ours = old.type == "text" or (old.type == TEMPLATE and "sent" in (old.payload or {}))
-    if not ours or not old.text:  # the business wrote it on its phone
-        text = "Por aqui só dá para enviar textos de novo. Envie esta pelo celular da empresa."
-        raise ApiError(409, "not_text", text)
-    sender: Sender = current_app.extensions["chat_sender"]
-    try:
-        return sender.resend(
-            old, client_id, author_id=current_user.username, author_name=current_user.name
-        )
-    except UnknownConversationError as error:
-        raise not_found() from error
-    except DifferentMessageError as error:
-        raise client_id_taken() from error
-
-
-def after_resend(message: Message) -> None:
-    """Sends what `resend` queued."""
-    sender: Sender = current_app.extensions["chat_sender"]
-    conversation = identity.load_conversation(message.conversation_id)
-    if conversation is not None:
-        sender.start(conversation.id)
 
 
 # --- what a request says --------------------------------------------------------------------------
@@ -262,46 +181,6 @@ def _conversations_json(page: list[Conversation]) -> list[dict[str, Any]]:
     return [each.live_json(last.get(each.id)) for each in page]
 
 
-def _quote(conversation_id: str, message_id: Any) -> Quote | None:
-    """The message that is answered; it must be of the same conversation."""
-    if message_id is None:
-        return None
-    message = _message_in(conversation_id, message_id)
-    if message is None:
-        raise ApiError(422, "invalid", "A mensagem respondida não está nesta conversa.", "reply_to")
-    return quotes.of_message(message)
-
-
-def _seen(conversation_id: str, body: dict[str, Any], name: str) -> Message | None:
-    """A message that the sender of an answer has seen."""
-    if body.get(name) is None:
-        return None
-    message = _message_in(conversation_id, body[name])
-    if message is None:
-        raise ApiError(422, "invalid", "A mensagem lida não está nesta conversa.", name)
-    return message
-
-
-def _forwarded(value: Any) -> bool:
-    """Whether the message is passed on from another chat."""
-    if value is not None and not isinstance(value, bool):
-        text = "Diga se a mensagem é encaminhada: true ou false."
-        raise ApiError(422, "invalid", text, "forwarded")
-    return bool(value)
-
-
-def _collision(conversation_id: str, other: Message) -> ApiError:
-    text = f"{other.author_name} respondeu depois da última mensagem desta tela."
-    shown = {**other.live_json(), "conversation_id": conversation_of(conversation_id).id}
-    return ApiError(409, "collision", text, collision=shown)
-
-
-def _message_in(conversation_id: str, message_id: Any) -> Message | None:
-    if not datastore.is_key_name(message_id):
-        return None
-    return identity.message_of(conversation_of(conversation_id), message_id)
-
-
 def _complete_quotes(page: list[Message]) -> None:
     """Fills in quotes of messages that were stored after their replies. Nothing is written."""
     bare = [message for message in page if message.reply_to and message.reply_text is None]
@@ -311,11 +190,3 @@ def _complete_quotes(page: list[Message]) -> None:
             message.reply_to, message.reply_text = quote.id, quote.text
             message.reply_author = quote.author_name
             message.reply_author_kind = quote.author_kind
-
-
-def _encodable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # half of a surrogate pair, which no store and no phone takes
-        return False
-    return True

@@ -10,10 +10,12 @@ from typing import Any
 
 from local.simulator.errors import GraphError, error_details
 from local.simulator.identities import digits_of, is_bsuid, new_wamid
+from local.simulator.media import MediaStore
 from local.simulator.payloads import Update, contact, status, status_update
 from local.simulator.phones import NO_BUBBLE, Customer, Message, Phones
 from local.simulator.switches import Refusal, Switches
 from local.simulator.timers import Clockwork
+from local.simulator.uploads import problem_of
 
 __all__ = ["Business", "Pace"]
 
@@ -46,6 +48,7 @@ class Business:
         pace: Pace,
         send: Callable[[list[Update]], None],
         display_phone_number: str,
+        media: MediaStore,
     ):
         self._phones = phones
         self._switches = switches
@@ -53,6 +56,7 @@ class Business:
         self._pace = pace
         self._send = send
         self._own_number = display_phone_number
+        self._media = media
 
     def accept(self, request: JSON) -> tuple[JSON, str]:
         """Take a checked request to send; gives the ``contacts`` entry to answer, and the wamid.
@@ -174,12 +178,20 @@ class Business:
             return chosen
         if message.type == "reaction" and not self._can_be_reacted_to(message):
             return Refusal(131009, None, "The message cannot be reacted to.")
+        if (problem := self._file_problem(message)) is not None:
+            return Refusal(131053, None, problem)
         if message.group_id:
             return None  # a group has no window
         late = customer.last_wrote is None or message.at - customer.last_wrote > WINDOW_SECONDS
         if self._switches["enforce_window"] and message.type != "template" and late:
             return Refusal(131047, None, None)
         return None
+
+    def _file_problem(self, message: Message) -> str | None:
+        """Meta looks at a file when a message goes out with it, and tells later."""
+        named = message.body.get("id") if isinstance(message.body, dict) else None
+        stored = self._media.get(str(named)) if named else None
+        return problem_of(message.type, message.body, stored) if stored is not None else None
 
     def _can_be_reacted_to(self, reaction: Message) -> bool:
         """Meta takes a reaction to any message and tells later, by callback, that there is none of

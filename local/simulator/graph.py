@@ -14,8 +14,9 @@ from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
 from local.simulator.errors import GraphError, error_details
-from local.simulator.media import MAX_UPLOAD_BYTES
+from local.simulator.switches import Refusal
 from local.simulator.templates import DEFAULT_LIMIT
+from local.simulator.uploads import check_upload
 from local.simulator.world import World
 
 __all__ = ["check_send", "graph_blueprint"]
@@ -189,13 +190,8 @@ def graph_blueprint(world: World) -> Blueprint:
 
     def send(payload: JSON) -> Response:
         checked = check_send(payload)
-        refusal = world.switches.next_refusal()
-        if refusal is not None:
-            raise GraphError(
-                refusal.code,
-                refusal.details or error_details(refusal.code),
-                http_status=refusal.http_status,
-            )
+        refuse(world.switches.next_refusal())
+        check_media_id(checked)
         silence = world.switches.next_timeout()
         if silence is not None and not silence["process"]:
             return hold(silence["seconds"])
@@ -209,6 +205,24 @@ def graph_blueprint(world: World) -> Blueprint:
         if checked["type"] == "template":
             accepted["message_status"] = "accepted"
         return jsonify(messaging_product="whatsapp", contacts=[entry], messages=[accepted])
+
+    def refuse(refusal: Refusal | None) -> None:
+        if refusal is not None:
+            raise GraphError(
+                refusal.code,
+                refusal.details or error_details(refusal.code),
+                http_status=refusal.http_status,
+            )
+
+    def check_media_id(checked: JSON) -> None:
+        kind = checked["type"]
+        media_id = checked[kind].get("id") if kind in _MEDIA else None
+        if media_id is not None and world.given_media(str(media_id)) is None:
+            raise GraphError(
+                100,
+                message=f"(#100) Param {kind}['id'] is not a valid whatsapp business account "
+                "media attachment ID",
+            )
 
     def hold(seconds: float) -> Response:
         world.timers.wait(seconds)
@@ -227,16 +241,14 @@ def graph_blueprint(world: World) -> Blueprint:
     @route("/<digits:object_id>/media", methods=["POST"])
     def upload(object_id: str) -> Response:
         own_number(object_id)
-        if request.form.get("messaging_product") != "whatsapp":
-            raise GraphError(100, message="(#100) The parameter messaging_product is required.")
-        sent = request.files.get("file")
-        if sent is None:
-            raise GraphError(100, message="(#100) The parameter file is required.")
-        data = sent.read(MAX_UPLOAD_BYTES + 1)
-        if not data or len(data) > MAX_UPLOAD_BYTES:
-            raise GraphError(131053, "The file is empty or too large.")
-        mime_type = request.form.get("type") or sent.mimetype
-        return jsonify(id=world.media.add(data, mime_type, sent.filename or "arquivo").id)
+        switches = world.switches
+        world.timers.wait(switches["upload_delay_ms"] / 1000)
+        data, mime_type = check_upload(request.form, request.files.get("file"))
+        refuse(switches.next_refused_upload())
+        sent = request.files["file"]
+        now = world.timers.now()
+        stored = world.media.add(data, mime_type, sent.filename or "arquivo", given_at=now)
+        return jsonify(id=stored.id)
 
     @route("/<digits:object_id>", methods=["GET", "DELETE"])
     def graph_object(object_id: str) -> Response:

@@ -24,6 +24,7 @@ class Stored:
     data: bytes
     mime_type: str
     filename: str
+    given_at: float | None = None  # of what the business gave: seconds since 1970
 
     @property
     def sha256(self) -> str:
@@ -51,9 +52,12 @@ class MediaStore:
         self._files: dict[str, Stored] = {}
         self._tickets: dict[str, tuple[str, float]] = {}
 
-    def add(self, data: bytes, mime_type: str, filename: str) -> Stored:
+    def add(
+        self, data: bytes, mime_type: str, filename: str, given_at: float | None = None
+    ) -> Stored:
         """Keep a file under a new id."""
-        stored = Stored(str(10**15 + secrets.randbelow(9 * 10**15)), data, mime_type, filename)
+        media_id = str(10**15 + secrets.randbelow(9 * 10**15))
+        stored = Stored(media_id, data, mime_type, filename, given_at)
         with self._lock:
             self._files[stored.id] = stored
         return stored

@@ -197,6 +197,17 @@ SWITCHES: dict[str, Switch] = {
         "The next sends are accepted (200) and then get the status failed.",
         "Falhar depois de aceitar", {"code": 131047, "times": 1},
     ),
+    "refuse_next_upload": Switch(
+        None, _optional(_record(_REFUSAL, ("code",))),
+        _object(code=_WHOLE, times=_WHOLE, http_status=_WHOLE, details=_TEXT),
+        "The next files that the business gives are refused, with Meta's error body.",
+        "Recusar o próximo arquivo", {"code": 131053, "times": 1},
+    ),
+    "upload_delay_ms": Switch(
+        0, _integer(0, MAX_DELAY_MS), {"type": "integer"},
+        "A file that the business gives is taken so many milliseconds late.",
+        "Receber arquivos devagar (ms)", 5000,
+    ),
     "graph_delay_ms": Switch(
         0, _integer(0, MAX_DELAY_MS), {"type": "integer"},
         "The Graph API answers so many milliseconds late.", "API lenta (ms)", 3000,
@@ -325,6 +336,11 @@ class Switches:
     def next_refusal(self) -> Refusal | None:
         """What this send is refused with, if at all; counts down."""
         taken = self._take("refuse_next")
+        return taken and Refusal(taken["code"], taken["http_status"], taken["details"])
+
+    def next_refused_upload(self) -> Refusal | None:
+        """What this file is refused with, if at all; counts down."""
+        taken = self._take("refuse_next_upload")
         return taken and Refusal(taken["code"], taken["http_status"], taken["details"])
 
     def next_failure(self) -> Refusal | None:

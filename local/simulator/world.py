@@ -6,12 +6,13 @@ from local.simulator.business import Business, Pace
 from local.simulator.business_app import BusinessApp
 from local.simulator.customers import Customers
 from local.simulator.delivery import Deliveries, RetryPolicy
-from local.simulator.media import MediaStore
+from local.simulator.media import MediaStore, Stored
 from local.simulator.payloads import Metadata
 from local.simulator.phones import Phones
 from local.simulator.switches import Switches
 from local.simulator.templates import Templates
 from local.simulator.timers import Clockwork, Timers
+from local.simulator.uploads import UPLOAD_DAYS
 
 __all__ = ["World"]
 
@@ -70,7 +71,7 @@ class World:
         )
         self.business = Business(
             self.phones, self.switches, self.timers, pace or Pace(), self.deliveries.send,
-            display_phone_number,
+            display_phone_number, self.media,
         )  # fmt: skip
         self.business_app = BusinessApp(
             self.phones, self.business, self.media, self.switches, self.timers, self.metadata,
@@ -80,6 +81,14 @@ class World:
             self.phones, self.business, self.media, self.switches, self.timers, self.metadata,
             self.deliveries.send, self.deliveries.send_together,
         )  # fmt: skip
+
+    def given_media(self, media_id: str) -> Stored | None:
+        """A file by its id, while WhatsApp has it."""
+        stored = self.media.get(media_id)
+        if stored is None or stored.given_at is None:
+            return stored
+        age = self.timers.now() - stored.given_at
+        return stored if age < UPLOAD_DAYS * 86_400 else None
 
     @property
     def url(self) -> str:

@@ -56,3 +56,17 @@ class LiveAttendant:
         answer = self._session.post(path, json=body, headers=self._headers, timeout=30)
         answer.raise_for_status()
         return str(answer.json()["id"])
+
+    def attach(self, chat: str, name: str, data: bytes, mime_type: str, **fields: str) -> str:
+        """The id of a message with a file, which perhaps has not been sent yet."""
+        form = {"client_id": str(uuid.uuid4()), **fields}
+        path = f"{self._url}/api/conversations/{self.chats()[chat]['id']}/messages"
+        answer = self._session.post(
+            path,
+            data=form,
+            files={"file": (name, data, mime_type)},
+            headers=self._headers,
+            timeout=60,
+        )
+        answer.raise_for_status()
+        return str(answer.json()["id"])

@@ -9,6 +9,7 @@ import json
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from email import message_from_bytes
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -165,6 +166,9 @@ class Graph:
     connections: set[int] = field(default_factory=set)
     #: Pages of its templates, or what it answers in their place; the paths it was asked for them.
     templates: list[list[Any]] | tuple[int, Any] = field(default_factory=lambda: [[]])
+    #: Files that it was given: the form's fields, `file` as (type, bytes); and what it answers.
+    uploads: list[dict[str, Any]] = field(default_factory=list)
+    upload_answer: Callable[[dict[str, Any]], tuple[int, Any] | None] | None = None
     listings: list[str] = field(default_factory=list)
     _server: ThreadingHTTPServer | None = None
 
@@ -183,7 +187,11 @@ class Graph:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                data = self.rfile.read(int(self.headers["Content-Length"]))
+                if self.path.endswith("/media"):
+                    self._take(data)
+                    return
+                body = json.loads(data)
                 if body.get("status") == "read":
                     graph.receipts.append(body["message_id"])
                     if body.get("typing_indicator") == {"type": "text"}:
@@ -199,6 +207,15 @@ class Graph:
                     return
                 status, data = answer
                 self._answer(status, data)
+
+            def _take(self, data: bytes) -> None:
+                form = form_of(self.headers["Content-Type"], data)
+                graph.uploads.append(form)
+                answer = (graph.upload_answer or given)(form)
+                if answer is None:
+                    self.close_connection = True
+                    return
+                self._answer(*answer)
 
             def do_GET(self) -> None:
                 graph.listings.append(self.path)
@@ -240,6 +257,23 @@ def accepted(body: dict[str, Any], wa_id: str | None = None) -> tuple[int, Any]:
     contact = {"input": body.get("to"), "wa_id": wa_id or number} if number else {}
     wamid = f"wamid.out.{body['biz_opaque_callback_data']}"
     return 200, {"contacts": [contact], "messages": [{"id": wamid}]}
+
+
+def given(form: dict[str, Any]) -> tuple[int, Any]:
+    """Meta's answer to a file it takes."""
+    return 200, {"id": f"media-{hashlib.sha256(form['file'][1]).hexdigest()[:12]}"}
+
+
+def form_of(content_type: str, data: bytes) -> dict[str, Any]:
+    """A form with a file, decoded: texts, and `file` as (type, bytes)."""
+    message = message_from_bytes(f"Content-Type: {content_type}\r\n\r\n".encode() + data)
+    form: dict[str, Any] = {}
+    for part in message.get_payload():
+        name = part.get_param("name", header="Content-Disposition")
+        content = part.get_payload(decode=True)
+        is_file = part.get_filename() is not None
+        form[name] = (part.get_content_type(), content) if is_file else content.decode()
+    return form
 
 
 def refused(code: int, status: int = 400) -> tuple[int, Any]:

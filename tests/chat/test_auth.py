@@ -29,6 +29,7 @@ def test_every_route_but_the_listed_ones_needs_a_login(app: Flask, client: Flask
         "/tasks/push",
         "/tasks/media",
         "/tasks/media/fetch",
+        "/tasks/uploads",
         "/tasks/search",
         "/service-worker.js",
         "/offline",

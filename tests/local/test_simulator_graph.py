@@ -3,6 +3,7 @@
 import base64
 import io
 import time
+from typing import Any
 
 import pytest
 import requests
@@ -217,10 +218,21 @@ def test_typing_also_marks_read_and_ends_by_itself_or_with_the_answer(world: Wor
     assert world.http.get(f"/customers/{MARIA}").json["typing"] is False
 
 
+def upload_form(data: bytes, mime_type: str = "image/png", **other: Any) -> dict[str, Any]:
+    form = {"messaging_product": "whatsapp", "type": mime_type}
+    form |= {"file": (io.BytesIO(data), "a", mime_type), **other}
+    return {name: value for name, value in form.items() if value is not None}
+
+
+def give(world: World, data: bytes, mime_type: str = "image/png", **other: Any) -> Any:
+    form = upload_form(data, mime_type, **other)
+    return world.http.post(f"/v26.0/{NUMBER_ID}/media", data=form, headers=AUTH)
+
+
 def test_an_uploaded_file_is_found_and_downloaded_with_the_token_for_five_minutes(
     world: World,
 ) -> None:
-    form = {"messaging_product": "whatsapp", "file": (io.BytesIO(b"PNG!"), "a.png", "image/png")}
+    form = upload_form(b"PNG!")
     made = world.http.post(f"/v26.0/{NUMBER_ID}/media", data=form, headers=AUTH)
     found = world.http.get(f"/v26.0/{made.json['id']}", headers=AUTH).json
     assert (found["mime_type"], found["file_size"]) == ("image/png", 4)
@@ -231,6 +243,68 @@ def test_an_uploaded_file_is_found_and_downloaded_with_the_token_for_five_minute
     assert (got.data, got.mimetype) == (b"PNG!", "image/png")
     world.advance(301)
     assert world.http.get(path, headers=AUTH).status_code == 404
+
+
+@pytest.mark.parametrize("missing", ["messaging_product", "type", "file"])
+def test_an_upload_without_one_of_its_fields_is_refused(world: World, missing: str) -> None:
+    error = give(world, b"PNG!", **{missing: None}).json["error"]
+    assert (error["code"], missing in error["message"]) == (100, True)
+
+
+def test_an_upload_of_a_type_that_meta_does_not_list_is_refused(world: World) -> None:
+    error = give(world, b"PK", "application/zip").json["error"]
+    assert error["code"] == 100
+    assert "Param file must be a file with one of the following types" in error["message"]
+
+
+def test_an_empty_upload_is_refused(world: World) -> None:
+    assert give(world, b"").json["error"]["code"] == 131053
+
+
+def test_uploads_are_refused_when_switched_so(world: World) -> None:
+    world.simulator.switches.change({"refuse_next_upload": {"code": 131053, "times": 1}})
+    assert give(world, b"PNG!").json["error"]["code"] == 131053
+    assert "id" in give(world, b"PNG!").json
+
+
+def send_file(world: World, media_id: str, kind: str = "image", **part: Any) -> Any:
+    body = {"to": f"+{MARIA}", "type": kind, kind: {"id": media_id, **part}}
+    return world.graph(body)
+
+
+def test_a_message_with_an_unknown_media_id_is_refused(world: World) -> None:
+    error = send_file(world, "42").json["error"]
+    assert error["code"] == 100
+    assert "media attachment ID" in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("data", "mime_type", "kind", "part"),
+    [
+        (b"no png", "image/png", "image", {}),
+        (b"%PDF-1.4", "application/pdf", "image", {}),
+        (b"\xff\xd8\xff" + bytes(5 * 1024 * 1024), "image/jpeg", "image", {}),
+        (b"OggS and no Opus in it", "audio/ogg", "audio", {}),
+        (b"OggS....OpusHead\x01\x02", "audio/ogg", "audio", {"voice": True}),
+        (b"RIFF....WEBPVP8 " + bytes(20), "image/webp", "sticker", {}),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_told_after_the_message_was_taken(
+    world: World, data: bytes, mime_type: str, kind: str, part: dict[str, Any]
+) -> None:
+    given = world.simulator.media.add(data, mime_type, "a", world.timers.now())
+    assert send_file(world, given.id, kind, **part).status_code == 200
+    world.timers.advance(5)
+    (message,) = world.http.get(f"/customers/{MARIA}/messages?all=1").json["messages"]
+    assert (message["status"], message["error"]["code"]) == ("failed", 131053)
+
+
+def test_a_file_is_forgotten_after_thirty_days(world: World) -> None:
+    media_id = give(world, b"\x89PNG\r\n\x1a\n").json["id"]
+    world.timers.advance(29 * 86_400)
+    assert send_file(world, media_id).status_code == 200
+    world.timers.advance(2 * 86_400)
+    assert send_file(world, media_id).json["error"]["code"] == 100
 
 
 def test_media_that_a_customer_sent_can_be_downloaded(world: World) -> None:

@@ -27,6 +27,8 @@ function templateParts({ text, id, body: { rendered } }, on) {
     ...part("template-footer", rendered.footer), ...buttons];
 }
 
+const caption = ({ caption: text }) => (text ? [element("span", { className: "text", text })] : []);
+
 function content(message, on) {
   const { type, body } = message;
   if (type === "template" && body?.rendered) return templateParts(message, on);
@@ -36,13 +38,18 @@ function content(message, on) {
     const picture = element("img", {
       className: type, src: `/phone/media/${body.id}`, alt: type === "image" ? "Foto" : "Figurinha",
     });
-    return body.caption ? [picture, element("span", { className: "text", text: body.caption })] : [picture];
+    return [picture, ...caption(body)];
+  }
+  if (type === "video" && body.id) {
+    return [element("video", { controls: "", preload: "metadata", src: `/phone/media/${body.id}` }), ...caption(body)];
   }
   if (type === "audio" && body.id) {
-    return [element("audio", { controls: "", preload: "none", src: `/phone/media/${body.id}` })];
+    const player = element("audio", { controls: "", preload: "none", src: `/phone/media/${body.id}` });
+    return body.voice ? [element("span", { className: "voice", text: "🎤 Mensagem de voz" }), player] : [player];
   }
   if (type === "document" && body.id) {
-    return [element("a", { href: `/phone/media/${body.id}`, target: "_blank", rel: "noopener", text: message.text })];
+    const name = body.filename ? `📄 ${body.filename}` : message.text;
+    return [element("a", { href: `/phone/media/${body.id}`, target: "_blank", rel: "noopener", text: name }), ...caption(body)];
   }
   return [text];
 }

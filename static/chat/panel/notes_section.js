@@ -2,7 +2,7 @@
  * else has changed meanwhile is shown both, and decides. */
 
 import { clickButton, el, setHidden, setText } from "../parts/dom.js";
-import { momentText } from "./moments.js";
+import { momentText } from "../parts/format.js";
 
 const FAILED = "As anotações não foram salvas. Verifique a conexão e tente novamente.";
 const UNREAD = "Não foi possível ler as anotações.";
@@ -58,6 +58,10 @@ export class NotesSection {
     return [...this.#entries.values()].some(isChanged);
   }
 
+  forget() {
+    this.#entries.clear();
+  }
+
   async read(id) {
     const entry = this.#entry(id);
     entry.problem = "";
@@ -85,6 +89,12 @@ export class NotesSection {
     const entry = this.#entry(winner);
     Object.assign(entry, { typed: entry.typed ?? typed, saved: null });
     this.read(winner);
+  }
+
+  /** The conversation is no more. */
+  erased(id) {
+    this.#entries.delete(id);
+    if (this.#shown === id) this.#parts.field.value = "";
   }
 
   render(id, now) {

@@ -1,0 +1,1 @@
+"""Photos, recordings and documents on their way to WhatsApp."""

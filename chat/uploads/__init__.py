@@ -1,0 +1,1 @@
+"""What attendants send from their computers: checked, made into what WhatsApp takes, kept."""
