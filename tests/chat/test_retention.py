@@ -61,7 +61,7 @@ SECRET = "xilindró"
 DAY = 86_400_000
 #: Of the application, the kinds that hold nothing of any customer.
 WITHOUT_CUSTOMERS = {
-    "Attendant", "LoginAttempts", "SearchProgress", "QuickReply", "FreshnessMinute", "PushPresence",
+    "Attendant", "LoginAttempts", "MediaProgress", "SearchProgress", "QuickReply", "FreshnessMinute", "PushPresence",
     "PushSubscription", "LabelBook", "RetentionProgress",
 }  # fmt: skip
 #: What is left of one, which names nobody.
