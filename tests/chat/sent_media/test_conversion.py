@@ -135,7 +135,7 @@ def test_what_cannot_be_sent_says_why(
 
 @pytest.mark.parametrize("form", ["GIF", "WEBP", "PNG"])
 def test_a_picture_that_moves_becomes_a_video(prepared: Prepare, form: str) -> None:
-    kind, made, facts = prepared(animated(form, (33, 20), 5), "image")
+    kind, made, facts = prepared(files.animated(form), "image")
     assert (kind, facts["sent_as"]) == ("video", "video/mp4")
     with files.av.open(files.io.BytesIO(made)) as container:
         frames = list(container.decode(video=0))
@@ -151,15 +151,7 @@ def test_an_endless_animation_is_refused(
 ) -> None:
     monkeypatch.setattr(animations, "MAX_FRAMES", 4)
     with pytest.raises(Refused, match="long_animation"):
-        prepared(animated("GIF", (33, 20), 5))
-
-
-def animated(form: str, size: tuple[int, int], count: int) -> bytes:
-    """So many frames of a tenth of a second, red and blue in turn."""
-    frames = [files.Image.new("RGB", size, ("red", "blue")[n % 2]) for n in range(count)]
-    data = files.io.BytesIO()
-    frames[0].save(data, form, save_all=True, append_images=frames[1:], duration=100)
-    return data.getvalue()
+        prepared(files.animated("GIF"))
 
 
 def test_a_bomb_is_not_decoded(prepared: Prepare) -> None:
