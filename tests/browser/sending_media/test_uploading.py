@@ -20,6 +20,7 @@ from tests.browser.sending_media.support import (
     paste,
     preview,
     received,
+    says_yes,
     send_button,
 )
 from tests.chat.sent_media.files import PDF, noise, picture
@@ -266,8 +267,7 @@ def test_leaving_the_page_with_a_chosen_file_asks(people: list[Attendant]) -> No
     page = people[0].page
     paste(page, PHOTO)
     expect(send_button(page)).to_be_enabled()
-    asked: list[str] = []
-    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    asked = says_yes(page)
     page.reload()
     expect(bubble(page, "Tem azul?")).to_be_visible()
     assert asked == ["beforeunload"]
