@@ -95,9 +95,10 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
     csrf = CSRFProtect(app)
     csrf.exempt(webhook.blueprint)  # signed by Meta
     csrf.exempt(tasks.blueprint)  # guarded by `cron.is_cron`
-    own = (api, search, organizing, reactions, templates, claude, serving)
+    own: tuple[Any, ...] = (api, search, organizing, reactions, templates, claude, serving)
     writing = (sending, attachments, quick_replies, typing)
-    for room in (*own, *writing, admin, claude_usage, freshness, worker, push, webhook, tasks, health):
+    own = (*own, admin, claude_usage, freshness, worker, push, webhook, tasks, health)
+    for room in (*own, *writing):
         app.register_blueprint(room.blueprint)
     app.register_blueprint(freshness.pages)
     realtime_events.init_app(
