@@ -257,9 +257,12 @@ def test_the_panel_tells_and_changes_what_the_team_knows_of_a_customer(
         expect(page.locator(".header-name")).to_have_text("Maria da Loja")
         expect(names(page)).to_contain_text(["Maria da Loja"])
     write("Maria", "Veja instagram.com/loja e https://exemplo.com/a")
-    for panel in panels:  # her profile's name has come again, and changes nothing
+    for page, panel in zip(both, panels, strict=True):  # her profile's name comes again
+        panel.get_by_role("button", name="Mídia, links e docs").click()
+        panel.get_by_role("tab", name="Links").click()
         links = panel.locator("a.contents-text")
         expect(links).to_have_text(["instagram.com/loja", "https://exemplo.com/a"])
+        page.keyboard.press("Escape")
         expect(panel.locator(".panel-name")).to_have_text("Maria da Loja")
 
     his.get_by_role("switch", name="Silenciar notificações").click()
@@ -369,5 +372,7 @@ def test_every_word_of_panel_and_dialog_can_be_read(
     panel.get_by_role("button", name="Editar contato").click()
     panel.get_by_role("textbox", name="Anotações da equipe").fill("Nova")
     expect(panel.get_by_role("button", name="Descartar")).to_be_visible()
+    panel.get_by_role("button", name="Mídia, links e docs").click()
+    panel.get_by_role("tab", name="Links").click()
     expect(panel.locator("a.contents-text")).to_be_visible()
     assert too_weak("contents-words") == []

@@ -66,9 +66,10 @@ export class ContactPanel {
         el("section", "panel-section panel-person", this.#avatar, this.#names.node, phone),
         el("section", "panel-section", el("h3", "", "Etiquetas"), labels, label),
         this.#parts.window,
+        this.#contents.media,
         this.#notes.node,
         el("section", "panel-section panel-switches", ...switches.map(({ node }) => node)),
-        ...this.#contents.nodes,
+        this.#contents.lines,
       ),
       this.#contents.view.node,
     );

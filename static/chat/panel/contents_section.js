@@ -12,7 +12,9 @@ import { Pictures } from "./pictures.js";
 const FEW = 4;
 
 export class ContentsSection {
-  nodes;
+  /** The pictures, and who attended. */
+  media;
+  lines;
   /** The view of all of it, which lies over the panel. */
   view;
 
@@ -39,7 +41,7 @@ export class ContentsSection {
       onChange();
     });
     const few = el("div", "contents-few");
-    const media = el("section", "panel-section contents-media", open, few);
+    this.media = el("section", "panel-section contents-media", open, few);
     const now = el("p", "contents-now");
     const items = el("ul", "contents-list");
     const none = el("p", "panel-soft", "Ninguém assumiu nem passou esta conversa.");
@@ -48,9 +50,8 @@ export class ContentsSection {
       onChange();
     });
     now.hidden = true;
-    const lines = el("section", "panel-section panel-foot", el("h3", "", "Quem atendeu"), now, items, none, more);
+    this.lines = el("section", "panel-section panel-foot", el("h3", "", "Quem atendeu"), now, items, none, more);
     this.#parts = { few, now, items, none, more };
-    this.nodes = [media, lines];
   }
 
   render(id, ownerWords, now) {

@@ -77,7 +77,7 @@ export class Zoom {
   }
 
   #doubleClick(event) {
-    if (!this.#node || event.target !== this.#node) return;
+    if (!this.#node) return; // where the pointer is captured the stage is told of, not the picture
     const factor = this.scale > 1 ? 1 / this.scale : CLOSE_UP;
     this.#show(zoomed(this.#at, factor, this.#point(event)));
   }
