@@ -36,6 +36,10 @@ _MODULES = [
     "message/bubble",
     "media/cards",
     "media/quoted",
+    "media/pictures/albums",
+    "media/viewer/zoom",
+    "media/voice/heard",
+    "media/voice/waveform",
     "message/extras",
     "data/own_name",
     "panel/chat_contents",
@@ -60,7 +64,7 @@ class _Quiet(SimpleHTTPRequestHandler):
 def modules_page(chromium: Browser) -> Iterator[Run]:
     """Gives `run(body, arg)`: the body of an async function, run with the modules in scope."""
     imports = "".join(
-        f"const {path.split('/')[1]} = await import('/static/chat/{path}.js');" for path in _MODULES
+        f"const {path.rpartition('/')[2]} = await import('/static/chat/{path}.js');" for path in _MODULES
     )
     imports += "const status = await import('/static/message_status.js');"
     with static_files() as url:

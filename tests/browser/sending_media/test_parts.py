@@ -23,7 +23,7 @@ def run(chromium: Browser) -> Iterator[Run]:
 def judged(run: Run, name: str, type_: str, size: int, wanted: str | None = None) -> dict[str, str]:
     """By the limits that the server tells."""
     given = {"file": {"name": name, "type": type_, "size": size}, "wanted": wanted}
-    body = "return attachments.judge(arg.file, { wanted: arg.wanted, limits: arg.limits });"
+    body = "return limits.judge(arg.file, { wanted: arg.wanted, limits: arg.limits });"
     answer: dict[str, str] = run(body, {**given, "limits": limits.as_json()})
     return answer
 
@@ -78,13 +78,13 @@ def test_what_cannot_be_sent_is_refused_in_words(
 
 def test_without_the_limits_the_server_decides(run: Run) -> None:
     file = {"name": "a.zip", "type": "application/zip", "size": 10}
-    answer = run("return attachments.judge(arg);", file)
+    answer = run("return limits.judge(arg);", file)
     assert answer == {"kind": "document", "note": ""}
 
 
 def test_a_waveform_has_64_numbers_of_which_the_loudest_is_100(run: Run) -> None:
     def waveform(levels: list[float]) -> Any:
-        return run("return voice.waveformOf(arg);", levels)
+        return run("return levels.waveformOf(arg);", levels)
 
     assert waveform([0.1] * 10 + [0.5] + [0.25] * 200).count(100) == 1
     assert len(waveform([0.3, 0.6])) == 64  # of less than a tenth of a second, too
@@ -93,13 +93,13 @@ def test_a_waveform_has_64_numbers_of_which_the_loudest_is_100(run: Run) -> None
 
 
 def test_the_newest_levels_stand_at_the_right(run: Run) -> None:
-    body = "return voice.barsOf(arg, { width: 12, height: 20, step: 4 });"
+    body = "return levels.barsOf(arg, { width: 12, height: 20, step: 4 });"
     bars = run(body, [0.9, 0, 0.5, 1.7])
     assert bars == [{"x": 0, "height": 2}, {"x": 4, "height": 10}, {"x": 8, "height": 20}]
 
 
 STORE = """
-  const make = (user, now = Date.now) => new files.FileStore(user, { now });
+  const make = (user, now = Date.now) => new file_store.FileStore(user, { now });
   const text = async (file) => file && (await file.text());
 """
 
@@ -126,7 +126,7 @@ def test_no_more_is_kept_than_there_is_room_for_and_none_where_it_is_forbidden(r
     kept = run(
         f"""{STORE}
         const full = await make("ana").put("k2", {{ size: 500_000_001 }});
-        const denied = new files.FileStore("ana", {{ factory: null }});
+        const denied = new file_store.FileStore("ana", {{ factory: null }});
         const none = await denied.put("k3", new File(["um"], "um.txt"));
         await denied.delete("k3");
         await denied.clear();
