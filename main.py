@@ -28,6 +28,7 @@ from chat.people import identity
 from chat.platform import assets, cron, datastore, errors, health
 from chat.platform.settings import Settings, told_in_one_line
 from chat.push import notices
+from chat.retention.settings import RetentionSettings
 from chat.screen import (
     admin,
     api,
@@ -35,13 +36,14 @@ from chat.screen import (
     claude_usage,
     freshness,
     organizing,
-    reactions,
     search,
     templates,
 )
+from chat.screen.actions import pinned_messages, reactions
 from chat.screen.composer import attachments, quick_replies, sending, typing
 from chat.screen.installed import push, worker
 from chat.screen.media import serving
+from chat.screen.retention import pages as retention
 from chat.team import auth
 
 #: JSON and forms; the webhook allows itself more.
@@ -86,6 +88,7 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
     media.init_app(app, environ)
     service.init_app(app, sender, whatsapp, environ)
     notices.init_app(app, environ)
+    app.extensions["chat_retention"] = RetentionSettings.from_env(environ)
 
     assets.init_app(app, production=settings.production)
     errors.init_app(app)
@@ -95,10 +98,10 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
     csrf = CSRFProtect(app)
     csrf.exempt(webhook.blueprint)  # signed by Meta
     csrf.exempt(tasks.blueprint)  # guarded by `cron.is_cron`
-    own: tuple[Any, ...] = (api, search, organizing, reactions, templates, claude, serving)
-    writing = (sending, attachments, quick_replies, typing)
-    own = (*own, admin, claude_usage, freshness, worker, push, webhook, tasks, health)
-    for room in (*own, *writing):
+    own = (api, search, organizing, templates, claude, serving)
+    actions, writing = (reactions, pinned_messages), (sending, attachments, quick_replies, typing)
+    pages = (admin, retention, claude_usage, freshness)
+    for room in (*own, *actions, *writing, *pages, worker, push, webhook, tasks, health):
         app.register_blueprint(room.blueprint)
     app.register_blueprint(freshness.pages)
     realtime_events.init_app(

@@ -16,6 +16,8 @@ from chat.outgoing.sending import Sender
 from chat.platform import datastore
 from chat.platform.cron import is_cron, is_queue
 from chat.push.notices import EXTENSION, PushNotices
+from chat.retention import deletion, expiry
+from chat.retention.settings import RetentionSettings
 from chat.search import backfill
 from chat.uploads import staging
 
@@ -93,6 +95,15 @@ def push() -> ResponseReturnValue:
     """Tells attendants without an open page what lost processes left untold."""
     notices: PushNotices = current_app.extensions[EXTENSION]
     return jsonify(done=notices.sweep(SECONDS))
+
+
+@blueprint.route("/tasks/retention", methods=["GET", "POST"])
+def retention() -> ResponseReturnValue:
+    """Goes on with the deletion of customers' data, and deletes what is older than is kept."""
+    settings: RetentionSettings = current_app.extensions["chat_retention"]
+    end = time.monotonic() + SECONDS
+    done = deletion.work_off(SECONDS)
+    return jsonify(done=done, expired=expiry.run(settings, end - time.monotonic()))
 
 
 def _named(field: str) -> str:

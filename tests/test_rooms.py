@@ -14,8 +14,8 @@ from local.processes.parts import ROOT
 #: A room may import those after it.
 ROOMS = {
     "chat": [
-        "tasks", "screen", "search", "push", "uploads", "incoming", "auto_reply", "outgoing",
-        "media", "people", "conversation", "team", "platform",
+        "tasks", "screen", "retention", "search", "push", "uploads", "incoming", "auto_reply",
+        "outgoing", "media", "people", "conversation", "team", "platform",
     ],
     "local": [
         "screenshots", "bench", "icons", "sample_data", "push", "claude", "simulator", "datastore",
@@ -23,7 +23,7 @@ ROOMS = {
     ],
     "static/chat": [
         "chat", "measuring", "installed", "keyboard", "user_menu", "navigation", "search",
-        "templates", "panel", "list", "actions", "thread", "message", "media", "composer",
+        "pinned", "templates", "panel", "list", "actions", "thread", "message", "media", "composer",
         "notices", "organizing", "data", "parts", "logout",
     ],
 }  # fmt: skip

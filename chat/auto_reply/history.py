@@ -6,11 +6,12 @@ turns alone. What the business wrote, by Claude or by people, is the assistant's
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
+from chat.auto_reply.seeing.files import Seen
 from chat.auto_reply.settings import BRASILIA
 from chat.conversation.blank import is_blank
 from chat.conversation.incoming_message import CUSTOMER
@@ -31,12 +32,7 @@ _TOKENS_A_MESSAGE = 12
 _BEGUN_BY_US = "(A empresa começou a conversa.)"
 _NO_ANSWER = "(O cliente ainda não respondeu.)"
 
-_SEEN = {
-    "image": "foto",
-    "video": "vídeo",
-    "audio": "áudio",
-    "document": "documento",
-    "sticker": "figurinha",
+_LABELS = {
     "location": "localização",
     "contacts": "contato",
     "order": "pedido",
@@ -44,28 +40,41 @@ _SEEN = {
 }
 
 
-def turns(messages: Sequence[Any], budget_tokens: int) -> list[dict[str, Any]]:
+def turns(
+    messages: Sequence[Any], budget_tokens: int, seen: Mapping[str, Seen] | None = None
+) -> list[dict[str, Any]]:
     """The newest of these messages as alternating turns, ending with the customer's.
 
     Args:
         messages: entities of one conversation, oldest first.
-        budget_tokens: how much of them goes along, about; the newest always does.
+        budget_tokens: how much of their words goes along, about; the newest always does.
+        seen: what stands for their files, by message id: see `seeing.files`.
     """
-    said = [(_role(m), text) for m in messages if (text := _words(m)) is not None]
+    seen = seen or {}
+    said = [
+        (_role(message), text, seen[message.id].block if message.id in seen else None)
+        for message in messages
+        if (text := _words(message, seen)) is not None
+    ]
     left = budget_tokens
-    kept: list[tuple[str, str]] = []
-    for role, text in reversed(said):
+    kept: list[tuple[str, str, dict[str, Any] | None]] = []
+    for role, text, block in reversed(said):
         left -= tokens_of(text)
         if kept and left < 0:
             break
-        kept.append((role, text))
+        kept.append((role, text, block))
     kept.reverse()
     made: list[dict[str, Any]] = []
-    for role, text in kept:
-        if made and made[-1]["role"] == role:
-            made[-1]["content"][0]["text"] += f"\n{text}"
+    for role, text, block in kept:
+        if not made or made[-1]["role"] != role:
+            made.append({"role": role, "content": []})
+        content = made[-1]["content"]
+        if content and content[-1]["type"] == "text":
+            content[-1]["text"] += f"\n{text}"
         else:
-            made.append(_turn(role, text))
+            content.append({"type": "text", "text": text})
+        if block is not None:
+            content.append(block)
     if not made or made[0]["role"] != "user":
         made.insert(0, _turn("user", _BEGUN_BY_US))
     if made[-1]["role"] != "user":
@@ -114,11 +123,11 @@ def _role(message: Any) -> str:
     return "user" if message.author_kind == CUSTOMER else "assistant"
 
 
-def _words(message: Any) -> str | None:
+def _words(message: Any, seen: Mapping[str, Seen]) -> str | None:
     """A message in words; None for one that says nothing to anybody."""
     if message.type in _UNSAID:
         return None
-    body = _body(message)
+    body = _body(message, seen.get(message.id))
     if body is None:
         return None
     if message.author_kind == "claude":
@@ -129,7 +138,7 @@ def _words(message: Any) -> str | None:
     return f"<{tag} nome={name} hora={quoteattr(_clock(message.sent_at))}>\n{body}\n</{tag}>"
 
 
-def _body(message: Any) -> str | None:
+def _body(message: Any, file: Seen | None) -> str | None:
     if message.revoked_at:
         return "[mensagem apagada por quem escreveu]"
     own = message.author_kind == "claude"
@@ -140,8 +149,10 @@ def _body(message: Any) -> str | None:
     if not own and (advert := (message.extra or {}).get("referral")):
         told = " – ".join(advert[key] for key in ("headline", "body") if advert.get(key))
         parts.append(f"[veio do anúncio: {_safe(_cut(told, _QUOTE_CHARS))}]")
-    if message.type in _SEEN or message.placeholder:
-        label = _SEEN.get(message.type, "")
+    if file is not None:
+        parts.append(file.words)
+    elif message.type in _LABELS or message.placeholder:
+        label = _LABELS.get(message.type, "")
         shown = message.placeholder or label
         parts.append(f"[{label}: {_safe(shown)}]" if label and shown != label else f"[{shown}]")
     text = message.text or ""

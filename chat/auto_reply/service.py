@@ -46,7 +46,10 @@ class AutoReply:
         self._app = app
         self.settings = settings
         self._api = MessagesClient(settings)
-        self.worker = Worker(settings, self._api, whatsapp, self.wake, sender.start)
+        files = app.extensions["media"]
+        self.worker = Worker(
+            settings, self._api, whatsapp, self.wake, sender.start, lambda: files.store
+        )
         self.queue: TaskQueue = ThreadQueue(self._work, workers=WORKERS, thread_name="auto-reply")
         project = os.environ.get("GOOGLE_CLOUD_PROJECT", "")
         if app.extensions["chat_settings"].production and settings.queue and project:

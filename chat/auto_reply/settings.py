@@ -38,6 +38,7 @@ _BOUNDS = {
     "max_age_minutes": (1, 24 * 60),
     "daily_budget": (0, 1_000_000_000),
     "history_tokens": (200, 500_000),
+    "image_tokens": (0, 50_000),
     "timeout_seconds": (1, 240),
     "give_up_seconds": (1, 3600),
     "temperature": (0, 1),
@@ -89,6 +90,8 @@ class AutoReplySettings:
     system_prompt: str = ""
     #: Of earlier messages, how many tokens go along.
     history_tokens: int = 6_000
+    #: And beside these, of the pictures and short PDFs in them; 0: Claude sees none.
+    image_tokens: int = 4_000
     timeout_seconds: float = 60.0
     #: For so long an answer is tried while the Messages API is overloaded, slow or away.
     give_up_seconds: float = 180.0
@@ -226,7 +229,7 @@ _READERS: dict[str, Any] = {
     "typing": _switch,
     "queue": _queue,
     "prices": _prices,
-    **dict.fromkeys(("max_tokens", "daily_budget", "history_tokens"), _whole),
+    **dict.fromkeys(("max_tokens", "daily_budget", "history_tokens", "image_tokens"), _whole),
     **dict.fromkeys(
         (
             "debounce_seconds", "max_wait_seconds", "return_after_minutes", "max_age_minutes",

@@ -19,14 +19,18 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
+from google.cloud import ndb
+
 import realtime_events
 from chat.auto_reply import history, policy, prompt, usage, wording
 from chat.auto_reply.messages_api import Answer, ClaudeError, MessagesClient
+from chat.auto_reply.seeing import files
 from chat.auto_reply.settings import AutoReplySettings
 from chat.conversation import ownership
 from chat.conversation.models import Conversation, Message
 from chat.conversation.ownership import CLAUDE, CLAUDE_NAME, HUMAN
 from chat.conversation.thread import line_by_claude
+from chat.media.store import MediaStore
 from chat.outgoing import sending
 from chat.outgoing.whatsapp import (
     RefusedError,
@@ -51,6 +55,12 @@ _MARGIN_MS = 45_000
 _SOON_MS = 1_000
 #: Messages read; what goes along is less, by its tokens.
 _NEWEST = 80
+#: A picture that is on its way is waited for so long, if it came no longer ago than that.
+_FILE_SECONDS = 12.0
+_FILE_MS = 20_000
+_FILE_PAUSE = 0.5
+#: What the API says where it cannot make anything of a picture: words are all it gets then.
+_INDIGESTIBLE = ("bad_request", "too_long")
 #: Pauses while the store does not take an answer, which has cost money; less than the margin.
 _STORE_PAUSES = (0.5, 1, 2, 4, 8)
 #: Of a conversation's messages the same question makes the same ids.
@@ -96,15 +106,17 @@ class Worker:
         whatsapp: WhatsAppClient,
         wake: Callable[[dict[str, int]], None],
         start_sending: Callable[[str], None],
+        store: Callable[[], MediaStore],
     ) -> None:
         """`wake` puts conversations into the queue, and raises nothing; `start_sending` sends what
-        is in a conversation's outbox.
+        is in a conversation's outbox; `store` gives the store of files.
         """
         self._settings = settings
         self._api = api
         self._whatsapp = whatsapp
         self._wake = wake
         self._start_sending = start_sending
+        self._store = store
         self.pause: Callable[[float], None] = time.sleep  # a test's clock may stand still
 
     def run(self, conversation_id: str) -> bool:
@@ -119,9 +131,10 @@ class Worker:
         claim = self._claimed(conversation_id)
         if claim is None:
             return False
+        said = self._with_files(_newest(claim.conversation))
         typing = self._start_typing(claim)
         try:
-            answer = self._ask(claim.conversation, draft=False)
+            answer = self._ask(claim.conversation, said, draft=False)
         except ClaudeError as error:
             _log.warning("conversation %s: no answer: %s", claim.conversation.id, error.kind)
             due = self._surely(partial(self._fail, claim, error))
@@ -152,7 +165,7 @@ class Worker:
         if budget and usage.used_tokens(conversation.id, now) >= budget:
             raise SuggestionError(policy.OVER_BUDGET)
         try:
-            answer = self._ask(conversation, draft=True)
+            answer = self._ask(conversation, _newest(conversation), draft=True)
         except ClaudeError as error:
             raise SuggestionError(_FAILURES.get(error.kind, _FAILED)) from None
         note = partial(usage.record, conversation.id, "suggestion", answer.used)
@@ -220,11 +233,42 @@ class Worker:
         wanted = self._settings.enabled and self._settings.return_after_minutes
         return bool(wanted and conversation.reply.get("returns") and not conversation.needs_you)
 
-    def _ask(self, conversation: Conversation, *, draft: bool) -> Answer:
-        said = history.as_claude_knew(_newest(conversation), conversation)
-        turns = history.turns(said, self._settings.history_tokens)
-        system = prompt.system(self._settings.system_prompt, realtime_events.now_ms(), draft=draft)
-        return self._api.ask(system, turns, [] if draft else prompt.tools())
+    def _ask(self, conversation: Conversation, messages: list[Message], *, draft: bool) -> Answer:
+        said, now = history.as_claude_knew(messages, conversation), realtime_events.now_ms()
+        system = prompt.system(self._settings.system_prompt, now, draft=draft)
+        tools = [] if draft else prompt.tools()
+        seen = files.look(said, self._settings.image_tokens, self._store, now)
+        try:
+            return self._api.ask(system, self._turns(said, seen), tools)
+        except ClaudeError as error:
+            shows = any(each.block is not None for each in seen.values())
+            if not shows or error.kind not in _INDIGESTIBLE:
+                raise
+            _log.warning("conversation %s: again, without its pictures", conversation.id)
+            return self._api.ask(system, self._turns(said, files.in_words(said, now)), tools)
+
+    def _turns(self, said: list[Message], seen: dict[str, files.Seen]) -> list[dict[str, Any]]:
+        return history.turns(said, self._settings.history_tokens, seen)
+
+    def _with_files(self, messages: list[Message]) -> list[Message]:
+        """These messages when the pictures among them have come that were on their way; without
+        those that do not come in time.
+        """
+        begun = realtime_events.now_ms()
+
+        def awaited() -> list[Message]:
+            now = realtime_events.now_ms()
+            if not self._settings.image_tokens or now - begun >= _FILE_SECONDS * 1000:
+                return []
+            fresh = [each for each in messages if now - (each.received_at or 0) < _FILE_MS]
+            return [each for each in fresh if files.is_awaited(each, now)]
+
+        while waiting := awaited():
+            self.pause(_FILE_PAUSE)
+            new = ndb.get_multi([each.key for each in waiting], use_cache=False)
+            news = {each.id: each for each in new if each is not None}
+            messages = [news.get(each.id, each) for each in messages]
+        return messages
 
     def _start_typing(self, claim: Claim) -> threading.Thread | None:
         """Shows the customer that an answer is being written, where the settings want that.

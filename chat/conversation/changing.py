@@ -53,6 +53,7 @@ class WaitingChanges(ndb.Model):
     """Changes of a message that is not there yet. Key name: its wamid."""
 
     changes = ndb.JsonProperty()
+    conversation_id = ndb.TextProperty()  # whose writer's they are
     since = ndb.IntegerProperty(indexed=False)
     #: When the sweep may look whether it has come.
     due_at = ndb.IntegerProperty()
@@ -101,13 +102,16 @@ def _edit(message: Message, change: Change) -> bool:
     return True
 
 
-def wait(entity: WaitingChanges | None, change: Change, now_ms: int) -> WaitingChanges | None:
+def wait(
+    entity: WaitingChanges | None, change: Change, conversation: Conversation, now_ms: int
+) -> WaitingChanges | None:
     """Keeps a change for a message that is not there; None when it is kept already."""
     entity = entity or WaitingChanges(id=change.target, changes=[], since=now_ms)
     new = dataclasses.asdict(change)
     if new in entity.changes:
         return None
     entity.changes = _newest([*entity.changes, new], MAX_WAITING, _WAITING_BYTES)
+    entity.conversation_id = conversation.id
     entity.due_at = now_ms + _LOOK_AGAIN_MS[0]
     entity.expires_at = now_ms + WAITING_DAYS * _DAY_MS
     return entity

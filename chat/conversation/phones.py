@@ -14,6 +14,10 @@ _BRAZIL_EIGHT = re.compile(r"55(\d\d)([6-9]\d{7})")
 _MEXICO_ONE = re.compile(r"521(\d{10})")
 #: Argentine mobiles have a 9 behind the country code, which those who write them often leave out.
 _ARGENTINA_TEN = re.compile(r"54([1-8]\d{9})")
+#: The same in their canonical form.
+_BRAZIL_NINE = re.compile(r"55(\d\d)9([6-9]\d{7})")
+_MEXICO = re.compile(r"52(\d{10})")
+_ARGENTINA_NINE = re.compile(r"549(\d{10})")
 
 #: Of any number in the world (E.164).
 _MOST_DIGITS = 15
@@ -41,6 +45,19 @@ def canonical(number: str) -> str:
     if match := _ARGENTINA_TEN.fullmatch(number):
         return f"549{match[1]}"
     return number
+
+
+def forms(number: str) -> set[str]:
+    """The digits of all that WhatsApp may use for the same phone, `canonical`'s among them."""
+    known = canonical(number)
+    found = {number, known}
+    if match := _BRAZIL_NINE.fullmatch(known):
+        found.add(f"55{match[1]}{match[2]}")
+    if match := _MEXICO.fullmatch(known):
+        found.add(f"521{match[1]}")
+    if match := _ARGENTINA_NINE.fullmatch(known):
+        found.add(f"54{match[1]}")
+    return found
 
 
 class InvalidNumberError(ValueError):

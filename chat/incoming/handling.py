@@ -35,7 +35,7 @@ from chat.incoming import parsing
 from chat.incoming.parsing import Batch, Rejected
 from chat.media.fetching import fetch_of
 from chat.outgoing import failed_answers, reactions
-from chat.people import identity
+from chat.people import forgotten, identity
 from chat.people.identity import ContactAlias
 from chat.platform import datastore
 from chat.platform.log_names import log_name
@@ -248,6 +248,8 @@ def _store_together(
         if not new and not changes:
             return {}, []
         people = identity.People(names, found[2 * len(wamids) :])
+        gone = _forgotten(people, new)
+        new = [message for message in new if message.wamid not in gone]
         entities: dict[str, Message] = {}
         waits = {key.id(): key for key in keys[len(wamids) : 2 * len(wamids)]}
         early = dict(zip(wamids, waiting, strict=True))
@@ -274,6 +276,18 @@ def _store_together(
     return realtime_events.transaction(attempt)
 
 
+def _forgotten(people: identity.People, messages: Iterable[IncomingMessage]) -> set[str]:
+    """The wamids of those of these messages that repeat what was deleted. Only what is older than
+    its sender's conversation can: the one before was deleted with it.
+    """
+    doubtful = []
+    for message in messages:
+        known = people.known(message)
+        if known is None or message.sent_ms <= (known.created_at or 0):
+            doubtful.append(message.wamid)
+    return forgotten.among(doubtful)
+
+
 def _apply_changes(
     people: identity.People,
     changes: list[IncomingMessage],
@@ -288,6 +302,8 @@ def _apply_changes(
     stored = datastore.get_many([ndb.Key(Message, ours.get(name, name)) for name in targets])
     waiting = datastore.get_many([ndb.Key(WaitingChanges, name) for name in targets])
     found = {**dict(zip(targets, stored, strict=True)), **entities}
+    gone = forgotten.among(name for name in targets if found[name] is None)
+    changes = [message for message in changes if message.target not in gone]
     waits = dict(zip(targets, waiting, strict=True))
     for message in changes:
         target = found.get(message.target or "")
@@ -305,7 +321,7 @@ def _apply_changes(
             text=message.emoji if message.type == "reaction" else message.text,
         )
         if target is None:
-            entity = changing.wait(waits.get(change.target), change, received_ms)
+            entity = changing.wait(waits.get(change.target), change, conversation, received_ms)
             if entity is not None:
                 waits[change.target] = entity
                 entity.put()

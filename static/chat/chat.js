@@ -39,6 +39,7 @@ import { displayName } from "./parts/format.js";
 import { previewText } from "./parts/media_format.js";
 import { ListSearch } from "./search/list_search.js";
 import { ThreadSearch } from "./search/thread_search.js";
+import { PinnedMessages } from "./pinned/pinned_messages.js";
 import { Templates } from "./templates/templates.js";
 import { ThreadPlacing } from "./thread/thread_placing.js";
 import { ThreadHeader } from "./thread/thread_header.js";
@@ -74,9 +75,13 @@ const state = new PageState({
   onChange: schedule,
   onConversation: (conversation) => unread.learn(conversation),
   onMerge: (loser, winner) => {
-    for (const each of [unread, placing, writing, actions, contactPanel]) each.merged(loser, winner);
+    for (const each of [unread, placing, writing, actions, contactPanel, threadSearch]) each.merged(loser, winner);
   },
   onRemove: (id) => opening.forget(id),
+  onErase: (id) => {
+    const holders = [sender, writing, actions, contactPanel, listSearch, header, threadView];
+    for (const each of holders) each.erased(id);
+  },
 });
 const access = {
   csrfToken: document.querySelector('meta[name="csrf-token"]').content,
@@ -190,6 +195,7 @@ const list = new ListPane(document.querySelector(".list-pane"), {
   organizer,
   book: labelBook,
   drafts: writing.drafts,
+  viewer: userName,
   ownershipOf: (conversation) => writing.ownershipOf(conversation),
   confirm,
   onChange: schedule,
@@ -211,6 +217,7 @@ const contactPanel = new ContactPanel(document.querySelector(".main-pane"), {
   state,
   book: labelBook,
   organizer,
+  deletion: document.body.dataset.deletion,
   onLabel: (id) => list.openLabels(id),
   onJump: (messageId) => goingTo.message(messageId),
   onView: (message) => media.viewFar(message),
@@ -226,7 +233,7 @@ const threadView = new ThreadView(pane, {
   onMove: schedule,
 });
 const goingTo = new GoingTo(document.querySelector(".late-button"), {
-  state, loader, unread, view: threadView, toast, render, onChange: schedule,
+  state, loader, unread, placing, view: threadView, toast, render, onChange: schedule,
 });
 const opening = new Opening({
   app,
@@ -242,7 +249,11 @@ const opening = new Opening({
   goingTo,
   onMoved: ({ merged }) => {
     ticks.closeDetails();
-    if (!merged) contactPanel.close({ left: true });
+    if (!merged) {
+      contactPanel.close({ left: true });
+      threadSearch.close();
+      actions.left();
+    }
     writing.left();
     unsentFiles.left();
   },
@@ -280,10 +291,21 @@ const actions = new MessageActions({
     ticks.openDetails(id);
   },
   onJump: (messageId) => goingTo.message(messageId),
+  onPin: (messageId, on) => (on ? pinned.pin(messageId) : pinned.unpin(messageId)),
   onNewest: () => threadView.jumpToEnd(),
   onForwarded: (ids) => goingTo.forwarded(ids),
   onChange: schedule,
   onTold: (words) => toast.show(words),
+});
+const pinned = new PinnedMessages(pane, {
+  state,
+  api,
+  toast,
+  viewer: userName,
+  confirm,
+  now: serverNow,
+  onJump: (messageId) => goingTo.message(messageId),
+  onChange: schedule,
 });
 const media = new Media({
   storage: sharedStorage,
@@ -310,10 +332,7 @@ const templates = new Templates(app, {
   newId: randomId,
   onSend: (id, filled) => writing.sendTemplate(id, filled),
   onSelect: (id) => unread.select(id),
-  onBegun: (conversation) => {
-    state.putConversation(conversation);
-    unread.select(conversation.id);
-  },
+  onBegun: ({ id }) => unread.select(id),
 });
 
 const rail = new Rail(document.querySelector(".rail"), {
@@ -325,7 +344,7 @@ const rail = new Rail(document.querySelector(".rail"), {
   },
 });
 
-const refreshed = [awaiting, claude, labelBook, list, contactPanel, writing];
+const refreshed = [awaiting, claude, labelBook, list, contactPanel, writing, pinned];
 const listening = [...refreshed, actions, freshness];
 
 const on = (type, run) => document.addEventListener(`realtime:${type}`, run);
@@ -421,7 +440,9 @@ function renderConversation(conversation, now) {
       isGroup: conversation.is_group,
       from,
       to,
-      drawn: (each) => unsentFiles.shown(withQuotedPicture(withOwnName(each, conversation, find), find)),
+      drawn: (each) => pinned.mark(
+        unsentFiles.shown(withQuotedPicture(withOwnName(each, conversation, find), find)), conversation,
+      ),
     }),
     divider,
     loadState,
@@ -432,6 +453,7 @@ function renderConversation(conversation, now) {
   });
   unread.rendered(id, thread.messages, { ready: settled && thread.loaded && !thread.stale });
   actions.render(conversation);
+  pinned.render(conversation);
   threadSearch.render(id);
   goingTo.render({ settled });
 }
@@ -462,12 +484,12 @@ new UserMenu(document, {
 const logoutForm = document.querySelector("#user-menu form");
 askBeforeLosing(logoutForm, {
   isAtRisk: () => [sender, writing, contactPanel].some((each) => each.isAtRisk),
-  hasUnsent: () => sender.hasUnsent || writing.hasUnsent,
+  hasUnsent: () => sender.hasUnsent || writing.hasUnsent || contactPanel.isAtRisk,
 });
 logOutTogether(logoutForm, {
   onLeave: () => {
     realtime.close(); // whose next answer would lead to the login a second way
-    for (const each of [unread, placing, writing, actions, sender, push, media]) each.forget();
+    for (const each of [unread, placing, writing, actions, sender, contactPanel, push, media]) each.forget();
   },
   onLoggedOut: goToLogin,
 });
@@ -480,7 +502,7 @@ loader.loadList().finally(() => { // the rows bring their own numbers and check 
   labelBook.refresh();
   list.refresh();
   for (const id of writing.drafts.ids.slice(0, MAX_DRAFTED)) {
-    if (!state.conversation(id)) loader.loadConversation(id).catch(() => {}); // it stands in the list, too
+    if (!state.conversation(id)) loader.refreshConversation(id); // it stands in the list, too
   }
 });
 unread.restore();

@@ -18,11 +18,14 @@ Run = Callable[..., Any]
 #: Any page of the same origin will do to import from.
 _BLANK = "static/chat/favicon.svg"
 _MODULES = [
+    "composer/attachments/limits",
     "composer/drafts",
     "composer/suggestions",
     "composer/typing",
+    "composer/voice/levels",
     "data/awaiting",
     "data/claude",
+    "data/files/file_store",
     "data/loader",
     "data/page_state",
     "data/row_order",

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Dialog, Locator, Page, Route, expect
 
 from tests.browser.conftest import Attendant
 from tests.browser.unread_screen import NOTE_ALERTS, row, take_an_event, told
 from tests.chromium import look_away
-from tests.helpers import LiveServer, Simulator
+from tests.helpers import LiveServer, Simulator, wait_until
 
 PHONES = {
     "Maria": "5511987654321",
@@ -134,13 +135,15 @@ def test_an_archived_chat_is_out_of_the_way_until_somebody_takes_it_back(
         expect(page).to_have_title("(3) Atendimento")
 
     bruno.reload()
-    bruno.get_by_role("button", name="Arquivadas: 1 não lida").click()
+    bruno.get_by_role("button", name="Arquivadas: 1 não lida").press("Enter")
     expect(bruno.get_by_role("heading", name="Arquivadas")).to_be_visible()
+    expect(bruno.get_by_role("button", name="Voltar para a lista")).to_be_focused()
     expect(names(bruno)).to_have_text(["Maria"])
     expect(row(bruno, "Maria").locator("[data-unread-count]")).to_have_text("1")
     expect(bruno.get_by_role("button", name="Tudo")).to_be_hidden()
-    bruno.get_by_role("button", name="Voltar para a lista").click()
+    bruno.get_by_role("button", name="Voltar para a lista").press("Enter")
     expect(names(bruno)).to_have_text(["Caio", "Bia", "João"])
+    expect(bruno.get_by_role("button", name="Arquivadas: 1 não lida")).to_be_focused()
     bruno.get_by_role("button", name="Arquivadas: 1 não lida").click()
     choose(bruno, "Maria", "Desarquivar conversa")
     expect(bruno.locator(".list-notice p")).to_have_text("Nenhuma conversa arquivada")
@@ -308,6 +311,58 @@ def test_two_who_note_at_once_see_both_and_lose_nothing(both: list[Page]) -> Non
     hers.get_by_role("button", name="Ficar com esta").click()
     expect(notes[0]).to_have_value("Prefere à tarde")
     expect(hers.get_by_role("button", name="Salvar", exact=True)).to_be_hidden()
+
+
+def test_a_name_that_is_saved_late_closes_nothing_of_another_customer(both: list[Page]) -> None:
+    page = both[0]
+    panel = open_panel(page, "Bia")
+    waiting: list[Route] = []
+    page.route("**/api/conversations/*/name", lambda route: waiting.append(route))
+    panel.get_by_role("button", name="Editar contato").click()
+    field = panel.get_by_label("Nome do contato")
+    field.fill("Bia da Loja")
+    field.press("Enter")
+    field.press("Enter")  # somebody in a hurry: it is on its way already
+    wait_until(lambda: page.evaluate("true") and waiting)
+    row(page, "Caio").click()
+    page.get_by_role("button", name="Dados do contato: Caio").click()
+    panel.get_by_role("button", name="Editar contato").click()
+    field.fill("Caio Ped")
+    assert len(waiting) == 1
+    waiting[0].continue_()
+    expect(names(page)).to_contain_text(["Bia da Loja"])
+    expect(field).to_have_value("Caio Ped")
+    expect(field).to_be_focused()
+
+
+def test_who_leaves_is_asked_about_notes_that_were_not_saved(
+    ana_and_bruno: list[Attendant],
+) -> None:
+    page = ana_and_bruno[0].page
+    ana_and_bruno[0].allow_errors("401")
+    panel = open_panel(page, "Bia")
+    panel.get_by_role("textbox", name="Anotações da equipe").fill("Prefere à tarde")
+    asked: list[str] = []
+    answers = [False, True]
+
+    def answer(question: Dialog) -> None:
+        asked.append(question.message)
+        if answers.pop(0):
+            question.accept()
+        else:
+            question.dismiss()
+
+    page.on("dialog", answer)
+    page.get_by_role("button", name="Menu", exact=True).click()
+    page.get_by_role("button", name="Desconectar", exact=True).click()
+    wait_until(lambda: page.evaluate("true") and len(asked) == 1)
+    expect(panel.get_by_role("textbox", name="Anotações da equipe")).to_have_value(
+        "Prefere à tarde"
+    )
+    page.get_by_role("button", name="Desconectar", exact=True).click()
+    expect(page).to_have_url(re.compile(r"/login(\?|$)"))  # and holds up nobody a second time
+    assert len(asked) == 2
+    assert "anotações que não foram salvas" in asked[0]
 
 
 def test_on_a_phone_back_leads_from_panel_to_thread_to_archived_to_list(

@@ -31,7 +31,7 @@ INJECTIONS = [
 def message(kind: str = "customer", text: str = "oi", **other: Any) -> Any:
     name = {"customer": "Maria", "claude": "Claude"}.get(kind, "Ana")
     given: dict[str, Any] = {
-        "author_kind": kind, "author_name": name,
+        "author_kind": kind, "author_name": name, "id": None, "media": None, "payload": None,
         "type": "text", "text": text, "placeholder": None, "details": None, "extra": None,
         "reply_text": None, "reactions": None, "revoked_at": None, "sent_at": 1_762_174_800_000,
     }  # fmt: skip
@@ -143,9 +143,6 @@ def test_the_newest_fit_the_budget_and_the_last_always_goes_along() -> None:
 @pytest.mark.parametrize(
     ("other", "words"),
     [
-        ({"type": "image", "placeholder": "📷 Foto", "text": "essa"}, ["[foto: 📷 Foto]", "essa"]),
-        ({"type": "audio", "placeholder": "🎤 Mensagem de voz", "text": ""}, ["áudio", "de voz"]),
-        ({"type": "document", "placeholder": "📄 nota.pdf", "text": ""}, ["documento", "nota.pdf"]),
         (
             {"type": "location", "placeholder": "📍 Localização", "text": "",
              "details": [{"value": "Rua A, 1"}, {"value": "Ver no mapa", "href": "https://m/x"}]},

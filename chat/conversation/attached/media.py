@@ -41,6 +41,7 @@ EXPLANATIONS = {
     "damaged": "O arquivo chegou diferente do que foi enviado. Peça ao cliente que envie de novo.",
     "empty": "O arquivo está vazio. Peça ao cliente que envie de novo.",
     "too_large": "O arquivo é grande demais para ser guardado.",
+    "deleted": "O arquivo foi apagado: passou o prazo em que é guardado.",
 }
 
 

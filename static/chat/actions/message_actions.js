@@ -36,6 +36,7 @@ export class MessageActions {
   /**
    * `pane`: the thread's; `state`, `api`, `loader`, `sender`, `composer`; `user`: {id, name};
    * `storage`: localStorage or alike; `now()`: the server's milliseconds; onDetails(messageId);
+   * onPin(messageId, on): a message is to be pinned, or not any more;
    * onJump(messageId); onForwarded(conversationIds): messages are on their way there; onChange():
    * draw again; onNewest(): the newest message is to be drawn; onTold(words).
    */
@@ -119,6 +120,16 @@ export class MessageActions {
 
   merged(from, to) {
     this.#replies.move(from, to);
+    this.#selection.merged(from, to);
+  }
+
+  /** Another conversation is on screen, or none. */
+  left() {
+    this.#selection.end();
+  }
+
+  erased(id) {
+    this.#replies.set(id, null);
   }
 
   forget() {
@@ -160,6 +171,7 @@ export class MessageActions {
     if (name === "forward") this.forward([this.#find(messageId)]);
     if (name === "download") saveFile(this.#find(messageId));
     if (name === "copy-image") this.#copyImage(this.#find(messageId));
+    if (name === "pin" || name === "unpin") this.#host.onPin(messageId, name === "pin");
     if (name === "select") this.#selection.begin(this.#open().id, messageId);
   }
 

@@ -199,6 +199,12 @@ export class Writing {
     this.#showDraft(winner);
   }
 
+  /** The conversation is no more: nothing of it is kept. */
+  erased(id) {
+    this.#suggestions.drop(id);
+    this.drafts.set(id, "");
+  }
+
   forget() {
     this.drafts.forget();
     this.#emojiMemory.forget();

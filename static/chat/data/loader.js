@@ -201,7 +201,7 @@ export class Loader {
       return conversation;
     } catch (error) {
       this.#fail(error, () => {
-        if (error.status === 404) this.#state.removeConversation(id);
+        if (error.status === 404) this.#state.eraseConversation(id);
       });
       return error.status === 404 ? null : undefined;
     }

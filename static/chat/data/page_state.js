@@ -20,24 +20,28 @@ export class PageState {
   #threads = new Map();
   #order = new RowOrder((id) => this.#rowOf(id));
   #mergedInto = new Map(); // id that no longer exists -> id that took it over
+  #erased = new Set(); // ids of conversations of which nothing is left, whatever news come late
   #waitingStatuses = new Map(); // message key -> status change
   #mergedLasts = new Map(); // message id -> the last message of a conversation that is no more
   #onChange;
   #onConversation;
   #onMerge;
   #onRemove;
+  #onErase;
   #localSequence = 0;
   #moment = 0;
 
   /** `onConversation(conversation)`: some answer or event brought it, new or not; `onMerge(loser,
-   * winner)` and `onRemove(id)`: one is no more. */
+   * winner)` and `onRemove(id)`: one is no more; `onErase(id)`: and nothing of it is to be kept. */
   constructor({
     onChange = () => {}, onConversation = () => {}, onMerge = () => {}, onRemove = () => {},
+    onErase = () => {},
   } = {}) {
     this.#onChange = onChange;
     this.#onConversation = onConversation;
     this.#onMerge = onMerge;
     this.#onRemove = onRemove;
+    this.#onErase = onErase;
   }
 
   /** The id that stands for this one today, following merges. */
@@ -89,6 +93,7 @@ export class PageState {
   /** Keeps the conversation unless a newer one is known. */
   putConversation(conversation) {
     if (!conversation || this.#mergedInto.has(conversation.id)) return;
+    if (this.#erased.has(conversation.id)) return;
     this.#onConversation(conversation);
     const known = this.#conversations.get(conversation.id);
     const next = this.#withKnownStatus(conversation, known);
@@ -102,6 +107,16 @@ export class PageState {
     this.#order.touch(id);
     this.#onRemove(id);
     this.#onChange();
+  }
+
+  /** The server has nothing of this conversation any more: its customer's data were deleted. */
+  eraseConversation(id) {
+    const resolved = this.resolve(id);
+    this.#erased.add(resolved);
+    this.#onErase(resolved); // while what is kept by it can still be found
+    this.#threads.delete(resolved);
+    if (this.#conversations.has(resolved)) this.removeConversation(resolved);
+    else this.#onRemove(resolved);
   }
 
   #keep(conversation) {
@@ -127,7 +142,11 @@ export class PageState {
   /** Applies one event of the stream; types it does not know change nothing. */
   apply(event) {
     const data = event.data ?? {};
-    if (event.type === "message.created" || event.type === "message.updated") {
+    if (event.type === "conversation.removed" || this.#erased.has(event.conversation_id)) {
+      this.eraseConversation(event.conversation_id);
+    } else if (event.type === "messages.removed") {
+      if (this.knownThread(event.conversation_id)?.removeUpTo(data.up_to)) this.#onChange();
+    } else if (event.type === "message.created" || event.type === "message.updated") {
       this.#applyMessage(event, data);
     } else if (event.type === "message.status_changed") {
       this.#applyStatus(event, data);

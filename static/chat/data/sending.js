@@ -193,6 +193,11 @@ export class Sender {
     return removed;
   }
 
+  /** The conversation is no more: nothing is sent to it, and nothing of it is kept. */
+  erased(id) {
+    for (const entry of this.#of(id)) this.#drop(entry, null);
+  }
+
   /** Another tab changed the storage: a "storage" event. */
   onStorage(event) {
     const told = this.#isClosed ? null : this.#outbox.told(event);

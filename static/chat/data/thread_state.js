@@ -143,6 +143,15 @@ export class Thread {
     return true;
   }
 
+  /** The server has nothing any more up to this position; true when something was here. */
+  removeUpTo(position) {
+    const gone = this.messages.filter((message) => !isLocal(message) && message.position <= position);
+    for (const message of gone) this.#delete(messageKey(message));
+    if (this.next !== null && this.next <= position) this.next = null;
+    if (gone.length) this.#onChange();
+    return gone.length > 0;
+  }
+
   /** Takes over another thread's messages (its conversation was merged into this one). */
   absorb(other) {
     for (const { message } of other.#entries.values()) {

@@ -59,9 +59,9 @@ function escapes({
   state, ticks, threadSearch, writing, contactPanel, templates, listSearch, list, actions, opening,
 }) {
   return [
+    isCovered,
     () => ticks.closeDetails(),
     () => threadSearch.close(),
-    isCovered,
     () => writing.escape(),
     () => contactPanel.escape(),
     () => templates.closeNewChat(),

@@ -3,6 +3,7 @@
 import { problemOf as statusProblem, updateTicks } from "../../message_status.js";
 import { statusOf } from "../data/thread_state.js";
 import { createMediaBox } from "../media/media_box.js";
+import { SIGNS } from "../organizing/signs.js";
 import { ICONS, actionButton, el, icon, setAttribute, setHidden, setText } from "../parts/dom.js";
 import { clockTime, isSeen, toneOf } from "../parts/format.js";
 import { previewText } from "../parts/media_format.js";
@@ -50,6 +51,9 @@ export function problemOf(message) {
   return { ...problem, text, label: problem.action ? "Tentar novamente" : "" };
 }
 
+/** About as wide as the sign. */
+const PIN_SPACE = "\u2007\u2007";
+
 /** Makes the bubble of a thread item; `update` shows another state of the same message. */
 export function createBubble() {
   const parts = {
@@ -65,6 +69,7 @@ export function createBubble() {
     lines: el("ul", "bubble-lines"),
     edited: el("span", "bubble-edited"),
     time: el("time", "bubble-time"),
+    pinned: icon(SIGNS.pinned, "icon bubble-pinned"),
     ticks: document.createElement("message-ticks"),
     chevron: actionButton("bubble-chevron", "menu", ""),
     reactions: actionButton("reactions", "reactions", ""),
@@ -74,7 +79,7 @@ export function createBubble() {
   };
   for (const name of ["author", "placeholder", "text"]) parts[name].dir = "auto";
   parts.quoted = createQuote(parts.quote);
-  const meta = el("span", "bubble-meta", parts.edited, parts.time, parts.ticks);
+  const meta = el("span", "bubble-meta", parts.pinned, parts.edited, parts.time, parts.ticks);
   parts.chevron.append(icon(ICONS.chevron));
   parts.chevron.tabIndex = -1;
   parts.chevron.setAttribute("aria-haspopup", "menu");
@@ -132,6 +137,7 @@ function updateBubble(node, parts, { message, startsRun, author, speaker, viewer
   const hasContent = updateContent(parts, message, { kind, viewer, customerName });
   node.classList.toggle("without-words", kind !== null && !isSeen(message.text));
   updateTemplate(node, parts.template, message.revoked_at ? null : message.template);
+  setAttribute(parts.pinned, "hidden", !message.is_pinned);
   setHidden(parts.edited, !edited);
   setText(parts.edited, edited ? "Editada" : "");
   const before = (message.versions ?? []).map(({ text }) => text).filter(isSeen);
@@ -140,7 +146,8 @@ function updateBubble(node, parts, { message, startsRun, author, speaker, viewer
   setText(parts.time, time);
   setAttribute(parts.time, "datetime", message.sent_at);
   // The end of the last line is kept free for these: style.content repeats them, unseen.
-  setAttribute(parts.body, "data-meta", edited ? `Editada ${time}` : time);
+  const words = edited ? `Editada ${time}` : time;
+  setAttribute(parts.body, "data-meta", message.is_pinned ? `${PIN_SPACE}${words}` : words);
 
   // What the menu offers, for message_menu.js.
   const offers = offersOf(message, { hasContent });

@@ -14,7 +14,7 @@ const NOTICES = new Set(["system", "request_welcome"]);
  * What is deleted offers nothing, what only this page has only its words.
  */
 export function offersOf(message, { hasContent }) {
-  const { direction, revoked_at: revoked, status, type } = message;
+  const { direction, is_pinned: isPinned, revoked_at: revoked, status, type } = message;
   const own = direction === "out";
   const stands = !isLocal(message) && !revoked;
   const ready = stands && message.media?.state === "ready";
@@ -27,6 +27,7 @@ export function offersOf(message, { hasContent }) {
     taken && "react",
     ready && "download",
     stands && !NOTICES.has(type) && "forward",
+    taken && (isPinned ? "unpin" : "pin"),
     stands && "select",
   ].filter(Boolean);
 }

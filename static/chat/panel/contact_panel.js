@@ -6,6 +6,7 @@ import { ICONS, clickButton, el, setAttribute, setHidden, setText } from "../par
 import { displayName } from "../parts/format.js";
 import { createChips, updateChips } from "../organizing/label_chips.js";
 import { ContentsSection } from "./contents_section.js";
+import { DeletionSection } from "./deletion_section.js";
 import { windowWords } from "./moments.js";
 import { NameEditor } from "./name_editor.js";
 import { NotesSection } from "./notes_section.js";
@@ -29,16 +30,19 @@ export class ContactPanel {
   #names;
   #notes;
   #contents;
+  #deletion;
 
   /** `root`: the pane beside the list; `book`: the LabelBook; `organizer`; `onLabel(id)`: its labels
-   * are to be chosen; `onClose()`: it was open; and what its sections need. */
-  constructor(root, { api, state, book, organizer, onLabel, onJump, onView, onClose, onChange }) {
+   * are to be chosen; `onClose()`: it was open; `deletion`: the address where
+   * administrators delete a customer's data, for nobody else; and what its sections need. */
+  constructor(root, { api, state, book, organizer, deletion, onLabel, onJump, onView, onClose, onChange }) {
     this.#host = { state, book, organizer, onClose };
     const close = clickButton("icon-button panel-close", "Fechar", () => this.close(), ICONS.close);
     this.#names = new NameEditor({ onRename: (id, name) => organizer.rename(id, name) });
     this.#notes = new NotesSection({ api, onChange });
     const thread = (id) => state.thread(id);
     this.#contents = new ContentsSection({ api, thread, onJump: (id) => this.#jump(id, onJump), onView, onChange });
+    this.#deletion = deletion ? new DeletionSection(deletion) : null;
     this.#parts = {
       close,
       phone: el("p", "panel-phone"),
@@ -70,6 +74,7 @@ export class ContactPanel {
         this.#notes.node,
         el("section", "panel-section panel-switches", ...switches.map(({ node }) => node)),
         this.#contents.lines,
+        ...(this.#deletion ? [this.#deletion.node] : []),
       ),
       this.#contents.view.node,
     );
@@ -81,6 +86,11 @@ export class ContactPanel {
   /** Whether closing the page would lose what was typed. */
   get isAtRisk() {
     return this.#notes.isAtRisk;
+  }
+
+  /** At a logout: what was typed is gone, and holds up no page. */
+  forget() {
+    this.#notes.forget();
   }
 
   open(id) {
@@ -122,6 +132,10 @@ export class ContactPanel {
     if (this.#id === loser) this.#id = winner;
   }
 
+  erased(id) {
+    this.#notes.erased(id);
+  }
+
   /** `ownership`: see ownershipOf; `now`: by the server's clock. */
   render(conversation, ownership, now) {
     if (!this.isOpen) return;
@@ -143,6 +157,7 @@ export class ContactPanel {
     // An archived one cannot be pinned.
     setHidden(switches[1].node, Boolean(conversation.archived));
     this.#notes.render(conversation.id, now);
+    this.#deletion?.render(conversation.id);
     this.#contents.render(conversation.id, OWNERS[ownership.mark] ?? "", now);
   }
 

@@ -58,6 +58,10 @@ export class NotesSection {
     return [...this.#entries.values()].some(isChanged);
   }
 
+  forget() {
+    this.#entries.clear();
+  }
+
   async read(id) {
     const entry = this.#entry(id);
     entry.problem = "";
@@ -85,6 +89,12 @@ export class NotesSection {
     const entry = this.#entry(winner);
     Object.assign(entry, { typed: entry.typed ?? typed, saved: null });
     this.read(winner);
+  }
+
+  /** The conversation is no more. */
+  erased(id) {
+    this.#entries.delete(id);
+    if (this.#shown === id) this.#parts.field.value = "";
   }
 
   render(id, now) {

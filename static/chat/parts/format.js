@@ -81,6 +81,12 @@ export function toneOf(id) {
   return hash % TONES;
 }
 
+/** The name to greet a customer by; null where only a number or a user name is known. */
+export function knownName({ name, phone, is_group: isGroup }) {
+  const known = isSeen(name) && name !== phone && name !== "Cliente" && !name.startsWith("@");
+  return known && !isGroup ? name.trim() : null;
+}
+
 /** What a conversation is called: its name, else its number, else a plain word. */
 export function displayName(conversation) {
   if (isSeen(conversation?.name)) return conversation.name;

@@ -65,6 +65,15 @@ export class ListSearch {
     return wasOpen;
   }
 
+  /** A conversation is no more: not among what was found, either. */
+  erased(id) {
+    if (!this.#found) return;
+    const { conversations, messages } = this.#found;
+    this.#found.conversations = conversations.filter((each) => each.id !== id);
+    this.#found.messages = messages.filter((each) => each.conversation_id !== id);
+    this.#draw();
+  }
+
   #clear() {
     this.#parts.field.value = "";
     this.#typed();
@@ -152,6 +161,7 @@ export class ListSearch {
     const homeOf = (message) => this.#found.homes.get(message.conversation_id);
     const conversations = this.#named();
     const messages = this.#found?.messages ?? [];
+    const focused = keyOf(document.activeElement);
     nameList.replaceChildren(...conversations.map((each) => conversationRow(each, names, now)));
     sayList.replaceChildren(...messages.map((each) => messageRow(each, homeOf(each), words, now)));
     setHidden(named, conversations.length === 0);
@@ -159,6 +169,13 @@ export class ListSearch {
     setHidden(said, messages.length === 0);
     setHidden(none, this.#state !== "idle" || conversations.length + messages.length > 0);
     this.#drawHowFar();
+    if (focused) this.#refocus(focused);
+  }
+
+  /** What had the focus was drawn anew, or is not there any more. */
+  #refocus(key) {
+    const rows = [...this.#parts.results.querySelectorAll(".row")];
+    (rows.find((row) => keyOf(row) === key) ?? this.#parts.field).focus();
   }
 
   #drawHowFar() {
@@ -172,7 +189,9 @@ export class ListSearch {
       findableFrom && `As mensagens anteriores a ${date(findableFrom)} ainda estão sendo preparadas para a pesquisa.`,
     ].filter(Boolean) : [failed ? FAILED : "Pesquisando…"];
     setText(howText, lines.join(" · "));
+    const hadFocus = document.activeElement === more;
     setHidden(more, !settled || !(failed || next !== null));
+    if (hadFocus && more.hidden) this.#parts.field.focus();
     setText(more, failed ? "Tentar novamente" : "Continuar");
     setHidden(how, lines.length === 0);
   }
@@ -211,6 +230,12 @@ export class ListSearch {
     else return;
     event.preventDefault(); // Escape would close the conversation
   }
+}
+
+/** What a row leads to; null for anything else. */
+function keyOf(node) {
+  const { hit, conversationId } = node.closest(".search-results .row-item")?.dataset ?? {};
+  return hit ?? conversationId ?? null;
 }
 
 /** What a conversation is found by here: a number by any part of it. */

@@ -1,7 +1,7 @@
 /** All that templates are for on this page: after the 24 hours, and to begin a conversation. */
 
 import { ApiError } from "../data/api.js";
-import { displayName } from "../parts/format.js";
+import { displayName, knownName } from "../parts/format.js";
 import { TemplateCatalog } from "./catalog.js";
 import { NewChat } from "./new_chat.js";
 import { TemplateDialog } from "./template_dialog.js";
@@ -46,10 +46,9 @@ export class Templates {
   open(id, again = null) {
     const conversation = this.#state.conversation(id);
     if (!conversation) return;
-    const { name, phone } = conversation;
     this.#dialog.open({
       to: displayName(conversation),
-      name: name !== phone && !name?.startsWith("@") && !conversation.is_group ? name : null,
+      name: knownName(conversation),
       again,
       onSend: (filled) => this.#onSend(this.#state.resolve(conversation.id), filled),
     });
@@ -91,8 +90,11 @@ export class Templates {
         if (!ids.has(key)) ids.set(key, this.#newId());
         const body = { client_id: ids.get(key), number, template: asked };
         const { conversation } = await this.#api.call("POST", "/api/conversations", body);
-        this.#newChat.close();
-        this.#onBegun(conversation);
+        this.#state.putConversation(conversation);
+        return () => {
+          this.#newChat.close();
+          this.#onBegun(conversation);
+        };
       },
     });
   }

@@ -7,7 +7,7 @@ import { onLongPress } from "../parts/long_press.js";
 import { openMenu } from "../parts/menu.js";
 
 /** In WhatsApp's order; which of them a message has stands in its chevron's `data-offers`. There is
- * no "Apagar": the Cloud API cannot take back what was sent. Nor "Fixar", which it does not know. */
+ * no "Apagar": the Cloud API cannot take back what was sent. */
 const LABELS = {
   details: "Dados da mensagem",
   reply: "Responder",
@@ -16,6 +16,8 @@ const LABELS = {
   react: "Reagir",
   download: "Baixar",
   forward: "Encaminhar",
+  pin: "Fixar",
+  unpin: "Desafixar",
   select: "Selecionar mensagens",
 };
 

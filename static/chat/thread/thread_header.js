@@ -51,6 +51,13 @@ export class ThreadHeader {
     });
   }
 
+  /** The conversation is no more. */
+  erased(id) {
+    if (id !== this.#shown) return;
+    for (const each of [this.#name, this.#detail]) setText(each, "");
+    setAttribute(this.#contact, "aria-label", "Dados do contato");
+  }
+
   /** `ownership`: see ownershipOf; `labels`: the conversation's, of the LabelBook. */
   render(conversation, ownership, labels = []) {
     const name = displayName(conversation);

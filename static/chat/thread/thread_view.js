@@ -95,6 +95,13 @@ export class ThreadView {
     this.#updateJump(0);
   }
 
+  /** The conversation is no more: nothing of it stays, on the screen or off it. */
+  erased(id) {
+    if (id !== this.#conversationId) return;
+    this.#given = { messages: [] };
+    this.#open(null);
+  }
+
   /** The topmost message in view and how far below the view's top it begins: [id, px], or null. */
   place() {
     if (this.#scroller.clientHeight === 0) return null;
