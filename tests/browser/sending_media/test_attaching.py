@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -84,7 +85,12 @@ def test_several_of_all_kinds_go_with_their_captions_in_their_order(
         caption(ana).fill(words)
     expect(send_button(ana)).to_have_attribute("aria-label", "Enviar 4 arquivos")
     send_button(ana).click()
-    expected = [("image", "primeira"), ("video", ""), ("document", "o contrato"), ("image", "última")]
+    expected = [
+        ("image", "primeira"),
+        ("video", ""),
+        ("document", "o contrato"),
+        ("image", "última"),
+    ]
     arrives(ana, simulator, *expected)
     for page in (ana, bruno):
         kinds = page.locator(".message.out[data-media]")
@@ -296,10 +302,10 @@ def test_what_was_chosen_for_a_chat_waits_in_it(both: list[Page], simulator: Sim
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_nothing_in_the_preview_stops_a_screen_reader(
-    both: list[Page], scheme: str, width: int
+    both: list[Page], scheme: Any, width: int
 ) -> None:
     ana, _ = both
-    ana.emulate_media(color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
+    ana.emulate_media(color_scheme=scheme, reduced_motion="reduce")
     ana.set_viewport_size({"width": width, "height": 844})
     paste(ana, PHOTO, PAPER, file("jingle.mp3", "audio/mpeg", recording("mp3", "libmp3lame")))
     for place in range(3):
