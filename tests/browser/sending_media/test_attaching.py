@@ -314,3 +314,22 @@ def test_nothing_in_the_preview_stops_a_screen_reader(
     box = preview(ana).bounding_box()
     pane = ana.locator(".thread-pane").bounding_box()
     assert box == pane
+
+
+def test_on_a_phone_back_asks_too(both: list[Page]) -> None:
+    ana, _ = both
+    ana.set_viewport_size({"width": 390, "height": 844})
+    expect(bubble(ana, "Tem azul?")).to_be_visible()
+    paste(ana, PHOTO)
+    question = ana.locator(".confirm-dialog")
+    ana.go_back()
+    question.get_by_role("button", name="Cancelar").click()
+    expect(preview(ana).locator("img.attach-large")).to_be_visible()
+    ana.go_back()
+    question.get_by_role("button", name="Descartar").click()
+    expect(preview(ana)).to_be_hidden()
+    expect(bubble(ana, "Tem azul?")).to_be_visible()
+    # And from there to the list, as ever.
+    ana.go_back()
+    expect(ana.locator(".thread-pane")).to_be_hidden()
+    expect(row(ana, "Maria")).to_be_visible()
