@@ -64,7 +64,8 @@ class _Quiet(SimpleHTTPRequestHandler):
 def modules_page(chromium: Browser) -> Iterator[Run]:
     """Gives `run(body, arg)`: the body of an async function, run with the modules in scope."""
     imports = "".join(
-        f"const {path.rpartition('/')[2]} = await import('/static/chat/{path}.js');" for path in _MODULES
+        f"const {path.rpartition('/')[2]} = await import('/static/chat/{path}.js');"
+        for path in _MODULES
     )
     imports += "const status = await import('/static/message_status.js');"
     with static_files() as url:

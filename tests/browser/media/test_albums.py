@@ -105,7 +105,8 @@ def test_its_pictures_are_selected_and_passed_on_together(
     expect(boxes).to_have_count(2)
     width = of(page, six[0]).locator(".picture").bounding_box()
     tile = of(page, six[0]).bounding_box()
-    assert width and tile
+    assert width
+    assert tile
     assert width["width"] == tile["width"]  # the boxes stand on the pictures
     page.get_by_role("button", name="Encaminhar").click()
     dialog = page.get_by_role("dialog", name="Encaminhar mensagem para")

@@ -134,7 +134,8 @@ def test_a_picture_is_made_larger_round_where_one_points(run: Run) -> None:
       const size = { width: 400, height: 300 };
       const stage = { width: 400, height: 300 };
       return [
-        at, zoom.zoomed(at, 0.5, { x: 100, y: 50 }), zoom.zoomed(at, 0.1), zoom.zoomed(at, 100).scale,
+        at, zoom.zoomed(at, 0.5, { x: 100, y: 50 }), zoom.zoomed(at, 0.1),
+        zoom.zoomed(at, 100).scale,
         zoom.held({ scale: 2, x: 900, y: -900 }, size, stage),
         zoom.held({ scale: 2, x: 9, y: 9 }, { width: 100, height: 100 }, stage),
       ];
