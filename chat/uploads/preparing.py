@@ -280,15 +280,19 @@ def passed_on(store: MediaStore, name: str, facts: dict[str, Any], where: Path) 
 
 def passes(kind: str, facts: dict[str, Any]) -> bool:
     """Whether a customer's file can be sent as it is."""
+    size = facts.get("size") or 0
+    if kind == media.STICKER:
+        side = (facts.get("width"), facts.get("height"))
+        most = limits.KINDS[kind].sent_max_bytes if facts.get("animated") else limits.STICKER_BYTES
+        fits = side == (limits.STICKER_SIDE, limits.STICKER_SIDE) and size <= most
+        return fits and facts["mime_type"] == "image/webp"
     types = {
         media.IMAGE: ("image/jpeg", "image/png"),
-        media.STICKER: ("image/webp",),
         media.VIDEO: ("video/mp4", "video/3gpp"),
         media.VOICE: ("audio/ogg",),
         media.AUDIO: limits.AUDIO_SENT_AS_IT_IS,
     }[kind]
-    fits = (facts.get("size") or 0) <= limits.KINDS[kind].sent_max_bytes
-    return facts["mime_type"] in types and fits
+    return facts["mime_type"] in types and size <= limits.KINDS[kind].sent_max_bytes
 
 
 def thumb_name(name: str) -> str:

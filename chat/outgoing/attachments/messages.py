@@ -104,6 +104,8 @@ def give(
     """
     facts = dict(message.media or {})
     try:
+        if "object" not in facts:  # deleted by its age meanwhile
+            raise MissingError(message.id)
         if facts.get("borrowed"):
             return Given(_own_copy(message.id, facts, store))
         size = store.size(facts["object"])

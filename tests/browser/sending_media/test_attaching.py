@@ -333,3 +333,17 @@ def test_on_a_phone_back_asks_too(both: list[Page]) -> None:
     ana.go_back()
     expect(ana.locator(".thread-pane")).to_be_hidden()
     expect(row(ana, "Maria")).to_be_visible()
+
+
+def test_a_group_gets_files_as_it_gets_texts(both: list[Page], simulator: Simulator) -> None:
+    ana, bruno = both
+    write(simulator, "Quem vem?", group="120363041234567890")
+    for page in (ana, bruno):
+        page.locator("[data-conversation-id]", has_text="Quem vem?").click()
+        expect(bubble(page, "Quem vem?")).to_be_visible()
+    choose_files(ana, "Fotos e vídeos", PHOTO)
+    caption(ana).fill("O lugar")
+    send_button(ana).click()
+    arrives(ana, simulator, ("image", "O lugar"))
+    for page in (ana, bruno):
+        is_delivered(bubbles(page, "image"))

@@ -283,6 +283,20 @@ def test_a_conversion_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.Mo
         convert("image", tmp_path / "a", tmp_path / "b", "image/jpeg", seconds=1)
 
 
+def test_a_conversion_that_eats_the_processor_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = subprocess.run
+
+    def spin(_command: list[str], **how: object) -> object:
+        code = "from chat.uploads.convert import _bound; _bound(1)\nwhile True: pass"
+        return run([sys.executable, "-c", code], **how)
+
+    monkeypatch.setattr(conversion.subprocess, "run", spin)
+    with pytest.raises(Refused, match="too_slow"):
+        convert("image", tmp_path / "a", tmp_path / "b", "image/jpeg", seconds=100)
+
+
 def test_a_conversion_that_crashes_harms_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
