@@ -74,6 +74,7 @@ const state = new PageState({
   onErase: (id) => {
     const holders = [sender, writing, actions, contactPanel, listSearch, header, threadView];
     for (const each of holders) each.erased(id);
+    api.clearCache();
   },
 });
 const api = new Api({

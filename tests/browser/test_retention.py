@@ -13,7 +13,7 @@ from chat.conversation.models import Message
 from chat.platform import datastore
 from chat.retention import deletion
 from tests.browser.conftest import ACTION_MS, Attendant
-from tests.helpers import LiveServer, Simulator, Store
+from tests.helpers import LiveServer, Simulator, Store, wait_until
 
 CONTRAST = (Path(__file__).parent / "contrast.js").read_text()
 PHONE = "5511987654321"
@@ -23,6 +23,16 @@ TYPED = "+55 11 98765-4321"
 def kept(page: Page) -> str:
     """All that the browser keeps for the page."""
     found: str = page.evaluate("() => JSON.stringify({...localStorage, ...sessionStorage})")
+    return found
+
+
+def is_cached(page: Page, url: str) -> bool:
+    """Whether the browser has an answer of its own for this address."""
+    found: bool = page.evaluate(
+        """(url) => fetch(url, {cache: 'only-if-cached', mode: 'same-origin'})
+          .then((answer) => answer.ok, () => false)""",
+        url,
+    )
     return found
 
 
@@ -52,6 +62,16 @@ def test_a_customer_vanishes_from_every_screen_and_begins_anew(
     expect(page.get_by_role("alert")).to_contain_text("não confere")
     expect(other.locator("[data-message-id]", has_text="oi")).to_be_visible()
 
+    # The browser keeps a file for a year.
+    file = other.evaluate(
+        """async () => {
+          const file = document.querySelector('link[rel=stylesheet]').href;
+          await fetch(file, {cache: 'force-cache'});
+          return file;
+        }"""
+    )
+    assert is_cached(other, file)
+
     page.get_by_label("Para confirmar, digite").fill("55 (11) 98765 4321")
     page.get_by_role("button", name="Apagar para sempre").click()
     expect(page.get_by_role("alert")).to_contain_text("saiu de todas as telas", timeout=ACTION_MS)
@@ -66,6 +86,8 @@ def test_a_customer_vanishes_from_every_screen_and_begins_anew(
     expect(other.locator("[data-message-id]")).to_have_count(0)
     expect(other.locator(".contact-panel")).to_be_hidden()
     assert "rascunho" not in kept(other)
+    bruno.allow_errors("ERR_CACHE_MISS")
+    wait_until(lambda: not is_cached(other, file), what="the browser forgets its files")
     with datastore.context():
         assert Message.query().fetch() == []
 
