@@ -269,11 +269,11 @@ def test_the_page_about_claude_tells_every_setting_and_its_default():
             assert told[name].strip("`") == (shown.lower() if shown == "False" else shown), name
 
 
-def test_the_queue_of_the_app_is_the_queue_of_the_file():
-    queue = re.search(r"- name: (\S+)", (ROOT / "queue.yaml").read_text())[1]
-    named = re.search(r'AUTO_REPLY_QUEUE: "(\S+)"', (ROOT / "app.yaml").read_text())[1]
+def test_the_queues_of_the_app_are_the_queues_of_the_file():
+    queues = re.findall(r"- name: (\S+)", (ROOT / "queue.yaml").read_text())
+    named = re.findall(r'[A-Z_]+_QUEUE: "(\S+)"', (ROOT / "app.yaml").read_text())
     region = re.search(r"--region=(\S+)", (ROOT / "README.md").read_text())[1]
-    assert named == f"{region}/{queue}"
+    assert named == [f"{region}/{queue}" for queue in queues]
 
 
 def test_the_shortcuts_are_those_of_the_screen() -> None:

@@ -58,6 +58,11 @@ def position(
     return f"{times}-{place:04d}-{arrival:08d}-{conversation_id[:6]}"
 
 
+def earliest(ms: int) -> str:
+    """A text that sorts before the positions of that time (milliseconds), and after older ones."""
+    return f"{ms:013d}"
+
+
 def effective_ms(position: str) -> int:
     """The time inside a position."""
     return int(position.split("-", 1)[0])

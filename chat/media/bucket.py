@@ -14,7 +14,8 @@ import google.auth.exceptions
 import google.auth.transport.requests
 import requests
 from google.api_core import exceptions as api_exceptions
-from google.cloud import storage  # type: ignore[attr-defined]
+from google.cloud import storage
+from google.cloud.storage import exceptions as storage_exceptions
 from google.cloud.storage.retry import DEFAULT_RETRY
 
 from chat.media.store import MissingError, StoreError, UploadAddress, check_name
@@ -29,6 +30,8 @@ _RETRY = DEFAULT_RETRY.with_timeout(60.0)
 _ERRORS = (
     api_exceptions.GoogleAPIError,
     google.auth.exceptions.GoogleAuthError,
+    storage_exceptions.InvalidResponse,
+    storage_exceptions.DataCorruption,
     requests.RequestException,
     ConnectionError,
 )
@@ -49,7 +52,7 @@ class BucketStore:
 
     def put(self, name: str, chunks: Iterable[bytes], mime_type: str) -> int:
         size = 0
-        # Left by an exception it cancels the upload: an object comes to be with its last byte.
+        # Left by an exception it ends nothing: an object comes to be with its last byte.
         with (
             _told(),
             self._blob(name).open(

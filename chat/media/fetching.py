@@ -25,6 +25,7 @@ from chat.conversation.models import Message
 from chat.conversation.thread import summarise
 from chat.media import inspection
 from chat.media.contents.pictures import THUMB_TYPE
+from chat.media.contents.sound import PLAYED_TYPE
 from chat.media.graph import AddressError, GoneError, GraphMedia, LaterError
 from chat.media.store import MediaStore, MissingError, StoreError
 from chat.people import identity
@@ -202,6 +203,10 @@ class Fetcher:
             thumb = f"{name}.thumb"
             store.put(thumb, [found.thumb], THUMB_TYPE)
             new |= {"thumb": thumb, "thumb_type": THUMB_TYPE}
+        if found.played is not None:
+            played = f"{name}.played"
+            store.put(played, [found.played], PLAYED_TYPE)
+            new |= {"played": played, "played_type": PLAYED_TYPE}
         return {"sha256": arrived.digest, **new}
 
 

@@ -26,6 +26,8 @@ _AS_SOUND = {
     "video/quicktime": "audio/mp4",
 }  # fmt: skip
 _AS_VIDEO = {"audio/mp4": "video/mp4", "audio/ogg": "video/ogg"}
+#: Seconds: more is not made playable while somebody waits for it.
+_LONGEST_PLAYED = 1800
 _ENDINGS = {
     "image/jpeg": "jpg", "image/png": "png", "image/webp": "webp", "image/gif": "gif",
     "audio/ogg": "ogg", "audio/mpeg": "mp3", "audio/mp4": "m4a", "audio/aac": "aac",
@@ -48,11 +50,12 @@ class Inspected:
     waveform: list[int] | None = None
     pages: int | None = None
     thumb: bytes | None = dataclasses.field(default=None, repr=False)  # `pictures.THUMB_TYPE`
+    #: The same for a browser that cannot play it, `sound.PLAYED_TYPE`.
+    played: bytes | None = dataclasses.field(default=None, repr=False)
 
     def facts(self) -> dict[str, Any]:
         """What `Message.media` keeps of it."""
-        told = dataclasses.asdict(self)
-        del told["thumb"]
+        told = vars(self) | {"thumb": None, "played": None}
         return {name: value for name, value in told.items() if value not in (None, "", False)}
 
 
@@ -113,6 +116,7 @@ def _picture(file: BinaryIO, kind: str, mime_type: str) -> Inspected:
 def _recording(file: BinaryIO, kind: str, mime_type: str) -> Inspected:
     listened = kind in (media.AUDIO, media.VOICE)
     found = sound.look(file, mime_type, waveform=listened)
+    played = _played(file, mime_type, found) if listened else None
     mime_type = (_AS_VIDEO if found.has_picture else _AS_SOUND).get(mime_type, mime_type)
     if kind != media.DOCUMENT:
         wanted = (media.VIDEO,) if found.has_picture else (media.AUDIO, media.VOICE)
@@ -126,7 +130,18 @@ def _recording(file: BinaryIO, kind: str, mime_type: str) -> Inspected:
         preview=found.preview,
         waveform=found.waveform,
         thumb=found.thumb,
+        played=played,
     )
+
+
+def _played(file: BinaryIO, mime_type: str, found: sound.Recording) -> bytes | None:
+    long = (found.duration or 0) > _LONGEST_PLAYED
+    if found.sound_codec not in sound.UNPLAYED or long:
+        return None
+    try:
+        return sound.played(file, mime_type)
+    except sound.NotPlayableError:
+        return None  # it can still be downloaded
 
 
 def _pages(file: BinaryIO) -> int | None:

@@ -14,6 +14,7 @@ from flask import Flask, current_app
 
 import realtime_events
 from chat.media.bucket import BucketStore
+from chat.media.earlier import Earlier
 from chat.media.fetching import DOWNLOAD_SECONDS, STORE_SECONDS, Fetcher
 from chat.media.graph import GraphMedia
 from chat.media.settings import MediaSettings
@@ -40,6 +41,7 @@ class Media:
         self.settings = settings
         self._store: MediaStore | None = None
         self._lock = threading.Lock()
+        self._earlier = Earlier()
         chat = app.extensions["chat_settings"]
         self.fetcher = Fetcher(GraphMedia(chat), lambda: self.store, self._again)
         self.queue: TaskQueue = ThreadQueue(self._work, workers=WORKERS, thread_name="media")
@@ -88,6 +90,7 @@ class Media:
         """
         end = time.monotonic() + seconds
         datastore.allow(seconds + _SECONDS, datastore.RPC_SECONDS)
+        self._earlier.run(seconds / 2)
         waiting = self.fetcher.overdue()[::-1]
         done: list[str] = []
 

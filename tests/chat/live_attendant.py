@@ -34,6 +34,11 @@ class LiveAttendant:
     def get(self, path: str) -> Any:
         return self._session.get(f"{self._url}{path}", timeout=30).json()
 
+    def file(self, message_id: str, query: str = "") -> requests.Response:
+        """A message's file."""
+        path = f"{self._url}/api/messages/{message_id}/media{query}"
+        return self._session.get(path, timeout=30)
+
     def chats(self) -> dict[str, Any]:
         found = self.get("/api/conversations")["conversations"]
         return {"group" if chat["is_group"] else chat["phone"]: chat for chat in found}

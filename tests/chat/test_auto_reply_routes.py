@@ -38,7 +38,9 @@ QUEUE = {"AUTO_REPLY_QUEUE": "southamerica-east1/auto-reply", **ON_APP_ENGINE}
     [{}, {"X-Cron-Secret": "guess"}, {"X-AppEngine-QueueName": "auto-reply"}],
     ids=["nothing", "guess", "queue"],
 )
-@pytest.mark.parametrize("path", ["/tasks/reply", "/tasks/replies"])
+@pytest.mark.parametrize(
+    "path", ["/tasks/reply", "/tasks/replies", "/tasks/media", "/tasks/media/fetch"]
+)
 def test_strangers_have_nobody_answer(client: FlaskClient, path: str, headers: Any) -> None:
     assert client.post(path, json={"conversation_id": "x"}, headers=headers).status_code == 403
 

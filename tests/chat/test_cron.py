@@ -20,7 +20,8 @@ APP_ENGINE = {"X-Appengine-Cron": "true"}
 
 
 @pytest.mark.parametrize(
-    "path", ["/tasks/deferred", "/tasks/outbox", "/tasks/replies", "/realtime/cleanup"]
+    "path",
+    ["/tasks/deferred", "/tasks/outbox", "/tasks/replies", "/tasks/media", "/realtime/cleanup"],
 )
 def test_only_the_scheduler_may_call(client: FlaskClient, path: str) -> None:
     assert client.get(path).status_code == 403

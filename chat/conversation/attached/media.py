@@ -26,6 +26,7 @@ ID_DAYS = 7
 _DAY_MS = 86_400_000
 #: The types of a message that have a file.
 _TYPES = frozenset(KINDS) - {VOICE}
+_MIME_TYPE = re.compile(r"[a-z0-9.+-]{1,60}/[a-z0-9.+-]{1,100}")
 _NAME_CHARS = 150
 _MAX_CHARS = 500
 #: What the screen gets as it is stored.
@@ -58,7 +59,7 @@ def told_by(kind: str, body: Any) -> Facts | None:
     facts: Facts = {
         "kind": VOICE if kind == AUDIO and part.get("voice") is True else kind,
         "state": PENDING if graph_id else UNAVAILABLE,
-        "mime_type": (_line(part.get("mime_type")) or "").partition(";")[0].strip().lower(),
+        "mime_type": _mime_type(part.get("mime_type")),
         "size": None,
     }
     more = {
@@ -156,6 +157,12 @@ def hex_digest(value: Any) -> str | None:
     except (ValueError, binascii.Error):
         return None
     return raw.hex() if len(raw) == 32 else None
+
+
+def _mime_type(value: Any) -> str:
+    """A type without its parameters; empty for what is none."""
+    text = (_line(value) or "").partition(";")[0].strip().lower()
+    return text if _MIME_TYPE.fullmatch(text) else ""
 
 
 def _line(value: Any) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import io
+import itertools
 import logging
 import threading
 import time
@@ -50,6 +51,13 @@ _looking = threading.BoundedSemaphore(2)
 av.logging.set_level(None)
 
 
+#: Codecs that no browser plays, and what they become for it.
+UNPLAYED = frozenset({"amr_nb", "amr_wb", "amrnb", "amrwb"})
+PLAYED_TYPE = "audio/mp4"
+_PLAYED_RATE = 16_000
+_PLAYED_BITS = 32_000
+
+
 class NotPlayableError(Exception):
     """There is nothing to be heard or seen in it."""
 
@@ -92,6 +100,41 @@ def look(file: BinaryIO, mime_type: str, *, waveform: bool) -> Recording:
         except Exception as error:  # noqa: BLE001 - decoders of strangers' bytes raise anything
             _log.info("a recording cannot be read: %s", type(error).__name__)
             raise NotPlayableError from error
+
+
+def played(file: BinaryIO, mime_type: str) -> bytes:
+    """The same to be heard in a browser, `PLAYED_TYPE`.
+
+    Args:
+        file: to be read and sought in; with a codec of `UNPLAYED`.
+        mime_type: one of `FORMATS`, by the file's own bytes.
+
+    Raises:
+        NotPlayableError: it cannot be read to its end, or takes too long.
+    """
+    made = io.BytesIO()
+    with _looking:
+        try:
+            file.seek(0)
+            bounded: Any = _Bounded(file)
+            with (
+                av.open(bounded, "r", format=FORMATS[mime_type]) as container,
+                av.open(made, "w", format="mp4") as target,
+            ):
+                stream = target.add_stream("aac", rate=_PLAYED_RATE, layout="mono")
+                stream.bit_rate = _PLAYED_BITS
+                resampler = av.AudioResampler(format="fltp", layout="mono", rate=_PLAYED_RATE)
+                frames = container.decode(container.streams.audio[0])
+                for frame in itertools.chain(frames, [None]):
+                    if bounded.late():
+                        raise _TooMuchError
+                    for part in resampler.resample(frame):
+                        part.pts = None
+                        target.mux(stream.encode(part))
+                target.mux(stream.encode(None))
+        except Exception as error:  # noqa: BLE001 - decoders of strangers' bytes raise anything
+            raise NotPlayableError from error
+    return made.getvalue()
 
 
 def _look(container: Any, bounded: _Bounded, *, waveform: bool) -> Recording:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import unicodedata
 from datetime import UTC, datetime
 from typing import Any, BinaryIO
+from urllib.parse import quote
 
 from flask import Blueprint, Response, redirect, request
 from flask.typing import ResponseReturnValue
@@ -69,6 +71,8 @@ def _thumb(facts: dict[str, Any]) -> Response:
 
 def _original(message: Message, facts: dict[str, Any]) -> ResponseReturnValue:
     mime_type, inline = inspection.served_type(facts["mime_type"])
+    if facts.get("played") and request.args.get("download") != "1":
+        return _response(facts["played"], facts["played_type"], "inline")
     kept = not inline or request.args.get("download") == "1"
     disposition = dump_options_header("attachment", _named(message, facts)) if kept else "inline"
     if (facts["size"] or 0) > MAX_RESPONSE_BYTES and not request.range:
@@ -90,8 +94,10 @@ def _named(message: Message, facts: dict[str, Any]) -> dict[str, str]:
         when = datetime.fromtimestamp((message.sent_at or 0) / 1000, UTC)
         ending = inspection.ending(facts["mime_type"])
         name = f"{_NAMES[facts['kind']]}-{when:%Y-%m-%d-%H%M%S}.{ending}"
-    plain = "".join(c if c.isascii() and c not in '"\\' else "_" for c in name)
-    return {"filename": plain, **({"filename*": name} if plain != name else {})}
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    if plain == name:
+        return {"filename": name}
+    return {"filename": plain, "filename*": f"UTF-8''{quote(name, safe='!#$&+-.^_`|~')}"}
 
 
 def _bounded(total: int) -> dict[str, Any]:
@@ -101,11 +107,12 @@ def _bounded(total: int) -> dict[str, Any]:
     wants several ranges, is answered as if it asked for none.
     """
     environ, wanted = dict(request.environ), request.range
-    found = wanted.range_for_length(total) if wanted and len(wanted.ranges) == 1 else None
+    if wanted is None or wanted.units != "bytes" or len(wanted.ranges) != 1:
+        environ.pop("HTTP_RANGE", None)
+        return environ
+    found = wanted.range_for_length(total)
     if found and found[1] - found[0] > PIECE_BYTES:
         environ["HTTP_RANGE"] = f"bytes={found[0]}-{found[0] + PIECE_BYTES - 1}"
-    elif wanted is None or len(wanted.ranges) != 1:
-        environ.pop("HTTP_RANGE", None)
     return environ
 
 
