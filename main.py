@@ -36,10 +36,10 @@ from chat.screen import (
     claude_usage,
     freshness,
     organizing,
-    reactions,
     search,
     templates,
 )
+from chat.screen.actions import pinned_messages, reactions
 from chat.screen.composer import attachments, quick_replies, sending, typing
 from chat.screen.installed import push, worker
 from chat.screen.media import serving
@@ -99,10 +99,10 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
     csrf = CSRFProtect(app)
     csrf.exempt(webhook.blueprint)  # signed by Meta
     csrf.exempt(tasks.blueprint)  # guarded by `cron.is_cron`
-    own = (api, search, organizing, reactions, templates, claude, serving, browser)
-    writing = (sending, attachments, quick_replies, typing)
+    own = (api, search, organizing, templates, claude, serving, browser)
+    actions, writing = (reactions, pinned_messages), (sending, attachments, quick_replies, typing)
     pages = (admin, retention, claude_usage, freshness)
-    for room in (*own, *writing, *pages, worker, push, webhook, tasks, health):
+    for room in (*own, *actions, *writing, *pages, worker, push, webhook, tasks, health):
         app.register_blueprint(room.blueprint)
     app.register_blueprint(freshness.pages)
     realtime_events.init_app(
@@ -136,8 +136,9 @@ def _harden(response: Response) -> Response:
     if response.mimetype == "text/html":
         headers.setdefault(
             "Content-Security-Policy",
-            "default-src 'self'; img-src 'self' data: blob:; style-src 'self'; "
-            "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+            "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; "
+            "style-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; "
+            "frame-ancestors 'none'",
         )
     if response.mimetype in ("text/html", "application/json"):
         headers.setdefault("Cache-Control", "no-store")

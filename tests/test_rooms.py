@@ -23,7 +23,7 @@ ROOMS = {
     ],
     "static/chat": [
         "chat", "measuring", "installed", "keyboard", "user_menu", "navigation", "search",
-        "templates", "panel", "list", "actions", "thread", "message", "composer",
+        "pinned", "templates", "panel", "list", "actions", "thread", "message", "media", "composer",
         "notices", "organizing", "data", "parts", "logout",
     ],
 }  # fmt: skip

@@ -62,6 +62,9 @@ class Conversation(UnreadConversationMixin):
     last_sent_at = ndb.IntegerProperty(indexed=False)
     last_position = ndb.TextProperty()
 
+    #: Given after the last message was written; see `thread.summarise`.
+    last_reaction = ndb.JsonProperty()
+
     last_incoming_at = ndb.IntegerProperty(indexed=False)  # which opened the 24 hours
     last_counted_at = ndb.IntegerProperty(indexed=False)  # of the newest that is there to be read
     #: Of the customer's message that came last, for the read receipt.
@@ -76,6 +79,7 @@ class Conversation(UnreadConversationMixin):
     pinned = ndb.BooleanProperty(indexed=False, default=False)
     archived = ndb.BooleanProperty(indexed=False, default=False)
     labels = ndb.StringProperty(repeated=True)  # ids, see `people.labels`; for the filter
+    pinned_messages = ndb.JsonProperty()  # see `people.pinned_messages`
     own_name = ndb.TextProperty()  # the business's own for the customer, before any other
     own_name_at = ndb.IntegerProperty(indexed=False, default=0)
 

@@ -52,6 +52,9 @@ def conversation_fields(conversation: Any, last_message: Any = None) -> dict[str
         last_message: its last one, where the caller has it: a status moves without touching the
             conversation, so its JSON has the status of a message of ours only then.
     """
+    more: dict[str, Any] = {}  # what few conversations have
+    if pins := conversation.pinned_messages:
+        more["pinned_messages"] = [{"id": each["id"], "until": iso(each["until"])} for each in pins]
     last = None
     if conversation.last_message_id:
         last = {
@@ -65,6 +68,14 @@ def conversation_fields(conversation: Any, last_message: Any = None) -> dict[str
         }
         if last_message is not None and last_message.id == conversation.last_message_id:
             last |= message_status.status_json(last_message)
+    if reaction := conversation.last_reaction:
+        more["last_reaction"] = {
+            "message_id": reaction["message_id"],
+            "text": reaction["text"],
+            "emoji": reaction["emoji"],
+            "author": reaction["name"],
+            **({"own": True} if reaction["who"] == OURS else {}),
+        }
     incoming_at = conversation.last_incoming_at
     return {
         "name": display_name(conversation),
@@ -78,6 +89,7 @@ def conversation_fields(conversation: Any, last_message: Any = None) -> dict[str
         "archived": bool(conversation.archived),
         "labels": list(conversation.labels),
         "is_group": bool(conversation.group_id),
+        **more,
     }
 
 

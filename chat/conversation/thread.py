@@ -18,6 +18,8 @@ from chat.conversation.models import INCOMING, OUTGOING, Conversation, Message, 
 #: The type of a line that the chat itself says about a conversation: a chip, no bubble.
 NOTICE = "system"
 _PREVIEW_CHARS = 160
+#: Of what may have a caption; the screen has the same (KINDS in parts/media_format.js).
+_SIGNS = ("📷", "🎥", "📄")
 
 
 @dataclass(frozen=True)
@@ -302,7 +304,9 @@ def _put_in_place(conversation: Conversation, message: Message, ms: int, now_ms:
 def preview(text: str, label: str | None) -> str:
     """One line for the conversation list."""
     line = " ".join(text.split())
-    if label:
+    if label and line and label.startswith(_SIGNS):
+        line = f"{label[0]} {line}"  # a caption says what its picture's sign is of
+    elif label:
         line = f"{label} · {line}" if line else label
     return line if len(line) <= _PREVIEW_CHARS else f"{line[: _PREVIEW_CHARS - 1]}…"
 
@@ -316,10 +320,13 @@ def summary_of(message: Message) -> str:
 
 def summarise(conversation: Conversation, message: Message) -> None:
     """What the list shows of the newest message, which may have changed; it never goes back to an
-    older one.
+    older one. And of a reaction that any message was given since.
     """
     if message.position < (conversation.last_position or ""):
+        _note_reaction(conversation, message)
         return
+    if message.id != conversation.last_message_id:
+        conversation.last_reaction = None
     conversation.last_message_id = message.id
     conversation.last_text = summary_of(message)
     conversation.last_direction = message.direction
@@ -327,3 +334,26 @@ def summarise(conversation: Conversation, message: Message) -> None:
     conversation.last_sent_at = message.sent_at
     conversation.last_position = message.position
     conversation.sort_key = conversation.list_key()
+    _note_reaction(conversation, message)
+
+
+def _note_reaction(conversation: Conversation, message: Message) -> None:
+    known = conversation.last_reaction
+    is_its = bool(known) and known["message_id"] == message.id
+    since = conversation.last_sent_at or 0
+    if known and not is_its:
+        since = max(since, known["at"])
+    given = {} if message.revoked_at else message.reactions or {}
+    # WhatsApp tells whole seconds: in one second a customer's follows what we did.
+    standing = [
+        {**each, "who": who, "at": each["at"] + (0 if who == serializers.OURS else 999)}
+        for who, each in given.items()
+        if each["emoji"]
+    ]
+    newest = max(standing, key=_told_at, default=None)
+    if newest is not None and newest["at"] >= since:
+        told = {name: newest[name] for name in ("who", "name", "emoji", "at")}
+        text = summary_of(message)
+        conversation.last_reaction = {**told, "message_id": message.id, "text": text}
+    elif is_its:
+        conversation.last_reaction = None

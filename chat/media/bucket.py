@@ -117,7 +117,7 @@ class BucketStore:
                 method="PUT",
                 expiration=timedelta(seconds=seconds),
                 content_type=mime_type,
-                headers=bounds,
+                headers=dict(bounds),  # it puts the host into it
                 **self.signing(),
             )
         return UploadAddress(str(url), {"Content-Type": mime_type, **bounds})

@@ -22,7 +22,7 @@ import realtime_events
 from chat.conversation import quotes
 from chat.conversation.models import OUTGOING, Conversation, Message
 from chat.conversation.serializers import OURS, WINDOW_MS
-from chat.conversation.thread import NOTICE
+from chat.conversation.thread import NOTICE, summarise
 from chat.outgoing.sending import CALL_SECONDS
 from chat.outgoing.whatsapp import (
     RefusedError,
@@ -271,6 +271,7 @@ def _why_not(conversation: Conversation, message: Message, now: int) -> str | No
 def _put(conversation: Conversation, message: Message, ours: dict[str, Any]) -> None:
     """Stores what the business's reaction is now and tells the screens."""
     message.reactions = {**(message.reactions or {}), OURS: ours}
+    summarise(conversation, message)
     conversation.bump_version()
     datastore.put_many([conversation, message])
     realtime_events.tell("message.updated", conversation, message)

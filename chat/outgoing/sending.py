@@ -38,6 +38,7 @@ from chat.conversation.thread import (
 from chat.media.store import MediaStore
 from chat.outgoing import failed_answers
 from chat.outgoing.attachments import messages as attachments
+from chat.outgoing.attachments.messages import Given
 from chat.outgoing.leases import LEASE_MS, Leases
 from chat.outgoing.templates import TEMPLATE
 from chat.outgoing.watch import WATCH_SECONDS, Watch
@@ -344,13 +345,13 @@ class Sender:
             if claimed is None:
                 return
             message, conversation = claimed
-            outcome: Accepted | str | Exception
+            outcome: Accepted | Given | Exception
             with self._leases.held(conversation_id, holder):
                 if message_status.fact(message, "started_at") is None:
-                    outcome = attachments.give(message, self._whatsapp, self._store())
+                    outcome = attachments.give(message, self._whatsapp, self._store(), _now_ms())
                 else:
                     outcome = self._send(message, conversation)
-            if isinstance(outcome, str):
+            if isinstance(outcome, Given):
                 realtime_events.transaction(partial(_note_given, message.id, outcome))
                 continue
             forgotten = isinstance(outcome, RefusedError) and attachments.may_be_forgotten(
@@ -546,21 +547,18 @@ def _claim(conversation_id: str, holder: str) -> tuple[Message, Conversation] | 
     return None
 
 
-def _note_given(message_id: str, graph_id: str) -> None:
-    """WhatsApp has the file of this message."""
+def _note_given(message_id: str, given: Given | None) -> None:
+    """WhatsApp has the file of this message; with None: has it no more."""
     message = datastore.get(Message, message_id)
     if message is not None:
-        attachments.note_given(message, graph_id, _now_ms())
+        attachments.note_given(message, given)
         message.put()
 
 
 def _give_anew(message_id: str) -> None:
     """The message was refused, because WhatsApp has forgotten its file: it was not sent."""
     message_status.record_outcome(message_id, error=_UNREACHABLE, again=True)
-    message = datastore.get(Message, message_id)
-    if message is not None:
-        attachments.note_given(message, None, _now_ms())
-        message.put()
+    _note_given(message_id, None)
 
 
 def _settle(conversation_id: str, message_id: str, outcome: Accepted | Exception) -> None:

@@ -290,7 +290,9 @@ class People:
         loser.merged_into, loser.sort_key = winner.id, None
         self._merge_facts(winner, loser)
         if (loser.last_position or "") > (winner.last_position or ""):
-            for field in ("message_id", "text", "direction", "author_name", "sent_at", "position"):
+            for field in (
+                "message_id", "text", "direction", "author_name", "sent_at", "position", "reaction",
+            ):  # fmt: skip
                 setattr(winner, f"last_{field}", getattr(loser, f"last_{field}"))
         winner.sort_key = winner.list_key()
         realtime_events.publish(

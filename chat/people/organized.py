@@ -1,12 +1,12 @@
 """How the team keeps its chats in order, where two of them become one: pins, archive, labels, own
-name and notes.
+name, notes and pinned messages.
 """
 
 from __future__ import annotations
 
 import realtime_events
 from chat.conversation.models import Conversation
-from chat.people import notes, pins
+from chat.people import notes, pinned_messages, pins
 
 
 def merge(winner: Conversation, loser: Conversation) -> None:
@@ -24,4 +24,5 @@ def merge(winner: Conversation, loser: Conversation) -> None:
     winner.labels = list(dict.fromkeys([*winner.labels, *loser.labels]))
     if loser.own_name and loser.own_name_at > winner.own_name_at:
         winner.own_name, winner.own_name_at = loser.own_name, loser.own_name_at
+    pinned_messages.merge(winner, loser)
     notes.merge(winner, loser, realtime_events.now_ms())

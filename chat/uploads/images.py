@@ -35,13 +35,13 @@ def photo(source: Path, target: Path) -> dict[str, Any]:
     Raises:
         Refused: it is none, is damaged, moves, or is too large to be decoded.
     """
-    picture = _opened(source)
-    if getattr(picture, "is_animated", False) and picture.format in ("GIF", "WEBP", "PNG", "AVIF"):
-        raise Refused("animated")
-    was_png = picture.format == "PNG"
-    if picture.format in ("JPEG", "MPO"):  # some phones put several pictures into one file
-        picture.draft("RGB", (MAX_SIDE, MAX_SIDE))  # decodes a huge one at half its size, or less
-    picture = _decoded(picture)
+    with _opened(source) as opened:
+        if getattr(opened, "is_animated", False) and opened.format != "MPO":
+            raise Refused("animated")
+        was_png = opened.format == "PNG"
+        if opened.format in ("JPEG", "MPO"):  # some phones put several pictures into one file
+            opened.draft("RGB", (MAX_SIDE, MAX_SIDE))  # decodes a huge one at half its size
+        picture = _decoded(opened)
     picture.thumbnail((MAX_SIDE, MAX_SIDE))
     limit = KINDS["image"].sent_max_bytes
     if was_png and not _is_deep(picture):
@@ -64,14 +64,14 @@ def sticker(source: Path, target: Path) -> dict[str, Any]:
 
     Args and raises as `photo`.
     """
-    picture = _opened(source)
-    if getattr(picture, "is_animated", False):
-        fits = picture.format == "WEBP" and picture.size == (STICKER_SIDE, STICKER_SIDE)
-        if not fits or source.stat().st_size > KINDS["sticker"].sent_max_bytes:
-            raise Refused("animated_sticker")
-        target.write_bytes(_whole_webp(source.read_bytes()))
-        return {}
-    shape = _decoded(picture).convert("RGBA")
+    with _opened(source) as opened:
+        if getattr(opened, "is_animated", False):
+            fits = opened.format == "WEBP" and opened.size == (STICKER_SIDE, STICKER_SIDE)
+            if not fits or source.stat().st_size > KINDS["sticker"].sent_max_bytes:
+                raise Refused("animated_sticker")
+            target.write_bytes(_whole_webp(source.read_bytes()))
+            return {}
+        shape = _decoded(opened).convert("RGBA")
     shape.thumbnail((STICKER_SIDE, STICKER_SIDE))
     drawn = Image.new("RGBA", (STICKER_SIDE, STICKER_SIDE), (0, 0, 0, 0))
     drawn.paste(shape, ((STICKER_SIDE - shape.width) // 2, (STICKER_SIDE - shape.height) // 2))

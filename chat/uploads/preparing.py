@@ -47,10 +47,9 @@ class TooLargeError(Exception):
 class Given:
     """A file as it came."""
 
-    path: Path
     size: int
     filename: str | None  # clean
-    mime_type: str  # as the browser has it; may be anything
+    told_type: str  # as the browser has it; may be anything
 
 
 @contextmanager
@@ -92,43 +91,56 @@ def kind_of(found: str, told: str) -> str:
     return media.VIDEO if found.startswith("video/") else media.DOCUMENT
 
 
-def prepare(given: Given, asked_kind: str | None, where: Path) -> tuple[str, Path, dict[str, Any]]:
-    """Checks and converts a file.
+def look(file: BinaryIO, given: Given, asked_kind: str | None) -> tuple[str, str]:
+    """What a file is sent as, and its type by its bytes.
 
     Args:
-        given: the file.
-        asked_kind: what it is to be sent as, one of `KINDS`; None: by its type.
-        where: a folder for what is made of it.
-
-    Returns:
-        its kind, the file to be sent, and what is known of it: `mime_type`, `sent_as`, `filename`.
+        file: to be read and sought in.
+        given: what is said of it.
+        asked_kind: one of `KINDS`; None: by its type.
 
     Raises:
-        Refused: it cannot be sent so.
+        Refused: there is nothing in it.
         TooLargeError: it is too large for its kind.
-        chat.uploads.conversion.BusyError: not now.
     """
     if not given.size:
         raise Refused("empty")
-    with given.path.open("rb") as file:
-        found = sniffing.mime_type(file, given.filename)
-    kind = asked_kind or kind_of(found, given.mime_type)
+    found = sniffing.mime_type(file, given.filename)
+    kind = asked_kind or kind_of(found, given.told_type)
     if given.size > limits.KINDS[kind].max_bytes:
         raise TooLargeError(kind, given.size)
+    return kind, found
+
+
+def prepare(
+    path: Path, kind: str, found: str, filename: str | None, where: Path
+) -> tuple[Path, dict[str, Any]]:
+    """Checks and converts a file.
+
+    Args:
+        path: the file as it came.
+        kind: what it is to be sent as; and
+        found: its type by its bytes, see `look`.
+        filename: what it is called.
+        where: a folder for what is made of it.
+
+    Returns:
+        the file to be sent, and what is known of it: `mime_type`, `sent_as`, `filename`.
+
+    Raises:
+        Refused: it cannot be sent so.
+        TooLargeError: it cannot be made small enough.
+        chat.uploads.conversion.BusyError: not now.
+    """
     if kind == media.DOCUMENT:
-        sent_as = document_type(found)
-        told = {"mime_type": found, "sent_as": sent_as, "filename": named(given.filename, found)}
-        return kind, given.path, told
+        return path, as_document(found, filename)
     if found in ("image/heic", "image/heif"):
         raise Refused("heic")
+    if kind in (media.IMAGE, media.STICKER) and found not in limits.IMAGE_TYPES:
+        raise Refused("not_an_image" if kind == media.IMAGE else "not_a_sticker")
     made = where / "converted"
-    if kind in (media.IMAGE, media.STICKER):
-        if found not in limits.IMAGE_TYPES:
-            raise Refused("not_an_image" if kind == media.IMAGE else "not_a_sticker")
-        convert(kind, given.path, made, found)
-    else:
-        answer = convert(kind, given.path, made, found)
-        made = given.path if answer.get("as_it_is") else made
+    answer = convert(kind, path, made, found)
+    made = path if answer.get("as_it_is") else made
     size = made.stat().st_size
     if size > limits.KINDS[kind].sent_max_bytes:
         raise TooLargeError(kind, size)
@@ -136,7 +148,13 @@ def prepare(given: Given, asked_kind: str | None, where: Path) -> tuple[str, Pat
         mime_type = sniffing.mime_type(file)
     if kind == media.AUDIO and mime_type == "video/mp4":  # without a picture: looked at above
         mime_type = "audio/mp4"
-    return kind, made, {"mime_type": mime_type, "sent_as": mime_type}
+    return made, {"mime_type": mime_type, "sent_as": mime_type}
+
+
+def as_document(found: str, filename: str | None) -> dict[str, Any]:
+    """What is known of a file that goes as a document, as it is. Raises `Refused`."""
+    sent_as = document_type(found)
+    return {"mime_type": found, "sent_as": sent_as, "filename": named(filename, found)}
 
 
 def document_type(found: str) -> str:
@@ -184,10 +202,8 @@ def put(
         kind: one of `KINDS`.
         told: see `prepare`.
     """
+    digest = hashlib.sha256()
     with path.open("rb") as file:
-        found = inspection.inspect(file, kind, told.get("filename"))
-        size, digest = 0, hashlib.sha256()
-        file.seek(0)
 
         def pieces() -> Iterator[bytes]:
             while piece := file.read(_CHUNK):
@@ -195,8 +211,31 @@ def put(
                 yield piece
 
         size = store.put(name, pieces(), told["mime_type"])
+        known = {"size": size, "sha256": digest.hexdigest()}
+        return _described(store, name, file, kind, {**told, **known})
+
+
+def copy(
+    store: MediaStore, source: str, name: str, file: BinaryIO, told: dict[str, Any]
+) -> dict[str, Any]:
+    """The same of a document that is in the store already, under another name.
+
+    Args:
+        store: where.
+        source: the name under which it is there.
+        name: the one that it gets.
+        file: it, open.
+        told: see `prepare`, and `size`.
+    """
+    store.copy(source, name)
+    return _described(store, name, file, media.DOCUMENT, told)
+
+
+def _described(
+    store: MediaStore, name: str, file: BinaryIO, kind: str, told: dict[str, Any]
+) -> dict[str, Any]:
+    found = inspection.inspect(file, kind, told.get("filename"))
     facts = {**found.facts(), **told, "kind": kind, "state": media.READY, "object": name}
-    facts |= {"size": size, "sha256": digest.hexdigest()}
     if found.thumb is not None:
         store.put(thumb_name(name), [found.thumb], THUMB_TYPE)
         facts |= {"thumb": thumb_name(name), "thumb_type": THUMB_TYPE}
@@ -220,7 +259,10 @@ def passed_on(store: MediaStore, name: str, facts: dict[str, Any], where: Path) 
         path = where / "given"
         with store.open(facts["object"]) as file:
             size, _ = kept(file, path, limits.KINDS[media.DOCUMENT].max_bytes)
-        kind, path, told = prepare(Given(path, size, facts.get("filename"), mime_type), kind, where)
+        with path.open("rb") as file:
+            given = Given(size, facts.get("filename"), mime_type)
+            kind, found = look(file, given, kind)
+        path, told = prepare(path, kind, found, None, where)
         return put(store, name, path, kind, told)
     sent_as = facts.get("sent_as") or (
         document_type(mime_type) if kind == media.DOCUMENT else mime_type
@@ -238,15 +280,19 @@ def passed_on(store: MediaStore, name: str, facts: dict[str, Any], where: Path) 
 
 def passes(kind: str, facts: dict[str, Any]) -> bool:
     """Whether a customer's file can be sent as it is."""
+    size = facts.get("size") or 0
+    if kind == media.STICKER:
+        side = (facts.get("width"), facts.get("height"))
+        most = limits.KINDS[kind].sent_max_bytes if facts.get("animated") else limits.STICKER_BYTES
+        fits = side == (limits.STICKER_SIDE, limits.STICKER_SIDE) and size <= most
+        return fits and facts["mime_type"] == "image/webp"
     types = {
         media.IMAGE: ("image/jpeg", "image/png"),
-        media.STICKER: ("image/webp",),
         media.VIDEO: ("video/mp4", "video/3gpp"),
         media.VOICE: ("audio/ogg",),
         media.AUDIO: limits.AUDIO_SENT_AS_IT_IS,
     }[kind]
-    fits = (facts.get("size") or 0) <= limits.KINDS[kind].sent_max_bytes
-    return facts["mime_type"] in types and fits
+    return facts["mime_type"] in types and size <= limits.KINDS[kind].sent_max_bytes
 
 
 def thumb_name(name: str) -> str:

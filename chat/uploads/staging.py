@@ -77,12 +77,17 @@ def note(client_id: str, names: Iterable[str], **facts: Any) -> Upload:
     return realtime_events.transaction(attempt)
 
 
-def settle(client_id: str, store: MediaStore) -> None:
+def settle(client_id: str, store: MediaStore, own: Iterable[str | None] = ()) -> None:
     """The message is stored: what it does not use is deleted. Raises nothing that matters: the
     clean-up comes later to what is left.
+
+    Args:
+        client_id: the message's.
+        store: of the files.
+        own: objects that the caller put for it, which a repeat may have settled before that.
     """
     try:
-        _delete(client_id, store)
+        _delete(client_id, store, {name for name in own if name})
     except (StoreError, *datastore.ERRORS) as error:
         _log.warning("what message %s left waits: %s", client_id, type(error).__name__)
 
@@ -102,14 +107,14 @@ def clean_up(store: MediaStore, now_ms: int) -> int:
     return len(old)
 
 
-def _delete(client_id: str, store: MediaStore) -> None:
+def _delete(client_id: str, store: MediaStore, own: set[str]) -> None:
     upload, message = datastore.get(Upload, client_id), datastore.get(Message, client_id)
+    facts = (message.media if message is not None else None) or {}
+    noted = {*upload.objects, upload.staged} if upload is not None else set()
+    for name in (noted | own) - {None, facts.get("object"), facts.get("thumb")}:
+        store.delete(name)
     if upload is None:
         return
-    facts = (message.media if message is not None else None) or {}
-    used = {facts.get("object"), facts.get("thumb")}
-    for name in {*upload.objects, *([upload.staged] if upload.staged else [])} - used:
-        store.delete(name)
 
     def forget() -> None:
         now = datastore.get(Upload, client_id)

@@ -10,6 +10,9 @@ import { Writing } from "./composer/writing.js";
 import { Api } from "./data/api.js";
 import { Awaiting } from "./data/awaiting.js";
 import { Claude } from "./data/claude.js";
+import { FileStore } from "./data/files/file_store.js";
+import { UnsentFiles } from "./data/files/unsent_files.js";
+import { Uploader } from "./data/files/uploader.js";
 import { Freshness } from "./measuring/freshness.js";
 import { Loader } from "./data/loader.js";
 import { PageState } from "./data/page_state.js";
@@ -19,6 +22,8 @@ import { notificationsBy, startWorker } from "./installed/worker.js";
 import { listenToKeyboard } from "./keyboard/keyboard.js";
 import { ShortcutsDialog } from "./keyboard/shortcuts_dialog.js";
 import { ListPane } from "./list/list_pane.js";
+import { Media } from "./media/media.js";
+import { withQuotedPicture } from "./media/quoted.js";
 import { askBeforeLosing, logOutTogether } from "./logout.js";
 import { withOwnName } from "./data/own_name.js";
 import { GoingTo } from "./navigation/going_to.js";
@@ -30,9 +35,11 @@ import { LabelBook } from "./organizing/label_book.js";
 import { Organizer } from "./organizing/organizer.js";
 import { ContactPanel } from "./panel/contact_panel.js";
 import { askIn } from "./parts/confirm_dialog.js";
-import { displayName, previewText } from "./parts/format.js";
+import { displayName } from "./parts/format.js";
+import { previewText } from "./parts/media_format.js";
 import { ListSearch } from "./search/list_search.js";
 import { ThreadSearch } from "./search/thread_search.js";
+import { PinnedMessages } from "./pinned/pinned_messages.js";
 import { Templates } from "./templates/templates.js";
 import { ThreadPlacing } from "./thread/thread_placing.js";
 import { ThreadHeader } from "./thread/thread_header.js";
@@ -68,7 +75,7 @@ const state = new PageState({
   onChange: schedule,
   onConversation: (conversation) => unread.learn(conversation),
   onMerge: (loser, winner) => {
-    for (const each of [unread, placing, writing, actions, contactPanel]) each.merged(loser, winner);
+    for (const each of [unread, placing, writing, actions, contactPanel, threadSearch]) each.merged(loser, winner);
   },
   onRemove: (id) => opening.forget(id),
   onErase: (id) => {
@@ -77,10 +84,11 @@ const state = new PageState({
     api.clearCache();
   },
 });
-const api = new Api({
+const access = {
   csrfToken: document.querySelector('meta[name="csrf-token"]').content,
   onLogin: goToLogin,
-});
+};
+const api = new Api(access);
 const loader = new Loader({
   state,
   api,
@@ -99,9 +107,15 @@ const placing = new ThreadPlacing({
   loadOlder: (id) => loader.loadOlder(id),
   onChange: schedule,
 });
+const unsentFiles = new UnsentFiles({
+  store: new FileStore(userId),
+  uploader: new Uploader({ ...access, api, limits: () => writing.media.limits }),
+  onChange: schedule,
+});
 const sender = new Sender({
   state,
   api,
+  files: unsentFiles,
   storage: sharedStorage,
   userId,
   userName,
@@ -163,6 +177,7 @@ const writing = new Writing(pane, {
   takeReply: (id) => actions.takeReply(id),
   restoreReply: (id, quoted) => actions.restoreReply(id, quoted),
   onTemplates: (id) => templates.open(id),
+  confirm,
   onSent: () => {
     placing.answered();
     render();
@@ -181,6 +196,7 @@ const list = new ListPane(document.querySelector(".list-pane"), {
   organizer,
   book: labelBook,
   drafts: writing.drafts,
+  viewer: userName,
   ownershipOf: (conversation) => writing.ownershipOf(conversation),
   confirm,
   onChange: schedule,
@@ -205,6 +221,7 @@ const contactPanel = new ContactPanel(document.querySelector(".main-pane"), {
   deletion: document.body.dataset.deletion,
   onLabel: (id) => list.openLabels(id),
   onJump: (messageId) => goingTo.message(messageId),
+  onView: (message) => media.viewFar(message),
   onClose: () => pane.querySelector(".header-contact").focus(),
   onChange: schedule,
 });
@@ -212,12 +229,12 @@ const threadView = new ThreadView(pane, {
   nearBottom: given.settings?.near_bottom_px ?? 120,
   onNeedOlder: () => loader.loadOlder(state.selectedId),
   onRetryLoad: () => loader.retryFailed(state.selectedId),
-  onAction: (action, messageId) => failedMessages.act(action, messageId),
+  onAction: (...clicked) => media.act(...clicked) || failedMessages.act(...clicked),
   onJump: (messageId) => goingTo.message(messageId),
   onMove: schedule,
 });
 const goingTo = new GoingTo(document.querySelector(".late-button"), {
-  state, loader, unread, view: threadView, toast, render, onChange: schedule,
+  state, loader, unread, placing, view: threadView, toast, render, onChange: schedule,
 });
 const opening = new Opening({
   app,
@@ -233,8 +250,13 @@ const opening = new Opening({
   goingTo,
   onMoved: ({ merged }) => {
     ticks.closeDetails();
-    if (!merged) contactPanel.close({ left: true });
+    if (!merged) {
+      contactPanel.close({ left: true });
+      threadSearch.close();
+      actions.left();
+    }
     writing.left();
+    unsentFiles.left();
   },
   render,
   onChange: schedule,
@@ -270,10 +292,31 @@ const actions = new MessageActions({
     ticks.openDetails(id);
   },
   onJump: (messageId) => goingTo.message(messageId),
+  onPin: (messageId, on) => (on ? pinned.pin(messageId) : pinned.unpin(messageId)),
   onNewest: () => threadView.jumpToEnd(),
   onForwarded: (ids) => goingTo.forwarded(ids),
   onChange: schedule,
   onTold: (words) => toast.show(words),
+});
+const pinned = new PinnedMessages(pane, {
+  state,
+  api,
+  toast,
+  viewer: userName,
+  confirm,
+  now: serverNow,
+  onJump: (messageId) => goingTo.message(messageId),
+  onChange: schedule,
+});
+const media = new Media({
+  storage: sharedStorage,
+  userId,
+  state,
+  loader,
+  now: serverNow,
+  onForward: (messages) => actions.forward(messages),
+  onJump: (messageId) => goingTo.message(messageId),
+  onTalk: (phone) => templates.talkTo(phone).catch(({ message }) => toast.show(message)),
 });
 const failedMessages = new FailedMessages({
   state,
@@ -290,10 +333,7 @@ const templates = new Templates(app, {
   newId: randomId,
   onSend: (id, filled) => writing.sendTemplate(id, filled),
   onSelect: (id) => unread.select(id),
-  onBegun: (conversation) => {
-    state.putConversation(conversation);
-    unread.select(conversation.id);
-  },
+  onBegun: ({ id }) => unread.select(id),
 });
 
 const rail = new Rail(document.querySelector(".rail"), {
@@ -305,7 +345,7 @@ const rail = new Rail(document.querySelector(".rail"), {
   },
 });
 
-const refreshed = [awaiting, claude, labelBook, list, contactPanel, writing];
+const refreshed = [awaiting, claude, labelBook, list, contactPanel, writing, pinned];
 const listening = [...refreshed, actions, freshness];
 
 const on = (type, run) => document.addEventListener(`realtime:${type}`, run);
@@ -372,12 +412,14 @@ function render() {
   announcing.render();
   templates.render();
   const conversation = opening.render();
+  media.render();
   if (conversation) renderConversation(conversation, now);
 }
 
 function renderConversation(conversation, now) {
   const { id } = conversation;
   const thread = state.thread(id);
+  const find = (key) => thread.find(key);
   const ownership = writing.ownershipOf(conversation);
   header.render(conversation, ownership, labelBook.of(conversation));
   contactPanel.render(conversation, ownership, now);
@@ -399,7 +441,9 @@ function renderConversation(conversation, now) {
       isGroup: conversation.is_group,
       from,
       to,
-      drawn: (each) => withOwnName(each, conversation, (key) => thread.find(key)),
+      drawn: (each) => pinned.mark(
+        unsentFiles.shown(withQuotedPicture(withOwnName(each, conversation, find), find)), conversation,
+      ),
     }),
     divider,
     loadState,
@@ -410,6 +454,7 @@ function renderConversation(conversation, now) {
   });
   unread.rendered(id, thread.messages, { ready: settled && thread.loaded && !thread.stale });
   actions.render(conversation);
+  pinned.render(conversation);
   threadSearch.render(id);
   goingTo.render({ settled });
 }
@@ -440,12 +485,12 @@ new UserMenu(document, {
 const logoutForm = document.querySelector("#user-menu form");
 askBeforeLosing(logoutForm, {
   isAtRisk: () => [sender, writing, contactPanel].some((each) => each.isAtRisk),
-  hasUnsent: () => sender.hasUnsent,
+  hasUnsent: () => sender.hasUnsent || writing.hasUnsent || contactPanel.isAtRisk,
 });
 logOutTogether(logoutForm, {
   onLeave: () => {
     realtime.close(); // whose next answer would lead to the login a second way
-    for (const each of [unread, placing, writing, actions, sender, push]) each.forget();
+    for (const each of [unread, placing, writing, actions, sender, contactPanel, push, media]) each.forget();
   },
   onLoggedOut: goToLogin,
 });

@@ -40,7 +40,7 @@ export function askBeforeLosing(form, { isAtRisk, hasUnsent }) {
     if (isAtRisk()) event.preventDefault();
   });
   form.addEventListener("submit", (event) => {
-    const text = "Há mensagens que ainda não foram enviadas. Ao desconectar, elas se perdem. Desconectar mesmo assim?";
+    const text = "Há mensagens que não foram enviadas ou anotações que não foram salvas. Ao desconectar, elas se perdem. Desconectar mesmo assim?";
     if (!hasUnsent() || window.confirm(text)) return;
     event.preventDefault();
     event.stopImmediatePropagation();

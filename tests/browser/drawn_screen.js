@@ -45,7 +45,7 @@ const thread = new ThreadView(pane, {
   nearBottom: 120,
   onNeedOlder: () => {},
   onRetryLoad: () => {},
-  onAction: (...words) => tell("action", ...words),
+  onAction: (name, id) => tell("action", name, id),
   onJump: (id) => tell("jump", id),
   onMove: () => requestAnimationFrame(() => window.draw(shown)),
 });

@@ -20,6 +20,37 @@ _BUBBLES = """() => [...document.querySelectorAll(".thread-content [data-message
 _ROWS = """() => [...document.querySelectorAll(".conversation-list [data-conversation-id]")].map(
   (node) => [node.dataset.conversationId, node.querySelector(".row-text").textContent])"""
 
+# Only what is near the view is in the document: every item on the way from top to end, in order.
+_WALK = """async ([scroller, items, told]) => {
+  const node = document.querySelector(scroller);
+  const tell = eval(told);
+  const drawn = async () => {
+    for (let n = 0; n < 3; n += 1) await new Promise(requestAnimationFrame);
+  };
+  const found = new Map();
+  const start = node.scrollHeight - node.scrollTop;
+  do { node.scrollTop = 0; await drawn(); } while (node.scrollTop > 0);
+  for (;;) {
+    const place = (each) => each.getBoundingClientRect().top;
+    const shown = [...node.querySelectorAll(items)].sort((one, two) => place(one) - place(two));
+    for (const each of shown) {
+      const [id, value] = tell(each);
+      found.delete(id);
+      found.set(id, value);
+    }
+    if (node.scrollTop + node.clientHeight >= node.scrollHeight - 1) break;
+    node.scrollTop += node.clientHeight / 2;
+    await drawn();
+  }
+  node.scrollTop = node.scrollHeight - start;
+  await drawn();
+  return [...found];
+}"""
+_BUBBLE = """(node) => [node.dataset.messageId, node.querySelector(".bubble-text").textContent]"""
+_ROW = """(node) => [node.dataset.conversationId, node.querySelector(".row-text").textContent]"""
+#: Longer threads may not be in the document as a whole.
+_DRAWN = 60
+
 # After every change of the page: an id that stands twice, or a bubble that was there and is gone.
 _WATCH = """() => {
   const thread = document.querySelector(".thread-content");
@@ -84,6 +115,23 @@ def rows(page: Page) -> list[tuple[str, str]]:
     return [(id_, text) for id_, text in page.evaluate(_ROWS)]
 
 
+def walk_thread(page: Page, told: str = _BUBBLE) -> list[tuple[str, Any]]:
+    """Every bubble of what is loaded, from the top, by scrolling through the thread and back.
+
+    Args:
+        page: with a thread open.
+        told: a JavaScript function, of a bubble to [its id, what is wanted of it].
+    """
+    found = page.evaluate(_WALK, [".thread-scroll", "[data-message-id]", told])
+    return [(id_, value) for id_, value in found]
+
+
+def walk_list(page: Page) -> list[tuple[str, str]]:
+    """(conversation id, preview) of every loaded row, by scrolling through the list and back."""
+    found = page.evaluate(_WALK, [".list-scroll", "[data-conversation-id]", _ROW])
+    return [(id_, text) for id_, text in found]
+
+
 def connection(page: Page) -> str:
     """What the page says of its connection."""
     state: str = page.evaluate("document.documentElement.dataset.connection")
@@ -107,8 +155,9 @@ def watch(page: Page) -> None:
 
 def await_thread(person: Attendant, page: Page, expected: list[str], seconds: float = 25) -> None:
     """Wait until the open thread shows these texts; then it must be what the server has."""
-    wait_until(lambda: len(texts(page)) >= len(expected), seconds, what="the whole thread")
-    shown = bubbles(page)
+    read = walk_thread if len(expected) > _DRAWN else bubbles
+    wait_until(lambda: len(read(page)) >= len(expected), seconds, what="the whole thread")
+    shown = read(page)
     assert [text for _, text in shown] == expected
     assert shown == server_thread(person, page.url.split("?c=")[1])
     assert page.evaluate("window.faults") == []

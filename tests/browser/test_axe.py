@@ -203,8 +203,12 @@ def test_the_contact_the_labels_and_the_templates(page: Page, look: Look) -> Non
 
     page.get_by_role("button", name="Dados do contato").click()
     panel = page.get_by_role("complementary", name="Dados do contato")
-    expect(panel.get_by_text("Nenhum link")).to_be_visible()
+    expect(panel.get_by_text("Ninguém assumiu")).to_be_visible()
     look("the contact's panel")
+    panel.get_by_role("button", name="Mídia, links e docs").click()
+    expect(panel.get_by_text("Nenhuma mídia")).to_be_visible()
+    look("what the chat holds")
+    page.keyboard.press("Escape")
     panel.get_by_role("button", name="Editar contato").click()
     look("the contact's name to be changed")
     page.keyboard.press("Escape")

@@ -27,6 +27,7 @@ from tests.browser.on_screen import (
     open_thread,
     rows,
     texts,
+    walk_list,
     watch,
 )
 from tests.helpers import LiveServer, Simulator, wait_until
@@ -143,12 +144,17 @@ def test_a_burst_too_big_for_the_cursor_is_shown_whole(
     burst = {"customers": 250, "messages": 4, "batch": 1000, "text": "Promoção"}
     simulator.post("/bursts", burst)
     customer.write(20)
-    wait_until(lambda: len(rows(ana.page)) > 20, 40, what="the first of the burst")
+    listed = ana.page.locator(".conversation-list [aria-setsize]").first
+    wait_until(
+        lambda: int(listed.get_attribute("aria-setsize") or 0) > 20,
+        40,
+        what="the first of the burst",
+    )
     customer.write(20)
     proxy.cut()
 
     expected = [*["Promoção 4"] * 250, customer.texts[-1]]
-    wait_until(lambda: sorted(text for _, text in rows(ana.page)) == sorted(expected), 60)
+    wait_until(lambda: sorted(text for _, text in walk_list(ana.page)) == sorted(expected), 60)
     wait_until(lambda: len(texts(ana.page)) >= len(customer.texts), 20)
     customer.write(1)  # the page goes on from a cursor that did not hold all its ids
     await_thread(ana, ana.page, customer.texts)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Dialog, Locator, Page, Route, expect
 
 from tests.browser.conftest import Attendant
 from tests.browser.unread_screen import NOTE_ALERTS, row, take_an_event, told
 from tests.chromium import look_away
-from tests.helpers import LiveServer, Simulator
+from tests.helpers import LiveServer, Simulator, wait_until
 
 PHONES = {
     "Maria": "5511987654321",
@@ -134,13 +135,15 @@ def test_an_archived_chat_is_out_of_the_way_until_somebody_takes_it_back(
         expect(page).to_have_title("(3) Atendimento")
 
     bruno.reload()
-    bruno.get_by_role("button", name="Arquivadas: 1 não lida").click()
+    bruno.get_by_role("button", name="Arquivadas: 1 não lida").press("Enter")
     expect(bruno.get_by_role("heading", name="Arquivadas")).to_be_visible()
+    expect(bruno.get_by_role("button", name="Voltar para a lista")).to_be_focused()
     expect(names(bruno)).to_have_text(["Maria"])
     expect(row(bruno, "Maria").locator("[data-unread-count]")).to_have_text("1")
     expect(bruno.get_by_role("button", name="Tudo")).to_be_hidden()
-    bruno.get_by_role("button", name="Voltar para a lista").click()
+    bruno.get_by_role("button", name="Voltar para a lista").press("Enter")
     expect(names(bruno)).to_have_text(["Caio", "Bia", "João"])
+    expect(bruno.get_by_role("button", name="Arquivadas: 1 não lida")).to_be_focused()
     bruno.get_by_role("button", name="Arquivadas: 1 não lida").click()
     choose(bruno, "Maria", "Desarquivar conversa")
     expect(bruno.locator(".list-notice p")).to_have_text("Nenhuma conversa arquivada")
@@ -257,9 +260,12 @@ def test_the_panel_tells_and_changes_what_the_team_knows_of_a_customer(
         expect(page.locator(".header-name")).to_have_text("Maria da Loja")
         expect(names(page)).to_contain_text(["Maria da Loja"])
     write("Maria", "Veja instagram.com/loja e https://exemplo.com/a")
-    for panel in panels:  # her profile's name has come again, and changes nothing
+    for page, panel in zip(both, panels, strict=True):  # her profile's name comes again
+        panel.get_by_role("button", name="Mídia, links e docs").click()
+        panel.get_by_role("tab", name="Links").click()
         links = panel.locator("a.contents-text")
         expect(links).to_have_text(["instagram.com/loja", "https://exemplo.com/a"])
+        page.keyboard.press("Escape")
         expect(panel.locator(".panel-name")).to_have_text("Maria da Loja")
 
     his.get_by_role("switch", name="Silenciar notificações").click()
@@ -305,6 +311,58 @@ def test_two_who_note_at_once_see_both_and_lose_nothing(both: list[Page]) -> Non
     hers.get_by_role("button", name="Ficar com esta").click()
     expect(notes[0]).to_have_value("Prefere à tarde")
     expect(hers.get_by_role("button", name="Salvar", exact=True)).to_be_hidden()
+
+
+def test_a_name_that_is_saved_late_closes_nothing_of_another_customer(both: list[Page]) -> None:
+    page = both[0]
+    panel = open_panel(page, "Bia")
+    waiting: list[Route] = []
+    page.route("**/api/conversations/*/name", lambda route: waiting.append(route))
+    panel.get_by_role("button", name="Editar contato").click()
+    field = panel.get_by_label("Nome do contato")
+    field.fill("Bia da Loja")
+    field.press("Enter")
+    field.press("Enter")  # somebody in a hurry: it is on its way already
+    wait_until(lambda: page.evaluate("true") and waiting)
+    row(page, "Caio").click()
+    page.get_by_role("button", name="Dados do contato: Caio").click()
+    panel.get_by_role("button", name="Editar contato").click()
+    field.fill("Caio Ped")
+    assert len(waiting) == 1
+    waiting[0].continue_()
+    expect(names(page)).to_contain_text(["Bia da Loja"])
+    expect(field).to_have_value("Caio Ped")
+    expect(field).to_be_focused()
+
+
+def test_who_leaves_is_asked_about_notes_that_were_not_saved(
+    ana_and_bruno: list[Attendant],
+) -> None:
+    page = ana_and_bruno[0].page
+    ana_and_bruno[0].allow_errors("401")
+    panel = open_panel(page, "Bia")
+    panel.get_by_role("textbox", name="Anotações da equipe").fill("Prefere à tarde")
+    asked: list[str] = []
+    answers = [False, True]
+
+    def answer(question: Dialog) -> None:
+        asked.append(question.message)
+        if answers.pop(0):
+            question.accept()
+        else:
+            question.dismiss()
+
+    page.on("dialog", answer)
+    page.get_by_role("button", name="Menu", exact=True).click()
+    page.get_by_role("button", name="Desconectar", exact=True).click()
+    wait_until(lambda: page.evaluate("true") and len(asked) == 1)
+    expect(panel.get_by_role("textbox", name="Anotações da equipe")).to_have_value(
+        "Prefere à tarde"
+    )
+    page.get_by_role("button", name="Desconectar", exact=True).click()
+    expect(page).to_have_url(re.compile(r"/login(\?|$)"))  # and holds up nobody a second time
+    assert len(asked) == 2
+    assert "anotações que não foram salvas" in asked[0]
 
 
 def test_on_a_phone_back_leads_from_panel_to_thread_to_archived_to_list(
@@ -369,5 +427,7 @@ def test_every_word_of_panel_and_dialog_can_be_read(
     panel.get_by_role("button", name="Editar contato").click()
     panel.get_by_role("textbox", name="Anotações da equipe").fill("Nova")
     expect(panel.get_by_role("button", name="Descartar")).to_be_visible()
+    panel.get_by_role("button", name="Mídia, links e docs").click()
+    panel.get_by_role("tab", name="Links").click()
     expect(panel.locator("a.contents-text")).to_be_visible()
     assert too_weak("contents-words") == []

@@ -50,6 +50,26 @@ def test_a_reaction_is_seen_by_all_and_changed_by_anybody_of_the_business(
     await_on_phone(simulator, "Tem azul?", "❤️")
 
 
+def test_the_row_tells_of_a_reaction_until_somebody_writes_or_takes_it_back(
+    both: list[Page], simulator: Simulator
+) -> None:
+    ana, bruno = both
+    said = [row(page, "Maria").locator(".row-text") for page in both]
+    pick(ana, "Tem azul?", "👍")
+    expect(said[0]).to_have_text("Você reagiu com 👍 a: “Tem azul?”")
+    expect(said[1]).to_have_text("Ana reagiu com 👍 a: “Tem azul?”")
+    theirs = {"type": "reaction", "emoji": "🙏", "reply_to": on_phone(simulator, "Tem azul?")["id"]}
+    simulator.post(f"/customers/{MARIA}/messages", theirs)
+    for each in said:
+        expect(each).to_have_text("Reagiu com 🙏 a: “Tem azul?”")
+    theirs["emoji"] = ""
+    simulator.post(f"/customers/{MARIA}/messages", theirs)
+    expect(said[0]).to_have_text("Você reagiu com 👍 a: “Tem azul?”")
+    write(simulator, "Vou levar")
+    for each in said:
+        expect(each).to_have_text("Vou levar")
+
+
 def test_the_pill_tells_who_has_reacted_and_takes_ours_away(
     both: list[Page], simulator: Simulator
 ) -> None:

@@ -129,7 +129,7 @@ BLANK = [
 def test_a_name_that_draws_nothing_is_none(run: Run, name: str) -> None:
     assert run("return format.displayName({ name: arg, phone: '+55 11' })", name) == "+55 11"
     assert run("return format.displayName({ name: arg })", name) == "Cliente"
-    assert run("return format.previewText({ text: arg })", name) == "Mensagem"
+    assert run("return media_format.previewText({ text: arg })", name) == "Mensagem"
     assert run("return format.isSeen(arg)", name) is False
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.conftest import Attendant
 from tests.browser.on_screen import await_idle
@@ -233,6 +233,46 @@ def test_what_was_found_is_seen_however_far_behind_the_name_it_stands(
     inside = """(mark) => mark.getBoundingClientRect().right
       <= mark.closest(".row-preview").getBoundingClientRect().right"""
     wait_until(lambda: mark.evaluate(inside))
+
+
+def test_the_answer_leaves_the_keyboard_where_it_is(
+    two: tuple[Attendant, Attendant], write: Callable[..., None]
+) -> None:
+    page = two[0].page
+    write("Maria Conceição", MARIA, "Bom dia")
+    waiting: list[Route] = []
+    page.route("**/api/messages/search*", lambda route: waiting.append(route))
+    page.get_by_role("searchbox", name="Pesquisar conversas e mensagens").fill("maria")
+    rows = page.locator(".search-results .row")
+    wait_until(lambda: page.evaluate("true") and waiting)
+    rows.first.focus()
+    for route in waiting:
+        route.continue_()
+    expect(page.locator(".search-results")).not_to_contain_text("Pesquisando")
+    expect(rows.first).to_be_focused()
+
+
+def test_escape_ends_a_dialog_and_not_the_search_below_it(
+    two: tuple[Attendant, Attendant], write: Callable[..., None]
+) -> None:
+    page = two[0].page
+    write("Maria", MARIA, "orçamento")
+    open_chat(page, "Maria")
+    page.keyboard.press("Control+Alt+Shift+F")
+    field = page.get_by_role("searchbox", name="Pesquisar mensagens")
+    field.fill("orçamento")
+    expect(page.locator("mark.hit")).to_have_count(1)
+    page.get_by_role("button", name="Menu", exact=True).click()
+    page.get_by_role("button", name="Atalhos do teclado").click()
+    dialog = page.get_by_role("dialog", name="Atalhos do teclado")
+    expect(dialog).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    expect(field).to_be_visible()
+    expect(page.locator("mark.hit")).to_have_count(1)
+    page.keyboard.press("Escape")
+    expect(field).to_be_hidden()
+    expect(page.locator("mark.hit")).to_have_count(0)
 
 
 def test_a_failed_search_can_be_tried_again(

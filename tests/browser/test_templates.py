@@ -267,6 +267,31 @@ def test_a_template_waits_for_the_connection_and_goes_out_once(
     expect(bubble(page, RESUMED)).to_have_count(1)
 
 
+def test_while_a_first_message_is_on_its_way_no_other_can_be_chosen(
+    ana: Attendant, simulator: Simulator
+) -> None:
+    page = ana.page
+    waiting: list[Route] = []
+    page.route(re.compile(r"/api/conversations$"), lambda route: waiting.append(route))
+    page.get_by_role("button", name="Nova conversa").click()
+    panel_of(page).get_by_label("Pesquisar nome ou número").fill("(11) 98765-4321")
+    expect(panel_of(page).get_by_role("button", name="+55 11 98765-4321")).to_be_visible()
+    panel_of(page).get_by_label("Pesquisar nome ou número").press("Enter")
+    form = choose(page, "retomar_conversa")
+    form.get_by_label("Variável 1").fill("Maria")
+    form.get_by_label("Variável 2").fill("o conserto")
+    form.get_by_role("button", name="Enviar", exact=True).click()
+    wait_until(lambda: page.evaluate("true") and waiting)
+    expect(form.locator(".template-list")).to_have_js_property("inert", True)
+    expect(form.get_by_role("button", name="Enviando…")).to_be_disabled()
+    form.get_by_role("button", name="Fechar").click()  # it goes all the same
+    expect(form).to_be_hidden()
+    waiting[0].continue_()
+    expect(row(page, RESUMED)).to_be_visible()
+    expect(panel_of(page)).to_be_visible()  # where the person is now
+    on_phone(page, simulator, RESUMED)
+
+
 def test_the_window_closes_by_itself_on_the_screen(
     ana: Attendant, wrote: Callable[[float], None]
 ) -> None:

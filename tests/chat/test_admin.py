@@ -141,10 +141,11 @@ def test_no_route_is_for_others(app: Flask, client: FlaskClient) -> None:
     ana, bruno = login(app), login(app, "bruno")
     (name,) = set_aside({"entry": 1})
     rules = [rule for rule in app.url_map.iter_rules() if rule.rule.startswith("/admin")]
-    assert len(rules) == 7
+    assert len(rules) == 8
     for rule in rules:
         room = rule.endpoint.partition(".")[0]
-        assert room in ("admin", "claude_usage"), "the blueprint's guard is for all of it"
+        guarded = ("admin", "claude_usage", "freshness_page")
+        assert room in guarded, "the blueprint's guard is for all of it"
         for method in rule.methods & {"GET", "POST"}:
             path = rule.rule.replace("<name>", name)
             stranger = client.open(path, method=method)

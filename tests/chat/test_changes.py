@@ -94,6 +94,30 @@ def test_a_reaction_stands_under_its_message_and_can_be_taken_away(quick_app: Fl
     assert conversation.last_incoming_at == (NOON + 62) * 1000, "the window is open"
 
 
+def test_the_row_tells_of_the_newest_reaction_since_the_last_message(quick_app: Flask) -> None:
+    def told() -> tuple[str, str] | None:
+        (conversation,) = live_conversations()
+        with quick_app.app_context(), datastore.context():
+            found = conversation.live_json().get("last_reaction")
+        return found and (found["emoji"], found["text"])
+
+    first, second = text_message("w", "oi"), text_message("x", "tem?", NOON + 10)
+    tell(quick_app, first, second, contacts=[contact("Maria")])
+    tell(quick_app, reaction("r0", "w", "👍", 5))  # before the last message was written
+    assert told() is None
+    tell(quick_app, reaction("r2", "x", "❤️", 30))
+    tell(quick_app, reaction("r1", "w", "😂", 20))  # later, but it was given earlier
+    assert told() == ("❤️", "tem?")
+    tell(quick_app, reaction("r3", "x", None, 40))
+    assert told() is None
+    tell(quick_app, reaction("r4", "w", "🙏", 50))
+    assert told() == ("🙏", "oi")
+    tell(quick_app, revoke("v", "w", 60))
+    assert told() is None
+    tell(quick_app, reaction("r5", "x", "😮", 70), text_message("y", "alô", NOON + 80))
+    assert told() is None
+
+
 def test_a_reaction_is_told_with_its_message(quick_app: Flask) -> None:
     tell(quick_app, text_message("w"))
     tell(quick_app, reaction("r", "w", "👍"))

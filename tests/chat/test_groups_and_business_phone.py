@@ -318,7 +318,7 @@ def test_what_the_phone_could_not_send_is_sent_anew_where_it_is_a_text(
         return ana.post(f"/api/messages/{name}/retry", {"client_id": str(uuid.uuid4())})
 
     answer = retry("picture")
-    assert (answer.status_code, answer.get_json()["error"]["code"]) == (409, "not_text")
+    assert (answer.status_code, answer.get_json()["error"]["code"]) == (409, "not_ours")
     assert "celular da empresa" in answer.get_json()["error"]["message"]
     assert retry("picture").status_code == 409
     (refused,) = [m for m in ana.thread(chat["id"]) if m["id"] == "picture"]

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from chat.conversation.attached import media
+from message_status import fact
+
+#: Meta's codes for what is wrong with a file.
+_ABOUT_THE_FILE = ("131052", "131053")
 
 
 @dataclass(frozen=True)
@@ -13,7 +17,8 @@ class Attachment:
     """What a message of ours consists of, beside its caption.
 
     Of `media`, these are ours alone: `asked`, what the browser asked to be sent, by which a repeat
-    is known; `sent_as`, the type that WhatsApp is told; `given`, the file's id at WhatsApp.
+    is known; `sent_as`, the type that WhatsApp is told; `given`, the file's id at WhatsApp;
+    `borrowed`: its objects are another message's, until it has its own.
     """
 
     type: str  # Meta's
@@ -31,7 +36,12 @@ class Attachment:
         facts = message.media or {}
         if facts.get("state") != media.READY or "sent_as" not in facts:
             return None
-        return cls(message.type, dict(facts), message.placeholder, message.payload)
+        error = fact(message, "error") or {}
+        if str(error.get("code")) in _ABOUT_THE_FILE:
+            # What WhatsApp has under its id is no good: it is given the file once more.
+            facts = {name: value for name, value in facts.items() if name != "given"}
+        facts = {**facts, "borrowed": True}
+        return cls(message.type, facts, message.placeholder, message.payload)
 
     def is_that_of(self, message: Any) -> bool:
         """Whether a stored message was made of the very same file, asked for in the same way."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from flask import Blueprint, Flask, jsonify, request, url_for
+from flask import Blueprint, Flask, Response, jsonify, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from werkzeug.exceptions import RequestEntityTooLarge
@@ -30,9 +30,13 @@ from chat.uploads.refusals import WORDS, Refused
 
 blueprint = Blueprint("attachments", __name__)
 
+#: Whose addresses of direct uploads are.
+BUCKETS = "https://storage.googleapis.com"
 _SEND = "sending.send"
 _PUT = "attachments.put"
 _MULTIPART = "multipart/form-data"
+#: Bodies that Flask would read as fields.
+_FORMS = (_MULTIPART, "application/x-www-form-urlencoded")
 #: What stands round the file, its caption included.
 _FORM_BYTES = 256 * limits.KB
 _KINDS_WITHOUT_CAPTION = (attached.VOICE, attached.AUDIO, attached.STICKER)
@@ -60,6 +64,14 @@ def init_app(app: Flask) -> None:
             datastore.allow(datastore.REQUEST_SECONDS, datastore.RPC_SECONDS)
         elif request.endpoint == _PUT:
             request.max_content_length = limits.KINDS["document"].max_bytes
+
+    @app.after_request
+    def allow_bucket(response: Response) -> Response:
+        """The page may put files into the bucket, where there is one."""
+        policy = response.headers.get("Content-Security-Policy")
+        if policy and response.mimetype == "text/html" and service.current().settings.bucket:
+            response.headers["Content-Security-Policy"] = f"{policy}; connect-src 'self' {BUCKETS}"
+        return response
 
 
 def _allow(most: int) -> None:
@@ -185,19 +197,23 @@ def of_request(
         raise ApiError(503, "busy", text) from error
 
 
-def _sent_along(client_id: str, file: Any, kind: str | None, caption: str) -> Attachment:
-    if file is None:
+def _sent_along(client_id: str, sent: Any, kind: str | None, caption: str) -> Attachment:
+    if sent is None:
         raise ApiError(422, "invalid", "Falta o arquivo.", "file")
-    filename = attached.clean_filename(file.filename)
+    filename = attached.clean_filename(sent.filename)
     with preparing.folder() as where:
         path = where / "given"
-        size, digest = preparing.kept(file.stream, path, limits.MULTIPART_MAX_BYTES)
+        size, digest = preparing.kept(sent.stream, path, limits.MULTIPART_MAX_BYTES)
         asked = {"sha256": digest, "kind": kind, "filename": filename}
         known = _known(client_id, asked)
         if known is not None:
             return known
-        given = Given(path, size, filename, _told_type(file.mimetype))
-        return _prepared(client_id, given, kind, caption, asked, where)
+        given = Given(size, filename, _told_type(sent.mimetype))
+        with path.open("rb") as file:
+            kind, found = preparing.look(file, given, kind)
+        _check_caption(kind, caption)
+        facts = _put(client_id, path, kind, found, filename, where)
+    return preparing.attachment(facts, asked)
 
 
 def _uploaded(client_id: str, upload_id: Any, kind: str | None, caption: str) -> Attachment:
@@ -209,32 +225,32 @@ def _uploaded(client_id: str, upload_id: Any, kind: str | None, caption: str) ->
         return known
     upload = _own_upload(upload_id)
     store = service.current().store
-    size = store.size(upload.staged)
-    if size is None or size != upload.size:
+    if store.size(upload.staged) != upload.size:
         raise ApiError(409, "not_uploaded", "O arquivo ainda não chegou inteiro.", "upload")
-    with preparing.folder() as where:
-        path = where / "given"
-        with store.open(upload.staged) as file:
-            preparing.kept(file, path, limits.KINDS["document"].max_bytes)
-        given = Given(path, size, upload.filename, upload.mime_type)
-        return _prepared(client_id, given, kind or upload.kind, caption, asked, where)
+    given = Given(upload.size, upload.filename, upload.mime_type)
+    with preparing.folder() as where, store.open(upload.staged) as file:
+        kind, found = preparing.look(file, given, kind or upload.kind)
+        _check_caption(kind, caption)
+        if kind == attached.DOCUMENT:
+            # It may be large, and is sent as it is: it is not brought here.
+            told = {**preparing.as_document(found, upload.filename), "size": upload.size}
+            name = _noted(client_id)
+            return preparing.attachment(
+                preparing.copy(store, upload.staged, name, file, told), asked
+            )
+        file.seek(0)
+        preparing.kept(file, where / "given", limits.KINDS[kind].max_bytes)
+        facts = _put(client_id, where / "given", kind, found, upload.filename, where)
+    return preparing.attachment(facts, asked)
 
 
-def _prepared(
-    client_id: str,
-    given: Given,
-    kind: str | None,
-    caption: str,
-    asked: dict[str, Any],
-    where: Path,
-) -> Attachment:
+def _put(
+    client_id: str, path: Path, kind: str, found: str, filename: str | None, where: Path
+) -> dict[str, Any]:
     # What takes its time here is none of the store's.
     datastore.allow(_REQUEST_SECONDS, datastore.RPC_SECONDS)
-    kind, path, told = preparing.prepare(given, kind, where)
-    _check_caption(kind, caption)
-    store, name = service.current().store, _noted(client_id)
-    facts = preparing.put(store, name, path, kind, told)
-    return preparing.attachment(facts, asked)
+    made, told = preparing.prepare(path, kind, found, filename, where)
+    return preparing.put(service.current().store, _noted(client_id), made, kind, told)
 
 
 def _passed_on(client_id: str, body: dict[str, Any]) -> tuple[str, Attachment]:
@@ -334,7 +350,8 @@ def _told_type(value: Any) -> str:
     main, slash, rest = text.partition("/")
     plain = slash and len(text) <= 100 and (main + rest).replace("-", "").replace(".", "")
     usable = isinstance(plain, str) and plain.replace("+", "").replace("_", "").isalnum()
-    return text if usable and text.isascii() else "application/octet-stream"
+    usable = usable and text.isascii() and text not in _FORMS
+    return text if usable else "application/octet-stream"
 
 
 def _caption(value: Any) -> str:

@@ -48,7 +48,7 @@ def send(conversation_id: str) -> ResponseReturnValue:
         "quote": _quote(conversation_id, body.get("reply_to")),
         "read_up_to": _seen(conversation_id, body, "read_up_to"),
         "after": _seen(conversation_id, body, "after"),
-        "forwarded": _forwarded(body.get("forwarded")),
+        "forwarded": _forwarded(body.get("forwarded")) or "forward_of" in body,
     }
     if attachments.is_asked(body):
         text, attachment = attachments.of_request(conversation_id, client_id, body)
@@ -79,7 +79,8 @@ def send(conversation_id: str) -> ResponseReturnValue:
         # Also for a repeat: the first answer, and with it this call, may have been lost.
         sender.start(owner_id)
     if attachment is not None:
-        staging.settle(client_id, media.current().store)
+        own = (attachment.media["object"], attachment.media.get("thumb"))
+        staging.settle(client_id, media.current().store, own)
     return jsonify({**message.live_json(), "conversation_id": owner_id}), 201 if new else 200
 
 

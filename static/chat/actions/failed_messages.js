@@ -1,4 +1,5 @@
-/** What can be done with a message that was not sent, or perhaps not sent: try again, change it. */
+/** What can be done with a message that was not sent, or perhaps not sent: try again, change it, give
+ * it up. */
 
 export class FailedMessages {
   #host;
@@ -10,12 +11,19 @@ export class FailedMessages {
     this.#host = { state, sender, ticks, writing, restoreReply, onTemplates };
   }
 
-  /** A button of a message in the open conversation: "retry", "resend", "template" or "copy". */
+  /** A button of a message in the open conversation: "retry", "resend", "template", "copy", "attach",
+   * "discard" or, of a file on its way, "cancel-upload". */
   act(action, messageId) {
     const { state, sender, writing, restoreReply, onTemplates } = this.#host;
     const id = state.selectedId;
     if (action === "retry") sender.retry(id);
     if (action === "resend") this.#resend(id, messageId);
+    if (action === "cancel-upload" || action === "discard") this.#giveUp(id, messageId);
+    if (action === "attach") {
+      const old = sender.takeBack(id, state.thread(id).find(messageId)?.client_id);
+      if (old) restoreReply(id, old.reply_to);
+      if (old) writing.media.reopen(id, [old]);
+    }
     if (action === "template") {
       const old = sender.discard(id, state.thread(id).find(messageId)?.client_id);
       if (old?.reply_to) restoreReply(id, old.reply_to);
@@ -31,6 +39,13 @@ export class FailedMessages {
       restoreReply(id, message.reply_to);
     }
     writing.composer.focus();
+  }
+
+  /** Nothing comes in its place: the focus of the button that goes with it moves on. */
+  #giveUp(id, messageId) {
+    const { state, sender, writing } = this.#host;
+    sender.discard(id, state.thread(id).find(messageId)?.client_id);
+    writing.focusUnlessTouch();
   }
 
   /** A new attempt of a message that was refused, or perhaps not sent. */

@@ -3,7 +3,8 @@
 import { MAX_TEXT_LENGTH } from "../composer/composer.js";
 import { offersOf } from "../message/offers.js";
 import { quoteWithOwnName } from "../data/own_name.js";
-import { displayName, windowState } from "../parts/format.js";
+import { copyImage, saveFile } from "../media/saving.js";
+import { displayName, isSeen, windowState } from "../parts/format.js";
 import { MessageMenu } from "../thread/message_menu.js";
 import { copiedText } from "./copying.js";
 import { ForwardDialog } from "./forward_dialog.js";
@@ -15,6 +16,9 @@ import { onSwipeRight } from "./swipe.js";
 
 const CLOSED = "Só depois que o cliente escrever de novo: faz mais de 24 horas";
 const TOO_OLD = "Só em mensagens de até 30 dias";
+const NOTHING_TO_FORWARD = "Só textos e arquivos podem ser encaminhados";
+const NOT_HERE_YET = "O arquivo ainda está chegando";
+const UNAVAILABLE = "O arquivo não está mais disponível";
 const TOO_LONG = `Só textos de até ${MAX_TEXT_LENGTH.toLocaleString("pt-BR")} caracteres`;
 const IN_A_GROUP = "Grupos não aceitam reações da empresa";
 /** The server's MOST_DAYS. */
@@ -32,6 +36,7 @@ export class MessageActions {
   /**
    * `pane`: the thread's; `state`, `api`, `loader`, `sender`, `composer`; `user`: {id, name};
    * `storage`: localStorage or alike; `now()`: the server's milliseconds; onDetails(messageId);
+   * onPin(messageId, on): a message is to be pinned, or not any more;
    * onJump(messageId); onForwarded(conversationIds): messages are on their way there; onChange():
    * draw again; onNewest(): the newest message is to be drawn; onTold(words).
    */
@@ -44,9 +49,9 @@ export class MessageActions {
     this.#forwarding = new ForwardDialog({ state, loader, now });
     this.#selection = new Selection(pane, {
       ordered: (id, ids) => state.thread(id).messages.filter((each) => ids.has(each.id) && !each.revoked_at),
-      canForward: (messages) => messages.every((each) => canForward(each)),
+      canForward: (messages) => messages.every((each) => !whyNoForwarding(each)),
       onCopy: (messages) => this.#copy(messages),
-      onForward: (messages) => this.#forward(messages),
+      onForward: (messages) => this.forward(messages),
       onEnd: () => !matchMedia("(pointer: coarse)").matches && host.composer.focus(),
     });
     const content = pane.querySelector(".thread-content");
@@ -115,6 +120,12 @@ export class MessageActions {
 
   merged(from, to) {
     this.#replies.move(from, to);
+    this.#selection.merged(from, to);
+  }
+
+  /** Another conversation is on screen, or none. */
+  left() {
+    this.#selection.end();
   }
 
   erased(id) {
@@ -148,7 +159,7 @@ export class MessageActions {
     const { conversation } = this.#open();
     if (name === "react" && conversation.is_group) return IN_A_GROUP;
     if (["reply", "react"].includes(name) && this.#isClosed(conversation)) return CLOSED;
-    if (name === "forward" && !canForward(this.#find(messageId))) return TOO_LONG;
+    if (name === "forward") return whyNoForwarding(this.#find(messageId));
     const age = this.#host.now() - Date.parse(this.#find(messageId)?.sent_at);
     return name === "react" && age > REACTION_MS ? TOO_OLD : null;
   }
@@ -157,7 +168,10 @@ export class MessageActions {
     if (name === "details") this.#host.onDetails(messageId);
     if (name === "reply") this.#reply(messageId);
     if (name === "react") this.#react(messageId, node);
-    if (name === "forward") this.#forward([this.#find(messageId)]);
+    if (name === "forward") this.forward([this.#find(messageId)]);
+    if (name === "download") saveFile(this.#find(messageId));
+    if (name === "copy-image") this.#copyImage(this.#find(messageId));
+    if (name === "pin" || name === "unpin") this.#host.onPin(messageId, name === "pin");
     if (name === "select") this.#selection.begin(this.#open().id, messageId);
   }
 
@@ -238,11 +252,23 @@ export class MessageActions {
     this.#host.onTold(messages.length === 1 ? "Mensagem copiada" : "Mensagens copiadas");
   }
 
-  #forward(messages) {
+  async #copyImage(message) {
+    try {
+      await copyImage(message);
+      this.#host.onTold("Imagem copiada");
+    } catch {
+      this.#host.onTold("Não foi possível copiar a imagem.");
+    }
+  }
+
+  /** Asks to which chats these go, and sends them there. */
+  forward(messages) {
     const { sender, onForwarded } = this.#host;
     this.#forwarding.open((ids) => {
       for (const id of ids) {
-        for (const { text } of messages) sender.send(id, text, { forwarded: true });
+        for (const message of messages) {
+          sender.send(id, message.text, { forwarded: true, ...(message.media && { copied: copyOf(message) }) });
+        }
       }
       this.#selection.end();
       onForwarded(ids);
@@ -257,8 +283,16 @@ function answerable(target) {
   return offers.split(" ").includes("reply") ? node : null;
 }
 
-/** Whether it can be sent again as it is: a text, of at most what WhatsApp takes. */
-function canForward(message) {
+/** Why it cannot be sent again as it is, in words; null for a text of at most what WhatsApp takes, and
+ * for media that are here. */
+function whyNoForwarding(message) {
   const offered = Boolean(message) && offersOf(message, { hasContent: true }).includes("forward");
-  return offered && [...message.text].length <= MAX_TEXT_LENGTH;
+  if (!offered) return NOTHING_TO_FORWARD;
+  const { media, text, type } = message;
+  if (media) return { pending: NOT_HERE_YET, unavailable: UNAVAILABLE }[media.state] ?? null;
+  if (type !== "text" || !isSeen(text)) return NOTHING_TO_FORWARD;
+  return [...text].length > MAX_TEXT_LENGTH ? TOO_LONG : null;
 }
+
+/** Of a message with media what is sent: it is shown from the original as long as it is on its way. */
+const copyOf = ({ id, type, media }) => ({ forward_of: id, type, media });

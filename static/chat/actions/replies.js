@@ -1,9 +1,10 @@
 /** Which message the next one answers: kept per chat as the draft is, and shown over the field. */
 
 import { Drafts } from "../composer/drafts.js";
+import { pictureOf } from "../media/quoted.js";
 import { createQuote, updateQuote } from "../message/quote.js";
 import { ICONS, el, icon, setHidden } from "../parts/dom.js";
-import { previewText } from "../parts/format.js";
+import { previewText } from "../parts/media_format.js";
 
 /** What is kept of the message, and sent along: how the bubble shows it until the server's comes. */
 export const quoteOf = (message) => ({
@@ -11,6 +12,7 @@ export const quoteOf = (message) => ({
   text: previewText(message),
   author_name: message.author?.name ?? null,
   author_kind: message.author?.kind ?? null,
+  ...(pictureOf(message) && { picture: pictureOf(message) }),
 });
 
 /** By conversation; in every tab of the attendant, across reloads. No DOM. */

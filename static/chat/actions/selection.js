@@ -69,6 +69,11 @@ export class Selection {
     return true;
   }
 
+  /** The conversation has become another's part. */
+  merged(loser, winner) {
+    if (this.#conversationId === loser) this.#conversationId = winner;
+  }
+
   /** With each drawing of the thread, whose messages come and go. */
   render(conversationId) {
     if (!this.isOn) return;

@@ -1,7 +1,8 @@
 /** Somebody else answered while this attendant was writing: that is seen before the own text goes. */
 
 import { setHidden, setText } from "../parts/dom.js";
-import { clockTime, dayLabel, daysAgo, previewText } from "../parts/format.js";
+import { clockTime, dayLabel, daysAgo } from "../parts/format.js";
+import { previewText } from "../parts/media_format.js";
 import { plainText } from "../parts/rich_text.js";
 
 const LATELY_MS = 10 * 60_000;

@@ -144,6 +144,7 @@ export class Composer {
     setText(this.#length, long ? (this.#pasted ? PASTED_TOO_LONG : TOO_LONG) : "");
     setText(this.#count, left > COUNTED_FROM ? "" : left.toLocaleString("pt-BR"));
     setHidden(this.#sendButton, !text || this.#closed);
+    this.#form.classList.toggle("with-text", Boolean(text));
     if (this.#sendButton.disabled !== long) this.#sendButton.disabled = long;
   }
 

@@ -2,6 +2,7 @@
  * becomes of the text. */
 
 import { displayName, windowState } from "../parts/format.js";
+import { MediaWriting } from "./attachments/media_writing.js";
 import { Beginnings, CollisionStrip } from "./collision.js";
 import { Composer } from "./composer.js";
 import { Drafts } from "./drafts.js";
@@ -20,6 +21,7 @@ const touch = matchMedia("(pointer: coarse)");
 export class Writing {
   composer;
   drafts;
+  media;
 
   #pane;
   #host;
@@ -39,7 +41,8 @@ export class Writing {
    * `claude`, `toast`; `userId`; `now()`: the server's milliseconds. newestOf(id): the id of the
    * message that has arrived last there, or null; takeReply(id): what the next message answers, and
    * restoreReply(id, quoted): it is to answer that again; onTemplates(id): one is to be chosen;
-   * onSent(): a message to the open conversation is on its way; onChange(): draw again.
+   * onSent(): a message to the open conversation is on its way; onChange(): draw again; confirm(text,
+   * yes).
    */
   constructor(pane, { storage, ...host }) {
     const { state, api, sender, toast, userId, now, onChange } = host;
@@ -67,7 +70,16 @@ export class Writing {
       onChange,
     });
     this.#offerQuickReplies();
-    this.#offerEmoji(storage);
+    const emoji = this.#offerEmoji(storage);
+    this.media = new MediaWriting(pane, {
+      ...host,
+      emoji,
+      memory: this.#emojiMemory,
+      composer: this.composer,
+      drafts: this.drafts,
+      beginnings: this.#beginnings,
+      showDraft: (id) => this.#showDraft(id),
+    });
     this.#suggestions = new Suggestions({
       ask: (id, signal) => api.suggestion(id, signal),
       canTake: (id) => this.#canSuggest(id),
@@ -84,9 +96,14 @@ export class Writing {
     this.#offerInPlusMenu();
   }
 
-  /** Whether closing the page would lose what was typed. */
+  /** Whether closing the page would lose what was typed, chosen or recorded. */
   get isAtRisk() {
-    return this.drafts.isAtRisk;
+    return this.drafts.isAtRisk || this.hasUnsent;
+  }
+
+  /** Whether something was chosen or recorded, which no other page would find. */
+  get hasUnsent() {
+    return this.media.isAtRisk;
   }
 
   /** With each drawing of the open conversation. */
@@ -95,6 +112,7 @@ export class Writing {
     const draft = this.drafts.get(id);
     this.composer.render({ conversationId: id, draft, window: windowState(conversation, now) });
     this.#plusMenu.render();
+    this.media.render(conversation);
     this.#beginnings.wrote(id, draft);
     this.#collisionStrip.render({ message: this.#host.sender.held(id), now });
     this.#suggestionStrip.render({ available: this.#canSuggest(id), suggestion: this.#suggestions.of(id) });
@@ -102,12 +120,13 @@ export class Writing {
 
   /** Escape was pressed: whether it ended something here. */
   escape() {
-    return this.#emojiPicker.close();
+    return this.#emojiPicker.close() || this.media.escape();
   }
 
   /** Another conversation is open. */
   left() {
     this.#emojiPicker.close();
+    this.media.left();
   }
 
   /** Where a keyboard does not come up over what was to be read. */
@@ -176,6 +195,7 @@ export class Writing {
     this.drafts.move(loser, winner);
     this.#suggestions.move(loser, winner);
     this.#beginnings.move(loser, winner);
+    this.media.merged(loser, winner);
     this.#showDraft(winner);
   }
 
@@ -188,6 +208,7 @@ export class Writing {
   forget() {
     this.drafts.forget();
     this.#emojiMemory.forget();
+    this.media.forget();
   }
 
   #send(text, filled = null) {
@@ -203,8 +224,10 @@ export class Writing {
     const { state, sender, restoreReply } = this.#host;
     const id = state.selectedId;
     const recalled = sender.recall(id);
-    this.#fillDraft(id, [...recalled.map(({ text }) => text), this.drafts.get(id)].filter(Boolean).join("\n"));
+    const texts = recalled.filter(({ media }) => !media).map(({ text }) => text);
+    this.#fillDraft(id, [...texts, this.drafts.get(id)].filter(Boolean).join("\n"));
     restoreReply(id, recalled.find(({ reply_to: quoted }) => quoted)?.reply_to);
+    this.media.reopen(id, recalled.filter(({ file }) => file));
   }
 
   /** A draft changed by other means than typing here. */
@@ -278,6 +301,7 @@ export class Writing {
       onTaken: (text) => this.#emojiMemory.chose(text),
       onLoad: () => completions.update(),
     }));
+    return emoji;
   }
 
   /** What else can be sent: whoever offers something adds an entry. */
@@ -285,6 +309,7 @@ export class Writing {
     const { state, onTemplates } = this.#host;
     const isAvailable = () => this.composer.isOpen;
     this.#plusMenu = new PlusMenu(this.#pane);
+    this.media.offerIn(this.#plusMenu, isAvailable);
     this.#plusMenu.add({
       label: "Enviar modelo",
       sign: "template",

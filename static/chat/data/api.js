@@ -63,8 +63,8 @@ export class Api {
    * the message that had arrived last when it was written: answering reads up to there. `after` is
    * the one that had arrived last when its writing began: if somebody else answered after it, the
    * send is refused with the code "collision". */
-  send(id, { client_id, text, reply_to, read_up_to, after, forwarded, asked: template }) {
-    const what = template ? { template } : { text };
+  send(id, { client_id, text, reply_to, read_up_to, after, forwarded, forward_of, asked: template }) {
+    const what = template ? { template } : (forward_of ? { forward_of } : { text });
     const all = { client_id, ...what, reply_to: reply_to?.id, read_up_to, after, forwarded };
     const body = Object.fromEntries(
       Object.entries(all).filter(([, value]) => value),

@@ -4,7 +4,7 @@
  */
 
 import { isFurther, withStatus } from "../../message_status.js";
-import { previewText } from "../parts/format.js";
+import { previewText } from "../parts/media_format.js";
 import { RowOrder } from "./row_order.js";
 import { Thread, messageKey, sameData } from "./thread_state.js";
 

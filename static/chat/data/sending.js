@@ -5,9 +5,12 @@
  * What the server has not confirmed stands in the outbox, which all tabs of the attendant share.
  * Of each conversation one message is sent after the other, in the order they were typed, by one
  * tab at a time (a Web Lock); when that tab is closed, the next one goes on. What got no answer is
- * sent again, which is safe by the client_id, and nothing overtakes it.
+ * sent again, which is safe by the client_id, and nothing overtakes it. A file takes its place among
+ * the texts; its bytes are kept beside the outbox: see files/unsent_files.js.
  */
 
+import { isSeen } from "../parts/format.js";
+import { KINDS } from "../parts/media_format.js";
 import { Outbox } from "./outbox.js";
 import { isLocal } from "./thread_state.js";
 
@@ -19,8 +22,12 @@ const FIRST_WAIT_MS = 1_000;
 const LONGEST_WAIT_MS = 30_000;
 /** A request this old when the connection comes back hangs on the one that was lost. */
 const HUNG_MS = 5_000;
-/** A phone's browser may have put the tab with the lock to sleep: one that is seen goes ahead. */
+/** A phone's browser may have put the tab with the lock to sleep: one that is seen goes ahead. Where
+ * a file is to be sent, the other tab is more likely in the middle of that. */
 const LOCK_PATIENCE_MS = 10_000;
+const FILE_LOCK_PATIENCE_MS = 120_000;
+/** What was typed while a file took so long begins to wait anew when it is sent. */
+const LONG_UPLOAD_MS = 60_000;
 
 /** A random UUID, also where crypto.randomUUID is missing (plain http on another machine). */
 export function randomId(source = globalThis.crypto) {
@@ -44,6 +51,7 @@ const isQueued = ({ delivery }) => delivery === "pending" || delivery === "waiti
 export class Sender {
   #state;
   #api;
+  #files;
   #outbox;
   #userName;
   #now;
@@ -53,18 +61,21 @@ export class Sender {
   #entries = new Map(); // client_id -> {id, message}, of this tab and of the others
   #running = new Map(); // conversation id -> whether there is more to do after this
   #wakes = new Map(); // conversation id -> ends the wait for an attempt, or for its answer
+  #homeless = new Set(); // client_ids of files that only this page has
   #isClosed = false;
 
   /** `now`: milliseconds by the server's clock; `storage`: localStorage or alike; `locks`:
    * navigator.locks, null where there is none (two tabs may then send the same message, which the
    * server takes once); `onHeld(id, message)`: something waits for the attendant's word on what
-   * somebody else sent. Nothing is sent before `send` or `resume`. */
+   * somebody else sent; `files`: the UnsentFiles. Nothing is sent before `send` or `resume`. */
   constructor({
-    state, api, storage, userId, userName, now = Date.now, locks = navigator.locks, onHeld = () => {},
+    state, api, storage, userId, userName, files = null, now = Date.now, locks = navigator.locks,
+    onHeld = () => {},
   }) {
     this.#onHeld = onHeld;
     this.#state = state;
     this.#api = api;
+    this.#files = files;
     this.#outbox = new Outbox(storage, userId);
     this.#userName = userName;
     this.#now = now;
@@ -80,15 +91,18 @@ export class Sender {
 
   /** Whether closing the page would lose a message: the storage did not take it. */
   get isAtRisk() {
-    return this.#outbox.isAtRisk;
+    return this.#outbox.isAtRisk || this.#homeless.size > 0;
   }
 
   /** `readUpTo`: the message that had arrived last, on this screen, when this was written; `after`:
    * when its writing began (what others answered meanwhile is shown before it goes: see `held`);
    * `replyTo`: what it answers, {id, text, author_name, author_kind}; `forwarded`: it comes from
-   * another chat; `filled`: {template, asked} where the text is a template's. */
+   * another chat; `filled`: {template, asked} where the text is a template's; `attached`: {file,
+   * media, thumb} where it is a file's caption; `copied`: {forward_of, media, type} where it is another
+   * message's media, with its caption for a text. */
   send(conversationId, text, options = {}) {
     const { readUpTo = null, after = null, replyTo = null, forwarded = false, filled = null } = options;
+    const { attached = null, copied = null } = options;
     const id = randomId();
     const held = this.held(conversationId); // which it does not overtake
     const now = Math.round(this.#now());
@@ -102,9 +116,11 @@ export class Sender {
       author: { kind: "attendant", name: this.#userName },
       type: filled ? "template" : "text",
       text,
+      ...(attached && { ...likeServers(attached.media), upload: true }),
       ...(replyTo && { reply_to: replyTo }),
       ...(forwarded && { forwarded }),
       ...(filled && { template: filled.template, asked: filled.asked }),
+      ...copied,
       sent_at: new Date(now).toISOString(),
       position: this.#state.nextLocalPosition(order),
       status: "sending",
@@ -115,8 +131,10 @@ export class Sender {
       order,
       since: now,
     };
-    this.#entries.set(id, { id: conversationId, message });
-    this.#outbox.keep({ id: conversationId, message });
+    const entry = { id: conversationId, message };
+    this.#entries.set(id, entry);
+    if (attached) this.#keepFile(entry, attached);
+    else this.#outbox.keep(entry);
     this.#state.putLocal(conversationId, message);
     this.#sendNow(conversationId);
   }
@@ -140,7 +158,16 @@ export class Sender {
   /** Takes what is held off the screen; nothing of it is sent. Returns these messages, in order. */
   recall(conversationId) {
     const held = this.#held(conversationId);
-    return held.map(({ message }) => this.discard(conversationId, message.client_id)).filter(Boolean);
+    return held.map(({ message }) => this.takeBack(conversationId, message.client_id)).filter(Boolean);
+  }
+
+  /** As `discard`, where it may be sent anew: a message with a file has its bytes as `file`, a promise
+   * of them, or of null. */
+  takeBack(conversationId, clientId) {
+    const isFile = this.#entries.get(clientId)?.message.upload;
+    const file = isFile ? this.#files.fileOf(clientId) : null;
+    const removed = this.discard(conversationId, clientId);
+    return removed && file ? { ...removed, file } : removed;
   }
 
   /** Sends everything of this conversation that was left to the attendant, in its order. */
@@ -177,6 +204,7 @@ export class Sender {
     if (!told) return;
     if (told.gone) {
       this.#entries.delete(told.key);
+      this.#files?.drop(told.key, { isSent: Boolean(told.message) });
       if (told.message) this.#state.putMessages(told.id, [told.message], 0, this.#state.moment);
       else if (told.message === null) this.#state.removeLocal(told.id, told.key);
     } else if (told.message?.client_id && this.#take(told) && this.#locks) {
@@ -196,7 +224,9 @@ export class Sender {
   forget() {
     this.#isClosed = true;
     this.#entries.clear();
+    this.#homeless.clear();
     this.#outbox.clear();
+    this.#files?.forget();
   }
 
   /** The entries of a conversation, in the order they were typed. */
@@ -247,7 +277,8 @@ export class Sender {
     while (this.#locks) {
       let begun = false;
       try {
-        const signal = AbortSignal.timeout(LOCK_PATIENCE_MS);
+        const hasFiles = this.#queue(id).some(({ message }) => message.upload);
+        const signal = AbortSignal.timeout(hasFiles ? FILE_LOCK_PATIENCE_MS : LOCK_PATIENCE_MS);
         return await this.#locks.request(this.#lockName(id), { signal }, () => {
           begun = true;
           return work();
@@ -264,9 +295,11 @@ export class Sender {
     this.#readOutbox();
     let failures = 0;
     for (let head = this.#next(id); head; head = this.#next(id)) {
+      const began = this.#now();
       const outcome = await this.#post(id, head);
       if (outcome === "answered") {
         failures = 0;
+        if (head.message.upload && this.#now() - began > LONG_UPLOAD_MS) this.#waitAnew(id);
         continue;
       }
       if (outcome === "hung") continue;
@@ -287,22 +320,30 @@ export class Sender {
     return null;
   }
 
+  #waitAnew(id) {
+    for (const entry of this.#queue(id)) this.#change(entry, { since: Math.round(this.#now()) });
+  }
+
   /** One attempt: "answered", "lost" (nobody knows, nothing is decided), "hung" (the same, and the
    * connection is back) or "login". */
   async #post(id, entry) {
     const version = this.#state.versionOf(entry.id);
     const { moment } = this.#state;
-    const began = performance.now();
+    const attempt = this.#attempt(entry);
     const hung = new Promise((resolve) => {
-      this.#wakes.set(id, (isBack) => isBack && performance.now() - began > HUNG_MS && resolve(null));
+      this.#wakes.set(id, (isBack) => isBack && performance.now() - attempt.quietSince() > HUNG_MS && resolve(null));
     });
     try {
-      const answer = await Promise.race([this.#api.send(this.#state.resolve(entry.id), entry.message), hung]);
-      if (answer === null) return "hung";
+      const answer = await Promise.race([attempt.answer, hung]);
+      if (answer === null) {
+        attempt.abort();
+        return "hung";
+      }
       this.#state.putMessages(entry.id, [answer], version, moment);
       this.#drop(entry, answer);
     } catch (error) {
       if (error.status === 401) return "login";
+      if (!this.#entries.has(entry.message.client_id)) return "answered"; // it was given up meanwhile
       if (error.unavailable) return "lost";
       if (error.name !== "ApiError") throw error;
       if (error.collision) this.#hold(id, error.collision, version, moment);
@@ -311,6 +352,14 @@ export class Sender {
       this.#wakes.delete(id);
     }
     return "answered";
+  }
+
+  /** {answer, quietSince(), abort()}, as `transfer` gives. */
+  #attempt({ id, message }) {
+    const resolved = this.#state.resolve(id);
+    if (message.upload) return this.#files.send(resolved, message);
+    const began = performance.now();
+    return { answer: this.#api.send(resolved, message), quietSince: () => began, abort() {} };
   }
 
   /** Waits before the next attempt; true when something ended the wait. */
@@ -330,14 +379,29 @@ export class Sender {
     if (!this.#entries.has(key)) return;
     if (Object.entries(change).every(([name, value]) => entry.message[name] === value)) return;
     entry.message = { ...entry.message, ...change };
-    this.#outbox.keep(entry);
+    if (!this.#homeless.has(key)) this.#outbox.keep(entry);
     this.#state.updateLocal(entry.id, key, change);
   }
 
   /** Done with it: `message` is the server's, null when it was discarded. */
   #drop(entry, message) {
-    this.#entries.delete(entry.message.client_id);
+    const { client_id: key, upload } = entry.message;
+    this.#entries.delete(key);
+    this.#homeless.delete(key);
     this.#outbox.remove(entry, message);
+    if (upload) this.#files.drop(key, { isSent: Boolean(message) });
+  }
+
+  /** Its bytes come first: nobody finds a message in the outbox without them. */
+  async #keepFile(entry, { file, thumb }) {
+    const key = entry.message.client_id;
+    this.#homeless.add(key);
+    const isKept = await this.#files.add(key, file, thumb);
+    if (!this.#entries.has(key)) this.#files.drop(key, { isSent: true }); // kept too late
+    else if (isKept) {
+      this.#homeless.delete(key);
+      this.#outbox.keep(entry);
+    }
   }
 
   #readOutbox() {
@@ -356,4 +420,11 @@ export class Sender {
     else this.#state.putLocal(id, message);
     return isNew;
   }
+}
+
+/** What the server will say of a message with these media, but for its own address of them. */
+function likeServers(media) {
+  const { sign, word } = KINDS[media.kind];
+  const name = media.kind === "document" && isSeen(media.filename) ? media.filename : word;
+  return { type: media.kind === "voice" ? "audio" : media.kind, media, placeholder: `${sign} ${name}` };
 }

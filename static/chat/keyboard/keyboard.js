@@ -59,11 +59,11 @@ function escapes({
   state, ticks, threadSearch, writing, contactPanel, templates, listSearch, list, actions, opening,
 }) {
   return [
+    isCovered,
     () => ticks.closeDetails(),
     () => threadSearch.close(),
-    isCovered,
     () => writing.escape(),
-    () => contactPanel.close(),
+    () => contactPanel.escape(),
     () => templates.closeNewChat(),
     () => listSearch.close(),
     () => state.selectedId === null && (list.closeArchived() || true),

@@ -3,7 +3,7 @@
  * each row shows its newest waiting message.
  */
 
-import { previewText } from "../parts/format.js";
+import { previewText } from "../parts/media_format.js";
 
 /** `messages()`: what waits, the newest first. */
 export function awaitingFilter({ state, loader, messages }) {

@@ -24,7 +24,7 @@ export class ListPane {
 
   /**
    * `pane`: the column; `state`, `api`, `loader`, `unread`, `awaiting`, `claude`, `toast`,
-   * `organizer`, `drafts`; `book`: the LabelBook; ownershipOf(conversation): who answers it;
+   * `organizer`, `drafts`; `viewer`: the attendant's name; `book`: the LabelBook; ownershipOf(conversation): who answers it;
    * confirm(text, yes): resolves to whether the attendant is sure; onChange(): draw again.
    */
   constructor(pane, host) {
@@ -64,7 +64,7 @@ export class ListPane {
 
   /** With each drawing. */
   render(now) {
-    const { state, loader, unread, drafts, book, ownershipOf } = this.#host;
+    const { state, loader, unread, drafts, viewer, book, ownershipOf } = this.#host;
     const id = state.selectedId;
     this.#filters.update();
     this.#archived.render();
@@ -84,6 +84,7 @@ export class ListPane {
         unread: unread.badge(conversation.id),
         ownership: ownershipOf(conversation),
         labels: book.of(conversation),
+        viewer,
       }),
       selectedId: id,
       ...loader.listOf(server),

@@ -64,7 +64,7 @@ export class ListView {
 
   /**
    * rows: [{conversation, last}]; detailsOf(row): what else is drawn of one, {draft, unread: {count,
-   * marked}, ownership, labels?}; `labels`: those of the LabelBook; state: "idle" | "loading" |
+   * marked}, ownership, viewer, labels?}; `labels`: those of the LabelBook; state: "idle" | "loading" |
    * "error"; loaded: the first page is here; hasMore: there are further pages; empty: what to say
    * when there is no row.
    */
@@ -333,7 +333,7 @@ function updateOwner(row, { mark, reason, isReplying, replyingWords }) {
   setHidden(row.needed, mark !== "needed" || isReplying);
 }
 
-function updateRow(row, { conversation, last, draft, unread, ownership, now, selected, labels = [] }) {
+function updateRow(row, { conversation, last, draft, unread, ownership, now, selected, viewer, labels = [] }) {
   const name = displayName(conversation);
   updateAvatar(row.avatar, conversation);
   setText(row.name, name);
@@ -344,16 +344,17 @@ function updateRow(row, { conversation, last, draft, unread, ownership, now, sel
   const { isReplying } = ownership;
   const showDraft = Boolean(draft) && !selected && !isReplying;
   setHidden(row.draftMark, !showDraft);
-  const author = showDraft || isReplying ? "" : authorOf(conversation, last);
+  const reaction = showDraft ? null : reactionOf(conversation, last, viewer);
+  const author = showDraft || isReplying || reaction ? "" : authorOf(conversation, last);
   setHidden(row.author, !author);
   setText(row.author, author);
-  const source = (showDraft ? draft : last?.text) ?? "";
+  const source = (showDraft ? draft : reaction ?? last?.text) ?? "";
   if (row.shown !== source || row.showsDraft !== showDraft) {
     Object.assign(row, { shown: source, showsDraft: showDraft }); // read once, not with every drawing
     setText(row.text, showDraft ? source : preview(last, source));
   }
   setHidden(row.text, isReplying);
-  const own = !showDraft && !isReplying && last?.direction === "out";
+  const own = !showDraft && !reaction && !isReplying && last?.direction === "out";
   updateTicks(row.ticks, own ? statusOf(last) : null, last?.error);
   const silent = Boolean(conversation.muted || conversation.archived);
   row.muted.classList.toggle("shown", Boolean(conversation.muted));
@@ -372,6 +373,15 @@ function updateRow(row, { conversation, last, draft, unread, ownership, now, sel
 function authorOf(conversation, last) {
   const name = last?.direction === "in" && conversation.is_group ? last.author_name : null;
   return isSeen(name) && name !== conversation.name ? `${name}: ` : "";
+}
+
+/** What tells of a reaction that was given since the last message; null where there is none. */
+function reactionOf({ is_group: isGroup, last_message: told, last_reaction: reaction }, last, viewer) {
+  if (!reaction || last?.id !== told?.id) return null;
+  const { author, emoji, own, text } = reaction;
+  const named = (own || isGroup) && isSeen(author);
+  const who = named ? `${own && author === viewer ? "Você" : author} reagiu` : "Reagiu";
+  return `${who} com ${emoji} a: “${plainText(text)}”`;
 }
 
 function preview(last, source) {

@@ -2,8 +2,11 @@
 
 import { problemOf as statusProblem, updateTicks } from "../../message_status.js";
 import { statusOf } from "../data/thread_state.js";
+import { createMediaBox } from "../media/media_box.js";
+import { SIGNS } from "../organizing/signs.js";
 import { ICONS, actionButton, el, icon, setAttribute, setHidden, setText } from "../parts/dom.js";
 import { clockTime, isSeen, toneOf } from "../parts/format.js";
+import { previewText } from "../parts/media_format.js";
 import {
   forwardedOf, linesOf, updateForwarded, updateLines, updateReactions, updateReferral, updateRevoked,
 } from "./extras.js";
@@ -37,6 +40,8 @@ export function problemOf(message) {
     const reason = message.error?.message;
     const text = reason ? `Não enviada: ${reason}` : "Não enviada.";
     if (message.asked) return { text, failed: true, action: "template", label: "Escolher modelo" };
+    if (message.upload) return { text, failed: true, action: "attach", label: "Abrir de novo" };
+    if (message.media) return { text, failed: true, action: "discard", label: "Remover" };
     return { text, failed: true, action: "copy", label: "Copiar para o campo de mensagem" };
   }
   const problem = statusProblem(message);
@@ -46,6 +51,9 @@ export function problemOf(message) {
   return { ...problem, text, label: problem.action ? "Tentar novamente" : "" };
 }
 
+/** About as wide as the sign. */
+const PIN_SPACE = "\u2007\u2007";
+
 /** Makes the bubble of a thread item; `update` shows another state of the same message. */
 export function createBubble() {
   const parts = {
@@ -53,6 +61,7 @@ export function createBubble() {
     forwarded: el("span", "forwarded"),
     referral: el("div", "referral"),
     quote: actionButton("quote", "jump", ""),
+    media: createMediaBox(),
     revoked: el("span", "bubble-revoked"),
     placeholder: el("span", "bubble-placeholder"),
     text: el("span", "bubble-text"),
@@ -60,6 +69,7 @@ export function createBubble() {
     lines: el("ul", "bubble-lines"),
     edited: el("span", "bubble-edited"),
     time: el("time", "bubble-time"),
+    pinned: icon(SIGNS.pinned, "icon bubble-pinned"),
     ticks: document.createElement("message-ticks"),
     chevron: actionButton("bubble-chevron", "menu", ""),
     reactions: actionButton("reactions", "reactions", ""),
@@ -69,7 +79,7 @@ export function createBubble() {
   };
   for (const name of ["author", "placeholder", "text"]) parts[name].dir = "auto";
   parts.quoted = createQuote(parts.quote);
-  const meta = el("span", "bubble-meta", parts.edited, parts.time, parts.ticks);
+  const meta = el("span", "bubble-meta", parts.pinned, parts.edited, parts.time, parts.ticks);
   parts.chevron.append(icon(ICONS.chevron));
   parts.chevron.tabIndex = -1;
   parts.chevron.setAttribute("aria-haspopup", "menu");
@@ -82,7 +92,7 @@ export function createBubble() {
   const { title, footer, buttons } = parts.template;
   parts.body = el("div", "bubble-body", parts.revoked, parts.placeholder, title, parts.text, footer, parts.lines);
   const above = [parts.author, parts.forwarded, parts.referral, parts.quote];
-  const bubble = el("div", "bubble", ...above, parts.body, meta, buttons, parts.chevron, parts.react);
+  const bubble = el("div", "bubble", ...above, parts.media.node, parts.body, meta, buttons, parts.chevron, parts.react);
   const words = el("span", "problem-words", parts.problemText, " ", parts.problemAction);
   parts.problem = el("div", "problem", icon(ICONS.alert), words);
   parts.failure = createFailureMark(parts.problem);
@@ -122,8 +132,12 @@ function updateBubble(node, parts, { message, startsRun, author, speaker, viewer
   const tone = author && !own ? ` tone-${toneOf(author)}` : "";
   if (parts.author.className !== `bubble-author${tone}`) parts.author.className = `bubble-author${tone}`;
 
-  const hasContent = updateContent(parts, message, viewer, customerName);
+  const kind = parts.media.update(message);
+  setAttribute(node, "data-media", kind);
+  const hasContent = updateContent(parts, message, { kind, viewer, customerName });
+  node.classList.toggle("without-words", kind !== null && !isSeen(message.text));
   updateTemplate(node, parts.template, message.revoked_at ? null : message.template);
+  setAttribute(parts.pinned, "hidden", !message.is_pinned);
   setHidden(parts.edited, !edited);
   setText(parts.edited, edited ? "Editada" : "");
   const before = (message.versions ?? []).map(({ text }) => text).filter(isSeen);
@@ -132,7 +146,8 @@ function updateBubble(node, parts, { message, startsRun, author, speaker, viewer
   setText(parts.time, time);
   setAttribute(parts.time, "datetime", message.sent_at);
   // The end of the last line is kept free for these: style.content repeats them, unseen.
-  setAttribute(parts.body, "data-meta", edited ? `Editada ${time}` : time);
+  const words = edited ? `Editada ${time}` : time;
+  setAttribute(parts.body, "data-meta", message.is_pinned ? `${PIN_SPACE}${words}` : words);
 
   // What the menu offers, for message_menu.js.
   const offers = offersOf(message, { hasContent });
@@ -147,8 +162,9 @@ function updateBubble(node, parts, { message, startsRun, author, speaker, viewer
   setAttribute(parts.problemAction, "data-action", problem?.action ?? "");
 }
 
-/** The words of the bubble and what stands above and below it; true when there is what to copy. */
-function updateContent(parts, message, viewer, customerName) {
+/** The words of the bubble and what stands above and below it; true when there is what to copy.
+ * `kind`: of its media, which are drawn and need no words then, but for a screen reader. */
+function updateContent(parts, message, { kind, viewer, customerName }) {
   const revoked = Boolean(message.revoked_at);
   const text = !revoked && isSeen(message.text) ? message.text : "";
   updateRevoked(parts.revoked, revoked);
@@ -156,15 +172,17 @@ function updateContent(parts, message, viewer, customerName) {
   updateReferral(parts.referral, revoked ? null : message.referral);
   updateReactions(parts.reactions, revoked ? [] : message.reactions, viewer);
   updateQuote(parts.quoted, (!revoked && message.reply_to) || null, { viewer, customerName });
-  const hasLines = updateLines(parts.lines, revoked ? [] : linesOf(message));
+  const isCard = kind === "place" || kind === "contacts";
+  const hasLines = updateLines(parts.lines, revoked || isCard ? [] : linesOf(message));
 
-  const label = isSeen(message.placeholder) ? message.placeholder : null;
+  const label = kind ? previewText({ ...message, text: "" }) : (isSeen(message.placeholder) ? message.placeholder : null);
   const blank = message.type === "text" ? "Mensagem vazia" : "Mensagem";
   const placeholder = revoked ? "" : (label ?? (text || hasLines ? "" : blank));
   setHidden(parts.placeholder, !placeholder);
   setText(parts.placeholder, placeholder);
   parts.placeholder.classList.toggle("with-caption", Boolean(text || hasLines));
+  parts.placeholder.classList.toggle("visually-hidden", kind !== null);
   setHidden(parts.text, !text);
   drawText(parts.text, text);
-  return Boolean(text || hasLines);
+  return Boolean(text || hasLines || isCard);
 }

@@ -1,11 +1,12 @@
 /** What a reply answers, as a small block: in the bubble of the reply, and over the field. */
 
+import { showWhenSeen } from "../media/pictures/seen.js";
 import { el, setAttribute, setHidden, setText } from "../parts/dom.js";
 import { isSeen, toneOf } from "../parts/format.js";
 import { plainText } from "../parts/rich_text.js";
 
 /**
- * How a quote is shown: {author, text, tone}. Pure. `quoted`: {id, text, author_name, author_kind};
+ * How a quote is shown: {author, text, tone}. Pure. `quoted`: {id, text, author_name, author_kind, picture?};
  * `viewer` is "Você" where they wrote it; customers have a colour each, `tone`, ours is one (null).
  */
 export function quoteWords(quoted, { viewer, customerName }) {
@@ -26,8 +27,12 @@ export function createQuote(node) {
   const author = el("span", "quote-author");
   const text = el("span", "quote-text");
   for (const part of [author, text]) part.dir = "auto";
-  node.append(author, text);
-  return { node, author, text };
+  const picture = el("img", "quote-picture");
+  picture.alt = "";
+  picture.decoding = "async";
+  picture.addEventListener("error", () => setHidden(picture, true));
+  node.append(el("span", "quote-words", author, text), picture);
+  return { node, author, text, picture };
 }
 
 /** `quoted`: null for none, of which nothing stays in the page; `who`: {viewer, customerName}, see
@@ -40,6 +45,9 @@ export function updateQuote(parts, quoted, who) {
   setText(parts.author, author);
   setHidden(parts.author, !author);
   setText(parts.text, text);
+  if (parts.picture.dataset.of !== quoted?.picture) setHidden(parts.picture, !quoted?.picture);
+  setAttribute(parts.picture, "data-of", quoted?.picture);
+  if (quoted?.picture) showWhenSeen(parts.picture, quoted.picture);
   setAttribute(node, "aria-label", quoted ? `Resposta a ${author ? `${author}: ` : ""}${text}` : null);
   const wanted = tone === null ? "" : `tone-${tone}`;
   for (const name of [...node.classList]) if (name.startsWith("tone-") && name !== wanted) node.classList.remove(name);

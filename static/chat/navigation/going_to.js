@@ -11,11 +11,11 @@ export class GoingTo {
   #lateButton;
   #host;
 
-  /** `lateButton`: the way to what came late; `state`, `loader`, `unread`, `toast`; `view`: the
-   * ThreadView; render(): draws now; onChange(): draw again. */
-  constructor(lateButton, { state, loader, unread, view, toast, render, onChange }) {
+  /** `lateButton`: the way to what came late; `state`, `loader`, `unread`, `placing`, `toast`;
+   * `view`: the ThreadView; render(): draws now; onChange(): draw again. */
+  constructor(lateButton, { state, loader, unread, placing, view, toast, render, onChange }) {
     this.#lateButton = lateButton;
-    this.#host = { state, loader, unread, view, toast, render, onChange };
+    this.#host = { state, loader, unread, placing, view, toast, render, onChange };
     lateButton.addEventListener("click", () => this.message(unread.unseen()[0]));
   }
 
@@ -29,14 +29,13 @@ export class GoingTo {
 
   /** To a message of which only the id is known. */
   async message(messageId) {
-    const { state, loader, view, toast, render } = this.#host;
+    const { state, loader, toast } = this.#host;
     const id = state.selectedId;
     const thread = state.thread(id);
     for (let pages = 0; pages < MAX_JUMP_PAGES; pages += 1) {
-      if (state.selectedId !== id) return;
+      if (state.selectedId !== state.resolve(id)) return;
       if (thread.find(messageId)) {
-        render();
-        view.reveal(thread.find(messageId).id);
+        this.#reveal(thread.find(messageId).id);
         return;
       }
       const before = thread.next;
@@ -44,19 +43,25 @@ export class GoingTo {
       if (isKnown) await loader.loadOlder(id); // else the server has not got the original either
       if (thread.next === before) break; // the beginning, or no answer: nothing more to look in
     }
-    if (state.selectedId === id) toast.show("A mensagem original não está nesta conversa.");
+    if (state.selectedId === state.resolve(id)) toast.show("A mensagem original não está nesta conversa.");
   }
 
   /** To what a search has found, however far up it is. */
   async hit({ id: messageId, position }) {
-    const { state, loader, view, toast, render } = this.#host;
+    const { state, loader, toast } = this.#host;
     const id = state.selectedId;
-    const isWanted = () => state.selectedId === id;
+    const isWanted = () => state.selectedId === state.resolve(id);
     const isThere = await loader.loadDownTo(id, position, isWanted);
     if (!isWanted()) return;
-    render();
-    if (isThere) view.reveal(messageId);
+    if (isThere) this.#reveal(messageId);
     else toast.show("Não foi possível carregar a mensagem. Verifique a conexão e tente novamente.");
+  }
+
+  #reveal(messageId) {
+    const { placing, view, render } = this.#host;
+    placing.left();
+    render();
+    view.reveal(messageId);
   }
 
   /** Messages are on their way to these conversations. As WhatsApp does: to one chat, which is opened;

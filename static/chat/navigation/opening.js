@@ -90,7 +90,9 @@ export class Opening {
     state.select(id);
     render();
     if (how === "click") writing.focusUnlessTouch();
-    if (how === "click" && brought) loader.openThread(id).then(() => goingTo.message(brought.id));
+    if (how === "click" && brought) {
+      loader.openThread(id).then(() => state.selectedId === state.resolve(id) && goingTo.message(brought.id));
+    }
     if (state.conversation(id)) return;
     try {
       await loader.loadConversation(id);

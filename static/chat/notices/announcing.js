@@ -3,7 +3,8 @@
 
 import { avatarPicture } from "../parts/avatar.js";
 import { setText } from "../parts/dom.js";
-import { displayName, previewText } from "../parts/format.js";
+import { displayName } from "../parts/format.js";
+import { previewText } from "../parts/media_format.js";
 import { AlertSettings } from "./alert_settings.js";
 import { DigestLine, NotificationBanner } from "./list_notices.js";
 

@@ -47,6 +47,7 @@ export class Archived {
     this.isOpen = true;
     this.#step.opened();
     this.#host.onOpen();
+    this.render();
     this.#header.querySelector("button").focus();
   }
 
@@ -61,6 +62,7 @@ export class Archived {
   #leave() {
     this.isOpen = false;
     this.#host.onClose();
+    this.render();
     this.#row.focus();
   }
 

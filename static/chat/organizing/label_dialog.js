@@ -94,9 +94,9 @@ export class LabelDialog {
     box.addEventListener("change", async () => {
       row.busy = true;
       const change = box.checked ? { add: [id] } : { remove: [id] };
-      const done = await this.#host.organizer.label(this.#conversationId, change);
+      const to = this.#conversationId;
+      await this.#try(() => this.#host.organizer.label(to, change));
       row.busy = false;
-      setText(this.#problem, done ? "" : FAILED);
       this.render();
     });
     this.#rows.set(id, row);
@@ -163,10 +163,12 @@ export class LabelDialog {
   }
 
   async #delete() {
-    const { name } = this.#book.find(this.#editing);
+    const label = this.#book.find(this.#editing);
+    if (!label) return;
+    const { id, name } = label;
     if (!(await this.#host.ask(`Apagar a etiqueta “${name}”? Ela sai de todas as conversas.`))) return;
     await this.#try(async () => {
-      await this.#book.remove(this.#editing);
+      await this.#book.remove(id);
       this.#edit(null);
     });
   }

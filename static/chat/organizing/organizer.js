@@ -39,10 +39,10 @@ export class Organizer {
     else this.mute(id, !muted);
   }
 
-  /** Puts labels on a conversation and takes others off, by their ids; resolves to whether that was
-   * done. */
-  async label(id, { add = [], remove = [] }) {
-    return this.#try(() => this.#post(id, "labels", { add, remove }));
+  /** Puts labels on a conversation and takes others off, by their ids. Rejects with an
+   * ApiError for who asked. */
+  label(id, { add = [], remove = [] }) {
+    return this.#post(id, "labels", { add, remove });
   }
 
   /** An empty name: as WhatsApp tells it. Rejects with an ApiError for who asked. */

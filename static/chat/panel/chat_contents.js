@@ -1,7 +1,8 @@
-/** What a chat's messages hold: links, documents, and who had it when. Pure, but for what it is
+/** What a chat's messages hold: photos and films, links, documents, and who had it when. Pure, but for what it is
  * given to read with. */
 
 import { addressAt } from "../parts/links.js";
+import { isReady, isVisual } from "../parts/media_format.js";
 
 /** Messages read in one request. */
 const PAGE = 100;
@@ -17,10 +18,10 @@ export function linksIn(text) {
   return found;
 }
 
-/** {links, documents, lines} of messages, the newest first: {message, href, text}, {message, text}
- * and {message, text}. */
+/** {media, links, documents, lines} of messages, the newest first: {message}, {message, href, text},
+ * {message, text} and {message, text}. */
 export function contentsOf(messages) {
-  const contents = { links: [], documents: [], lines: [] };
+  const contents = { media: [], links: [], documents: [], lines: [] };
   for (const message of messages.toReversed()) {
     const { type, author, text = "", placeholder, details = [] } = message;
     if (message.revoked_at) continue;
@@ -31,7 +32,8 @@ export function contentsOf(messages) {
     }
     const links = [...linksIn(text), ...details.filter(({ href }) => href).map(({ href, value }) => ({ href, text: value }))];
     contents.links.push(...links.map((link) => ({ message, ...link })));
-    if (type === "document") contents.documents.push({ message, text: placeholder ?? text });
+    if (isVisual(message) && isReady(message.media)) contents.media.push({ message });
+    if (type === "document") contents.documents.push({ message, text: message.media?.filename || placeholder || text });
   }
   return contents;
 }
@@ -44,6 +46,7 @@ export class ChatReader {
   #id;
   #host;
   #older = new Map(); // message id → message
+  #known = { own: null, older: 0, messages: [] }; // what `messages` was made from, and it
   #next; // where to go on; undefined: where the thread ends
 
   /** `api`; `thread()`: the conversation's thread today; `onChange()`: there is more, or it failed. */
@@ -52,11 +55,15 @@ export class ChatReader {
     this.#host = { api, thread, onChange };
   }
 
-  /** The oldest first. */
+  /** The oldest first; the same array until one of them is another. */
   get messages() {
+    const own = this.#host.thread().messages;
+    if (this.#known.own === own && this.#known.older === this.#older.size) return this.#known.messages;
     const known = new Map(this.#older);
-    for (const message of this.#host.thread().messages) known.set(message.id, message);
-    return [...known.values()].sort((a, b) => (a.position < b.position ? -1 : 1));
+    for (const message of own) known.set(message.id, message);
+    const messages = [...known.values()].sort((a, b) => (a.position < b.position ? -1 : 1));
+    this.#known = { own, older: this.#older.size, messages };
+    return messages;
   }
 
   /** Whether there may be more further down. */

@@ -35,13 +35,13 @@ export class ContactPanel {
   /** `root`: the pane beside the list; `book`: the LabelBook; `organizer`; `onLabel(id)`: its labels
    * are to be chosen; `onClose()`: it was open; `deletion`: the address where
    * administrators delete a customer's data, for nobody else; and what its sections need. */
-  constructor(root, { api, state, book, organizer, deletion, onLabel, onJump, onClose, onChange }) {
+  constructor(root, { api, state, book, organizer, deletion, onLabel, onJump, onView, onClose, onChange }) {
     this.#host = { state, book, organizer, onClose };
     const close = clickButton("icon-button panel-close", "Fechar", () => this.close(), ICONS.close);
     this.#names = new NameEditor({ onRename: (id, name) => organizer.rename(id, name) });
     this.#notes = new NotesSection({ api, onChange });
     const thread = (id) => state.thread(id);
-    this.#contents = new ContentsSection({ api, thread, onJump: (id) => this.#jump(id, onJump), onChange });
+    this.#contents = new ContentsSection({ api, thread, onJump: (id) => this.#jump(id, onJump), onView, onChange });
     this.#deletion = deletion ? new DeletionSection(deletion) : null;
     this.#parts = {
       close,
@@ -70,11 +70,13 @@ export class ContactPanel {
         el("section", "panel-section panel-person", this.#avatar, this.#names.node, phone),
         el("section", "panel-section", el("h3", "", "Etiquetas"), labels, label),
         this.#parts.window,
+        this.#contents.media,
         this.#notes.node,
         el("section", "panel-section panel-switches", ...switches.map(({ node }) => node)),
-        ...this.#contents.nodes,
+        this.#contents.lines,
         ...(this.#deletion ? [this.#deletion.node] : []),
       ),
+      this.#contents.view.node,
     );
     this.#root.setAttribute("aria-labelledby", title.id);
     this.#root.hidden = true;
@@ -84,6 +86,11 @@ export class ContactPanel {
   /** Whether closing the page would lose what was typed. */
   get isAtRisk() {
     return this.#notes.isAtRisk;
+  }
+
+  /** At a logout: what was typed is gone, and holds up no page. */
+  forget() {
+    this.#notes.forget();
   }
 
   open(id) {
@@ -100,9 +107,15 @@ export class ContactPanel {
   /** Whether it was open. `left`: the conversation was. */
   close({ left = false } = {}) {
     if (!this.isOpen) return false;
+    this.#contents.view.close({ left: true });
     this.#step.closed({ left });
     this.#hide({ left });
     return true;
+  }
+
+  /** Escape was pressed: whether it ended something here. */
+  escape() {
+    return this.#contents.view.close() || this.close();
   }
 
   /** The stream lost its place: what it shows may be old. */

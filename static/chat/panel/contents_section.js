@@ -1,56 +1,65 @@
-/** Links and documents of a chat, and who had it when: as far up as its messages were read. */
+/** What a chat holds, as far up as its messages were read: a few of its pictures, the way to all media,
+ * links and documents, and who had it when. */
 
-import { clickButton, el, reconcile, setHidden, setText } from "../parts/dom.js";
-import { dayKey } from "../parts/format.js";
-import { hrefOf, safeHref } from "../parts/links.js";
+import { clickButton, el, icon, reconcile, setAttribute, setHidden, setText } from "../parts/dom.js";
+import { dayKey, momentText } from "../parts/format.js";
 import { SIGNS } from "../organizing/signs.js";
 import { ChatReader, contentsOf } from "./chat_contents.js";
-import { momentText } from "./moments.js";
+import { ContentsView } from "./contents_view.js";
+import { Pictures } from "./pictures.js";
 
 /** Of each list, until more are asked for. */
 const FEW = 4;
 
 export class ContentsSection {
-  nodes;
+  /** The pictures, and who attended. */
+  media;
+  lines;
+  /** The view of all of it, which lies over the panel. */
+  view;
 
   #host;
   #reader = null;
   #id = null;
   #isNew = false; // nothing was read for it yet
-  #drawn = ""; // what the lists were drawn from
-  #all = new Set(); // the lists that show everything
-  #lists;
-  #foot;
+  #drawn = null; // what it was drawn from: {messages, day, all}
+  #showsAll = false; // who attended: everything
+  #parts;
+  #pictures;
 
   /** `api`; `thread(id)`: a conversation's thread; `onJump(messageId)`: it is to be shown in the
-   * thread; `onChange()`: draw again. */
-  constructor({ api, thread, onJump, onChange }) {
-    this.#host = { api, thread, onJump, onChange };
-    this.#lists = {
-      lines: createList("Quem atendeu", "Ninguém assumiu nem passou esta conversa."),
-      links: createList("Links", "Nenhum link."),
-      documents: createList("Documentos", "Nenhum documento."),
-    };
-    for (const [name, { more }] of Object.entries(this.#lists)) {
-      more.addEventListener("click", () => {
-        this.#all.add(name);
-        this.#drawn = "";
-        this.#host.onChange();
-      });
-    }
-    const text = el("p", "panel-soft");
-    text.setAttribute("role", "status");
-    const button = clickButton("link-button", "", () => this.#reader?.readMore());
-    this.#foot = { text, button };
-    const { lines, links, documents } = this.#lists;
-    this.nodes = [lines.node, links.node, documents.node, el("section", "panel-section panel-foot", text, button)];
+   * thread; `onView(message)`: this picture, over the whole screen; `onChange()`: draw again. */
+  constructor({ api, thread, onJump, onView, onChange }) {
+    this.#host = { api, thread, onChange };
+    this.view = new ContentsView({ onJump, onView, onMore: () => this.#reader?.readMore() });
+    this.#pictures = new Pictures({ onView });
+    const open = el("button", "contents-open", el("span", "", "Mídia, links e docs"), icon(SIGNS.chevron));
+    open.type = "button";
+    open.addEventListener("click", () => {
+      this.view.open(open);
+      this.#drawn = null;
+      onChange();
+    });
+    const few = el("div", "contents-few");
+    this.media = el("section", "panel-section contents-media", open, few);
+    const now = el("p", "contents-now");
+    const items = el("ul", "contents-list");
+    const none = el("p", "panel-soft", "Ninguém assumiu nem passou esta conversa.");
+    const more = clickButton("link-button", "", () => {
+      this.#showsAll = true;
+      onChange();
+    });
+    now.hidden = true;
+    this.lines = el("section", "panel-section panel-foot", el("h3", "", "Quem atendeu"), now, items, none, more);
+    this.#parts = { few, now, items, none, more };
   }
 
   render(id, ownerWords, now) {
     if (id !== this.#id) {
       this.#id = id;
-      this.#all.clear();
-      this.#drawn = "";
+      this.#showsAll = false;
+      this.#drawn = null;
+      this.view.close({ left: true });
       const { api, thread, onChange } = this.#host;
       this.#reader = new ChatReader(id, { api, thread: () => thread(id), onChange });
       this.#isNew = true;
@@ -61,60 +70,33 @@ export class ContentsSection {
       reader.readMore(); // one page further than what is on screen
     }
     const { messages } = reader;
-    const newest = messages.at(-1);
-    const drawn = [messages.length, messages[0]?.id, newest?.id, newest?.revoked_at, dayKey(now)].join();
-    if (drawn !== this.#drawn) {
+    const drawn = { messages, day: dayKey(now), all: this.#showsAll };
+    if (Object.keys(drawn).some((name) => drawn[name] !== this.#drawn?.[name])) {
       this.#drawn = drawn;
-      this.#draw(contentsOf(messages), now);
+      const contents = contentsOf(messages);
+      this.#draw(contents, now);
+      this.view.draw(contents, now);
     }
-    setText(this.#lists.lines.now, ownerWords);
-    setHidden(this.#lists.lines.now, !ownerWords);
-    const { text, button } = this.#foot;
-    const since = messages[0] ? ` desde ${momentText(messages[0].sent_at, now)}` : "";
-    const words = { loading: "Lendo as mensagens…", error: "Não foi possível ler mais mensagens." };
-    setText(text, words[reader.state] ?? (reader.hasMore ? `Do que foi escrito${since}.` : "De toda a conversa."));
-    setText(button, reader.state === "error" ? "Tentar novamente" : "Procurar em mensagens mais antigas");
-    setHidden(button, !reader.hasMore || reader.state === "loading");
+    setText(this.#parts.now, ownerWords);
+    setHidden(this.#parts.now, !ownerWords);
+    this.view.tellHowFar(reader, now);
   }
 
-  #draw(contents, now) {
-    for (const [name, list] of Object.entries(this.#lists)) {
-      const found = contents[name];
-      const shown = this.#all.has(name) ? found : found.slice(0, FEW);
-      reconcile(list.items, shown.map((item) => this.#item(name, item, now)));
-      setHidden(list.none, found.length > 0);
-      setHidden(list.more, shown.length === found.length);
-      setText(list.more, `Mostrar tudo (${found.length})`);
-    }
+  #draw({ media, lines }, now) {
+    const { few, items, none, more } = this.#parts;
+    reconcile(few, this.#pictures.nodes(media.slice(0, FEW).map(({ message }) => message)));
+    setHidden(few, media.length === 0);
+    const shown = this.#showsAll ? lines : lines.slice(0, FEW);
+    items.replaceChildren(...shown.map(({ message, text }) => el("li", "", el(
+      "span",
+      "contents-words",
+      el("span", "contents-text", text),
+      el("span", "panel-soft", momentText(message.sent_at, now)),
+    ))));
+    setHidden(none, lines.length > 0);
+    setHidden(more, shown.length === lines.length);
+    setText(more, `Mostrar tudo (${lines.length})`);
+    setAttribute(few, "aria-label", "Mídia mais recente");
+    setAttribute(few, "role", "group");
   }
-
-  #item(name, { message, href, text }, now) {
-    const who = message.direction === "out" ? message.author?.name : null;
-    const when = [who, momentText(message.sent_at, now)].filter(Boolean).join(", ");
-    const words = el("span", "contents-words", href ? linkTo(href, text) : el("span", "contents-text", text));
-    words.append(el("span", "panel-soft", name === "lines" ? momentText(message.sent_at, now) : when));
-    if (name === "lines") return el("li", "", words);
-    const show = () => this.#host.onJump(message.id);
-    const jump = clickButton("icon-button contents-jump", `Mostrar na conversa: ${text}`, show, SIGNS.chevron);
-    return el("li", "", words, jump);
-  }
-}
-
-function linkTo(href, text) {
-  const node = el("a", "contents-text", text);
-  Object.assign(node, { href: safeHref(href) ?? hrefOf(text), target: "_blank", rel: "noopener noreferrer", dir: "auto" });
-  return node;
-}
-
-function createList(title, nothing) {
-  const list = {
-    now: el("p", "contents-now"),
-    items: el("ul", "contents-list"),
-    none: el("p", "panel-soft", nothing),
-    more: el("button", "link-button", ""),
-  };
-  list.more.type = "button";
-  list.now.hidden = true;
-  list.node = el("section", "panel-section", el("h3", "", title), list.now, list.items, list.none, list.more);
-  return list;
 }

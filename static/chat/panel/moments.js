@@ -1,16 +1,8 @@
 /** Moments and spans of time in words, for the panel. Pure. */
 
-import { clockTime, daysAgo, listTime } from "../parts/format.js";
+import { momentText } from "../parts/format.js";
 
 const MINUTE_MS = 60_000;
-
-/** "hoje às 14:02", "ontem às 14:02", "amanhã às 14:02", "segunda-feira às 14:02", "12/03/2026 às 14:02". */
-export function momentText(iso, now) {
-  const date = new Date(iso);
-  const days = daysAgo(date, now);
-  const near = { 0: "hoje", 1: "ontem", [-1]: "amanhã" }[days];
-  return `${near ?? listTime(iso, now)} às ${clockTime(date)}`;
-}
 
 /** "5 h 12 min", "12 min", "menos de 1 min". */
 export function spanText(ms) {

@@ -13,6 +13,7 @@ export class NameEditor {
 
   #parts;
   #shown = null; // the conversation
+  #busy = false; // a name is being saved
 
   /** async `onRename(id, name)`: rejects with an ApiError. */
   constructor({ onRename }) {
@@ -41,13 +42,19 @@ export class NameEditor {
     });
     form.addEventListener("submit", async (event) => {
       event.preventDefault();
+      if (this.#busy) return;
+      this.#busy = true;
       setText(problem, "");
+      const { id } = this.#shown;
+      const isHere = () => this.#shown.id === id && !form.hidden; // another may be shown by then
       try {
-        await onRename(this.#shown.id, field.value.trim());
-        this.#close();
+        await onRename(id, field.value.trim());
+        if (isHere()) this.#close();
       } catch (error) {
         if (error.name !== "ApiError") throw error;
-        setText(problem, error.unavailable ? FAILED : error.message);
+        if (isHere()) setText(problem, error.unavailable ? FAILED : error.message);
+      } finally {
+        this.#busy = false;
       }
     });
     this.#parts = { name, told, edit, field, problem, form, shown: el("div", "panel-name-line", name, edit) };

@@ -2,7 +2,7 @@
  * else has changed meanwhile is shown both, and decides. */
 
 import { clickButton, el, setHidden, setText } from "../parts/dom.js";
-import { momentText } from "./moments.js";
+import { momentText } from "../parts/format.js";
 
 const FAILED = "As anotações não foram salvas. Verifique a conexão e tente novamente.";
 const UNREAD = "Não foi possível ler as anotações.";
@@ -56,6 +56,10 @@ export class NotesSection {
   /** Whether closing the page would lose what was typed. */
   get isAtRisk() {
     return [...this.#entries.values()].some(isChanged);
+  }
+
+  forget() {
+    this.#entries.clear();
   }
 
   async read(id) {

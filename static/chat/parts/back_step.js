@@ -1,16 +1,18 @@
-/** On a phone, what covers the screen is left by the browser's Back: a step of the history stands
- * for it while it is open. */
+/** What covers the screen (of some things: on a phone) is left by the browser's Back: a step of the
+ * history stands for it while it is open. */
 
 const covered = matchMedia("(max-width: 760px)"); // the same width as in layout.css
 
 export class BackStep {
   #name;
+  #always;
   #isOpen = false;
 
   /** `name`: of the mark in the history's state; `onBack()`: it was left by Back; `isBelow()`: what
-   * is on screen lies above it, so that it was not. */
-  constructor(name, onBack, isBelow = () => false) {
+   * is on screen lies above it, so that it was not; `always`: it covers every screen. */
+  constructor(name, onBack, isBelow = () => false, { always = false } = {}) {
     this.#name = name;
+    this.#always = always;
     window.addEventListener("popstate", () => {
       if (!this.#isOpen || history.state?.[name] || isBelow()) return;
       this.#isOpen = false;
@@ -19,7 +21,7 @@ export class BackStep {
   }
 
   opened() {
-    if (!covered.matches || this.#isOpen) return;
+    if (!(covered.matches || this.#always) || this.#isOpen) return;
     this.#isOpen = true;
     if (!history.state?.[this.#name]) history.pushState({ ...history.state, [this.#name]: true }, "");
   }

@@ -37,6 +37,14 @@ export function listTime(iso, now) {
   return days < 7 ? WEEKDAYS[date.getDay()] : fullDate(date);
 }
 
+/** "hoje às 14:02", "ontem às 14:02", "amanhã às 14:02", "segunda-feira às 14:02", "12/03/2026 às 14:02". */
+export function momentText(iso, now) {
+  const date = new Date(iso);
+  const days = daysAgo(date, now);
+  const near = { 0: "hoje", 1: "ontem", [-1]: "amanhã" }[days];
+  return `${near ?? listTime(iso, now)} às ${clockTime(date)}`;
+}
+
 /** Text of a day chip in the thread. */
 export function dayLabel(iso, now) {
   const date = new Date(iso);
@@ -73,15 +81,16 @@ export function toneOf(id) {
   return hash % TONES;
 }
 
+/** The name to greet a customer by; null where only a number or a user name is known. */
+export function knownName({ name, phone, is_group: isGroup }) {
+  const known = isSeen(name) && name !== phone && name !== "Cliente" && !name.startsWith("@");
+  return known && !isGroup ? name.trim() : null;
+}
+
 /** What a conversation is called: its name, else its number, else a plain word. */
 export function displayName(conversation) {
   if (isSeen(conversation?.name)) return conversation.name;
   return conversation?.phone || (conversation?.is_group ? "Grupo" : "Cliente");
-}
-
-/** One line that stands for a message: its text, or the label of what cannot be drawn yet. */
-export function previewText(message) {
-  return [message.placeholder, message.text].filter(isSeen).join(" · ") || "Mensagem";
 }
 
 // By the shape of an emoji, not by a list: what came after this browser is one too. Signs that are

@@ -23,7 +23,8 @@ export function openMenu({ label, items, at, from = null }) {
   menu.firstChild.focus();
 
   function createItem(item) {
-    const button = el("button", "menu-item", item.sign ? icon(ICONS[item.sign]) : null, item.label);
+    const sign = item.sign ? icon(ICONS[item.sign], `icon sign-${item.sign}`) : null;
+    const button = el("button", "menu-item", sign, item.label);
     button.type = "button";
     button.setAttribute("role", "menuitem");
     if (item.whyNot) {
@@ -61,7 +62,7 @@ export function openPopup(menu, { at, from = null }) {
   });
   on(window, "resize", place); // a phone's keyboard goes as the menu takes the focus
   on(window, "popstate", closeMenu);
-  document.body.append(menu);
+  (from?.closest("dialog:modal") ?? document.body).append(menu); // what is outside of one takes no clicks
   menu.showPopover();
   close = closeMenu;
   from?.classList.add("menu-open");

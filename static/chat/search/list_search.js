@@ -5,7 +5,8 @@
 
 import { createAvatar, updateAvatar } from "../parts/avatar.js";
 import { el, icon, setAttribute, setHidden, setText } from "../parts/dom.js";
-import { displayName, fullDate, listTime, previewText } from "../parts/format.js";
+import { displayName, fullDate, listTime } from "../parts/format.js";
+import { KINDS } from "../parts/media_format.js";
 import { plainText } from "../parts/rich_text.js";
 import { markedNodes } from "./marks.js";
 import { matches, nameWords, placesOf, wordsOf } from "./words.js";
@@ -160,6 +161,7 @@ export class ListSearch {
     const homeOf = (message) => this.#found.homes.get(message.conversation_id);
     const conversations = this.#named();
     const messages = this.#found?.messages ?? [];
+    const focused = keyOf(document.activeElement);
     nameList.replaceChildren(...conversations.map((each) => conversationRow(each, names, now)));
     sayList.replaceChildren(...messages.map((each) => messageRow(each, homeOf(each), words, now)));
     setHidden(named, conversations.length === 0);
@@ -167,6 +169,13 @@ export class ListSearch {
     setHidden(said, messages.length === 0);
     setHidden(none, this.#state !== "idle" || conversations.length + messages.length > 0);
     this.#drawHowFar();
+    if (focused) this.#refocus(focused);
+  }
+
+  /** What had the focus was drawn anew, or is not there any more. */
+  #refocus(key) {
+    const rows = [...this.#parts.results.querySelectorAll(".row")];
+    (rows.find((row) => keyOf(row) === key) ?? this.#parts.field).focus();
   }
 
   #drawHowFar() {
@@ -180,7 +189,9 @@ export class ListSearch {
       findableFrom && `As mensagens anteriores a ${date(findableFrom)} ainda estão sendo preparadas para a pesquisa.`,
     ].filter(Boolean) : [failed ? FAILED : "Pesquisando…"];
     setText(howText, lines.join(" · "));
+    const hadFocus = document.activeElement === more;
     setHidden(more, !settled || !(failed || next !== null));
+    if (hadFocus && more.hidden) this.#parts.field.focus();
     setText(more, failed ? "Tentar novamente" : "Continuar");
     setHidden(how, lines.length === 0);
   }
@@ -221,6 +232,12 @@ export class ListSearch {
   }
 }
 
+/** What a row leads to; null for anything else. */
+function keyOf(node) {
+  const { hit, conversationId } = node.closest(".search-results .row-item")?.dataset ?? {};
+  return hit ?? conversationId ?? null;
+}
+
 /** What a conversation is found by here: a number by any part of it. */
 function nameText(conversation) {
   const digits = (conversation.phone ?? "").replace(/\D/g, "");
@@ -244,10 +261,11 @@ function conversationRow(conversation, words, now) {
 
 function messageRow(message, home, words, now) {
   const text = [message.text, ...(message.details ?? []).map(({ value }) => value)].join(" ");
-  const source = matches(words, text) || !message.placeholder ? text : previewText(message);
+  const source = matches(words, text) || !message.placeholder ? text : `${message.placeholder} · ${text}`;
   const line = plainText(source).replace(/\s+/g, " ");
   const author = message.direction === "out" || home?.is_group ? message.author?.name : null;
-  const who = author ? `${author}: ` : "";
+  const sign = source === text && message.media ? `${KINDS[message.media.kind]?.sign ?? ""} ` : "";
+  const who = `${author ? `${author}: ` : ""}${sign.trimStart()}`;
   const from = placesOf(words, line)[0]?.[0] ?? 0;
   const before = Math.max(BEFORE_CHARS - who.length, 0); // the name takes of the same width
   const begin = from > before ? line.indexOf(" ", Math.max(from - before - 1, 0)) + 1 : 0;

@@ -78,6 +78,11 @@ export class ThreadSearch {
     return true;
   }
 
+  /** The conversation has become another's part. */
+  merged(loser, winner) {
+    if (this.#id === loser) this.#id = winner;
+  }
+
   /** The thread was drawn: what was found is marked in what is new of it. */
   render(conversationId) {
     if (!this.isOpen) return;

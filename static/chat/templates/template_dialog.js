@@ -17,6 +17,7 @@ export class TemplateDialog {
   #hint = el("p", "template-hint", "Escolha um modelo para ver como o cliente vai recebê-lo.");
   #list;
   #form;
+  #back;
   #catalog;
   #name = null;
   #onSend = null;
@@ -28,13 +29,13 @@ export class TemplateDialog {
     this.#form = new TemplateForm({ onSend: (filled) => this.#send(filled) });
     const title = el("h2", "", "Enviar modelo");
     title.id = "template-dialog-title";
-    const back = roundButton("template-back", "Voltar aos modelos", BACK);
+    this.#back = roundButton("template-back", "Voltar aos modelos", BACK);
     const close = roundButton("template-close", "Fechar", CLOSE);
     const words = el("div", "template-words", title, this.#to);
     const body = el("div", "template-body", this.#list.node, el("div", "template-side", this.#hint, this.#form.node));
     this.#dialog.setAttribute("aria-labelledby", title.id);
-    this.#dialog.append(el("header", "template-header-bar", back, words, close), this.#rule, body);
-    back.addEventListener("click", () => this.#choose(null));
+    this.#dialog.append(el("header", "template-header-bar", this.#back, words, close), this.#rule, body);
+    this.#back.addEventListener("click", () => this.#choose(null));
     close.addEventListener("click", () => this.#dialog.close());
     this.#dialog.addEventListener("pointerdown", (event) => {
       if (event.target === this.#dialog) this.#dialog.close(); // beside it
@@ -50,11 +51,12 @@ export class TemplateDialog {
    * `to`: how the customer is called; `name`: theirs, null where only a number is known; `rule`: why
    * only a template will do, where that has to be said; `again`: {asked}, what is to be sent once
    * more. `onSend({text, template, asked})`: when what it returns rejects with an ApiError, the
-   * dialog stays and says so.
+   * dialog stays and says so; a function that it resolves to runs unless the dialog was closed.
    */
   async open({ to, name = null, rule = "", again = null, onSend }) {
     this.#opening += 1;
     const opening = this.#opening;
+    this.#setSending(false);
     this.#name = name;
     this.#onSend = onSend;
     setText(this.#to, `Para ${to}`);
@@ -82,17 +84,27 @@ export class TemplateDialog {
 
   async #send(filled) {
     const opening = this.#opening;
-    this.#form.busy(true);
+    this.#setSending(true);
     this.#form.tell("");
     try {
-      await this.#onSend(filled);
-      if (opening === this.#opening) this.#dialog.close();
+      const done = await this.#onSend(filled);
+      if (opening === this.#opening) {
+        this.#dialog.close();
+        done?.();
+      }
     } catch (error) {
       if (error.name !== "ApiError") throw error;
       if (opening === this.#opening) this.#form.tell(error.message, error.field);
     } finally {
-      if (opening === this.#opening) this.#form.busy(false);
+      if (opening === this.#opening) this.#setSending(false);
     }
+  }
+
+  /** Until there is an answer no other can be chosen: the customer would get both. */
+  #setSending(on) {
+    this.#form.busy(on);
+    this.#list.node.inert = on;
+    this.#back.disabled = on;
   }
 }
 

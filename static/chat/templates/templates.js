@@ -1,6 +1,7 @@
 /** All that templates are for on this page: after the 24 hours, and to begin a conversation. */
 
-import { displayName } from "../parts/format.js";
+import { ApiError } from "../data/api.js";
+import { displayName, knownName } from "../parts/format.js";
 import { TemplateCatalog } from "./catalog.js";
 import { NewChat } from "./new_chat.js";
 import { TemplateDialog } from "./template_dialog.js";
@@ -15,6 +16,7 @@ export class Templates {
   #api;
   #newId;
   #onSend;
+  #onSelect;
   #onBegun;
 
   /**
@@ -27,6 +29,7 @@ export class Templates {
     this.#api = api;
     this.#newId = newId;
     this.#onSend = onSend;
+    this.#onSelect = onSelect;
     this.#onBegun = onBegun;
     this.#dialog = new TemplateDialog({ catalog: new TemplateCatalog({ api }) });
     this.#newChat = new NewChat(app.querySelector(".list-pane"), {
@@ -43,10 +46,9 @@ export class Templates {
   open(id, again = null) {
     const conversation = this.#state.conversation(id);
     if (!conversation) return;
-    const { name, phone } = conversation;
     this.#dialog.open({
       to: displayName(conversation),
-      name: name !== phone && !name?.startsWith("@") && !conversation.is_group ? name : null,
+      name: knownName(conversation),
       again,
       onSend: (filled) => this.#onSend(this.#state.resolve(conversation.id), filled),
     });
@@ -55,6 +57,17 @@ export class Templates {
   /** To whom a new conversation is to be. */
   newChat() {
     this.#newChat.open(this.#newChatButton);
+  }
+
+  /** Goes to the conversation with a number, of which the first message is a template where there is none
+   * yet. Throws an ApiError in words where it is no number. */
+  async talkTo(phone) {
+    const { conversation, number, problem, ...found } = await this.#api.call("POST", "/api/contacts/number", { number: phone });
+    if (conversation) {
+      this.#state.putConversation(conversation);
+      this.#onSelect(conversation.id);
+    } else if (number) this.#begin({ number, phone: found.phone });
+    else throw new ApiError(problem, { status: 422, code: "invalid" });
   }
 
   /** Whether that was open. */
@@ -77,8 +90,11 @@ export class Templates {
         if (!ids.has(key)) ids.set(key, this.#newId());
         const body = { client_id: ids.get(key), number, template: asked };
         const { conversation } = await this.#api.call("POST", "/api/conversations", body);
-        this.#newChat.close();
-        this.#onBegun(conversation);
+        this.#state.putConversation(conversation);
+        return () => {
+          this.#newChat.close();
+          this.#onBegun(conversation);
+        };
       },
     });
   }

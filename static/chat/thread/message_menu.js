@@ -7,13 +7,17 @@ import { onLongPress } from "../parts/long_press.js";
 import { openMenu } from "../parts/menu.js";
 
 /** In WhatsApp's order; which of them a message has stands in its chevron's `data-offers`. There is
- * no "Apagar": the Cloud API cannot take back what was sent. Nor "Fixar", which it does not know. */
+ * no "Apagar": the Cloud API cannot take back what was sent. */
 const LABELS = {
   details: "Dados da mensagem",
   reply: "Responder",
   copy: "Copiar",
+  "copy-image": "Copiar imagem",
   react: "Reagir",
+  download: "Baixar",
   forward: "Encaminhar",
+  pin: "Fixar",
+  unpin: "Desafixar",
   select: "Selecionar mensagens",
 };
 
@@ -63,7 +67,8 @@ export class MessageMenu {
   }
 
   #chevrons() {
-    return [...this.#content.querySelectorAll(".bubble-chevron:not([hidden])")];
+    // What an album does not show is reached in the viewer.
+    return [...this.#content.querySelectorAll(".bubble-chevron:not([hidden], .album-grid > .album-rest *)")];
   }
 
   #setTabStop(stop) {
@@ -137,8 +142,9 @@ function isMarked(bubble) {
 function copy(message) {
   const { source } = message.querySelector(".bubble-text").dataset;
   const lines = [...message.querySelectorAll(".bubble-lines li")].map((line) => line.textContent);
+  const card = message.querySelector(".media-card")?.dataset.copy;
   // Refused where the page has no right to; the text can still be marked.
-  navigator.clipboard?.writeText([source, ...lines].filter(Boolean).join("\n")).catch(() => {});
+  navigator.clipboard?.writeText([source, card, ...lines].filter(Boolean).join("\n")).catch(() => {});
 }
 
 function below(node) {

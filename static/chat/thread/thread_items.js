@@ -1,6 +1,7 @@
 /** What the thread shows, computed from its messages: days, runs, authors. Pure. */
 
 import { messageKey } from "../data/thread_state.js";
+import { albumsOf } from "../media/pictures/albums.js";
 import { dayKey, dayLabel, isSeen } from "../parts/format.js";
 
 /** Said by WhatsApp about the conversation, by nobody in it: a chip in the middle, no bubble. */
@@ -38,14 +39,18 @@ export function authorMark(message, { userName, isGroup = false }) {
  * it where that is not the customer of the conversation; `viewer`, who reads this, is "Você" in what
  * a reply quotes and under reactions. Before the message that `divider` names
  * ({messageId, count}) stands an item {key, divider: count}. Those from `from` to `to`, which is
- * not shown, as they are among all of them; `drawn(message)` is what is drawn of one.
+ * not shown, as they are among all of them; `drawn(message)` is what is drawn of one. Pictures of one
+ * album are one item {key, album: [items], startsRun, author, own}, whole where any of them is shown.
  */
 export function threadDays(messages, {
   now, userName, isGroup = false, divider = null, from = 0, to = messages.length, drawn = (message) => message,
 }) {
   const days = [];
+  const albums = albumsOf(messages, divider?.messageId ?? null);
   let day = null; // of the message before: {key, label, items}
   let previous = null;
+  let albumStarts = false; // whether the album that was come to last starts a run
+  let shownAlbum = null;
   for (let place = Math.max(0, from - BEFORE); place < to; place += 1) {
     const message = messages[place];
     const key = dayKey(new Date(message.sent_at));
@@ -59,19 +64,29 @@ export function threadDays(messages, {
     const notice = isNotice(message);
     const startsRun = !notice && writer(message) !== previous;
     previous = notice ? null : writer(message);
-    if (place < from) continue;
+    const album = albums.get(message);
+    if (album?.[0] === message) albumStarts = startsRun;
+    if (place < from || (album && album === shownAlbum)) continue;
     if (days.at(-1) !== day) days.push(day);
     if (isFirst) day.items.push({ key: "divider", divider: divider.count });
     const mark = notice ? null : authorMark(message, { userName, isGroup });
-    day.items.push({
-      key: messageKey(message),
-      message: drawn(message),
+    const itemOf = (each, starts) => ({
+      key: messageKey(each),
+      message: drawn(each),
       notice,
-      startsRun,
-      author: startsRun ? mark : null,
-      speaker: mark ?? (message.direction === "out" ? (nameOf(message) ?? "Você") : null),
+      startsRun: starts,
+      author: starts ? mark : null,
+      speaker: mark ?? (each.direction === "out" ? (nameOf(each) ?? "Você") : null),
       viewer: userName,
     });
+    shownAlbum = album ?? shownAlbum;
+    day.items.push(album ? {
+      key: `album ${messageKey(album[0])}`,
+      album: album.map((each) => itemOf(each, false)),
+      startsRun: albumStarts,
+      author: albumStarts ? mark : null,
+      own: message.direction === "out",
+    } : itemOf(message, startsRun));
   }
   return days;
 }

@@ -148,6 +148,11 @@ export class ThreadPlacing {
     this.#divider = null;
   }
 
+  /** The person goes somewhere else: where the thread is to begin is no question any more. */
+  left() {
+    if (this.#opening) this.#opening.touched = true;
+  }
+
   merged(loser, winner) {
     const place = this.#places.get(loser);
     this.#places.set(loser, null);

@@ -2,6 +2,7 @@
 
 import { createBubble } from "../message/bubble.js";
 import { createNotice } from "../message/notice.js";
+import { createAlbum } from "../media/pictures/album.js";
 import { unfold } from "../message/text.js";
 import { el, reconcile, setAttribute, setHidden, setText } from "../parts/dom.js";
 import { restDayChips } from "./day_chips.js";
@@ -26,7 +27,7 @@ export class ThreadView {
   #given = { messages: [] }; // what is shown, as `render` had it
   #window = new ThreadWindow();
   #drawn = []; // [{node, message}] from the top; the divider has no message
-  #bubbles = new Map(); // message key -> bubble, or notice
+  #bubbles = new Map(); // message key -> bubble, or notice; of an album its own key
   #unfolded = new Set(); // keys of texts that were unfolded, and are not drawn any more
   #days = new Map(); // day key -> {node, chip, list}
   #conversationId = null;
@@ -35,7 +36,7 @@ export class ThreadView {
   #pinned = true; // the view follows the end of the thread
   #canLoadOlder = false;
 
-  /** Callbacks: onNeedOlder(), onRetryLoad(), onAction(action, messageId), onJump(messageId); onMove():
+  /** Callbacks: onNeedOlder(), onRetryLoad(), onAction(action, messageId, button), onJump(messageId); onMove():
    * other messages are on screen, or nearly: to be drawn again, before the next frame.
    * `nearBottom`: this close to the end (px) counts as at the end: new messages then keep scrolling. */
   constructor(root, { nearBottom, ...callbacks }) {
@@ -122,10 +123,11 @@ export class ThreadView {
     const node = this.#find(messageId);
     this.#pinned = false;
     node.scrollIntoView({ block: "center" });
-    node.classList.remove("flash");
-    void node.offsetWidth; // restarts the animation when it is still running
-    node.classList.add("flash");
-    setTimeout(() => node.classList.remove("flash"), FLASH_MS);
+    const flashed = node.matches(".album-grid > .album-rest") ? node.closest(".album") : node;
+    flashed.classList.remove("flash");
+    void flashed.offsetWidth; // restarts the animation when it is still running
+    flashed.classList.add("flash");
+    setTimeout(() => flashed.classList.remove("flash"), FLASH_MS);
   }
 
   #open(conversationId) {
@@ -175,12 +177,13 @@ export class ThreadView {
     const nodes = days.map((day) => {
       const section = this.#days.get(day.key) ?? this.#createDay(day.key);
       setText(section.chip, day.label);
-      reconcile(section.list, day.items.map((item) => {
-        const node = item.divider ? this.#divider.update(item.divider) : this.#drawItem(item);
-        this.#drawn.push({ node, message: item.message });
+      const place = (item) => {
+        const node = item.divider ? this.#divider.update(item.divider) : this.#drawItem(item, place);
+        if (!item.album) this.#drawn.push({ node, message: item.message });
         keys.add(item.key);
         return node;
-      }));
+      };
+      reconcile(section.list, day.items.map(place));
       return section.node;
     });
     const dayKeys = new Set(days.map((day) => day.key));
@@ -190,14 +193,16 @@ export class ThreadView {
     if (focused && !focused.isConnected) this.#scroller.focus({ preventScroll: true });
   }
 
-  #drawItem(item) {
+  /** `place(item)`: draws one of an album's. */
+  #drawItem(item, place) {
     let bubble = this.#bubbles.get(item.key);
     if (!bubble) {
-      bubble = item.notice ? createNotice() : createBubble();
+      bubble = item.album ? createAlbum() : (item.notice ? createNotice() : createBubble());
       if (this.#unfolded.delete(item.key)) bubble.node.querySelector(".bubble-text")?.classList.add("unfolded");
       this.#bubbles.set(item.key, bubble);
     }
-    bubble.update(item, this.#given.customerName);
+    if (item.album) bubble.update(item, item.album.map(place));
+    else bubble.update(item, this.#given.customerName);
     return bubble.node;
   }
 
@@ -328,7 +333,7 @@ export class ThreadView {
     if (!message) return;
     if (button.dataset.action === "unfold") this.#holdStill(() => unfold(button.parentElement));
     else if (button.dataset.action === "jump") this.#callbacks.onJump(button.dataset.quotedId);
-    else this.#callbacks.onAction(button.dataset.action, message.dataset.messageId);
+    else this.#callbacks.onAction(button.dataset.action, message.dataset.messageId, button);
   }
 
   /** The keys for the beginning and the end mean those of all that is loaded. */

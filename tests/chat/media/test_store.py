@@ -154,8 +154,9 @@ def test_a_folder_that_cannot_be_written_says_so(tmp_path: Path) -> None:
 
 
 def test_a_folder_has_no_addresses(tmp_path: Path) -> None:
-    signed = FolderStore(tmp_path).signed_url
-    assert signed(NAME, seconds=60, mime_type="text/plain", disposition="inline") is None
+    store = FolderStore(tmp_path)
+    assert store.signed_url(NAME, seconds=60, mime_type="a/b", disposition="inline") is None
+    assert store.upload_url(NAME, seconds=60, mime_type="a/b", size=1) is None
 
 
 def test_a_bucket_gets_a_large_file_piece_by_piece(bucket: BucketServer) -> None:
@@ -191,7 +192,8 @@ def test_a_bucket_that_says_no_is_a_store_that_is_away(bucket: BucketServer) -> 
             call()
 
 
-def test_a_buckets_address_is_signed_and_says_how_the_file_goes_out() -> None:
+def signing_client() -> Any:
+    """A client of Cloud Storage whose credentials have a key of their own."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pem = key.private_bytes(
         serialization.Encoding.PEM,
@@ -200,9 +202,27 @@ def test_a_buckets_address_is_signed_and_says_how_the_file_goes_out() -> None:
     ).decode()
     info = {"client_email": "a@b.iam", "token_uri": "https://x.example/", "private_key": pem}
     credentials = service_account.Credentials.from_service_account_info(info)
-    client = storage.Client(project="demo", credentials=credentials)
+    return storage.Client(project="demo", credentials=credentials)
+
+
+def test_a_buckets_address_takes_one_file_of_one_size() -> None:
+    made = BucketStore("files", signing_client()).upload_url(
+        NAME, seconds=3600, mime_type="application/pdf", size=31_000_000
+    )
+    parts, query = urlsplit(made.url), parse_qs(urlsplit(made.url).query)
+    assert (parts.netloc, parts.path) == ("storage.googleapis.com", f"/files/{NAME}")
+    assert query["X-Goog-Expires"] == ["3600"]
+    signed = query["X-Goog-SignedHeaders"][0].split(";")
+    assert {"content-type", "x-goog-content-length-range"} <= set(signed)
+    assert made.headers == {
+        "Content-Type": "application/pdf",
+        "x-goog-content-length-range": "31000000,31000000",
+    }
+
+
+def test_a_buckets_address_is_signed_and_says_how_the_file_goes_out() -> None:
     disposition = 'attachment; filename="x.pdf"'
-    url = BucketStore("files", client).signed_url(
+    url = BucketStore("files", signing_client()).signed_url(
         NAME, seconds=300, mime_type="application/pdf", disposition=disposition
     )
     assert url is not None

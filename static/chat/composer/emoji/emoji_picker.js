@@ -56,7 +56,7 @@ export class EmojiPicker {
     this.#listeners = new AbortController();
     const options = { capture: true, signal: this.#listeners.signal };
     document.addEventListener("pointerdown", ({ target }) => {
-      if (!target.closest(".emoji-panel, .composer, .context-menu")) this.close();
+      if (!target.closest(".emoji-panel, .composer, .attach-caption, .context-menu")) this.close();
     }, options);
     if (!matchMedia("(pointer: coarse)").matches) search.focus({ preventScroll: true });
     this.#fill();

@@ -1,6 +1,6 @@
 /** The answers that the business keeps, as this page knows them, and how they become a text. No DOM. */
 
-import { isSeen, plain } from "../../parts/format.js";
+import { knownName, plain } from "../../parts/format.js";
 
 const PATH = "/api/quick-replies";
 
@@ -75,7 +75,7 @@ export class QuickReplies {
 
 /** Its text for this customer. A name that nobody knows stays a blank to be filled in by hand. */
 export function filledIn(text, conversation) {
-  const name = nameOf(conversation);
+  const name = knownName(conversation);
   if (!name) return text;
   return text
     .replaceAll(/\{nome\}/gi, () => name)
@@ -86,11 +86,6 @@ export function filledIn(text, conversation) {
 export function blankOf(text) {
   const found = /\{(?:primeiro[_ ])?nome\}/i.exec(text);
   return found && [found.index, found.index + found[0].length];
-}
-
-function nameOf({ name, phone, is_group: isGroup }) {
-  const known = isSeen(name) && name !== phone && name !== "Cliente" && !name.startsWith("@");
-  return known && !isGroup ? name.trim() : null;
 }
 
 /**

@@ -1,0 +1,1 @@
+"""What attendants do with single messages, beside answering them."""

@@ -1,0 +1,106 @@
+"""Two attendants pin messages in a chat; the bar over the thread leads there."""
+
+from __future__ import annotations
+
+import time
+
+from playwright.sync_api import Locator, Page, expect
+
+from tests.browser.axe import serious_findings
+from tests.browser.conftest import Attendant
+from tests.browser.one_chat import both, bubble, choose, people, row, write
+from tests.helpers import Simulator
+
+__all__ = ["both", "people"]  # fixtures
+
+
+def bar(page: Page) -> Locator:
+    return page.get_by_role("region", name="Mensagens fixadas")
+
+
+def pin(page: Page, text: str, days: str | None = None) -> None:
+    choose(page, text, "Fixar")
+    dialog = page.get_by_role("dialog", name="Escolha por quanto tempo")
+    expect(dialog.get_by_role("radio", name="7 dias")).to_be_focused()
+    if days:
+        dialog.get_by_role("radio", name=days).check()
+    dialog.get_by_role("button", name="Fixar").click()
+    expect(dialog).to_be_hidden()
+
+
+def test_both_see_what_is_pinned_and_go_there(both: list[Page]) -> None:
+    ana, bruno = both
+    expect(bar(ana)).to_be_hidden()
+    pin(ana, "Tem azul?")
+    for page in both:
+        expect(bar(page)).to_contain_text("Maria: Tem azul?")
+        expect(bubble(page, "Tem azul?").locator(".bubble-pinned")).to_be_visible()
+        expect(page.locator(".thread-notice", has_text="Ana fixou uma mensagem")).to_be_visible()
+    pin(bruno, "E quanto custa?", "24 horas")
+    for page in both:
+        expect(bar(page)).to_contain_text("Maria: E quanto custa?")
+    bar(ana).get_by_role("button", name="1 de 2").click()
+    expect(bar(ana)).to_contain_text("Maria: Tem azul?")  # which the next click goes to
+    bar(ana).get_by_role("button", name="2 de 2").press("Enter")
+    expect(bar(ana)).to_contain_text("Maria: E quanto custa?")
+
+    bar(ana).get_by_role("button", name="Opções da mensagem fixada").click()
+    ana.get_by_role("menuitem", name="Desafixar").click()
+    choose(bruno, "Tem azul?", "Desafixar")
+    for page in both:
+        expect(bar(page)).to_be_hidden()
+        expect(page.locator(".bubble-pinned:not([hidden])")).to_have_count(0)
+
+
+def test_what_is_pinned_far_above_is_shown_after_a_reload_and_reached(
+    both: list[Page], simulator: Simulator
+) -> None:
+    ana = both[0]
+    pin(ana, "Tem azul?")
+    since = int(time.time()) + 1
+    for n in range(60):  # more than a page
+        write(simulator, f"Linha {n}", timestamp=since + n // 10)
+    expect(bubble(ana, "Linha 59")).to_be_visible()
+    ana.reload()
+    expect(bar(ana)).to_contain_text("Maria: Tem azul?")
+    expect(bubble(ana, "Tem azul?")).to_have_count(0)
+    bar(ana).get_by_role("button", name="Ir para a mensagem fixada").click()
+    expect(bubble(ana, "Tem azul?")).to_be_in_viewport()
+
+
+def test_a_fourth_asks_whether_the_oldest_goes(
+    people: list[Attendant], simulator: Simulator
+) -> None:
+    people[0].allow_errors("409")
+    ana = people[0].page
+    for text in ("Um", "Dois"):
+        write(simulator, text)
+        expect(bubble(ana, text)).to_be_visible()
+    for text in ("Tem azul?", "E quanto custa?", "Um"):
+        pin(ana, text)
+        expect(bar(ana)).to_contain_text(text)
+    pin(ana, "Dois")
+    question = ana.get_by_role("dialog").filter(has_text="substituir a mais antiga")
+    question.get_by_role("button", name="Cancelar").click()
+    expect(bar(ana)).to_contain_text("Um")
+    pin(ana, "Dois")
+    question.get_by_role("button", name="Substituir").click()
+    expect(bar(ana)).to_contain_text("Dois")
+    expect(bubble(ana, "Tem azul?").locator(".bubble-pinned")).to_be_hidden()
+    expect(bubble(ana, "E quanto custa?").locator(".bubble-pinned")).to_be_visible()
+
+
+def test_the_dialog_and_the_bar_can_be_read_by_everybody(both: list[Page]) -> None:
+    ana = both[0]
+    pin(ana, "Tem azul?")
+    expect(bar(ana)).to_be_visible()
+    choose(ana, "E quanto custa?", "Fixar")
+    for scheme in ("light", "dark"):
+        ana.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+        assert serious_findings(ana) == []
+    ana.keyboard.press("Escape")
+    expect(ana.get_by_role("dialog")).to_be_hidden()
+    row(ana, "Maria").focus()
+    for scheme in ("light", "dark"):
+        ana.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # type: ignore[arg-type]
+        assert serious_findings(ana) == []
