@@ -70,7 +70,9 @@ def test_a_sticker_stands_without_a_bubble_and_moves(pages: list[Page], maria: C
         image = of(page, sent).get_by_role("img", name="Figurinha")
         loaded(image)
         assert "size=thumb" not in (image.get_attribute("src") or "")
-        back = of(page, sent).locator(".bubble").evaluate("(b) => getComputedStyle(b).backgroundColor")
+        back = (
+            of(page, sent).locator(".bubble").evaluate("(b) => getComputedStyle(b).backgroundColor")
+        )
         assert back == "rgba(0, 0, 0, 0)"
 
 

@@ -26,9 +26,7 @@ def switch(simulator: Simulator, **switches: object) -> None:
     answer.raise_for_status()
 
 
-def test_a_photo_is_kept_and_copied(
-    people: list[Attendant], page: Page, maria: Customer
-) -> None:
+def test_a_photo_is_kept_and_copied(people: list[Attendant], page: Page, maria: Customer) -> None:
     people[0].context.grant_permissions(["clipboard-read", "clipboard-write"])
     sent = maria.send_photo(3, caption="Com palavras")
     loaded(of(page, sent).locator(".picture-image"))

@@ -84,7 +84,12 @@ def test_several_of_all_kinds_go_with_their_captions_in_their_order(
         caption(ana).fill(words)
     expect(send_button(ana)).to_have_attribute("aria-label", "Enviar 4 arquivos")
     send_button(ana).click()
-    expected = [("image", "primeira"), ("video", ""), ("document", "o contrato"), ("image", "última")]
+    expected = [
+        ("image", "primeira"),
+        ("video", ""),
+        ("document", "o contrato"),
+        ("image", "última"),
+    ]
     arrives(ana, simulator, *expected)
     for page in (ana, bruno):
         kinds = page.locator(".message.out[data-media]")

@@ -56,8 +56,10 @@ def test_a_photo_and_a_document_go_to_another_customer(
     forward(ana, "Joana")
     expect(ana.locator(".header-name")).to_have_text("Joana")
     wait_until(
-        lambda: ana.evaluate("true")
-        and received(simulator, JOANA) == [("image", "a praia"), ("document", "")]
+        lambda: (
+            ana.evaluate("true")
+            and received(simulator, JOANA) == [("image", "a praia"), ("document", "")]
+        )
     )
     row(bruno, "Joana").click()
     for page in (ana, bruno):

@@ -234,8 +234,10 @@ def test_a_colleagues_answer_is_seen_before_a_voice_note_goes(
     expect(preview.get_by_role("heading", name="Mensagem de voz")).to_be_visible()
     preview.get_by_role("button", name="Enviar").click()
     wait_until(
-        lambda: page.evaluate("true")
-        and kind_of_sound(page, simulator) == [("text", None), ("audio", True)]
+        lambda: (
+            page.evaluate("true")
+            and kind_of_sound(page, simulator) == [("text", None), ("audio", True)]
+        )
     )
 
 
@@ -245,7 +247,9 @@ def test_nothing_in_the_bar_stops_a_screen_reader(
     at_the_microphone: Callable[..., Attendant], scheme: str, width: int
 ) -> None:
     page = at_the_microphone("ana").page
-    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
+    page.emulate_media(
+        color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce"
+    )
     page.set_viewport_size({"width": width, "height": 844})
     record(page)
     assert serious_findings(page) == []
