@@ -14,7 +14,8 @@ from chat.conversation.attached.attachment import Attachment
 from chat.conversation.models import Message
 from chat.conversation.thread import Quote
 from chat.media import service as media
-from chat.outgoing.sending import CollisionError, DifferentMessageError, Sender
+from chat.outgoing.queueing import CollisionError, DifferentMessageError
+from chat.outgoing.sending import Sender
 from chat.outgoing.templates import TEMPLATE
 from chat.outgoing.whatsapp import MAX_TEXT_CHARS
 from chat.people import identity
