@@ -80,7 +80,9 @@ const state = new PageState({
   },
   onRemove: (id) => opening.forget(id),
   onErase: (id) => {
-    const holders = [sender, writing, actions, contactPanel, listSearch, header, threadView, pinned];
+    const holders = [
+      sender, writing, actions, contactPanel, listSearch, header, threadView, pinned, announcing,
+    ];
     for (const each of holders) each.erased(id);
     api.clearCache();
   },

@@ -53,6 +53,8 @@ def test_a_customer_vanishes_from_every_screen_and_begins_anew(
     expect(other.locator(".contact-panel")).to_be_visible()
     expect(other.get_by_role("link", name="Apagar dados do cliente…")).to_have_count(0)
     assert "rascunho para Maria" in kept(other)
+    simulator.post(f"/customers/{PHONE}/messages", {"type": "image", "text": "a nota"})
+    expect(other.locator(".contents-picture img")).to_have_count(1, timeout=ACTION_MS)
     old = page.locator("[data-conversation-id]").first.get_attribute("data-conversation-id")
 
     ask(page)
@@ -85,6 +87,8 @@ def test_a_customer_vanishes_from_every_screen_and_begins_anew(
     expect(other.locator(".empty-text")).to_contain_text("não existe mais")
     expect(other.locator("[data-message-id]")).to_have_count(0)
     expect(other.locator(".contact-panel")).to_be_hidden()
+    expect(other.locator(".contents-picture")).to_have_count(0)
+    expect(other.locator("body")).not_to_contain_text("a nota")
     assert "rascunho" not in kept(other)
     bruno.allow_errors("ERR_CACHE_MISS")
     wait_until(lambda: not is_cached(other, file), what="the browser forgets its files")
