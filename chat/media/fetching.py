@@ -23,9 +23,9 @@ import realtime_events
 from chat.conversation.attached import media
 from chat.conversation.models import Message
 from chat.conversation.thread import summarise
-from chat.media import inspection
+from chat.media import inspection, objects
 from chat.media.contents.pictures import THUMB_TYPE
-from chat.media.contents.sound import PLAYED_TYPE
+from chat.media.contents.recording import PLAYED_TYPE
 from chat.media.graph import AddressError, GoneError, GraphMedia, LaterError
 from chat.media.store import MediaStore, MissingError, StoreError
 from chat.people import identity
@@ -200,11 +200,11 @@ class Fetcher:
             found = inspection.inspect(file, kind, facts.get("filename"))
         new = {"state": media.READY, "object": name, "size": size, **found.facts()}
         if found.thumb is not None:
-            thumb = f"{name}.thumb"
+            thumb = objects.beside(name, "thumb")
             store.put(thumb, [found.thumb], THUMB_TYPE)
             new |= {"thumb": thumb, "thumb_type": THUMB_TYPE}
         if found.played is not None:
-            played = f"{name}.played"
+            played = objects.beside(name, "played")
             store.put(played, [found.played], PLAYED_TYPE)
             new |= {"played": played, "played_type": PLAYED_TYPE}
         return {"sha256": arrived.digest, **new}
