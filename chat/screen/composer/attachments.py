@@ -180,6 +180,8 @@ def of_request(
     """
     conversation_of(conversation_id)
     kind = _kind(body)
+    # What takes its time here is none of the store's.
+    datastore.allow(_REQUEST_SECONDS, datastore.RPC_SECONDS)
     try:
         with _store_errors():
             if "forward_of" in body:
@@ -203,7 +205,10 @@ def _sent_along(client_id: str, sent: Any, kind: str | None, caption: str) -> At
     filename = attached.clean_filename(sent.filename)
     with preparing.folder() as where:
         path = where / "given"
-        size, digest = preparing.kept(sent.stream, path, limits.MULTIPART_MAX_BYTES)
+        try:
+            size, digest = preparing.kept(sent.stream, path, limits.MULTIPART_MAX_BYTES)
+        except TooLargeError as error:
+            raise _too_large_for_multipart() from error
         asked = {"sha256": digest, "kind": kind, "filename": filename}
         known = _known(client_id, asked)
         if known is not None:
@@ -247,8 +252,6 @@ def _uploaded(client_id: str, upload_id: Any, kind: str | None, caption: str) ->
 def _put(
     client_id: str, path: Path, kind: str, found: str, filename: str | None, where: Path
 ) -> dict[str, Any]:
-    # What takes its time here is none of the store's.
-    datastore.allow(_REQUEST_SECONDS, datastore.RPC_SECONDS)
     made, told = preparing.prepare(path, kind, found, filename, where)
     return preparing.put(service.current().store, _noted(client_id), made, kind, told)
 

@@ -29,7 +29,8 @@ def test_a_photo_without_words_has_its_time_on_it(pages: list[Page], maria: Cust
         expect(page.locator(".conversation-list .row-text")).to_have_text("📷 Foto")
         picture = of(page, sent).locator(".picture").bounding_box()
         time = of(page, sent).locator(".bubble-time").bounding_box()
-        assert picture and time
+        assert picture
+        assert time
         assert picture["y"] < time["y"] < picture["y"] + picture["height"]
 
 
@@ -70,7 +71,9 @@ def test_a_sticker_stands_without_a_bubble_and_moves(pages: list[Page], maria: C
         image = of(page, sent).get_by_role("img", name="Figurinha")
         loaded(image)
         assert "size=thumb" not in (image.get_attribute("src") or "")
-        back = of(page, sent).locator(".bubble").evaluate("(b) => getComputedStyle(b).backgroundColor")
+        back = (
+            of(page, sent).locator(".bubble").evaluate("(b) => getComputedStyle(b).backgroundColor")
+        )
         assert back == "rgba(0, 0, 0, 0)"
 
 

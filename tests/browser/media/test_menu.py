@@ -1,4 +1,4 @@
-"""What is done with a message's media: kept, copied, answered, passed on; and while it is on its way."""
+"""What is done with a message's media: kept, copied, answered; and while it is on its way."""
 
 from __future__ import annotations
 
@@ -26,9 +26,7 @@ def switch(simulator: Simulator, **switches: object) -> None:
     answer.raise_for_status()
 
 
-def test_a_photo_is_kept_and_copied(
-    people: list[Attendant], page: Page, maria: Customer
-) -> None:
+def test_a_photo_is_kept_and_copied(people: list[Attendant], page: Page, maria: Customer) -> None:
     people[0].context.grant_permissions(["clipboard-read", "clipboard-write"])
     sent = maria.send_photo(3, caption="Com palavras")
     loaded(of(page, sent).locator(".picture-image"))

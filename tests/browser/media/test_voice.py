@@ -73,9 +73,7 @@ def test_after_a_note_that_was_heard_nothing_begins(pages: list[Page], maria: Cu
     expect(of(page, second).locator(".voice.heard")).to_be_visible()  # this browser remembers it
 
 
-def test_one_goes_to_any_place_by_keyboard_and_by_click(
-    pages: list[Page], maria: Customer
-) -> None:
+def test_one_goes_to_any_place_by_keyboard_and_by_click(pages: list[Page], maria: Customer) -> None:
     page = pages[0]
     sent = maria.send_voice(30)
     expect(play(page, sent)).to_be_enabled()
