@@ -269,6 +269,37 @@ def test_the_page_about_claude_tells_every_setting_and_its_default():
             assert told[name].strip("`") == (shown.lower() if shown == "False" else shown), name
 
 
+def test_the_page_about_files_tells_every_reason_limit_and_setting():
+    from chat.conversation.attached import media
+    from chat.media.fetching import MAX_BYTES
+    from chat.media.settings import MediaSettings
+
+    text = (ROOT / "docs" / "midia.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `([a-z_]+)` \|", text, re.MULTILINE)) - {"reason"} == set(
+        media.EXPLANATIONS
+    )
+    row = re.search(r"^\| `too_large` \| (.*) \|$", text, re.MULTILINE)[1]
+    assert {int(number) for number in re.findall(r"(\d+) MB", row)} == {
+        most // 1_000_000 for most in MAX_BYTES.values()
+    }
+    settings = re.findall(r"^\| `MEDIA_([A-Z]+)` \|", text, re.MULTILINE)
+    assert {name.lower() for name in settings} == set(vars(MediaSettings()))
+
+
+def test_the_page_about_files_tells_what_may_be_sent():
+    from chat.uploads import limits
+
+    text = (ROOT / "docs" / "midia.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| [^|`]+\(`([a-z]+)`\) \| (.+) \|$", text, re.MULTILINE))
+    assert set(rows) == set(limits.KINDS)
+    for kind, row in rows.items():
+        found = limits.KINDS[kind]
+        assert limits.in_words(found.sent_max_bytes) in row or kind == "voice", kind
+    assert limits.in_words(limits.STICKER_BYTES) in rows["sticker"]
+    assert limits.in_words(limits.KINDS["image"].max_bytes) in rows["image"]
+    assert f"até {limits.in_words(limits.MULTIPART_MAX_BYTES)} vai junto" in text
+
+
 def test_the_queues_of_the_app_are_the_queues_of_the_file():
     queues = re.findall(r"- name: (\S+)", (ROOT / "queue.yaml").read_text())
     named = re.findall(r'[A-Z_]+_QUEUE: "(\S+)"', (ROOT / "app.yaml").read_text())

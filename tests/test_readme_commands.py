@@ -31,7 +31,9 @@ GCLOUD = (
     "app create",
     "app deploy",
     "firestore databases create",
+    "iam service-accounts add-iam-policy-binding",
     "services enable",
+    "storage buckets create",
 )
 FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 #: In a sentence or a table: a program and at least one argument.

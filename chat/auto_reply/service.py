@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -19,7 +18,7 @@ from chat.conversation.models import Conversation
 from chat.outgoing.sending import CALL_SECONDS, Sender
 from chat.outgoing.whatsapp import WhatsAppClient
 from chat.platform import datastore
-from chat.platform.queue import CloudTasksQueue, TaskQueue, ThreadQueue
+from chat.platform.queue import CloudTasksQueue, TaskQueue, ThreadQueue, work_off
 
 _log = logging.getLogger(__name__)
 
@@ -97,27 +96,10 @@ class AutoReply:
         # From 1 on: None sorts before all numbers, and is what nearly all have.
         query = Conversation.query(due > 0, due <= realtime_events.now_ms() - _OVERDUE_MS)
         keys = query.order(due).fetch(_SWEEP_LIMIT, keys_only=True)
-        waiting = [str(key.id()) for key in reversed(keys)]
-        done = []
-
-        def work() -> None:
-            while waiting and time.monotonic() < end:
-                try:
-                    conversation_id = waiting.pop()
-                except IndexError:  # another took the last
-                    return
-                self._work(conversation_id)
-                done.append(conversation_id)
-
-        threads = [
-            threading.Thread(target=work, daemon=True, name="auto-reply-sweep")
-            for _ in range(min(_SWEEPERS, len(waiting)))
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        return len(done)
+        waiting = [str(key.id()) for key in keys]
+        return work_off(
+            waiting, self._work, workers=_SWEEPERS, end=end, thread_name="auto-reply-sweep"
+        )
 
     def seconds(self) -> float:
         return self.settings.timeout_seconds + _STORE_SECONDS + CALL_SECONDS

@@ -21,7 +21,7 @@ from chat.media.settings import MediaSettings
 from chat.media.store import FolderStore, MediaStore
 from chat.platform import datastore
 from chat.platform.log_names import log_name
-from chat.platform.queue import CloudTasksQueue, TaskQueue, ThreadQueue
+from chat.platform.queue import CloudTasksQueue, TaskQueue, ThreadQueue, work_off
 
 _log = logging.getLogger(__name__)
 
@@ -91,27 +91,9 @@ class Media:
         end = time.monotonic() + seconds
         datastore.allow(seconds + _SECONDS, datastore.RPC_SECONDS)
         self._earlier.run(seconds / 2)
-        waiting = self.fetcher.overdue()[::-1]
-        done: list[str] = []
-
-        def work() -> None:
-            while waiting and time.monotonic() < end:
-                try:
-                    message_id = waiting.pop()
-                except IndexError:  # another took the last
-                    return
-                self._work(message_id)
-                done.append(message_id)
-
-        threads = [
-            threading.Thread(target=work, daemon=True, name="media-sweep")
-            for _ in range(min(WORKERS, len(waiting)))
-        ]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        return len(done)
+        return work_off(
+            self.fetcher.overdue(), self._work, workers=WORKERS, end=end, thread_name="media-sweep"
+        )
 
     def _again(self, message_id: str, due_ms: int) -> None:
         try:

@@ -1,10 +1,10 @@
 """From an attendant's message to WhatsApp: queued with the message, sent in order, once.
 
-The transaction that stores a message puts it into its conversation's outbox. Whoever holds the
-outbox's lease sends its messages one after the other. `started_at` is committed before the
-Graph API is called: a message without it was certainly not sent, and one that has it when its
-holder is gone may have been. The first is sent again, the second never is. A message's file is
-given to WhatsApp before that: see `attachments.messages`.
+The transaction that stores a message puts it into its conversation's outbox: see `queueing`.
+Whoever holds the outbox's lease sends its messages one after the other. `started_at` is committed
+before the Graph API is called: a message without it was certainly not sent, and one that has it
+when its holder is gone may have been. The first is sent again, the second never is. A message's
+file is given to WhatsApp before that: see `attachments.messages`.
 """
 
 from __future__ import annotations
@@ -19,27 +19,20 @@ from functools import partial
 from typing import Any
 
 from flask import Flask, current_app
-from google.cloud import ndb
 
 import message_status
 import realtime_events
 import unread_state
-from chat.conversation import changing, ownership, phones, quotes
+from chat.conversation import changing, phones, quotes
 from chat.conversation.attached.attachment import Attachment
 from chat.conversation.models import Conversation, Message
-from chat.conversation.thread import (
-    Line,
-    Quote,
-    answered_by_other,
-    append_notice,
-    append_outgoing,
-    line_by,
-)
+from chat.conversation.thread import Quote
 from chat.media.store import MediaStore
-from chat.outgoing import failed_answers
+from chat.outgoing import failed_answers, queueing
 from chat.outgoing.attachments import messages as attachments
 from chat.outgoing.attachments.messages import Given
 from chat.outgoing.leases import LEASE_MS, Leases
+from chat.outgoing.queueing import DifferentMessageError, Outbox, enqueue, take_over
 from chat.outgoing.templates import TEMPLATE
 from chat.outgoing.watch import WATCH_SECONDS, Watch
 from chat.outgoing.whatsapp import (
@@ -78,28 +71,6 @@ _RECORD_SECONDS = 90.0
 _UNREACHABLE = {"code": message_status.UNREACHABLE}
 #: Outboxes looked at in one sweep.
 _SWEEP_LIMIT = 50
-
-
-class Outbox(ndb.Model):
-    """Messages of one conversation still to be sent, in order. Key name: the conversation's id."""
-
-    queue = ndb.TextProperty(repeated=True)
-    holder = ndb.TextProperty()
-    lease_until = ndb.IntegerProperty(indexed=False, default=0)
-    #: When the sweep may look at it; None while the queue is empty.
-    due_at = ndb.IntegerProperty()
-
-
-class DifferentMessageError(ValueError):
-    """This client_id was used for another text or another conversation."""
-
-
-class CollisionError(ValueError):
-    """Somebody else answered after what the attendant's screen had: `message`, their newest."""
-
-    def __init__(self, message: Message) -> None:
-        super().__init__(message.id)
-        self.message = message
 
 
 class Sender:
@@ -174,19 +145,19 @@ class Sender:
             if conversation is None:
                 raise UnknownConversationError(conversation_id)
             reply_to = quote.id if quote else None
-            known = _known(
+            known = queueing.known(
                 conversation, client_id, text=text, reply_to=reply_to, template=template,
                 attachment=attachment,
             )  # fmt: skip
             if known is not None:
                 return known, conversation.id, False
             if after is not None:
-                _look_out(conversation, author_id, after)
+                queueing.look_out(conversation, author_id, after)
             before = conversation.incoming_read
             (message,) = enqueue(
                 conversation, {client_id: text}, author_id=author_id,
                 author_name=author_name, quote=quote, read_up_to=read_up_to, forwarded=forwarded,
-                before=_take_over(conversation, author_name), template=template,
+                before=take_over(conversation, author_name), template=template,
                 attachment=attachment,
             )  # fmt: skip
             if conversation.incoming_read > before:
@@ -229,13 +200,13 @@ class Sender:
         def attempt() -> tuple[Message, Conversation, bool]:
             people = identity.People()
             conversation = people.with_number(phone, _now_ms())
-            known = _known(conversation, client_id, text=text, template=template)
+            known = queueing.known(conversation, client_id, text=text, template=template)
             if known is not None:
                 return known, conversation, False
             people.save()
             (message,) = enqueue(
                 conversation, {client_id: text}, author_id=author_id, author_name=author_name,
-                before=_take_over(conversation, author_name), template=template, reads=False,
+                before=take_over(conversation, author_name), template=template, reads=False,
             )  # fmt: skip
             return message, conversation, True
 
@@ -261,7 +232,7 @@ class Sender:
             conversation, {client_id: old.text},
             author_id=author_id, author_name=author_name, quote=quote, attempt_of=old.id,
             forwarded=bool((old.extra or {}).get("forwarded")),
-            before=_take_over(conversation, author_name),
+            before=take_over(conversation, author_name),
             template=old.payload if old.type == TEMPLATE else None,
             attachment=Attachment.of(old),
         )  # fmt: skip
@@ -400,87 +371,6 @@ class Sender:
             _log.warning("outbox %s waits: %s", conversation_id, type(error).__name__)
         except Exception:  # noqa: BLE001 - a thread has nobody else to tell
             _log.exception("outbox %s waits for the sweep", conversation_id)
-
-
-def enqueue(
-    conversation: Conversation,
-    texts: dict[str, str],
-    *,
-    before: Line | None = None,
-    after: Line | None = None,
-    **written: Any,
-) -> list[Message]:
-    """Puts new messages into a conversation and its outbox, in their order, and tells the screens;
-    in the caller's transaction, after which `Sender.start` sends them.
-
-    Args:
-        conversation: the entity, read in this transaction.
-        texts: what they say, by their ids, which are new.
-        before: what the thread says above them.
-        after: and below them.
-        written: see `thread.append_outgoing`.
-    """
-    outbox = datastore.get(Outbox, conversation.id) or Outbox(id=conversation.id)
-    now = _now_ms()
-    above = [append_notice(conversation, before, now)] if before else []
-    messages = [
-        append_outgoing(conversation, message_id, text, now, **written)
-        for message_id, text in texts.items()
-    ]
-    below = [append_notice(conversation, after, now)] if after else []
-    conversation.bump_version()
-    outbox.queue.extend(texts)
-    outbox.due_at = outbox.due_at or now
-    stored = [*above, *messages, *below]
-    datastore.put_many([conversation, *stored, outbox])
-    for message in stored:
-        realtime_events.tell("message.created", conversation, message)
-    unread_state.publish_changed(conversation)
-    return messages
-
-
-def _known(
-    conversation: Conversation,
-    client_id: str,
-    *,
-    text: str,
-    reply_to: str | None = None,
-    template: dict[str, Any] | None = None,
-    attachment: Attachment | None = None,
-) -> Message | None:
-    """The message of this client_id, which is the very same; None if there is none.
-
-    Raises:
-        DifferentMessageError: it is another one.
-    """
-    known = datastore.get(Message, client_id)
-    if known is None:
-        return None
-    here = known.conversation_id in (conversation.id, *conversation.absorbed)
-    same = here and known.text == text and known.reply_to == reply_to
-    if attachment is not None or known.media:
-        same = same and attachment is not None and attachment.is_that_of(known)
-    else:
-        same = same and known.payload == template
-    if not same or known.author_id is None:
-        raise DifferentMessageError(client_id)
-    return known
-
-
-def _look_out(conversation: Conversation, author_id: str, after: Message) -> None:
-    other = answered_by_other(conversation, author_id, after)
-    message = datastore.get(Message, other) if other else None
-    if message is not None:
-        raise CollisionError(message)
-
-
-def _take_over(conversation: Conversation, name: str) -> Line | None:
-    """Who sends something from the screen has the chat; what the thread says of it."""
-    now = _now_ms()
-    # Whoever sends has seen who has the chat now, though its time be by a clock ahead of ours.
-    at = max(now, conversation.owner_at or 0)
-    told = ownership.person_wrote(conversation, name, at, now)
-    return line_by("attendant", name, told)
 
 
 def _due(until_ms: int) -> list[tuple[int, str]]:

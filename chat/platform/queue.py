@@ -122,3 +122,46 @@ class ThreadQueue:
     def _pause(self) -> float | None:
         """Seconds until the first is due; None: nothing waits."""
         return self._waiting[0][0] / 1000 - time.time_ns() / 1e9 if self._waiting else None
+
+
+def work_off(
+    names: list[str],
+    work: Callable[[str], None],
+    *,
+    workers: int,
+    end: float,
+    thread_name: str,
+) -> int:
+    """Does what a sweep has found, several at a time.
+
+    Args:
+        names: of what is to be done, the most urgent first.
+        work: does one of them, in a thread, and raises nothing.
+        workers: how many at a time.
+        end: by `time.monotonic()`; nothing is begun after it.
+        thread_name: what the threads are called.
+
+    Returns:
+        how many were done.
+    """
+    waiting = names[::-1]
+    done: list[str] = []
+
+    def run() -> None:
+        while waiting and time.monotonic() < end:
+            try:
+                name = waiting.pop()
+            except IndexError:  # another took the last
+                return
+            work(name)
+            done.append(name)
+
+    threads = [
+        threading.Thread(target=run, daemon=True, name=thread_name)
+        for _ in range(min(workers, len(waiting)))
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return len(done)

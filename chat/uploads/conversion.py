@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -24,6 +25,9 @@ WAIT_SECONDS = 45.0
 _ROOT = Path(__file__).resolve().parents[2]
 #: Of the environment, what a Python needs to start.
 _PASSED = ("PATH", "LANG", "LC_ALL", "HOME", "SYSTEMROOT", "TMPDIR", "LD_LIBRARY_PATH")
+
+#: How a process ends that has used up its time of the processor.
+_OUT_OF_TIME = -getattr(signal, "SIGXCPU", 0) or None
 
 _slots = threading.BoundedSemaphore(MOST)
 
@@ -63,6 +67,9 @@ def convert(
         raise Refused("too_slow") from error
     finally:
         _slots.release()
+    if done.returncode == _OUT_OF_TIME:
+        _log.warning("the conversion %s took more than %d s of the processor", task, seconds)
+        raise Refused("too_slow")
     try:
         answer: dict[str, Any] = json.loads(done.stdout)
     except ValueError as error:

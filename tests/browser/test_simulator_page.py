@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from local.simulator import Pace, Simulator
+from local.simulator.media import SAMPLES
 from tests.chromium import ACTION_MS
 from tests.helpers import wait_until
 from tests.local.simulator_world import MARIA, NUMBER_ID, TOKEN, Webhook, make_simulator
@@ -159,3 +161,49 @@ def test_a_number_without_country_code_is_brazilian_and_a_wrong_one_is_not_sent(
     number.fill("(11) 98765-4321")
     page.get_by_role("button", name="Criar cliente").click()
     expect(page.locator("#owner-number")).to_have_text("+55 11 98765-4321")
+
+
+def give_and_send(simulator: Simulator, kind: str, name: str, mime_type: str, **part: Any) -> None:
+    """A file that the business gives WhatsApp and sends."""
+    http, auth = simulator.app.test_client(), {"Authorization": f"Bearer {TOKEN}"}
+    form = {"messaging_product": "whatsapp", "type": mime_type}
+    with (SAMPLES / name).open("rb") as file:
+        given = http.post(
+            f"/v26.0/{NUMBER_ID}/media",
+            data={**form, "file": (file, name, mime_type)},
+            headers=auth,
+        )
+    body = {"messaging_product": "whatsapp", "to": MARIA, "type": kind}
+    body |= {kind: {"id": given.json["id"], **part}}
+    assert http.post(f"/v26.0/{NUMBER_ID}/messages", json=body, headers=auth).status_code == 200
+
+
+def test_files_that_the_business_sends_are_shown(page: Page, simulator: Simulator) -> None:
+    page.goto(f"{simulator.url}/?c={MARIA}")
+    give_and_send(simulator, "image", "foto.jpg", "image/jpeg", caption="O <b>recibo</b>")
+    give_and_send(simulator, "video", "video.mp4", "video/mp4", caption="Veja")
+    give_and_send(simulator, "audio", "voz.ogg", "audio/ogg", voice=True)
+    give_and_send(simulator, "document", "orcamento.pdf", "application/pdf", filename="conta.pdf")
+    give_and_send(simulator, "sticker", "figurinha-animada.webp", "image/webp")
+    photo = page.locator(".bubble.image")
+    expect(photo.locator("img")).to_have_js_property("naturalWidth", 640)
+    expect(photo.locator(".text")).to_have_text("O <b>recibo</b>")
+    video = page.locator(".bubble.video")
+    expect(video.locator("video")).to_have_js_property("error", None)
+    expect(video.locator(".text")).to_have_text("Veja")
+    expect(page.locator(".bubble.audio .voice")).to_have_text("🎤 Mensagem de voz")
+    expect(page.locator(".bubble.document a")).to_have_text("📄 conta.pdf")
+    expect(page.locator(".bubble.sticker img")).to_have_js_property("naturalWidth", 512)
+
+
+def test_uploads_are_refused_by_a_switch_on_the_page(page: Page, simulator: Simulator) -> None:
+    page.goto(simulator.url)
+    go_to(page, "Falhas")
+    page.get_by_label("Recusar o próximo arquivo").check()
+    wait_until(lambda: simulator.switches["refuse_next_upload"])
+    http, auth = simulator.app.test_client(), {"Authorization": f"Bearer {TOKEN}"}
+    form = {"messaging_product": "whatsapp", "type": "image/jpeg"}
+    with (SAMPLES / "foto.jpg").open("rb") as file:
+        form |= {"file": (file, "foto.jpg", "image/jpeg")}
+        answer = http.post(f"/v26.0/{NUMBER_ID}/media", data=form, headers=auth)
+    assert answer.json["error"]["code"] == 131053

@@ -18,7 +18,7 @@ import realtime_events
 from chat.conversation.attached import media as attached
 from chat.conversation.attached.attachment import Attachment
 from chat.conversation.models import Message
-from chat.media import service
+from chat.media import objects, service
 from chat.media.store import MissingError, StoreError
 from chat.platform import datastore
 from chat.platform.errors import ApiError
@@ -180,6 +180,8 @@ def of_request(
     """
     conversation_of(conversation_id)
     kind = _kind(body)
+    # What takes its time here is none of the store's.
+    datastore.allow(_REQUEST_SECONDS, datastore.RPC_SECONDS)
     try:
         with _store_errors():
             if "forward_of" in body:
@@ -203,7 +205,10 @@ def _sent_along(client_id: str, sent: Any, kind: str | None, caption: str) -> At
     filename = attached.clean_filename(sent.filename)
     with preparing.folder() as where:
         path = where / "given"
-        size, digest = preparing.kept(sent.stream, path, limits.MULTIPART_MAX_BYTES)
+        try:
+            size, digest = preparing.kept(sent.stream, path, limits.MULTIPART_MAX_BYTES)
+        except TooLargeError as error:
+            raise _too_large_for_multipart() from error
         asked = {"sha256": digest, "kind": kind, "filename": filename}
         known = _known(client_id, asked)
         if known is not None:
@@ -247,8 +252,6 @@ def _uploaded(client_id: str, upload_id: Any, kind: str | None, caption: str) ->
 def _put(
     client_id: str, path: Path, kind: str, found: str, filename: str | None, where: Path
 ) -> dict[str, Any]:
-    # What takes its time here is none of the store's.
-    datastore.allow(_REQUEST_SECONDS, datastore.RPC_SECONDS)
     made, told = preparing.prepare(path, kind, found, filename, where)
     return preparing.put(service.current().store, _noted(client_id), made, kind, told)
 
@@ -278,7 +281,7 @@ def _passed_on(client_id: str, body: dict[str, Any]) -> tuple[str, Attachment]:
 def _noted(client_id: str) -> str:
     """A new name in the store, of which the clean-up knows, and of its thumbnail."""
     name = preparing.object_name(client_id)
-    staging.note(client_id, [name, preparing.thumb_name(name)], author_id=current_user.username)
+    staging.note(client_id, sorted(objects.to_come(name)), author_id=current_user.username)
     return name
 
 

@@ -314,3 +314,36 @@ def test_nothing_in_the_preview_stops_a_screen_reader(
     box = preview(ana).bounding_box()
     pane = ana.locator(".thread-pane").bounding_box()
     assert box == pane
+
+
+def test_on_a_phone_back_asks_too(both: list[Page]) -> None:
+    ana, _ = both
+    ana.set_viewport_size({"width": 390, "height": 844})
+    expect(bubble(ana, "Tem azul?")).to_be_visible()
+    paste(ana, PHOTO)
+    question = ana.locator(".confirm-dialog")
+    ana.go_back()
+    question.get_by_role("button", name="Cancelar").click()
+    expect(preview(ana).locator("img.attach-large")).to_be_visible()
+    ana.go_back()
+    question.get_by_role("button", name="Descartar").click()
+    expect(preview(ana)).to_be_hidden()
+    expect(bubble(ana, "Tem azul?")).to_be_visible()
+    # And from there to the list, as ever.
+    ana.go_back()
+    expect(ana.locator(".thread-pane")).to_be_hidden()
+    expect(row(ana, "Maria")).to_be_visible()
+
+
+def test_a_group_gets_files_as_it_gets_texts(both: list[Page], simulator: Simulator) -> None:
+    ana, bruno = both
+    write(simulator, "Quem vem?", group="120363041234567890")
+    for page in (ana, bruno):
+        page.locator("[data-conversation-id]", has_text="Quem vem?").click()
+        expect(bubble(page, "Quem vem?")).to_be_visible()
+    choose_files(ana, "Fotos e vídeos", PHOTO)
+    caption(ana).fill("O lugar")
+    send_button(ana).click()
+    arrives(ana, simulator, ("image", "O lugar"))
+    for page in (ana, bruno):
+        is_delivered(bubbles(page, "image"))

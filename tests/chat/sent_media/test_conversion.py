@@ -66,8 +66,13 @@ def test_a_small_png_stays_sharp_and_a_large_one_becomes_a_jpeg(prepared: Prepar
 
 
 def test_a_picture_of_many_pixels_is_made_smaller(prepared: Prepare) -> None:
-    _, made, _ = prepared(files.picture("JPEG", (6000, 500)))
+    _, made, _ = prepared(files.picture("PNG", (6000, 500)))
     assert files.opened(made).size == (MAX_SIDE, round(500 * MAX_SIDE / 6000))
+
+
+def test_a_huge_photo_is_decoded_at_a_part_of_its_size(prepared: Prepare) -> None:
+    _, made, _ = prepared(files.picture("JPEG", (12_000, 4000)))
+    assert files.opened(made).size == (3000, 1000)
 
 
 def test_what_is_transparent_becomes_white(prepared: Prepare) -> None:
@@ -281,6 +286,20 @@ def test_a_conversion_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(conversion.subprocess, "run", hang)
     with pytest.raises(Refused, match="too_slow"):
         convert("image", tmp_path / "a", tmp_path / "b", "image/jpeg", seconds=1)
+
+
+def test_a_conversion_that_eats_the_processor_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = subprocess.run
+
+    def spin(_command: list[str], **how: object) -> object:
+        code = "from chat.uploads.convert import _bound; _bound(1)\nwhile True: pass"
+        return run([sys.executable, "-c", code], **how)
+
+    monkeypatch.setattr(conversion.subprocess, "run", spin)
+    with pytest.raises(Refused, match="too_slow"):
+        convert("image", tmp_path / "a", tmp_path / "b", "image/jpeg", seconds=100)
 
 
 def test_a_conversion_that_crashes_harms_nobody(

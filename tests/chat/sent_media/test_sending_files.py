@@ -65,7 +65,7 @@ def test_a_photo_is_stored_told_given_to_whatsapp_and_sent(
     assert sent["image"] == {"id": given(form)[1]["id"], "caption": "O *recibo*"}
     with ana.get(f"/api/messages/{client_id}/media") as got:
         assert got.get_data() == form["file"][1]
-    assert ana.conversations()[0]["last_message"]["text"] == "📷 Foto · O *recibo*"
+    assert ana.conversations()[0]["last_message"]["text"] == "📷 O *recibo*"
 
 
 def test_a_voice_note_goes_out_as_one(ana: Browser, chat: str, graph: Graph) -> None:

@@ -11,9 +11,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from chat.conversation.models import Message
+from chat.media import service
 from chat.media.settings import MediaSettings
 from chat.media.store import FolderStore, UploadAddress
 from chat.outgoing.sending import Outbox
+from chat.platform import datastore
 from chat.screen.composer import attachments
 from chat.uploads import limits, preparing, staging
 from chat.uploads.staging import Upload
@@ -142,8 +144,10 @@ def test_a_file_above_the_limit_of_a_request_says_so(
 ) -> None:
     monkeypatch.setattr(limits, "MULTIPART_MAX_BYTES", 1000)
     monkeypatch.setattr(attachments, "_FORM_BYTES", 500)
-    assert error_of(attach(ana, chat, bytes(1200))) == (413, "too_large", "file")
-    assert error_of(attach(ana, chat, bytes(100_000))) == (413, "too_large", "file")
+    for size in (1200, 100_000):
+        answer = attach(ana, chat, bytes(size))
+        assert error_of(answer) == (413, "too_large", "file")
+        assert "ir junto com a mensagem" in answer.get_json()["error"]["message"]
 
 
 def test_a_video_above_its_limit_says_what_else_would_do(
@@ -445,6 +449,57 @@ def test_what_has_not_been_fetched_is_not_passed_on(
     message = text_message("wamid.photo", type="image", image=photo, text=None)
     deliver(sending_app.test_client(), call(message))
     assert error_of(forward(ana, chat, "wamid.photo")) == (422, "unavailable", "forward_of")
+
+
+@pytest.mark.parametrize(
+    ("kind", "data", "mime_type", "sent_as"),
+    [
+        ("image", files.picture(), "image/jpeg", "image/jpeg"),
+        ("image", files.picture("WEBP"), "image/webp", "image/jpeg"),
+        ("sticker", files.picture("WEBP", (256, 256)), "image/webp", "image/webp"),
+        ("document", files.PDF, "application/pdf", "application/pdf"),
+        ("document", b"a;b", "text/csv", "text/plain"),
+    ],
+)
+def test_a_customers_file_is_passed_on_as_whatsapp_takes_it(
+    sending_app: Flask, ana: Browser, chat: str, other_chat: str, graph: Graph,
+    kind: str, data: bytes, mime_type: str, sent_as: str,
+) -> None:  # fmt: skip
+    part = {"id": "1", "mime_type": mime_type, "caption": "Olhe"}
+    deliver(
+        sending_app.test_client(), call(text_message("w", type=kind, text=None, **{kind: part}))
+    )
+    has_arrived(sending_app, "w", kind, data, mime_type)
+    answer = forward(ana, other_chat, "w")
+    assert answer.status_code == 201, answer.text
+    assert graph.uploads[0]["type"] == sent_as
+    sent = graph.uploads[0]["file"][1]
+    if kind == "sticker":
+        assert files.opened(sent).size == (512, 512)
+    if mime_type == sent_as and kind != "sticker":
+        assert sent == data
+
+
+def test_a_customers_file_that_whatsapp_does_not_take_is_not_passed_on(
+    sending_app: Flask, ana: Browser, chat: str, other_chat: str
+) -> None:
+    archive = {"id": "1", "mime_type": "application/zip", "filename": "a.zip"}
+    message = text_message("w", type="document", text=None, document=archive)
+    deliver(sending_app.test_client(), call(message))
+    has_arrived(sending_app, "w", "document", b"PK\x03\x04", "application/zip")
+    assert error_of(forward(ana, other_chat, "w")) == (422, "unsupported_type", "file")
+
+
+def has_arrived(app: Flask, message_id: str, kind: str, data: bytes, mime_type: str) -> None:
+    """The file of a customer's message has been fetched."""
+    with app.app_context(), datastore.context():
+        service.current().store.put("in/x", [data], mime_type)
+        message = datastore.get(Message, message_id)
+        assert message is not None
+        size = files.opened(data).size if mime_type.startswith("image/") else (None, None)
+        facts = {"kind": kind, "state": "ready", "mime_type": mime_type, "size": len(data)}
+        message.media = {**facts, "width": size[0], "height": size[1], "object": "in/x"}
+        message.put()
 
 
 # --- found again ----------------------------------------------------------------------------------

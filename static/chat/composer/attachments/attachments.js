@@ -105,6 +105,10 @@ export class Attachments {
     if (batch && !this.#batches.has(winner)) this.#batches.set(winner, batch);
   }
 
+  erased(id) {
+    if (this.#batches.has(id)) this.#drop(id);
+  }
+
   forget() {
     for (const id of [...this.#batches.keys()]) this.#drop(id);
     this.left();
