@@ -43,6 +43,7 @@ from chat.screen.actions import pinned_messages, reactions
 from chat.screen.composer import attachments, quick_replies, sending, typing
 from chat.screen.installed import push, worker
 from chat.screen.media import serving
+from chat.screen.retention import browser
 from chat.screen.retention import pages as retention
 from chat.team import auth
 
@@ -98,7 +99,7 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
     csrf = CSRFProtect(app)
     csrf.exempt(webhook.blueprint)  # signed by Meta
     csrf.exempt(tasks.blueprint)  # guarded by `cron.is_cron`
-    own = (api, search, organizing, templates, claude, serving)
+    own = (api, search, organizing, templates, claude, serving, browser)
     actions, writing = (reactions, pinned_messages), (sending, attachments, quick_replies, typing)
     pages = (admin, retention, claude_usage, freshness)
     for room in (*own, *actions, *writing, *pages, worker, push, webhook, tasks, health):

@@ -131,7 +131,10 @@ class Worker:
         claim = self._claimed(conversation_id)
         if claim is None:
             return False
-        said = self._with_files(_newest(claim.conversation))
+        known = _newest(claim.conversation)
+        said = self._with_files(known)
+        if said is not known and not realtime_events.transaction(partial(self._stands, claim)):
+            return True  # more was written meanwhile, which is asked by itself
         typing = self._start_typing(claim)
         try:
             answer = self._ask(claim.conversation, said, draft=False)
@@ -330,6 +333,11 @@ class Worker:
         message_id = ids[0] if texts else None
         self._note(claim, kind, answer, now, message_id=message_id, reason=reason)
         return bool(texts), conversation.reply_due_at
+
+    def _stands(self, claim: Claim) -> bool:
+        """Whether an answer would still be wanted, before it is paid for."""
+        conversation, now = _read(claim.conversation.id)
+        return conversation is not None and self._is_wanted(conversation, claim, now)
 
     def _is_wanted(self, conversation: Conversation, claim: Claim, now: int) -> bool:
         reply = conversation.reply or {}

@@ -23,9 +23,9 @@ import realtime_events
 from chat.conversation.attached import media
 from chat.conversation.models import Message
 from chat.conversation.thread import summarise
-from chat.media import inspection
+from chat.media import inspection, objects
 from chat.media.contents.pictures import THUMB_TYPE
-from chat.media.contents.sound import PLAYED_TYPE
+from chat.media.contents.recording import PLAYED_TYPE
 from chat.media.graph import AddressError, GoneError, GraphMedia, LaterError
 from chat.media.store import MediaStore, MissingError, StoreError
 from chat.people import identity
@@ -196,18 +196,33 @@ class Fetcher:
         except AddressError:
             raise _WrongError("expired") from None
         lease.renew()
-        with store.open(name) as file:
-            found = inspection.inspect(file, kind, facts.get("filename"))
-        new = {"state": media.READY, "object": name, "size": size, **found.facts()}
-        if found.thumb is not None:
-            thumb = f"{name}.thumb"
-            store.put(thumb, [found.thumb], THUMB_TYPE)
-            new |= {"thumb": thumb, "thumb_type": THUMB_TYPE}
-        if found.played is not None:
-            played = f"{name}.played"
-            store.put(played, [found.played], PLAYED_TYPE)
-            new |= {"played": played, "played_type": PLAYED_TYPE}
-        return {"sha256": arrived.digest, **new}
+        new = looked_into(store, name, kind, facts.get("filename"))
+        return {"sha256": arrived.digest, "size": size, **new}
+
+
+def looked_into(
+    store: MediaStore, name: str, kind: str, filename: str | None = None
+) -> dict[str, Any]:
+    """What is known of a file that is in the store; what is made of it is put beside it.
+
+    Args:
+        store: where it is.
+        name: its name there.
+        kind: what it is said to be.
+        filename: what it is called.
+    """
+    with store.open(name) as file:
+        found = inspection.inspect(file, kind, filename)
+    new = {"state": media.READY, "object": name, **found.facts()}
+    if found.thumb is not None:
+        thumb = objects.beside(name, "thumb")
+        store.put(thumb, [found.thumb], THUMB_TYPE)
+        new |= {"thumb": thumb, "thumb_type": THUMB_TYPE}
+    if found.played is not None:
+        played = objects.beside(name, "played")
+        store.put(played, [found.played], PLAYED_TYPE)
+        new |= {"played": played, "played_type": PLAYED_TYPE}
+    return new
 
 
 def object_name(message_id: str) -> str:

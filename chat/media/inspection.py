@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from chat.conversation.attached import media
-from chat.media.contents import pictures, sniffing, sound
+from chat.media.contents import apart, pictures, recording, sniffing
 
 #: May be shown by `img`, `audio` and `video`; nothing of it can be a page or a script.
-INLINE = frozenset({*pictures.FORMATS, *sound.FORMATS, "audio/3gpp", "audio/webm", "video/ogg"})
+INLINE = frozenset({*pictures.FORMATS, *recording.FORMATS, "audio/3gpp", "audio/webm", "video/ogg"})
 #: Told as what it is when it is downloaded; all else as bytes of no type.
 _BY_NAME = re.compile(
     r"application/(pdf|zip|rtf|msword|epub\+zip|vnd\.(openxmlformats|oasis|ms-)[\w.-]+)|text/plain"
@@ -26,8 +26,6 @@ _AS_SOUND = {
     "video/quicktime": "audio/mp4",
 }  # fmt: skip
 _AS_VIDEO = {"audio/mp4": "video/mp4", "audio/ogg": "video/ogg"}
-#: Seconds: more is not made playable while somebody waits for it.
-_LONGEST_PLAYED = 1800
 _ENDINGS = {
     "image/jpeg": "jpg", "image/png": "png", "image/webp": "webp", "image/gif": "gif",
     "audio/ogg": "ogg", "audio/mpeg": "mp3", "audio/mp4": "m4a", "audio/aac": "aac",
@@ -50,7 +48,7 @@ class Inspected:
     waveform: list[int] | None = None
     pages: int | None = None
     thumb: bytes | None = dataclasses.field(default=None, repr=False)  # `pictures.THUMB_TYPE`
-    #: The same for a browser that cannot play it, `sound.PLAYED_TYPE`.
+    #: The same for a browser that cannot play it, `recording.PLAYED_TYPE`.
     played: bytes | None = dataclasses.field(default=None, repr=False)
 
     def facts(self) -> dict[str, Any]:
@@ -72,9 +70,9 @@ def inspect(file: BinaryIO, kind: str, filename: str | None = None) -> Inspected
     try:
         if mime_type in pictures.FORMATS:
             return _picture(file, kind, mime_type)
-        if mime_type in sound.FORMATS:
+        if mime_type in recording.FORMATS:
             return _recording(file, kind, mime_type)
-    except (pictures.UnusableError, sound.NotPlayableError):
+    except (pictures.UnusableError, recording.NotPlayableError):
         # Not even its type is as it seems: it is given to nobody's decoder.
         return Inspected(media.DOCUMENT, sniffing.UNKNOWN)
     if mime_type == sniffing.PDF:
@@ -98,7 +96,7 @@ def ending(mime_type: str) -> str:
 
 
 def _picture(file: BinaryIO, kind: str, mime_type: str) -> Inspected:
-    seen = pictures.look(file, mime_type)
+    seen = apart.look_at_picture(file, mime_type)
     if kind == media.STICKER and mime_type != "image/webp":
         kind = media.IMAGE
     shown = kind if kind in (media.IMAGE, media.STICKER, media.DOCUMENT) else media.DOCUMENT
@@ -115,8 +113,7 @@ def _picture(file: BinaryIO, kind: str, mime_type: str) -> Inspected:
 
 def _recording(file: BinaryIO, kind: str, mime_type: str) -> Inspected:
     listened = kind in (media.AUDIO, media.VOICE)
-    found = sound.look(file, mime_type, waveform=listened)
-    played = _played(file, mime_type, found) if listened else None
+    found, played = apart.look_at_recording(file, mime_type, listen=listened)
     mime_type = (_AS_VIDEO if found.has_picture else _AS_SOUND).get(mime_type, mime_type)
     if kind != media.DOCUMENT:
         wanted = (media.VIDEO,) if found.has_picture else (media.AUDIO, media.VOICE)
@@ -132,16 +129,6 @@ def _recording(file: BinaryIO, kind: str, mime_type: str) -> Inspected:
         thumb=found.thumb,
         played=played,
     )
-
-
-def _played(file: BinaryIO, mime_type: str, found: sound.Recording) -> bytes | None:
-    long = (found.duration or 0) > _LONGEST_PLAYED
-    if found.sound_codec not in sound.UNPLAYED or long:
-        return None
-    try:
-        return sound.played(file, mime_type)
-    except sound.NotPlayableError:
-        return None  # it can still be downloaded
 
 
 def _pages(file: BinaryIO) -> int | None:

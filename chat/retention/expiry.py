@@ -15,6 +15,7 @@ from google.cloud import ndb
 
 import realtime_events
 from chat.conversation.models import LISTED, Conversation, Message
+from chat.conversation.ordering import earliest
 from chat.conversation.thread import summarise
 from chat.people import forgotten, identity
 from chat.platform import datastore
@@ -57,7 +58,7 @@ def run(settings: RetentionSettings, seconds: float) -> int:
         return 0
     count = 0
     if settings.messages_days:
-        before = f"{now - settings.messages_days * _DAY_MS:013d}"
+        before = earliest(now - settings.messages_days * _DAY_MS)
         count += _chats(before, end) + _messages(before, end)
     if settings.media_days:
         count += _files(progress, now - settings.media_days * _DAY_MS, now, end)
@@ -114,7 +115,7 @@ def _messages(before: str, end: float) -> int:
 
 def _delete(conversation_id: str, messages: list[Message]) -> int:
     """Deletes the oldest messages of a conversation and tells the screens."""
-    batch = steps.with_messages(messages)
+    batch, gone = steps.with_messages(messages), {each.id for each in messages}
 
     def attempt() -> int:
         conversation = identity.load_conversation(conversation_id)
@@ -122,6 +123,8 @@ def _delete(conversation_id: str, messages: list[Message]) -> int:
             return 0
         ndb.delete_multi(batch.delete)
         ndb.put_multi(batch.put)
+        pins = conversation.pinned_messages or []
+        conversation.pinned_messages = [each for each in pins if each["id"] not in gone]
         conversation.bump_version()
         conversation.put()
         id_ = conversation.id
@@ -140,10 +143,10 @@ def _files(progress: RetentionProgress, before_ms: int, now: int, end: float) ->
     """Deletes the files of messages that are older; how many. Each message is looked at once, but
     those that may have come since.
     """
-    before, count = f"{before_ms:013d}", 0
+    before, count = earliest(before_ms), 0
     last = progress.files_until or ""
     if before_ms > now - _LATE_MS:
-        last = min(last, f"{before_ms - _LATE_MS:013d}")
+        last = min(last, earliest(before_ms - _LATE_MS))
     while time.monotonic() < end:
         query = Message.query(Message.position > last, Message.position < before)
         found = query.order(Message.position).fetch(steps.MESSAGES)

@@ -9,7 +9,7 @@ from typing import Any
 import realtime_events
 from chat.conversation.attached import media
 from chat.conversation.models import Message
-from chat.media import service
+from chat.media import objects, service
 from chat.media.fetching import object_name
 
 #: Deleted at the same time: each waits for the store nearly all its time.
@@ -23,14 +23,13 @@ def names_of(message: Message) -> set[str]:
     when the message is gone.
     """
     facts = media.of_message(message, realtime_events.now_ms()) or {}
-    names = {facts[each] for each in ("object", "thumb") if facts.get(each)}
+    names = objects.names(facts)
     return names | (names_to_come(message) if facts.get("state") == media.PENDING else set())
 
 
 def names_to_come(message: Message) -> set[str]:
     """What a fetch under way will call the file of a customer's message."""
-    name = object_name(message.id)
-    return {name, f"{name}.thumb"}
+    return objects.to_come(object_name(message.id))
 
 
 def is_kept(message: Message) -> bool:

@@ -46,6 +46,8 @@ _SMALL = 300
 _LARGE = 20
 #: Records of the event log that a page may still have to be told of are left for the second round.
 _SLACK_MS = 60_000
+#: A status that waits for longer is of no message that is being sent.
+_CLAIMED_MS = 180_000
 
 
 @dataclass
@@ -234,9 +236,12 @@ def parked(plan: Plan) -> Batch:
     query = parked_query()
     found, cursor, more = query.fetch_page(_SMALL, start_cursor=start or None)
 
+    # What a message of a new conversation waits for is claimed within moments of its sending.
+    until = max(plan.asked_at, realtime_events.now_ms() - _CLAIMED_MS)
+
     def is_ours(link: WamidLink) -> bool:
         times = (message_status.fact(link, "times") or {}).values()
-        is_old = min(times, default=0) <= plan.asked_at
+        is_old = min(times, default=0) <= until
         return link.message_id is None and is_old and plan.traces.are_in(str(link.key.id()))
 
     ours = [each.key for each in found if is_ours(each)]

@@ -16,8 +16,10 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from chat.uploads.limits import KINDS, STICKER_BYTES, STICKER_SIDE
 from chat.uploads.refusals import Refused
 
-#: Decoded whole, three or four bytes each. A JPEG is decoded smaller where it is larger.
-MAX_PIXELS = 50_000_000
+#: Decoded whole, three or four bytes each, of the few hundred MB that an instance has. A JPEG is
+#: decoded at a half, a quarter or an eighth of its size, as long as it stays larger than this.
+MAX_PIXELS = 25_000_000
+_DECODED_SIDE = 2048
 #: WhatsApp's own for photos in high quality.
 MAX_SIDE = 4096
 _READ = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
@@ -38,13 +40,15 @@ def photo(source: Path, target: Path) -> dict[str, Any]:
     with _opened(source) as opened:
         if getattr(opened, "is_animated", False) and opened.format != "MPO":
             raise Refused("animated")
-        was_png = opened.format == "PNG"
+        # Decoded and written again it stays about as large as it was.
+        limit = KINDS["image"].sent_max_bytes
+        stays_png = opened.format == "PNG" and source.stat().st_size <= limit
+        stays_png = stays_png and max(opened.size) <= MAX_SIDE
         if opened.format in ("JPEG", "MPO"):  # some phones put several pictures into one file
-            opened.draft("RGB", (MAX_SIDE, MAX_SIDE))  # decodes a huge one at half its size
-        picture = _decoded(opened)
-    picture.thumbnail((MAX_SIDE, MAX_SIDE))
-    limit = KINDS["image"].sent_max_bytes
-    if was_png and not _is_deep(picture):
+            part = _DECODED_SIDE / max(opened.size)
+            opened.draft("RGB", (int(opened.width * part) or 1, int(opened.height * part) or 1))
+        picture = _decoded(opened, MAX_SIDE)
+    if stays_png and not _is_deep(picture):
         clear = picture if picture.mode in ("RGB", "RGBA", "L") else picture.convert("RGBA")
         clear.save(target, "PNG")
         if target.stat().st_size <= limit:
@@ -52,7 +56,7 @@ def photo(source: Path, target: Path) -> dict[str, Any]:
     picture = _without_holes(picture)
     while True:
         for quality in _QUALITIES:
-            picture.save(target, "JPEG", quality=quality, optimize=True, progressive=True)
+            picture.save(target, "JPEG", quality=quality)
             if target.stat().st_size <= limit:
                 return {}
         picture.thumbnail((picture.width * 3 // 4, picture.height * 3 // 4))
@@ -71,8 +75,8 @@ def sticker(source: Path, target: Path) -> dict[str, Any]:
                 raise Refused("animated_sticker")
             target.write_bytes(_whole_webp(source.read_bytes()))
             return {}
-        shape = _decoded(opened).convert("RGBA")
-    shape.thumbnail((STICKER_SIDE, STICKER_SIDE))
+        opened.draft("RGB", (STICKER_SIDE, STICKER_SIDE))
+        shape = _decoded(opened, STICKER_SIDE).convert("RGBA")
     drawn = Image.new("RGBA", (STICKER_SIDE, STICKER_SIDE), (0, 0, 0, 0))
     drawn.paste(shape, ((STICKER_SIDE - shape.width) // 2, (STICKER_SIDE - shape.height) // 2))
     for quality in _STICKER_QUALITIES:
@@ -94,14 +98,16 @@ def _opened(source: Path) -> Image.Image:
         raise Refused("not_an_image") from error
 
 
-def _decoded(picture: Image.Image) -> Image.Image:
-    """Its first frame, upright."""
+def _decoded(picture: Image.Image, side: int) -> Image.Image:
+    """Its first frame, no longer than `side`, upright: in this order, because each step takes a
+    copy.
+    """
     if picture.width * picture.height > MAX_PIXELS:
         raise Refused("too_many_pixels")
     try:
         picture.load()
-        upright = ImageOps.exif_transpose(picture)
-        upright = _in_srgb(upright)
+        picture.thumbnail((side, side))
+        upright = _in_srgb(ImageOps.exif_transpose(picture))
     except (OSError, ValueError, SyntaxError, EOFError, MemoryError) as error:
         raise Refused("damaged") from error
     # What a picture says beside its pixels would be written again: comments, XMP, EXIF.

@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 from chat.conversation.attached import media
 from chat.conversation.attached.attachment import Attachment
 from chat.incoming import words
-from chat.media import inspection
+from chat.media import inspection, objects
 from chat.media.contents import sniffing
 from chat.media.contents.pictures import THUMB_TYPE
 from chat.media.store import MediaStore
@@ -32,7 +32,7 @@ KINDS = media.KINDS
 #: Kinds that are called "audio" by Meta's API.
 _META_TYPES = {media.VOICE: "audio"}
 #: What is of one message's file alone.
-_OWN = ("graph_id", "asked", "given", "thumb")
+_OWN = ("graph_id", "asked", "given", "thumb", "played")
 
 
 class TooLargeError(Exception):
@@ -197,7 +197,7 @@ def put(
 
     Args:
         store: where.
-        name: of the object; that of its thumbnail is `thumb_name` of it.
+        name: of the object; that of its thumbnail is beside it.
         path: the file.
         kind: one of `KINDS`.
         told: see `prepare`.
@@ -237,8 +237,9 @@ def _described(
     found = inspection.inspect(file, kind, told.get("filename"))
     facts = {**found.facts(), **told, "kind": kind, "state": media.READY, "object": name}
     if found.thumb is not None:
-        store.put(thumb_name(name), [found.thumb], THUMB_TYPE)
-        facts |= {"thumb": thumb_name(name), "thumb_type": THUMB_TYPE}
+        thumb = objects.beside(name, "thumb")
+        store.put(thumb, [found.thumb], THUMB_TYPE)
+        facts |= {"thumb": thumb, "thumb_type": THUMB_TYPE}
     return facts
 
 
@@ -267,14 +268,10 @@ def passed_on(store: MediaStore, name: str, facts: dict[str, Any], where: Path) 
     sent_as = facts.get("sent_as") or (
         document_type(mime_type) if kind == media.DOCUMENT else mime_type
     )
-    store.copy(facts["object"], name)
     new = {key: value for key, value in facts.items() if key not in _OWN}
-    new |= {"object": name, "sent_as": sent_as}
+    new |= {**objects.copied(store, facts, name), "sent_as": sent_as}
     if kind == media.DOCUMENT:
         new["filename"] = named(facts.get("filename"), mime_type)
-    if facts.get("thumb"):
-        store.copy(facts["thumb"], thumb_name(name))
-        new["thumb"] = thumb_name(name)
     return new
 
 
@@ -293,11 +290,6 @@ def passes(kind: str, facts: dict[str, Any]) -> bool:
         media.AUDIO: limits.AUDIO_SENT_AS_IT_IS,
     }[kind]
     return facts["mime_type"] in types and size <= limits.KINDS[kind].sent_max_bytes
-
-
-def thumb_name(name: str) -> str:
-    """What the thumbnail of an object is called."""
-    return f"{name}.thumb"
 
 
 def attachment(facts: dict[str, Any], asked: dict[str, Any]) -> Attachment:

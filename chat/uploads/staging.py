@@ -14,6 +14,7 @@ from google.cloud import ndb
 
 import realtime_events
 from chat.conversation.models import Message
+from chat.media import objects
 from chat.media.store import MediaStore, StoreError
 from chat.platform import datastore
 
@@ -111,7 +112,7 @@ def _delete(client_id: str, store: MediaStore, own: set[str]) -> None:
     upload, message = datastore.get(Upload, client_id), datastore.get(Message, client_id)
     facts = (message.media if message is not None else None) or {}
     noted = {*upload.objects, upload.staged} if upload is not None else set()
-    for name in (noted | own) - {None, facts.get("object"), facts.get("thumb")}:
+    for name in (noted | own) - objects.names(facts) - {None}:
         store.delete(name)
     if upload is None:
         return

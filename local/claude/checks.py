@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from local.claude import attachments
+
 JSON = dict[str, Any]
 
 #: From this version of the API on there are no sampling parameters.
@@ -39,25 +41,35 @@ def problem(request: Any, version: str) -> str | None:
         return "messages: must be objects"
     if messages[0].get("role") != "user":
         return "messages: first message must use the user role"
+    if attachments.count(messages) > attachments.MOST:
+        return f"messages: at most {attachments.MOST} images and documents are permitted"
     for place, message in enumerate(messages):
         if message.get("role") not in ("user", "assistant"):
             return f"messages.{place}.role: must be user or assistant"
-        if reason := _content(message.get("content"), f"messages.{place}.content"):
+        where = f"messages.{place}.content"
+        if reason := _content(message.get("content"), where, of_user=message["role"] == "user"):
             return reason
+    if reason := attachments.many_problem(messages):
+        return reason
     if messages[-1]["role"] != "user":
         return "This model does not support assistant message prefill"
     system = request.get("system")
     return _content(system, "system") if system is not None else None
 
 
-def _content(content: Any, where: str) -> str | None:
+def _content(content: Any, where: str, *, of_user: bool = False) -> str | None:
     if isinstance(content, str):
         return None if content.strip() else f"{where}: text content must be non-empty"
     if not isinstance(content, list) or not content:
         return f"{where}: must be a text or blocks"
-    for block in content:
-        if not isinstance(block, dict) or block.get("type") != "text":
-            return f"{where}: only blocks of text are known here"
+    for place, block in enumerate(content):
+        kind = block.get("type") if isinstance(block, dict) else None
+        if kind in attachments.KINDS and of_user:
+            if reason := attachments.problem(block, f"{where}.{place}"):
+                return reason
+            continue
+        if not isinstance(block, dict) or kind != "text":
+            return f"{where}.{place}: a block of type {kind!r} is not permitted here"
         if not isinstance(block.get("text"), str) or not block["text"].strip():
             return f"{where}: text content blocks must be non-empty"
     return None

@@ -7,6 +7,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from local.claude import attachments
+
 JSON = dict[str, Any]
 
 _TAG = re.compile(r"</?[a-z_]+(?: [^>]*)?>")
@@ -56,6 +58,20 @@ def text_of(content: Any) -> str:
     return "\n".join(block.get("text", "") for block in content or [])
 
 
+def said(messages: Sequence[JSON]) -> str:
+    """All words of a request."""
+    return "\n".join(text_of(message.get("content")) for message in messages)
+
+
+def _shown_last(messages: Sequence[JSON]) -> str:
+    """What the user has shown in the last turn, in words; empty for nothing."""
+    found = [each["type"] for each in attachments.blocks(messages[-1:])]
+    count = found.count("image")
+    told = [f"{count} fotos" if count > 1 else "a foto"] if count else []
+    told += ["o documento"] if "document" in found else []
+    return " e ".join(told)
+
+
 def content(request: JSON, answer: str | None, fixed: str | None) -> tuple[list[JSON], str]:
     """The blocks of an answer, and why it stops.
 
@@ -84,7 +100,9 @@ def content(request: JSON, answer: str | None, fixed: str | None) -> tuple[list[
             "input": {"motivo": _ASKED if wants_person else "não sei responder"},
         }
         return [*([] if answer == "hand_over_silently" else said), call], "tool_use"
-    return [_text(fixed if fixed is not None else _reply(words))], "end_turn"
+    shown = _shown_last(request["messages"])
+    seen = f"Vi {shown} que você mandou. " if shown else ""
+    return [_text(fixed if fixed is not None else seen + _reply(words))], "end_turn"
 
 
 def _reply(words: str) -> str:

@@ -10,7 +10,7 @@ from collections import deque
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from local.claude import checks, replies
+from local.claude import attachments, checks, replies
 from local.claude.switches import FAULTS, SWITCHES, Switches
 
 JSON = dict[str, Any]
@@ -122,7 +122,8 @@ class _Handler(BaseHTTPRequestHandler):
             "stop_reason": stop_reason,
             "stop_sequence": None,
             "usage": {
-                "input_tokens": replies.tokens(request["messages"]),
+                "input_tokens": replies.tokens(replies.said(request["messages"]))
+                + attachments.tokens(request["messages"]),
                 "cache_creation_input_tokens": 0,
                 "cache_read_input_tokens": cached,
                 "output_tokens": sum(map(replies.tokens, blocks)),

@@ -52,7 +52,8 @@ import { UserMenu } from "./user_menu/user_menu.js";
 const CLOCK_MS = 20_000;
 /** A hidden tab has no animation frames; it draws after this much instead. */
 const HIDDEN_FRAME_MS = 100;
-/** Drafts of conversations that are not in the list yet, looked up at the start. */
+/** Of so many conversations that this browser keeps something of and that are not in the list yet it
+ * asks at the start. */
 const MAX_DRAFTED = 50;
 
 const { cursor, userId, userName } = document.body.dataset;
@@ -79,8 +80,11 @@ const state = new PageState({
   },
   onRemove: (id) => opening.forget(id),
   onErase: (id) => {
-    const holders = [sender, writing, actions, contactPanel, listSearch, header, threadView];
+    const holders = [
+      sender, writing, actions, contactPanel, listSearch, header, threadView, pinned, announcing,
+    ];
     for (const each of holders) each.erased(id);
+    api.clearCache();
   },
 });
 const access = {
@@ -502,8 +506,9 @@ loader.loadList().finally(() => { // the rows bring their own numbers and check 
   push.start();
   labelBook.refresh();
   list.refresh();
-  for (const id of writing.drafts.ids.slice(0, MAX_DRAFTED)) {
-    if (!state.conversation(id)) loader.refreshConversation(id); // it stands in the list, too
+  const kept = [...writing.drafts.ids, ...actions.answeredIds, ...state.locals.map(([id]) => id)];
+  for (const id of [...new Set(kept)].slice(0, MAX_DRAFTED)) {
+    if (!state.conversation(id)) loader.refreshConversation(id); // it stands in the list, or is no more
   }
 });
 unread.restore();

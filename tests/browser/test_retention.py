@@ -13,7 +13,7 @@ from chat.conversation.models import Message
 from chat.platform import datastore
 from chat.retention import deletion
 from tests.browser.conftest import ACTION_MS, Attendant
-from tests.helpers import LiveServer, Simulator, Store
+from tests.helpers import LiveServer, Simulator, Store, wait_until
 
 CONTRAST = (Path(__file__).parent / "contrast.js").read_text()
 PHONE = "5511987654321"
@@ -23,6 +23,16 @@ TYPED = "+55 11 98765-4321"
 def kept(page: Page) -> str:
     """All that the browser keeps for the page."""
     found: str = page.evaluate("() => JSON.stringify({...localStorage, ...sessionStorage})")
+    return found
+
+
+def is_cached(page: Page, url: str) -> bool:
+    """Whether the browser has an answer of its own for this address."""
+    found: bool = page.evaluate(
+        """(url) => fetch(url, {cache: 'only-if-cached', mode: 'same-origin'})
+          .then((answer) => answer.ok, () => false)""",
+        url,
+    )
     return found
 
 
@@ -43,6 +53,8 @@ def test_a_customer_vanishes_from_every_screen_and_begins_anew(
     expect(other.locator(".contact-panel")).to_be_visible()
     expect(other.get_by_role("link", name="Apagar dados do cliente…")).to_have_count(0)
     assert "rascunho para Maria" in kept(other)
+    simulator.post(f"/customers/{PHONE}/messages", {"type": "image", "text": "a nota"})
+    expect(other.locator(".contents-picture img")).to_have_count(1, timeout=ACTION_MS)
     old = page.locator("[data-conversation-id]").first.get_attribute("data-conversation-id")
 
     ask(page)
@@ -51,6 +63,16 @@ def test_a_customer_vanishes_from_every_screen_and_begins_anew(
     page.get_by_role("button", name="Apagar para sempre").click()
     expect(page.get_by_role("alert")).to_contain_text("não confere")
     expect(other.locator("[data-message-id]", has_text="oi")).to_be_visible()
+
+    # The browser keeps a file for a year.
+    file = other.evaluate(
+        """async () => {
+          const file = document.querySelector('link[rel=stylesheet]').href;
+          await fetch(file, {cache: 'force-cache'});
+          return file;
+        }"""
+    )
+    assert is_cached(other, file)
 
     page.get_by_label("Para confirmar, digite").fill("55 (11) 98765 4321")
     page.get_by_role("button", name="Apagar para sempre").click()
@@ -65,7 +87,11 @@ def test_a_customer_vanishes_from_every_screen_and_begins_anew(
     expect(other.locator(".empty-text")).to_contain_text("não existe mais")
     expect(other.locator("[data-message-id]")).to_have_count(0)
     expect(other.locator(".contact-panel")).to_be_hidden()
+    expect(other.locator(".contents-picture")).to_have_count(0)
+    expect(other.locator("body")).not_to_contain_text("a nota")
     assert "rascunho" not in kept(other)
+    bruno.allow_errors("ERR_CACHE_MISS")
+    wait_until(lambda: not is_cached(other, file), what="the browser forgets its files")
     with datastore.context():
         assert Message.query().fetch() == []
 
@@ -83,24 +109,35 @@ def test_a_customer_vanishes_from_every_screen_and_begins_anew(
     expect(page.get_by_role("listitem").first).to_contain_text("Apagados")
 
 
-def test_a_browser_that_was_closed_keeps_no_draft(
+def test_a_browser_that_was_closed_keeps_nothing(
     in_marias_chat: Callable[..., list[Attendant]],
 ) -> None:
     (ana,) = in_marias_chat("ana")
-    ana.page.get_by_role("textbox", name="Mensagem").fill("rascunho para Maria")
-    expect(ana.page.locator("[data-conversation-id]")).to_contain_text("Rascunho")
-    assert "rascunho para Maria" in kept(ana.page)
-    id_ = ana.page.locator("[data-conversation-id]").get_attribute("data-conversation-id")
-    ana.page.goto(f"{ana.url}/admin/retention")
+    page = ana.page
+    row = page.locator("[data-conversation-id]")
+    id_ = row.get_attribute("data-conversation-id")
+    page.get_by_role("textbox", name="Mensagem").fill("rascunho para Maria")
+    # Something that did not go out: its answer does not come before the browser is closed.
+    ana.allow_errors("ERR_FAILED|404")
+    page.route("**/api/conversations/*/messages", lambda route: route.abort())
+    page.get_by_role("textbox", name="Mensagem").press("Enter")
+    expect(page.locator("[data-message-id]", has_text="rascunho para Maria")).to_be_visible()
+    page.locator("[data-message-id]", has_text="oi").dblclick()
+    expect(page.get_by_role("button", name="Cancelar resposta")).to_be_visible()
+    page.get_by_role("textbox", name="Mensagem").fill("outro rascunho")
+    assert all(each in kept(page) for each in ("rascunho para Maria", "outro rascunho", '"oi'))
+    page.goto(f"{ana.url}/admin/retention")
+    page.unroute("**/api/conversations/*/messages")
     with datastore.context():
         from main import app
 
         with app.app_context():
             deletion.begin(str(id_), "ana")
-    ana.allow_errors("404")
-    ana.page.goto(f"{ana.url}/")
+    page.goto(f"{ana.url}/")
     ana.wait_connected()
-    ana.page.wait_for_function("() => !JSON.stringify({...localStorage}).includes('rascunho')")
+    page.wait_for_function("() => !JSON.stringify({...localStorage}).includes('rascunho')")
+    page.wait_for_function("(id) => !JSON.stringify({...localStorage}).includes(id)", arg=id_)
+    expect(page.locator("[data-conversation-id]")).to_have_count(0)
 
 
 def test_only_administrators_come_here(

@@ -31,6 +31,7 @@ def test_every_route_but_the_listed_ones_needs_a_login(app: Flask, client: Flask
         "/tasks/media/fetch",
         "/tasks/uploads",
         "/tasks/search",
+        "/tasks/retention",
         "/service-worker.js",
         "/offline",
         "/realtime/cleanup",

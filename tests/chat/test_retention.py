@@ -62,7 +62,7 @@ DAY = 86_400_000
 #: Of the application, the kinds that hold nothing of any customer.
 WITHOUT_CUSTOMERS = {
     "Attendant", "LoginAttempts", "SearchProgress", "QuickReply", "FreshnessMinute", "PushPresence",
-    "PushSubscription", "LabelBook", "RetentionProgress",
+    "PushSubscription", "LabelBook", "RetentionProgress", "MediaProgress",
 }  # fmt: skip
 #: What is left of one, which names nobody.
 RECORDS = {"DataDeletion", "DeletionWork", "Forgotten"}

@@ -147,11 +147,11 @@ def _see(
 def _picture(facts: media.Facts, budget: _Budget, store: Callable[[], MediaStore]) -> Block | None:
     if facts["mime_type"] not in pictures.FORMATS or (facts.get("size") or 0) > _MOST_FILE_BYTES:
         return None
-    most = EARLIER_TOKENS if budget.pictures else NEWEST_TOKENS
+    most = EARLIER_TOKENS if budget.pictures else min(NEWEST_TOKENS, budget.tokens)
     if facts["kind"] == media.STICKER:
         most = _STICKER_TOKENS
     with store().open(facts["object"]) as file:
-        return block_of(file, facts["mime_type"], min(most, budget.tokens))
+        return block_of(file, facts["mime_type"], most)
 
 
 def _document(facts: media.Facts, store: Callable[[], MediaStore]) -> Block | None:

@@ -26,8 +26,8 @@ _THUMB_QUALITY = 72
 #: A few hundred bytes that are drawn large and blurred.
 _PREVIEW_SIDE = 20
 _PREVIEW_BYTES = 580  # in Base64 less than 800
-#: Decoding takes memory: so many at the same time in a process.
-_decoding = threading.BoundedSemaphore(2)
+#: Decoding takes memory, some 150 MB at most: one at a time in a process.
+_decoding = threading.Lock()
 _ORIENTATION = 0x0112
 _ON_THEIR_SIDE = (5, 6, 7, 8)
 
@@ -112,8 +112,9 @@ def _look(file: BinaryIO, expected: str) -> Picture:
         # JPEG is then decoded no larger than twice that.
         image.draft("RGB", (2 * THUMB_SIDE, 2 * THUMB_SIDE))
         image.load()
-        # Made small first: turning takes a copy.
-        shown = image.convert(_plain_mode(image))
+        # Made small before it is turned, and no copy of the large one where none is needed.
+        plain = _plain_mode(image)
+        shown: Image.Image = image if image.mode == plain else image.convert(plain)
         shown.thumbnail((2 * THUMB_SIDE, 2 * THUMB_SIDE))
         if orientation:
             shown.getexif()[_ORIENTATION] = orientation

@@ -9,7 +9,6 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import av
@@ -17,29 +16,13 @@ import av.error
 import av.logging
 
 from chat.media.contents import pictures
+from chat.media.contents.recording import FORMATS, POINTS, NotPlayableError, Recording
 
 _log = logging.getLogger(__name__)
 
-#: By a file's type, the one format that FFmpeg takes it for. Never its own guess: some formats are
-#: lists of other files and addresses, which it would open.
-FORMATS = {
-    "audio/ogg": "ogg",
-    "audio/mpeg": "mp3",
-    "audio/mp4": "mov",
-    "audio/aac": "aac",
-    "audio/amr": "amr",
-    "audio/wav": "wav",
-    "audio/flac": "flac",
-    "video/mp4": "mov",
-    "video/3gpp": "mov",
-    "video/quicktime": "mov",
-    "video/webm": "matroska",
-}
 #: What one file may take.
 _SECONDS = 20.0
 _BYTES = 200 << 20
-#: Points of a waveform.
-POINTS = 64
 #: Loudness is measured in so many samples a second: speech has its shape in it.
 _RATE = 8_000
 #: Longer than that has no waveform; all of it would have to be decoded.
@@ -51,31 +34,8 @@ _looking = threading.BoundedSemaphore(2)
 av.logging.set_level(None)
 
 
-#: Codecs that no browser plays, and what they become for it.
-UNPLAYED = frozenset({"amr_nb", "amr_wb", "amrnb", "amrwb"})
-PLAYED_TYPE = "audio/mp4"
 _PLAYED_RATE = 16_000
 _PLAYED_BITS = 32_000
-
-
-class NotPlayableError(Exception):
-    """There is nothing to be heard or seen in it."""
-
-
-@dataclass(frozen=True)
-class Recording:
-    """What a recording is."""
-
-    duration: float | None  # seconds
-    has_sound: bool
-    has_picture: bool
-    sound_codec: str = ""
-    picture_codec: str = ""
-    waveform: list[int] | None = None  # POINTS numbers from 0 to 100
-    width: int | None = None
-    height: int | None = None
-    thumb: bytes | None = None  # of the first picture, WebP
-    preview: str = ""
 
 
 def look(file: BinaryIO, mime_type: str, *, waveform: bool) -> Recording:

@@ -12,6 +12,7 @@ from typing import Any
 
 from chat.conversation.attached.media import Facts
 from chat.conversation.models import Message
+from chat.media import objects
 from chat.media.store import MediaStore, MissingError, StoreError
 from chat.outgoing.attachments.upload import MultipartUpload
 from chat.outgoing.whatsapp import (
@@ -135,12 +136,7 @@ def _own_copy(message_id: str, facts: Facts, store: MediaStore) -> Facts:
     it. Under a name that is the same however often this is tried.
     """
     name = f"out/{message_id[:2]}/{message_id}-again"
-    store.copy(facts["object"], name)
-    own: Facts = {"object": name}
-    if facts.get("thumb"):
-        own["thumb"] = f"{name}.thumb"
-        store.copy(facts["thumb"], own["thumb"])
-    return own
+    return objects.copied(store, facts, name)
 
 
 def _as_media_error(error: dict[str, Any]) -> dict[str, Any]:

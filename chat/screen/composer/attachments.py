@@ -18,7 +18,7 @@ import realtime_events
 from chat.conversation.attached import media as attached
 from chat.conversation.attached.attachment import Attachment
 from chat.conversation.models import Message
-from chat.media import service
+from chat.media import objects, service
 from chat.media.store import MissingError, StoreError
 from chat.platform import datastore
 from chat.platform.errors import ApiError
@@ -281,7 +281,7 @@ def _passed_on(client_id: str, body: dict[str, Any]) -> tuple[str, Attachment]:
 def _noted(client_id: str) -> str:
     """A new name in the store, of which the clean-up knows, and of its thumbnail."""
     name = preparing.object_name(client_id)
-    staging.note(client_id, [name, preparing.thumb_name(name)], author_id=current_user.username)
+    staging.note(client_id, sorted(objects.to_come(name)), author_id=current_user.username)
     return name
 
 

@@ -13,6 +13,7 @@ from chat.conversation import quotes
 from chat.conversation.attached.attachment import Attachment
 from chat.conversation.models import Message
 from chat.conversation.thread import Quote
+from chat.media import objects
 from chat.media import service as media
 from chat.outgoing.queueing import CollisionError, DifferentMessageError
 from chat.outgoing.sending import Sender
@@ -80,7 +81,7 @@ def send(conversation_id: str) -> ResponseReturnValue:
         # Also for a repeat: the first answer, and with it this call, may have been lost.
         sender.start(owner_id)
     if attachment is not None:
-        own = (attachment.media["object"], attachment.media.get("thumb"))
+        own = objects.names(attachment.media)
         staging.settle(client_id, media.current().store, own)
     return jsonify({**message.live_json(), "conversation_id": owner_id}), 201 if new else 200
 

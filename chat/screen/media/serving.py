@@ -18,6 +18,7 @@ from chat.conversation.attached import media
 from chat.conversation.models import Message
 from chat.media import inspection, service
 from chat.media.store import MissingError, StoreError
+from chat.people import identity
 from chat.platform import datastore
 from chat.platform.errors import ApiError
 
@@ -46,7 +47,7 @@ def get_media(message_id: str) -> ResponseReturnValue:
         raise ApiError(422, "invalid", "Este tamanho não existe.", "size")
     message = datastore.get(Message, message_id) if datastore.is_key_name(message_id) else None
     facts = media.of_message(message, realtime_events.now_ms()) if message else None
-    if message is None or facts is None or message.revoked_at:
+    if message is None or facts is None or message.revoked_at or _is_gone(message):
         raise ApiError(404, "not_found", "Esta mensagem não tem arquivo.")
     if facts["state"] == media.PENDING:
         text = "O arquivo ainda está a caminho. Tente novamente em instantes."
@@ -63,6 +64,11 @@ def get_media(message_id: str) -> ResponseReturnValue:
     except StoreError as error:
         text = "Os arquivos não estão acessíveis. Tente novamente em instantes."
         raise ApiError(503, "media_unavailable", text) from error
+
+
+def _is_gone(message: Message) -> bool:
+    """Whether its customer's data are being deleted: the conversation went first."""
+    return identity.load_conversation(message.conversation_id) is None
 
 
 def _thumb(facts: dict[str, Any]) -> Response:

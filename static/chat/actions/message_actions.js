@@ -102,6 +102,11 @@ export class MessageActions {
     return this.#menu.focusNewest();
   }
 
+  /** The conversations in which an answer is begun. */
+  get answeredIds() {
+    return this.#replies.ids;
+  }
+
   /** Escape was pressed: whether it ended something here. */
   escape() {
     if (this.#selection.end()) return true;

@@ -33,6 +33,11 @@ export class Replies {
     }
   }
 
+  /** The conversations that have one. */
+  get ids() {
+    return this.#kept.ids;
+  }
+
   set(id, quoted) {
     this.#kept.set(id, quoted ? JSON.stringify(quoted) : "");
   }

@@ -202,6 +202,7 @@ export class Writing {
   /** The conversation is no more: nothing of it is kept. */
   erased(id) {
     this.#suggestions.drop(id);
+    this.media.erased(id);
     this.drafts.set(id, "");
   }
 

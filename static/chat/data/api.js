@@ -103,6 +103,15 @@ export class Api {
     return (await this.call("POST", path, {}, either)).suggestion.text;
   }
 
+  /** The browser forgets the files that it keeps: some were of a customer whose data were deleted. */
+  async clearCache() {
+    try {
+      await this.call("POST", "/api/browser-cache/clear");
+    } catch (error) {
+      if (error.name !== "ApiError") throw error; // they stay until they are too old: nobody waits
+    }
+  }
+
   /** Any other route of this server: what the modules ask for. */
   call(method, path, body = {}, signal = AbortSignal.timeout(WRITE_TIMEOUT_MS)) {
     if (method === "GET") return this.#read(path);

@@ -112,8 +112,10 @@ export class PageState {
   /** The server has nothing of this conversation any more: its customer's data were deleted. */
   eraseConversation(id) {
     const resolved = this.resolve(id);
-    this.#erased.add(resolved);
-    this.#onErase(resolved); // while what is kept by it can still be found
+    if (!this.#erased.has(resolved)) {
+      this.#erased.add(resolved);
+      this.#onErase(resolved); // while what is kept by it can still be found
+    }
     this.#threads.delete(resolved);
     if (this.#conversations.has(resolved)) this.removeConversation(resolved);
     else this.#onRemove(resolved);

@@ -48,6 +48,12 @@ export class Announcing {
     setText(this.#liveRegion, `${displayName(state.conversation(state.selectedId))}: ${previewText(message)}`);
   }
 
+  /** A conversation is no more: it may be the one that was told of last. */
+  erased() {
+    setText(this.#liveRegion, "");
+    this.#host.toast.hide();
+  }
+
   /** Claude has handed a conversation over: told of whatever is muted, unless somebody looks at it. */
   needed(conversation) {
     const { state, unread, toast } = this.#host;

@@ -134,6 +134,7 @@ export class ContactPanel {
 
   erased(id) {
     this.#notes.erased(id);
+    this.#contents.erased(id);
   }
 
   /** `ownership`: see ownershipOf; `now`: by the server's clock. */

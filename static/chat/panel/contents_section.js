@@ -82,6 +82,17 @@ export class ContentsSection {
     this.view.tellHowFar(reader, now);
   }
 
+  /** The conversation is no more: nothing of it stays here. */
+  erased(id) {
+    if (id !== this.#id) return;
+    this.#id = null;
+    this.#reader = null;
+    this.view.close({ left: true });
+    const nothing = contentsOf([]);
+    this.#draw(nothing, new Date());
+    this.view.draw(nothing, new Date());
+  }
+
   #draw({ media, lines }, now) {
     const { few, items, none, more } = this.#parts;
     reconcile(few, this.#pictures.nodes(media.slice(0, FEW).map(({ message }) => message)));

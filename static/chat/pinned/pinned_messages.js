@@ -70,6 +70,12 @@ export class PinnedMessages {
     this.#host.onChange();
   }
 
+  /** The conversation is no more. */
+  erased(id) {
+    this.#found.clear();
+    this.#bar.render(id, []);
+  }
+
   /** After what was missed. */
   refresh() {
     this.#asked = null;

@@ -12,7 +12,6 @@ from chat.media.fetching import MediaFetch
 from chat.media.store import FolderStore, StoreError
 from chat.platform import datastore
 from chat.retention import deletion, expiry
-from chat.retention.records import DataDeletion
 from chat.retention.settings import RetentionSettings
 from tests.chat.media.support import Files
 from tests.chat.support import published, stored
@@ -29,25 +28,26 @@ def kept(folder: Path) -> list[Path]:
     return [each for each in folder.rglob("*") if each.is_file()]
 
 
-def delete(files: Files, clock: Clock) -> DataDeletion:
-    with files.app.app_context(), datastore.context():
-        deletion.begin(the_chat().id, "ana")
-    return to_the_end(files.app, clock)
-
-
 def run(files: Files, **days: int) -> int:
     with files.app.app_context(), datastore.context(seconds=60):
         return expiry.run(RetentionSettings(**days), 30)
 
 
 def test_files_go_with_their_customer(files: Files, clock: Clock, media_folder: Path) -> None:
+    voice = b"#!AMR\n" + (b"\x04" + bytes(12)) * 100
     for _ in range(3):
         files.send(jpeg(400, 300))
-    assert files.fetch() == 3
-    assert len(kept(media_folder)) == 6  # and their thumbnails
-    record = delete(files, clock)
+    files.send(voice, "audio", "audio/amr", voice=True)
+    assert files.fetch() == 4
+    assert len(kept(media_folder)) == 8  # and thumbnails, and the sound in another form
+    photo = stored(Message)[0].id
+    assert files.get(photo).status_code == 200
+    with files.app.app_context(), datastore.context():
+        deletion.begin(the_chat().id, "ana")
+    assert files.get(photo).status_code == 404  # before it was deleted
+    record = to_the_end(files.app, clock)
     assert kept(media_folder) == []
-    assert (record.messages, record.media) == (3, 3)
+    assert (record.messages, record.media) == (4, 4)
 
 
 def test_what_is_being_fetched_does_not_stay(

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from chat.media import inspection
-from chat.media.contents import pictures, sniffing, sound
+from chat.media.contents import pictures, recording, sniffing, sound
 from tests.chat.media import hostile
 from tests.chat.media.hostile import encoded, sample
 
@@ -163,7 +163,7 @@ def test_a_voice_notes_shape_is_told() -> None:
     found = inspect(sample("voz.ogg"), "voice")
     assert found.duration == pytest.approx(3, abs=0.1)
     assert found.waveform is not None
-    assert len(found.waveform) == sound.POINTS
+    assert len(found.waveform) == recording.POINTS
     assert max(found.waveform) == 100
     assert all(0 <= point <= 100 for point in found.waveform)
     assert len(set(found.waveform)) > 10
@@ -173,20 +173,20 @@ def test_silence_is_silence() -> None:
     amr = b"#!AMR\n" + (b"\x04" + bytes(12)) * 100
     found = inspect(amr, "voice")
     assert (found.kind, found.mime_type, found.duration) == ("voice", "audio/amr", 2.0)
-    assert found.waveform == [0] * sound.POINTS
+    assert found.waveform == [0] * recording.POINTS
 
 
 def test_what_no_browser_plays_is_made_playable() -> None:
     amr = b"#!AMR\n" + (b"\x04" + bytes(12)) * 100
     again = inspect(inspect(amr, "audio").played or b"", "audio")
-    assert (again.mime_type, again.played) == (sound.PLAYED_TYPE, None)
+    assert (again.mime_type, again.played) == (recording.PLAYED_TYPE, None)
     assert again.duration == pytest.approx(2, abs=0.3)
     assert inspect(sample("voz.ogg"), "voice").played is None
 
 
 def test_a_recording_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sound, "_SECONDS", -1.0)
-    with pytest.raises(sound.NotPlayableError):
+    with pytest.raises(recording.NotPlayableError):
         sound.look(io.BytesIO(sample("voz.ogg")), "audio/ogg", waveform=True)
 
 

@@ -66,8 +66,13 @@ def test_a_small_png_stays_sharp_and_a_large_one_becomes_a_jpeg(prepared: Prepar
 
 
 def test_a_picture_of_many_pixels_is_made_smaller(prepared: Prepare) -> None:
-    _, made, _ = prepared(files.picture("JPEG", (6000, 500)))
+    _, made, _ = prepared(files.picture("PNG", (6000, 500)))
     assert files.opened(made).size == (MAX_SIDE, round(500 * MAX_SIDE / 6000))
+
+
+def test_a_huge_photo_is_decoded_at_a_part_of_its_size(prepared: Prepare) -> None:
+    _, made, _ = prepared(files.picture("JPEG", (12_000, 4000)))
+    assert files.opened(made).size == (3000, 1000)
 
 
 def test_what_is_transparent_becomes_white(prepared: Prepare) -> None:

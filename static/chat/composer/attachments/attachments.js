@@ -107,6 +107,10 @@ export class Attachments {
     else if (batch) this.#batches.set(winner, batch);
   }
 
+  erased(id) {
+    if (this.#batches.has(id)) this.#drop(id);
+  }
+
   forget() {
     for (const id of [...this.#batches.keys()]) this.#drop(id);
     this.left();

@@ -75,6 +75,12 @@ export class MediaWriting {
     this.#voice.merged(loser, winner);
   }
 
+  /** The conversation is no more: nothing of it is kept. */
+  erased(id) {
+    this.#attachments.erased(id);
+    this.#voice.erased(id);
+  }
+
   forget() {
     this.#attachments.forget();
     this.#voice.forget();

@@ -84,6 +84,10 @@ export class VoiceNotes {
     if (this.#now?.id === loser) this.#now.id = winner;
   }
 
+  erased(id) {
+    if (this.#now?.id === id) this.#end();
+  }
+
   forget() {
     this.#end();
   }
