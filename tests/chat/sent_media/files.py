@@ -14,7 +14,7 @@ from typing import Any
 import av
 from PIL import Image, ImageCms
 
-__all__ = ["Image", "ImageCms", "io"]  # the tests' too
+__all__ = ["Image", "ImageCms", "av", "io"]  # the tests' too
 
 JPEG = b"\xff\xd8\xff"
 PDF = b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"

@@ -353,3 +353,17 @@ def test_profiles_of_colour_are_applied(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(files.picture("JPEG", icc_profile=profile))
     images.photo(tmp_path / "a", tmp_path / "b")  # of a nonsensical one nothing is applied
     assert "icc_profile" not in files.opened((tmp_path / "b").read_bytes()).info
+
+
+def test_a_video_stays_upright(prepared: Prepare) -> None:
+    """A phone writes what its sensor sees, and beside it how to turn that."""
+    data = bytearray(files.video())
+    matrix = data.index(b"tkhd") + 4 + 40  # of a version 0 box
+    quarter = (0, 0x10000, 0, -0x10000, 0, 0, 0, 0, 0x40000000)
+    data[matrix : matrix + 36] = b"".join(n.to_bytes(4, "big", signed=True) for n in quarter)
+    turns = []
+    for each in (bytes(data), prepared(bytes(data))[1]):
+        with files.av.open(files.io.BytesIO(each)) as container:
+            turns.append(next(container.decode(video=0)).rotation)
+    assert turns[0] == turns[1]
+    assert abs(turns[0]) == 90
