@@ -50,6 +50,14 @@ def taken_by_a_phone() -> bytes:
     return picture("JPEG", (320, 240), exif=exif.tobytes(), comment=b"secret comment")
 
 
+def animated(form: str, size: tuple[int, int] = (33, 20), count: int = 5) -> bytes:
+    """So many frames of a tenth of a second, red and blue in turn."""
+    frames = [Image.new("RGB", size, ("red", "blue")[number % 2]) for number in range(count)]
+    data = io.BytesIO()
+    frames[0].save(data, form, save_all=True, append_images=frames[1:], duration=100)
+    return data.getvalue()
+
+
 def crc(chunk: bytes) -> bytes:
     """The checksum of a PNG's chunk, of its name and content."""
     return zlib.crc32(chunk).to_bytes(4, "big")
