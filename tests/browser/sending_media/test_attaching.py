@@ -322,6 +322,7 @@ def test_on_a_phone_back_asks_too(both: list[Page]) -> None:
     expect(bubble(ana, "Tem azul?")).to_be_visible()
     paste(ana, PHOTO)
     question = ana.locator(".confirm-dialog")
+    expect(preview(ana).locator("img.attach-large")).to_be_visible()
     ana.go_back()
     question.get_by_role("button", name="Cancelar").click()
     expect(preview(ana).locator("img.attach-large")).to_be_visible()
