@@ -70,7 +70,8 @@ class MediaFetch(ndb.Model):
     due_at = ndb.IntegerProperty()
     attempts = ndb.IntegerProperty(indexed=False, default=0)
     wrong = ndb.IntegerProperty(indexed=False, default=0)  # of them, those that brought no file
-    holder = ndb.TextProperty()
+    holder = ndb.TextProperty()  # of the lease; None: the last try said what came of it
+    lost = ndb.IntegerProperty(indexed=False, default=0)  # tries whose process was lost
 
 
 class _WrongError(Exception):
@@ -154,6 +155,11 @@ class Fetcher:
         except _WrongError as error:
             _log.warning("file of message %s: wrong, %s", name, error.reason)
             settle = partial(_put_off, message_id, holder, error.reason)
+        except datastore.ERRORS:
+            raise
+        except Exception:  # noqa: BLE001 - a fault of ours, which the next version may not have
+            _log.exception("file of message %s: later", name)
+            settle = partial(_put_off, message_id, holder, None)
         else:
             settle = partial(_finish, message_id, holder, facts)
         datastore.allow(STORE_SECONDS, datastore.RPC_SECONDS)
@@ -196,18 +202,33 @@ class Fetcher:
         except AddressError:
             raise _WrongError("expired") from None
         lease.renew()
-        with store.open(name) as file:
-            found = inspection.inspect(file, kind, facts.get("filename"))
-        new = {"state": media.READY, "object": name, "size": size, **found.facts()}
-        if found.thumb is not None:
-            thumb = objects.beside(name, "thumb")
-            store.put(thumb, [found.thumb], THUMB_TYPE)
-            new |= {"thumb": thumb, "thumb_type": THUMB_TYPE}
-        if found.played is not None:
-            played = objects.beside(name, "played")
-            store.put(played, [found.played], PLAYED_TYPE)
-            new |= {"played": played, "played_type": PLAYED_TYPE}
-        return {"sha256": arrived.digest, **new}
+        new = looked_into(store, name, kind, facts.get("filename"))
+        return {"sha256": arrived.digest, "size": size, **new}
+
+
+def looked_into(
+    store: MediaStore, name: str, kind: str, filename: str | None = None
+) -> dict[str, Any]:
+    """What is known of a file that is in the store; what is made of it is put beside it.
+
+    Args:
+        store: where it is.
+        name: its name there.
+        kind: what it is said to be.
+        filename: what it is called.
+    """
+    with store.open(name) as file:
+        found = inspection.inspect(file, kind, filename)
+    new = {"state": media.READY, "object": name, **found.facts()}
+    if found.thumb is not None:
+        thumb = objects.beside(name, "thumb")
+        store.put(thumb, [found.thumb], THUMB_TYPE)
+        new |= {"thumb": thumb, "thumb_type": THUMB_TYPE}
+    if found.played is not None:
+        played = objects.beside(name, "played")
+        store.put(played, [found.played], PLAYED_TYPE)
+        new |= {"played": played, "played_type": PLAYED_TYPE}
+    return new
 
 
 def object_name(message_id: str) -> str:
@@ -279,7 +300,14 @@ def _claim(message_id: str, holder: str, now: int) -> dict[str, Any] | None:
     if facts is None or facts["state"] != media.PENDING:
         fetch.key.delete()
         return None
-    fetch.holder, fetch.due_at, fetch.attempts = holder, now + LEASE_MS, fetch.attempts + 1
+    fetch.lost += 1 if fetch.holder else 0
+    fetch.holder, fetch.attempts = holder, fetch.attempts + 1
+    # A file that takes its process along each time must not do that every minute.
+    fetch.due_at = now + min(_PAUSE_MS[1], LEASE_MS * 2 ** min(fetch.lost, 10))
+    if fetch.lost and media.is_gone(fetch.sent_at, now):
+        fetch.put()
+        _finish(message_id, holder, {"state": media.UNAVAILABLE, "reason": "expired"})
+        return None
     fetch.put()
     return dict(facts)
 
@@ -293,7 +321,7 @@ def _renew(message_id: str, holder: str) -> bool:
     fetch = _held(message_id, holder)
     if fetch is None:
         return False
-    fetch.due_at = realtime_events.now_ms() + LEASE_MS
+    fetch.due_at = max(fetch.due_at or 0, realtime_events.now_ms() + LEASE_MS)
     fetch.put()
     return True
 
@@ -313,6 +341,7 @@ def _put_off(message_id: str, holder: str, wrong: str | None) -> int | None:
         return None
     first, last = _PAUSE_MS
     pause = min(last, first * 2 ** min(fetch.attempts - 1, 20))
+    fetch.holder = None
     fetch.due_at = now + round(pause * random.uniform(0.75, 1.25))
     fetch.put()
     return int(fetch.due_at)

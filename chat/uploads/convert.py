@@ -32,11 +32,16 @@ def _bound(seconds: int) -> None:
 
 
 def run(task: str, source: Path, target: Path, mime_type: str) -> dict[str, Any]:
-    """Does one task; see `images` and `recordings` for what they write and tell."""
+    """Does one task; see `images`, `animations` and `recordings` for what they write and
+    tell."""
     if task in ("image", "sticker"):
         from chat.uploads import images
 
         return images.photo(source, target) if task == "image" else images.sticker(source, target)
+    if task == "animation":
+        from chat.uploads import animations
+
+        return animations.animation(source, target)
     from chat.uploads import recordings
 
     return recordings.TASKS[task](source, target, mime_type)

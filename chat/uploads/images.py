@@ -28,18 +28,19 @@ _STICKER_QUALITIES = (90, 75, 60, 40, 20)
 
 
 def photo(source: Path, target: Path) -> dict[str, Any]:
-    """Writes the picture as JPEG, or as PNG where it was one and stays small.
+    """Writes the picture as JPEG, or as PNG where it was one and stays small; of one that moves
+    nothing is written, and the answer has `moves`.
 
     Args:
         source: any picture that Pillow reads here.
         target: a file to be written.
 
     Raises:
-        Refused: it is none, is damaged, moves, or is too large to be decoded.
+        Refused: it is none, is damaged, or is too large to be decoded.
     """
-    with _opened(source) as opened:
+    with open_picture(source) as opened:
         if getattr(opened, "is_animated", False) and opened.format != "MPO":
-            raise Refused("animated")
+            return {"moves": True}
         # Decoded and written again it stays about as large as it was.
         limit = KINDS["image"].sent_max_bytes
         stays_png = opened.format == "PNG" and source.stat().st_size <= limit
@@ -53,7 +54,7 @@ def photo(source: Path, target: Path) -> dict[str, Any]:
         clear.save(target, "PNG")
         if target.stat().st_size <= limit:
             return {}
-    picture = _without_holes(picture)
+    picture = without_holes(picture)
     while True:
         for quality in _QUALITIES:
             picture.save(target, "JPEG", quality=quality)
@@ -68,7 +69,7 @@ def sticker(source: Path, target: Path) -> dict[str, Any]:
 
     Args and raises as `photo`.
     """
-    with _opened(source) as opened:
+    with open_picture(source) as opened:
         if getattr(opened, "is_animated", False):
             fits = opened.format == "WEBP" and opened.size == (STICKER_SIDE, STICKER_SIDE)
             if not fits or source.stat().st_size > KINDS["sticker"].sent_max_bytes:
@@ -86,7 +87,8 @@ def sticker(source: Path, target: Path) -> dict[str, Any]:
     raise Refused("sticker_too_large")
 
 
-def _opened(source: Path) -> Image.Image:
+def open_picture(source: Path) -> Image.Image:
+    """A picture of one of the formats that are read here; its pixels are not decoded yet."""
     try:
         with warnings.catch_warnings():
             # Meant for whoever asked for more pixels than they are; the limit is ours, below.
@@ -135,7 +137,7 @@ def _is_deep(picture: Image.Image) -> bool:
     return picture.mode.startswith("I") or picture.mode == "F"
 
 
-def _without_holes(picture: Image.Image) -> Image.Image:
+def without_holes(picture: Image.Image) -> Image.Image:
     """As RGB, on white where it was transparent: JPEG knows no transparency."""
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
         picture = picture.convert("RGBA")

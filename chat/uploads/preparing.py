@@ -114,7 +114,7 @@ def look(file: BinaryIO, given: Given, asked_kind: str | None) -> tuple[str, str
 
 def prepare(
     path: Path, kind: str, found: str, filename: str | None, where: Path
-) -> tuple[Path, dict[str, Any]]:
+) -> tuple[str, Path, dict[str, Any]]:
     """Checks and converts a file.
 
     Args:
@@ -125,7 +125,8 @@ def prepare(
         where: a folder for what is made of it.
 
     Returns:
-        the file to be sent, and what is known of it: `mime_type`, `sent_as`, `filename`.
+        its kind, which of a picture that moves is a video; the file to be sent; and what is known
+        of it: `mime_type`, `sent_as`, `filename`.
 
     Raises:
         Refused: it cannot be sent so.
@@ -133,13 +134,16 @@ def prepare(
         chat.uploads.conversion.BusyError: not now.
     """
     if kind == media.DOCUMENT:
-        return path, as_document(found, filename)
+        return kind, path, as_document(found, filename)
     if found in ("image/heic", "image/heif"):
         raise Refused("heic")
     if kind in (media.IMAGE, media.STICKER) and found not in limits.IMAGE_TYPES:
         raise Refused("not_an_image" if kind == media.IMAGE else "not_a_sticker")
     made = where / "converted"
     answer = convert(kind, path, made, found)
+    if answer.get("moves"):
+        kind = media.VIDEO
+        convert("animation", path, made, found)
     made = path if answer.get("as_it_is") else made
     size = made.stat().st_size
     if size > limits.KINDS[kind].sent_max_bytes:
@@ -148,7 +152,7 @@ def prepare(
         mime_type = sniffing.mime_type(file)
     if kind == media.AUDIO and mime_type == "video/mp4":  # without a picture: looked at above
         mime_type = "audio/mp4"
-    return made, {"mime_type": mime_type, "sent_as": mime_type}
+    return kind, made, {"mime_type": mime_type, "sent_as": mime_type}
 
 
 def as_document(found: str, filename: str | None) -> dict[str, Any]:
@@ -263,7 +267,7 @@ def passed_on(store: MediaStore, name: str, facts: dict[str, Any], where: Path) 
         with path.open("rb") as file:
             given = Given(size, facts.get("filename"), mime_type)
             kind, found = look(file, given, kind)
-        path, told = prepare(path, kind, found, None, where)
+        kind, path, told = prepare(path, kind, found, None, where)
         return put(store, name, path, kind, told)
     sent_as = facts.get("sent_as") or (
         document_type(mime_type) if kind == media.DOCUMENT else mime_type

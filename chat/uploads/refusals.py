@@ -14,7 +14,6 @@ class Refused(Exception):  # noqa: N818 - it names what happened
 _AS_DOCUMENT = "Envie como documento."
 
 WORDS = {
-    "animated": f"Imagens animadas não podem ser enviadas como foto. {_AS_DOCUMENT}",
     "animated_sticker": (
         "Uma figurinha animada precisa ser WebP de 512 × 512 pixels e ter até 500 KB."
     ),
@@ -24,10 +23,12 @@ WORDS = {
         "Fotos HEIC não podem ser convertidas aqui. Salve como JPEG (no iPhone: Ajustes › Câmera › "
         "Formatos › Mais Compatível)."
     ),
+    "long_animation": "A imagem animada é longa demais para virar vídeo.",
     "not_an_image": f"Este arquivo não é uma imagem que o WhatsApp aceite. {_AS_DOCUMENT}",
     "not_audio": f"Este arquivo não é um áudio que o WhatsApp aceite. {_AS_DOCUMENT}",
     "not_video": (
-        f"O WhatsApp só aceita vídeos MP4 ou 3GP com imagem H.264 e som AAC. {_AS_DOCUMENT}"
+        "O WhatsApp só aceita vídeos MP4 ou 3GP com imagem H.264 e som AAC. Um MP4 também pode ir "
+        "como documento."
     ),
     "not_a_document": (
         "O WhatsApp não aceita documentos deste tipo. Aceita PDF, Word, Excel, PowerPoint, texto, "

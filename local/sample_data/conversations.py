@@ -26,7 +26,7 @@ from chat.people.identity import ContactAlias
 from chat.platform import datastore
 from chat.team import auth
 from chat.team.auth import Attendant
-from local.sample_data import texts
+from local.sample_data import files, texts
 from message_status import FAILED, SENDING, WamidLink
 
 _MINUTE = 60_000
@@ -62,7 +62,8 @@ class _Written:
         if batch.rejected:
             raise ValueError(f"sample message: {batch.rejected[0]}")
         quote = None
-        entity = thread.append_incoming(self.conversation, batch.messages[0], at + 800, quote)
+        incoming = files.with_file(batch.messages[0])
+        entity = thread.append_incoming(self.conversation, incoming, at + 800, quote)
         self.entities.append(entity)
 
     def attendant(self, at: int, text: str, *, refused: str | None = None) -> None:

@@ -199,7 +199,11 @@ def _paths() -> dict[str, JSON]:
         "/{version}/{business-account-id}/message_templates": {
             "get": _operation("A page of the templates: fields, limit, after")
         },
-        "/{version}/{phone-number-id}/media": {"post": _operation("Upload a file (multipart)")},
+        "/{version}/{phone-number-id}/media": {
+            "post": _operation(
+                "Give WhatsApp a file, a form of messaging_product, type, file; kept 30 days"
+            )
+        },
         "/{version}/{media-id}": {
             "get": _operation("Where to download a file, for five minutes"),
             "delete": _operation("Forget a file"),

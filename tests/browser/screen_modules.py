@@ -18,11 +18,14 @@ Run = Callable[..., Any]
 #: Any page of the same origin will do to import from.
 _BLANK = "static/chat/favicon.svg"
 _MODULES = [
+    "composer/attachments/limits",
     "composer/drafts",
     "composer/suggestions",
     "composer/typing",
+    "composer/voice/levels",
     "data/awaiting",
     "data/claude",
+    "data/files/file_store",
     "data/loader",
     "data/page_state",
     "data/row_order",
@@ -33,6 +36,10 @@ _MODULES = [
     "message/bubble",
     "media/cards",
     "media/quoted",
+    "media/pictures/albums",
+    "media/viewer/zoom",
+    "media/voice/heard",
+    "media/voice/waveform",
     "message/extras",
     "data/own_name",
     "panel/chat_contents",
@@ -57,7 +64,8 @@ class _Quiet(SimpleHTTPRequestHandler):
 def modules_page(chromium: Browser) -> Iterator[Run]:
     """Gives `run(body, arg)`: the body of an async function, run with the modules in scope."""
     imports = "".join(
-        f"const {path.split('/')[1]} = await import('/static/chat/{path}.js');" for path in _MODULES
+        f"const {path.rpartition('/')[2]} = await import('/static/chat/{path}.js');"
+        for path in _MODULES
     )
     imports += "const status = await import('/static/message_status.js');"
     with static_files() as url:

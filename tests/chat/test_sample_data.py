@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -10,7 +11,8 @@ from flask.testing import FlaskClient
 
 import realtime_events
 from chat.conversation import serializers
-from chat.conversation.models import Conversation
+from chat.conversation.attached import media
+from chat.conversation.models import Conversation, Message
 from local.sample_data import conversations
 from tests.chat.support import Browser, call, deliver, stored, text_message, token_of
 
@@ -48,6 +50,19 @@ def test_both_logins_see_a_history_that_ends_lately(app: Flask, client: FlaskCli
         unread = [chat["last_message"]["sent_at"] for chat in chats if chat["unread_count"]]
         assert 0 < len(unread) < 5
         assert min(unread) > serializers.iso(now - 60 * 60_000), "old ones have been read"
+
+
+def test_their_files_are_there(
+    app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("MEDIA_FOLDER", str(tmp_path))
+    conversations.fill(time.time_ns() // 1_000_000)
+    found = [each.media for each in stored(Message) if each.media]
+    assert {each["kind"] for each in found} == set(media.KINDS) - {media.AUDIO}
+    assert {each["state"] for each in found} == {media.READY}
+    for each in found:
+        assert (tmp_path / each["object"]).stat().st_size == each["size"]
+        assert "thumb" not in each or (tmp_path / each["thumb"]).is_file()
 
 
 @pytest.mark.store

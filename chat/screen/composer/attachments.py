@@ -252,7 +252,7 @@ def _uploaded(client_id: str, upload_id: Any, kind: str | None, caption: str) ->
 def _put(
     client_id: str, path: Path, kind: str, found: str, filename: str | None, where: Path
 ) -> dict[str, Any]:
-    made, told = preparing.prepare(path, kind, found, filename, where)
+    kind, made, told = preparing.prepare(path, kind, found, filename, where)
     return preparing.put(service.current().store, _noted(client_id), made, kind, told)
 
 

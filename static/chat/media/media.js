@@ -21,7 +21,13 @@ export class Media {
     this.#loader = loader;
     this.#onTalk = onTalk;
     this.#heard = new Heard(storage, userId);
-    this.#viewer = new Viewer({ state, now, onForward: (message) => onForward([message]), onJump });
+    this.#viewer = new Viewer({
+      state,
+      now,
+      loadOlder: (id) => loader.loadOlder(id),
+      onForward: (message) => onForward([message]),
+      onJump,
+    });
     player.configure({ heard: this.#heard, nextOf: (message) => this.#nextOf(message) });
   }
 

@@ -21,6 +21,13 @@ const LABELS = {
   select: "Selecionar mensagens",
 };
 
+/** What of a message's media is reached by Tab from its chevron, and only from there: the arrow keys go
+ * from message to message. */
+const CONTROLS = ".picture-button, .voice-play, .voice-line, .voice-speed, .document-link, .place, "
+  + ".contact-talk, .contact-more";
+/** A link has the browser's menu, but for what is a message's whole content. */
+const LINK = "a:not(.document-link, .place)";
+
 /** The words of the message that has the keyboard. */
 const FOCUSED_ID = "focused-message";
 
@@ -46,8 +53,7 @@ export class MessageMenu {
       this.#describe(event.target);
     });
     onLongPress(content, {
-      // A link has the browser's menu: open elsewhere, copy the address.
-      find: (target) => (target.closest("a") ? null : chevronOf(target)),
+      find: (target) => (target.closest(LINK) ? null : chevronOf(target)),
       open: (chevron, at) => this.#open(chevron, at),
     });
   }
@@ -76,6 +82,11 @@ export class MessageMenu {
       const index = button === stop ? 0 : -1;
       if (button.tabIndex !== index) button.tabIndex = index;
     }
+    const message = stop?.closest("[data-message-id]") ?? null;
+    for (const control of this.#content.querySelectorAll(CONTROLS)) {
+      const index = message?.contains(control) ? 0 : -1;
+      if (control.tabIndex !== index) control.tabIndex = index;
+    }
   }
 
   /** A screen reader says the message with its menu's button, on which the arrow keys have come. */
@@ -88,7 +99,7 @@ export class MessageMenu {
   #contextMenu(event) {
     const chevron = chevronOf(event.target);
     // Links and marked text keep the browser's own menu.
-    if (!chevron || isMarked(chevron.closest(".bubble")) || event.target.closest("a")) return;
+    if (!chevron || isMarked(chevron.closest(".bubble")) || event.target.closest(LINK)) return;
     event.preventDefault();
     const byKeyboard = event.clientX === 0 && event.clientY === 0;
     this.#open(chevron, byKeyboard ? below(chevron) : { x: event.clientX, y: event.clientY });

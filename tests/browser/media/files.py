@@ -105,7 +105,7 @@ class Customer:
     def send(
         self, kind: str, data: bytes, mime_type: str, *, at: int | None = None, **part: Any
     ) -> str:
-        """A file; the message's id. `at`: when, in seconds; `part`: fields of the type's own part."""
+        """A file; the message's id. `at`: when, in seconds; `part`: of the type's own part."""
         media_id = self._keep(data, mime_type, part.get("filename") or "arquivo")
         digest = base64.b64encode(hashlib.sha256(data).digest()).decode()
         own = {"id": media_id, "mime_type": mime_type, "sha256": digest, **part}
@@ -119,7 +119,7 @@ class Customer:
         return self.send("audio", voice(seconds), "audio/ogg; codecs=opus", voice=True, **more)
 
     def _keep(self, data: bytes, mime_type: str, filename: str) -> str:
-        """WhatsApp holds the file: put there as a business does, which is one way into its store."""
+        """WhatsApp holds the file: put there as a business does, one way into its store."""
         answer = self.simulator.http.post(
             f"{self.simulator.url}/v23.0/{SETTINGS['WHATSAPP_PHONE_NUMBER_ID']}/media",
             headers={"Authorization": f"Bearer {SETTINGS['WHATSAPP_TOKEN']}"},

@@ -88,3 +88,29 @@ def test_what_does_not_belong_together_stands_alone(
     for message_id in sent:
         expect(of(page, message_id).get_by_role("button", name="Abrir foto")).to_be_visible()
     expect(page.locator(".album")).to_have_count(0)
+
+
+def test_its_pictures_are_selected_and_passed_on_together(
+    pages: list[Page], six: list[str], maria: Customer
+) -> None:
+    page = pages[0]
+    joana = Customer(maria.simulator, "5521998887766", "Joana")
+    joana.write("Oi")
+    of(page, six[0]).locator(".picture").click(button="right")
+    page.get_by_role("menuitem", name="Selecionar mensagens").click()
+    of(page, six[1]).click()
+    expect(page.get_by_text("2 selecionadas")).to_be_visible()
+    expect(page.get_by_role("dialog", name="Visualizador")).to_be_hidden()
+    boxes = page.locator(".album-grid .select-box:checked")
+    expect(boxes).to_have_count(2)
+    width = of(page, six[0]).locator(".picture").bounding_box()
+    tile = of(page, six[0]).bounding_box()
+    assert width
+    assert tile
+    assert width["width"] == tile["width"]  # the boxes stand on the pictures
+    page.get_by_role("button", name="Encaminhar").click()
+    dialog = page.get_by_role("dialog", name="Encaminhar mensagem para")
+    dialog.get_by_role("checkbox", name="Joana").check()
+    dialog.get_by_role("button", name="Enviar").click()
+    expect(page.locator(".header-name")).to_have_text("Joana")
+    expect(page.locator("[data-media=image] [data-status=delivered]")).to_have_count(2)

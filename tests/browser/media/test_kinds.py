@@ -29,7 +29,8 @@ def test_a_photo_without_words_has_its_time_on_it(pages: list[Page], maria: Cust
         expect(page.locator(".conversation-list .row-text")).to_have_text("📷 Foto")
         picture = of(page, sent).locator(".picture").bounding_box()
         time = of(page, sent).locator(".bubble-time").bounding_box()
-        assert picture and time
+        assert picture
+        assert time
         assert picture["y"] < time["y"] < picture["y"] + picture["height"]
 
 

@@ -109,7 +109,8 @@ def test_the_viewer_s_strip_loads_what_is_near_it(screen: DrawnScreen, asked: li
       const { Viewer } = await import("/static/chat/media/viewer/viewer.js");
       const { messages } = window.shown;
       const find = (id) => messages.find((each) => each.id === id);
-      const state = { thread: () => ({ messages, find }), conversation: () => ({ name: "Maria" }) };
+      const thread = () => ({ messages, find, next: null });
+      const state = { thread, conversation: () => ({ name: "Maria" }) };
       new Viewer({ state, now: Date.now }).open("c1", "m250");
     }""")
     expect(page.locator(".strip-picture[aria-current]")).to_be_in_viewport()

@@ -1,4 +1,4 @@
-"""What is done with a message's media: kept, copied, answered, passed on; and while it is on its way."""
+"""What is done with a message's media: kept, copied, answered; and while it is on its way."""
 
 from __future__ import annotations
 

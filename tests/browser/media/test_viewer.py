@@ -174,3 +174,23 @@ def test_two_fingers_make_it_larger_and_one_goes_to_the_next(page: Page, three: 
     page.evaluate(touch, ["pointermove", 1, -80, 5])
     page.evaluate(touch, ["pointerup", 1, -80, 5])
     expect(viewer.locator(".viewer-caption")).to_have_text("Foto número 2")
+
+
+def test_what_is_passed_on_reaches_the_other_customer(page: Page, maria: Customer) -> None:
+    joana = Customer(maria.simulator, "5521998887766", "Joana")
+    joana.write("Oi")
+    sent = maria.send_photo(1, caption="Para a Joana")
+    viewer = view(page, sent)
+    loaded(viewer.locator(".viewer-image"))
+    viewer.get_by_role("button", name="Encaminhar").click()
+    dialog = page.get_by_role("dialog", name="Encaminhar mensagem para")
+    dialog.get_by_role("checkbox", name="Joana").check()
+    dialog.get_by_role("button", name="Enviar").click()
+    expect(viewer).to_be_hidden()
+    expect(page.locator(".header-name")).to_have_text("Joana")
+    passed = page.locator("[data-message-id]", has_text="Para a Joana")
+    expect(passed.locator(".forwarded")).to_have_text("Encaminhada")
+    loaded(passed.locator(".picture-image"))
+    expect(passed.locator("[data-status=delivered]")).to_be_visible()
+    phone = maria.simulator.get("/customers/5521998887766/messages").json()["messages"]
+    assert [each["type"] for each in phone] == ["text", "image"]

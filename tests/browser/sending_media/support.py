@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Locator, Page, Route, expect
+from playwright.sync_api import Dialog, Locator, Page, Route, expect
 
 from tests.browser.conftest import Attendant
 from tests.browser.one_chat import MARIA
@@ -19,7 +19,8 @@ POSTS = re.compile(r"/api/conversations/[^/]+/messages$")
 _PASTE = """({ selector, files, texts }) => {
   const data = new DataTransfer();
   for (const [name, type, bytes] of files) {
-    data.items.add(new File([Uint8Array.from(atob(bytes), (each) => each.charCodeAt(0))], name, { type }));
+    const decoded = Uint8Array.from(atob(bytes), (each) => each.charCodeAt(0));
+    data.items.add(new File([decoded], name, { type }));
   }
   for (const [type, text] of texts) data.setData(type, text);
   const init = { clipboardData: data, bubbles: true, cancelable: true };
@@ -41,8 +42,8 @@ def choose_files(page: Page, item: str, *files: Any) -> None:
 
 
 def paste(page: Page, *files: Any, selector: str = ".composer-input", **texts: str) -> bool:
-    """Pastes files, and what stands beside them in the clipboard; whether the browser may go on with
-    it. `texts`: by type, as text_plain.
+    """Pastes files, and what stands beside them in the clipboard; whether the browser may go on
+    with it. `texts`: by type, as text_plain.
     """
     given = [[f["name"], f["mimeType"], base64.b64encode(f["buffer"]).decode()] for f in files]
     named = [[type_.replace("_", "/"), text] for type_, text in texts.items()]
@@ -50,7 +51,7 @@ def paste(page: Page, *files: Any, selector: str = ".composer-input", **texts: s
 
 
 class Drag:
-    """Files from the computer's desktop, dragged over the page as the browser itself tells of it."""
+    """Files from the computer's desktop, dragged over the page as the browser tells of it."""
 
     def __init__(self, page: Page, *paths: Path) -> None:
         self._page = page
@@ -139,3 +140,15 @@ def received(simulator: Simulator, phone: str = MARIA) -> list[tuple[str, str]]:
 def arrives(page: Page, simulator: Simulator, *expected: tuple[str, str]) -> None:
     """Wait until the phone has exactly these; asking the page lets its held requests go on."""
     wait_until(lambda: page.evaluate("true") and received(simulator) == list(expected))
+
+
+def says_yes(page: Page) -> list[str]:
+    """Whoever is asked by the browser itself says yes; the kinds of questions, as they come."""
+    asked: list[str] = []
+
+    def accept(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.accept()
+
+    page.on("dialog", accept)
+    return asked

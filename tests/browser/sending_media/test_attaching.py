@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -301,10 +302,10 @@ def test_what_was_chosen_for_a_chat_waits_in_it(both: list[Page], simulator: Sim
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_nothing_in_the_preview_stops_a_screen_reader(
-    both: list[Page], scheme: str, width: int
+    both: list[Page], scheme: Any, width: int
 ) -> None:
     ana, _ = both
-    ana.emulate_media(color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce")
+    ana.emulate_media(color_scheme=scheme, reduced_motion="reduce")
     ana.set_viewport_size({"width": width, "height": 844})
     paste(ana, PHOTO, PAPER, file("jingle.mp3", "audio/mpeg", recording("mp3", "libmp3lame")))
     for place in range(3):
@@ -313,3 +314,36 @@ def test_nothing_in_the_preview_stops_a_screen_reader(
     box = preview(ana).bounding_box()
     pane = ana.locator(".thread-pane").bounding_box()
     assert box == pane
+
+
+def test_on_a_phone_back_asks_too(both: list[Page]) -> None:
+    ana, _ = both
+    ana.set_viewport_size({"width": 390, "height": 844})
+    expect(bubble(ana, "Tem azul?")).to_be_visible()
+    paste(ana, PHOTO)
+    question = ana.locator(".confirm-dialog")
+    ana.go_back()
+    question.get_by_role("button", name="Cancelar").click()
+    expect(preview(ana).locator("img.attach-large")).to_be_visible()
+    ana.go_back()
+    question.get_by_role("button", name="Descartar").click()
+    expect(preview(ana)).to_be_hidden()
+    expect(bubble(ana, "Tem azul?")).to_be_visible()
+    # And from there to the list, as ever.
+    ana.go_back()
+    expect(ana.locator(".thread-pane")).to_be_hidden()
+    expect(row(ana, "Maria")).to_be_visible()
+
+
+def test_a_group_gets_files_as_it_gets_texts(both: list[Page], simulator: Simulator) -> None:
+    ana, bruno = both
+    write(simulator, "Quem vem?", group="120363041234567890")
+    for page in (ana, bruno):
+        page.locator("[data-conversation-id]", has_text="Quem vem?").click()
+        expect(bubble(page, "Quem vem?")).to_be_visible()
+    choose_files(ana, "Fotos e vídeos", PHOTO)
+    caption(ana).fill("O lugar")
+    send_button(ana).click()
+    arrives(ana, simulator, ("image", "O lugar"))
+    for page in (ana, bruno):
+        is_delivered(bubbles(page, "image"))

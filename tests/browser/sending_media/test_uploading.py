@@ -7,7 +7,7 @@ import re
 from playwright.sync_api import BrowserContext, Dialog, Page, Route, expect
 
 from tests.browser.conftest import Attendant
-from tests.browser.one_chat import both, bubble, people, row
+from tests.browser.one_chat import JOANA, both, bubble, people, row, write
 from tests.browser.sending_media.support import (
     FileWay,
     arrives,
@@ -20,6 +20,7 @@ from tests.browser.sending_media.support import (
     paste,
     preview,
     received,
+    says_yes,
     send_button,
 )
 from tests.chat.sent_media.files import PDF, noise, picture
@@ -251,7 +252,7 @@ def test_logging_out_asks_first_and_leaves_nothing(
     for _ in range(2):
         page.get_by_role("button", name="Desconectar", exact=True).click()
     expect(page.get_by_label("Senha")).to_be_visible()
-    assert all("ainda não foram enviadas" in each for each in told), told
+    assert all("não foram enviadas" in each for each in told), told
     assert len(told) == 2
     wait_until(lambda: page.evaluate(KEPT) == 0)
     way.is_shut = False
@@ -266,8 +267,7 @@ def test_leaving_the_page_with_a_chosen_file_asks(people: list[Attendant]) -> No
     page = people[0].page
     paste(page, PHOTO)
     expect(send_button(page)).to_be_enabled()
-    asked: list[str] = []
-    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    asked = says_yes(page)
     page.reload()
     expect(bubble(page, "Tem azul?")).to_be_visible()
     assert asked == ["beforeunload"]
@@ -325,3 +325,23 @@ def test_browsers_that_keep_nothing_send_all_the_same_and_warn(
     wait_until(lambda: page.evaluate("true") and asked == ["beforeunload"])
     way.is_shut = False
     arrives(page, simulator, ("image", "daqui"))
+
+
+def test_the_local_picture_goes_when_the_chat_is_left(
+    people: list[Attendant], simulator: Simulator
+) -> None:
+    page = people[0].page
+    write(simulator, "Bom dia", JOANA, "Joana")
+    expect(row(page, "Joana")).to_be_visible()
+    send_files(page, PHOTO)
+    is_delivered(bubbles(page, "image"))
+    local = bubbles(page, "image").locator("img.picture-image").get_attribute("src") or ""
+    assert local.startswith("blob:")  # nothing was loaded in its place
+    row(page, "Joana").click()
+    expect(bubble(page, "Bom dia")).to_be_visible()
+    row(page, "Maria").click()
+    is_seen(bubbles(page, "image"))
+    served = re.compile("^/api/messages/.+/media")
+    expect(bubbles(page, "image").locator("img.picture-image")).to_have_attribute("src", served)
+    people[0].allow_errors("blob:|ERR_FILE_NOT_FOUND")
+    assert page.evaluate("(url) => fetch(url).then(() => true, () => false)", local) is False

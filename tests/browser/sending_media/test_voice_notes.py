@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
@@ -17,6 +18,7 @@ from tests.browser.sending_media.support import (
     bubbles,
     is_delivered,
     received,
+    says_yes,
 )
 from tests.chromium import ACTION_MS, FLAGS, chromium_environ, chromium_on_this_machine
 from tests.helpers import LiveServer, Simulator, Store, add_attendant, wait_until
@@ -167,9 +169,8 @@ def test_escape_and_another_chat_ask_first(
     expect(bubble(page, "Tem azul?")).to_be_visible()
     expect(bar(page)).to_be_hidden()
     assert received(simulator) == []
-    asked: list[str] = []
     record(page)
-    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    asked = says_yes(page)
     page.reload()
     expect(bubble(page, "Tem azul?")).to_be_visible()
     assert asked == ["beforeunload"]
@@ -244,12 +245,10 @@ def test_a_colleagues_answer_is_seen_before_a_voice_note_goes(
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_nothing_in_the_bar_stops_a_screen_reader(
-    at_the_microphone: Callable[..., Attendant], scheme: str, width: int
+    at_the_microphone: Callable[..., Attendant], scheme: Any, width: int
 ) -> None:
     page = at_the_microphone("ana").page
-    page.emulate_media(
-        color_scheme="dark" if scheme == "dark" else "light", reduced_motion="reduce"
-    )
+    page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
     page.set_viewport_size({"width": width, "height": 844})
     record(page)
     assert serious_findings(page) == []

@@ -331,6 +331,53 @@ def test_when_a_lease_runs_out_another_takes_over_and_the_first_spoils_nothing(
     assert stored(MediaFetch) == []
 
 
+class _KilledError(BaseException):
+    """What ends a process says nothing to anybody."""
+
+
+def test_a_file_that_ends_its_process_each_time_does_so_ever_more_seldom(
+    files: Files, clock: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message_id = files.send(sample("foto.jpg"))
+
+    def killed(*_: Any) -> Any:
+        raise _KilledError
+
+    monkeypatch.setattr(fetching.Fetcher, "_fetch", killed)
+    pauses = []
+    for _ in range(9):
+        with files.app.app_context(), datastore.context():
+            with pytest.raises(_KilledError):
+                files.media.fetcher.run(message_id)
+            assert files.media.fetcher.run(message_id) is False
+        (fetch,) = stored(MediaFetch)
+        pauses.append(fetch.due_at - realtime_events.now_ms())
+        clock[0] += pauses[-1] + 1_000
+    assert 50_000 < pauses[0] <= fetching.LEASE_MS
+    assert pauses[0] < pauses[2] < pauses[4]
+    assert 3_500_000 < pauses[-1] <= 3_600_000, "an hour at most"
+    assert files.facts(message_id)["state"] == "pending"
+    clock[0] += 7 * DAY * 1000
+    files.sweep()
+    facts = files.facts(message_id)
+    assert (facts["state"], facts["reason"]) == ("unavailable", "expired")
+    assert stored(MediaFetch) == []
+
+
+def test_a_fault_of_ours_is_tried_again_as_any_other(
+    files: Files, clock: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message_id = files.send(sample("foto.jpg"))
+    with monkeypatch.context() as broken:
+        broken.setattr(fetching.Fetcher, "_fetch", lambda *_: 1 / 0)
+        files.fetch()
+    ((_, due),) = files.queue.waiting
+    assert 0 < due - realtime_events.now_ms() < 6_000
+    clock[0] += 6_000
+    files.fetch()
+    assert files.facts(message_id)["state"] == "ready"
+
+
 def test_the_store_of_files_being_away_costs_time_and_nothing_else(
     files: Files, clock: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -168,7 +168,7 @@ def test_a_length_as_people_read_it(seconds: float, shown: str) -> None:
 def test_the_list_says_what_it_is_and_the_caption_behind(files: Files) -> None:
     for kind, body, shown in (
         ("image", {"id": "1"}, "📷 Foto"),
-        ("image", {"id": "1", "caption": "o recibo"}, "📷 Foto · o recibo"),
+        ("image", {"id": "1", "caption": "o recibo"}, "📷 o recibo"),
         ("video", {"id": "1"}, "🎥 Vídeo"),
         ("document", {"id": "1", "filename": "nome.pdf"}, "📄 nome.pdf"),
         ("sticker", {"id": "1"}, "Figurinha"),

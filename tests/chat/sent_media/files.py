@@ -14,7 +14,7 @@ from typing import Any
 import av
 from PIL import Image, ImageCms
 
-__all__ = ["Image", "ImageCms", "io"]  # the tests' too
+__all__ = ["Image", "ImageCms", "av", "io"]  # the tests' too
 
 JPEG = b"\xff\xd8\xff"
 PDF = b"%PDF-1.4\n1 0 obj<</Type/Catalog>>endobj\ntrailer<</Root 1 0 R>>\n%%EOF\n"
@@ -48,6 +48,14 @@ def taken_by_a_phone() -> bytes:
     exif[MAKE] = "Camera of somebody"
     exif.get_ifd(GPS)[2] = (23.0, 33.0, 1.0)
     return picture("JPEG", (320, 240), exif=exif.tobytes(), comment=b"secret comment")
+
+
+def animated(form: str, size: tuple[int, int] = (33, 20), count: int = 5) -> bytes:
+    """So many frames of a tenth of a second, red and blue in turn."""
+    frames = [Image.new("RGB", size, ("red", "blue")[number % 2]) for number in range(count)]
+    data = io.BytesIO()
+    frames[0].save(data, form, save_all=True, append_images=frames[1:], duration=100)
+    return data.getvalue()
 
 
 def crc(chunk: bytes) -> bytes:

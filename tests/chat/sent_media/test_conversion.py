@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from chat.uploads import conversion, images, limits, preparing
+from chat.uploads import animations, conversion, images, limits, preparing
 from chat.uploads.conversion import convert
 from chat.uploads.convert import run as run_here
 from chat.uploads.images import MAX_SIDE
@@ -32,7 +32,7 @@ def prepared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Prepare:
         path.write_bytes(data)
         with path.open("rb") as file:
             kind, found = look(file, Given(len(data), name, told), kind)
-        made, facts = prepare(path, kind, found, name, tmp_path)
+        kind, made, facts = prepare(path, kind, found, name, tmp_path)
         return kind, made.read_bytes(), facts
 
     return run
@@ -133,12 +133,25 @@ def test_what_cannot_be_sent_says_why(
     assert WORDS[code]
 
 
-def test_an_animation_is_no_photo(prepared: Prepare) -> None:
-    frames = [files.Image.new("RGB", (20, 20), color) for color in ("red", "blue", "green")]
-    data = files.io.BytesIO()
-    frames[0].save(data, "WEBP", save_all=True, append_images=frames[1:])
-    with pytest.raises(Refused, match="animated"):
-        prepared(data.getvalue(), "image")
+@pytest.mark.parametrize("form", ["GIF", "WEBP", "PNG"])
+def test_a_picture_that_moves_becomes_a_video(prepared: Prepare, form: str) -> None:
+    kind, made, facts = prepared(files.animated(form), "image")
+    assert (kind, facts["sent_as"]) == ("video", "video/mp4")
+    with files.av.open(files.io.BytesIO(made)) as container:
+        frames = list(container.decode(video=0))
+        assert container.streams.video[0].codec_context.name == "h264"
+    assert (frames[0].width, frames[0].height) == (32, 20)  # no odd sides
+    assert 0.4 <= frames[-1].time <= 0.5
+    red, _, blue = frames[0].to_image().getpixel((10, 10))
+    assert red > 200 > 60 > blue
+
+
+def test_an_endless_animation_is_refused(
+    prepared: Prepare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(animations, "MAX_FRAMES", 4)
+    with pytest.raises(Refused, match="long_animation"):
+        prepared(files.animated("GIF"))
 
 
 def test_a_bomb_is_not_decoded(prepared: Prepare) -> None:
@@ -353,3 +366,17 @@ def test_profiles_of_colour_are_applied(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(files.picture("JPEG", icc_profile=profile))
     images.photo(tmp_path / "a", tmp_path / "b")  # of a nonsensical one nothing is applied
     assert "icc_profile" not in files.opened((tmp_path / "b").read_bytes()).info
+
+
+def test_a_video_stays_upright(prepared: Prepare) -> None:
+    """A phone writes what its sensor sees, and beside it how to turn that."""
+    data = bytearray(files.video())
+    matrix = data.index(b"tkhd") + 4 + 40  # of a version 0 box
+    quarter = (0, 0x10000, 0, -0x10000, 0, 0, 0, 0, 0x40000000)
+    data[matrix : matrix + 36] = b"".join(n.to_bytes(4, "big", signed=True) for n in quarter)
+    turns = []
+    for each in (bytes(data), prepared(bytes(data))[1]):
+        with files.av.open(files.io.BytesIO(each)) as container:
+            turns.append(next(container.decode(video=0)).rotation)
+    assert turns[0] == turns[1]
+    assert abs(turns[0]) == 90

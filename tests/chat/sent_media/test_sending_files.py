@@ -104,6 +104,13 @@ def test_a_video_and_a_sticker_go_out(ana: Browser, chat: str, graph: Graph) -> 
     assert [form["type"] for form in graph.uploads] == ["video/mp4", "image/webp"]
 
 
+def test_a_gif_that_moves_goes_out_as_a_video(ana: Browser, chat: str, graph: Graph) -> None:
+    answer = attach(ana, chat, files.animated("GIF"), "a.gif", "image/gif", caption="Olhe")
+    assert (answer.get_json()["type"], answer.get_json()["media"]["kind"]) == ("video", "video")
+    assert ana.conversations()[0]["last_message"]["text"].startswith("🎥")
+    assert graph.received[0]["video"]["caption"] == "Olhe"
+
+
 def test_texts_and_files_go_out_in_their_order(
     sending_app: Flask, ana: Browser, chat: str, graph: Graph
 ) -> None:

@@ -8,6 +8,7 @@ export class Strip {
   node = el("div", "viewer-strip");
 
   #buttons = new Map(); // message id → button
+  #current = null; // the id of the one that was scrolled to
 
   /** onPick(messageId). */
   constructor({ onPick }) {
@@ -29,13 +30,15 @@ export class Strip {
       button.tabIndex = id === current ? 0 : -1; // the arrow keys go along them all
     }
     const button = this.#buttons.get(current);
-    if (!button) return;
+    if (!button || current === this.#current) return; // somebody may have scrolled it since
+    this.#current = current;
     const { offsetLeft, offsetWidth } = button;
     this.node.scrollLeft = offsetLeft + offsetWidth / 2 - this.node.clientWidth / 2;
   }
 
   clear() {
     this.#buttons.clear();
+    this.#current = null;
     this.node.replaceChildren();
   }
 

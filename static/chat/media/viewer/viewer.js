@@ -15,6 +15,8 @@ import { Zoom } from "./zoom.js";
 const LEFT = "m14.6 5 1.4 1.4L10.4 12l5.6 5.6-1.4 1.4-7-7 7-7Z";
 const RIGHT = "M9.4 5 8 6.4l5.6 5.6L8 17.6 9.4 19l7-7-7-7Z";
 const SHOW = "M4 3h16a2 2 0 0 1 2 2v11a2 2 0 0 1-2 2H8l-4.6 3.7A.9.9 0 0 1 2 21V5a2 2 0 0 1 2-2Zm8 3.5-4 4 1.3 1.3L11 10v4.5h2V10l1.7 1.8L16 10.5l-4-4Z";
+/** The one before the first is looked for this many pages up at once. */
+const MAX_PAGES = 5;
 const FAILED = "Não foi possível carregar. Verifique a conexão e tente novamente.";
 
 export class Viewer {
@@ -28,8 +30,8 @@ export class Viewer {
   #id = null; // the message's that is shown
   #left = false; // the page goes on to something else
 
-  /** `state`; `now()`: the server's milliseconds; onForward(message); onJump(messageId): it is to be
-   * shown in the thread. */
+  /** `state`; `now()`: the server's milliseconds; loadOlder(conversationId): the thread's next page up;
+   * onForward(message); onJump(messageId): it is to be shown in the thread. */
   constructor(host) {
     this.#host = host;
     this.#parts = this.#create();
@@ -117,10 +119,19 @@ export class Viewer {
     return this.#host.state.thread(this.#conversationId).find(this.#id);
   }
 
-  #go(step) {
-    const messages = this.#messages();
-    const next = messages[messages.findIndex(({ id }) => id === this.#id) + step];
-    if (next) this.#show(next.id);
+  async #go(step) {
+    const [chat, from] = [this.#conversationId, this.#id];
+    for (let pages = 0; pages < MAX_PAGES; pages += 1) {
+      const messages = this.#messages();
+      const next = messages[messages.findIndex(({ id }) => id === from) + step];
+      if (next) return this.#show(next.id);
+      const thread = this.#host.state.thread(chat);
+      const before = thread.next;
+      if (step > 0 || before === null) return undefined;
+      await this.#host.loadOlder(chat);
+      if (thread.next === before || this.#conversationId !== chat || this.#id !== from) return undefined;
+    }
+    return undefined;
   }
 
   #show(id) {
@@ -180,7 +191,7 @@ export class Viewer {
     }
     setHidden(caption, !words);
     const place = messages.findIndex(({ id }) => id === this.#id);
-    before.disabled = place <= 0;
+    before.disabled = place <= 0 && state.thread(this.#conversationId).next === null;
     after.disabled = place >= messages.length - 1;
     setHidden(forward, message.media.state !== "ready");
     const counted = `${message.media.kind === "video" ? "Vídeo" : "Foto"} ${place + 1} de ${messages.length}`;

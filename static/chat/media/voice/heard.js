@@ -22,7 +22,8 @@ export class Heard {
   add(id) {
     if (this.#ids.has(id)) return;
     // Another tab has heard others meanwhile.
-    this.#ids = new Set([...this.#read(), ...this.#ids, id].slice(-MOST));
+    const all = [...new Set([...this.#read(), ...this.#ids, id])];
+    this.#ids = new Set(all.slice(-MOST));
     try {
       this.#storage.setItem(this.#key, JSON.stringify([...this.#ids]));
     } catch {
