@@ -316,6 +316,7 @@ const media = new Media({
   userId,
   state,
   loader,
+  shown: (message) => unsentFiles.shown(message),
   now: serverNow,
   onForward: (messages) => actions.forward(messages),
   onJump: (messageId) => goingTo.message(messageId),

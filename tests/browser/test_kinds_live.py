@@ -123,7 +123,7 @@ def test_a_finger_reaches_the_data_of_a_message(
     expect(row.locator("[data-unread-count]")).to_be_hidden()
     row.tap()
     page.locator(".composer-input").fill("Olá")
-    page.locator(".composer .send-button").tap()
+    page.locator(".send-button[type=submit]").tap()
     own = page.locator(".message.out")
     expect(own.locator("[data-status=delivered]")).to_be_visible()
     press_long(own.locator(".bubble"))

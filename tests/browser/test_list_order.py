@@ -140,6 +140,9 @@ def test_what_is_further_up_is_read_from_where_the_thread_ends(run: Run) -> None
       const ids = () => reader.messages.map(({ id }) => id).join(' ');
       await reader.readMore();
       const seen = [ids(), reader.hasMore];
+      const same = reader.messages === reader.messages;
+      reader.learn({ id: 'm3', position: '3', revoked_at: 'x' });
+      seen.push(same, reader.messages[0].revoked_at);
       thread.messages.unshift({ id: 'm4', position: '4' }); // which the thread has read, too
       thread.next = '4';
       await reader.readMore();
@@ -148,6 +151,8 @@ def test_what_is_further_up_is_read_from_where_the_thread_ends(run: Run) -> None
     assert run(body) == [
         "m3 m4 m5",
         True,
+        True,
+        "x",
         "m2 m3 m4 m5",
         False,
         ["before=5&limit=100", "before=3&limit=100"],

@@ -187,6 +187,25 @@ def test_a_fetched_page_does_not_undo_an_edit_that_came_while_it_was_read(run: R
     assert run(body, {"old": old, "edit": edit}) == ["novo"]
 
 
+def test_a_change_further_up_than_what_is_loaded_waits_for_its_page(run: Run) -> None:
+    body = """
+      const state = new page_state.PageState();
+      const thread = state.thread('a');
+      state.putMessages('a', [arg.newest], 1);
+      Object.assign(thread, { loaded: true, next: arg.newest.position });
+      state.apply(arg.edit);
+      const before = thread.messages.map((m) => m.text);
+      thread.next = null;
+      state.putMessages('a', [arg.old], 1);
+      return [before, thread.messages.map((m) => m.text)];
+    """
+    newest = message("m9", "a", "a última", 9)
+    old, new = message("m1", "a", "velho", 1), message("m1", "a", "novo", 1)
+    edit = event("message.updated", "a", 3, message=new, conversation=conversation("a", 3, newest))
+    shown = run(body, {"newest": newest, "old": old, "edit": edit})
+    assert shown == [["a última"], ["novo", "a última"]]
+
+
 def test_rows_below_what_was_fetched_wait_for_their_page(run: Run) -> None:
     body = """
       const state = new page_state.PageState();

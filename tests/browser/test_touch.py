@@ -20,7 +20,7 @@ PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobil
 TABLET = {"viewport": {"width": 1280, "height": 800}, "has_touch": True}
 HELD_MS = 700  # more than a long press takes
 ROWS = [customer(f"c{n}", text=f"oi {n}") for n in range(1, 30)]
-THEIRS = ["Responder", "Copiar", "Reagir", "Encaminhar", "Selecionar mensagens"]
+THEIRS = ["Responder", "Copiar", "Reagir", "Encaminhar", "Fixar", "Selecionar mensagens"]
 OURS = ["Dados da mensagem", *THEIRS]
 THREAD = [
     incoming("m1", "Veja instagram.com/loja e *responda*"),
@@ -136,7 +136,7 @@ def test_a_rows_menu_stays_after_the_finger_leaves(screen: DrawnScreen, finger: 
     [
         ("m1", THEIRS),
         ("m2", OURS),
-        ("m3", ["Responder", "Copiar", "Reagir", "Selecionar mensagens"]),
+        ("m3", ["Responder", "Copiar", "Reagir", "Fixar", "Selecionar mensagens"]),
         ("m4", ["Dados da mensagem"]),
     ],
 )

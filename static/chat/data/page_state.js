@@ -10,6 +10,8 @@ import { Thread, messageKey, sameData } from "./thread_state.js";
 
 /** Status news of messages not seen yet wait here; a bound, as most belong to unopened chats. */
 const MAX_WAITING_STATUSES = 1000;
+/** So do changes of messages further up than their thread is loaded: a file has come, or is gone. */
+const MAX_WAITING_CHANGES = 500;
 
 export class PageState {
   selectedId = null;
@@ -22,6 +24,7 @@ export class PageState {
   #mergedInto = new Map(); // id that no longer exists -> id that took it over
   #erased = new Set(); // ids of conversations of which nothing is left, whatever news come late
   #waitingStatuses = new Map(); // message key -> status change
+  #waitingChanges = new Map(); // message id -> {message, version, since}
   #mergedLasts = new Map(); // message id -> the last message of a conversation that is no more
   #onChange;
   #onConversation;
@@ -165,11 +168,22 @@ export class PageState {
     const thread = this.#threads.get(resolved);
     if (!thread) return; // not opened yet: fetched when it is
     const version = resolved === id ? (event.version ?? 0) : 0;
-    if (this.#putMessage(thread, message, version, { at: event.at })) this.#onChange();
+    const since = { at: event.at };
+    if (event.type === "message.updated" && isFurtherUp(thread, message)) {
+      this.#waitingChanges.delete(message.id);
+      this.#waitingChanges.set(message.id, { message, version, since });
+      if (this.#waitingChanges.size > MAX_WAITING_CHANGES) {
+        this.#waitingChanges.delete(this.#waitingChanges.keys().next().value);
+      }
+    } else if (this.#putMessage(thread, message, version, since)) this.#onChange();
   }
 
   #putMessage(thread, message, version, since) {
     let changed = thread.put(message, version, since);
+    const later = this.#waitingChanges.get(message.id);
+    if (later && this.#waitingChanges.delete(message.id)) {
+      changed = thread.put(later.message, later.version, later.since) || changed;
+    }
     for (const key of new Set([message.id, messageKey(message)])) {
       const waiting = this.#waitingStatuses.get(key);
       if (!waiting) continue;
@@ -333,6 +347,12 @@ export class PageState {
       delivery: newest.delivery,
     };
   }
+}
+
+/** Whether a message belongs to pages that are not loaded: put into the thread, it would stand there as
+ * if nothing were between. */
+function isFurtherUp(thread, { id, position }) {
+  return thread.next !== null && position < thread.next && !thread.find(id);
 }
 
 /** "Ana assumiu a conversa": said by the chat itself. The list goes on showing what was written last. */

@@ -13,16 +13,17 @@ export class Media {
   #playedIn = null; // the conversation in which something plays
 
   /**
-   * `storage`: localStorage; `userId`; `state`, `loader`; `now()`: the server's milliseconds; onForward(messages),
-   * onJump(messageId); onTalk(phone, name): a conversation with that number is wanted.
+   * `storage`: localStorage; `userId`; `state`, `loader`; shown(message): with what only this page has of
+   * it; `now()`: the server's milliseconds; onForward(messages), onJump(messageId); onTalk(phone, name): a conversation with that number is wanted.
    */
-  constructor({ storage, userId, state, loader, now, onForward, onJump, onTalk }) {
+  constructor({ storage, userId, state, loader, shown, now, onForward, onJump, onTalk }) {
     this.#state = state;
     this.#loader = loader;
     this.#onTalk = onTalk;
     this.#heard = new Heard(storage, userId);
     this.#viewer = new Viewer({
       state,
+      shown,
       now,
       loadOlder: (id) => loader.loadOlder(id),
       onForward: (message) => onForward([message]),

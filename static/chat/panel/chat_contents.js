@@ -66,6 +66,14 @@ export class ChatReader {
     return messages;
   }
 
+  /** A message is another one now: one of those that only this knows, maybe. */
+  learn(message) {
+    if (!this.#older.has(message.id)) return;
+    this.#older.set(message.id, message);
+    this.#known.own = null;
+    this.#host.onChange();
+  }
+
   /** Whether there may be more further down. */
   get hasMore() {
     return this.#from() !== null;

@@ -125,6 +125,7 @@ export class ContactPanel {
 
   onEvent(event) {
     this.#notes.onEvent(event);
+    this.#contents.onEvent(event);
   }
 
   merged(loser, winner) {

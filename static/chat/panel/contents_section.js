@@ -54,6 +54,10 @@ export class ContentsSection {
     this.#parts = { few, now, items, none, more };
   }
 
+  onEvent({ type, data }) {
+    if (type === "message.updated") this.#reader?.learn(data.message);
+  }
+
   render(id, ownerWords, now) {
     if (id !== this.#id) {
       this.#id = id;

@@ -38,6 +38,8 @@ def test_six_are_two_by_two_and_how_many_more(pages: list[Page], six: list[str])
         assert a["y"] == b["y"] < c["y"] == d["y"]
         assert a["x"] == c["x"] < b["x"] == d["x"]
         expect(of(page, six[4])).to_be_hidden()
+        # Whoever sees the album has read all of it.
+        expect(page.locator(".conversation-list [data-unread-count]")).to_be_hidden()
 
 
 def test_the_one_with_the_number_opens_the_viewer_where_the_rest_are(
@@ -49,7 +51,10 @@ def test_the_one_with_the_number_opens_the_viewer_where_the_rest_are(
     expect(viewer).to_be_visible()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
-    expect(page.get_by_role("dialog", name="Vídeo 6 de 6")).to_be_visible()
+    viewer = page.get_by_role("dialog", name="Vídeo 6 de 6")
+    expect(viewer).to_be_visible()
+    viewer.get_by_role("button", name="Ir para a mensagem").click()
+    expect(page.get_by_role("group", name="Álbum de 6")).to_be_in_viewport()
 
 
 def test_each_is_answered_and_reacted_to_by_itself(pages: list[Page], six: list[str]) -> None:

@@ -138,6 +138,10 @@ def test_files_and_texts_outlive_the_tab_in_their_order(
     page.reload()
     waits(page, bubbles(page, "image"))
     is_seen(bubbles(page, "image"))  # out of what was kept
+    bubbles(page, "image").get_by_role("button", name="Abrir foto").click()
+    large = page.locator(".viewer-image")
+    expect(large).to_have_attribute("src", re.compile("^blob:"))
+    page.keyboard.press("Escape")
     page.close()
     page = ana.new_tab()
     page.goto(ana.url)

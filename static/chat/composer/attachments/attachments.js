@@ -19,7 +19,7 @@ export class Attachments {
   #host;
   #limits;
   #preview;
-  #batches = new Map(); // conversation id → {items, chosen, told, text, after}
+  #batches = new Map(); // conversation id → {items, chosen, told, after, wanted}
 
   /**
    * `pane`: the thread's; `state`, `toast`; `now()`: the server's milliseconds; `emoji`, `memory`: the
@@ -33,7 +33,7 @@ export class Attachments {
     this.#preview = new Preview(pane, {
       emoji,
       memory,
-      onMore: () => this.#choose("media-or-any"),
+      onMore: () => this.#choose(this.#wantedHere),
       onRemove: (item) => this.#remove(item),
       onSend: () => this.#send(),
       onLeave: () => this.#askToLeave(),
@@ -102,7 +102,9 @@ export class Attachments {
   merged(loser, winner) {
     const batch = this.#batches.get(loser);
     this.#batches.delete(loser);
-    if (batch && !this.#batches.has(winner)) this.#batches.set(winner, batch);
+    const there = this.#batches.get(winner);
+    if (batch && there) there.items.push(...batch.items);
+    else if (batch) this.#batches.set(winner, batch);
   }
 
   erased(id) {
@@ -127,11 +129,10 @@ export class Attachments {
     return this.#batch?.wanted ?? null;
   }
 
+  /** `wanted`: null takes any file, by its type. */
   #choose(wanted) {
-    const isMore = wanted === "media-or-any";
     this.#limits.load(); // while somebody looks for the file
-    const asked = isMore ? (this.#wantedHere ?? "any") : wanted;
-    chooseFiles(asked, (files) => this.#add(files, isMore ? this.#wantedHere : wanted));
+    chooseFiles(wanted ?? "any", (files) => this.#add(files, wanted));
   }
 
   #pasted(event) {

@@ -4,13 +4,13 @@ const ACCEPTED = { media: "image/*,video/mp4,video/3gpp,video/quicktime", audio:
 
 const inputs = new Map(); // what is wanted → its field, which a browser may forget when nobody holds it
 
-/** `wanted`: "media", "audio" or "document"; `onFiles(files, wanted)`. */
+/** `wanted`: "media", "audio", or any other word for files of all types; onFiles(files). */
 export function chooseFiles(wanted, onFiles) {
   const input = document.createElement("input");
   Object.assign(input, { type: "file", multiple: true, accept: ACCEPTED[wanted] ?? "" });
   inputs.set(wanted, input);
   input.addEventListener("change", () => {
-    if (input.files.length) onFiles([...input.files], wanted);
+    if (input.files.length) onFiles([...input.files]);
   });
   input.click();
 }

@@ -30,10 +30,10 @@ export class Viewer {
   #id = null; // the message's that is shown
   #left = false; // the page goes on to something else
 
-  /** `state`; `now()`: the server's milliseconds; loadOlder(conversationId): the thread's next page up;
-   * onForward(message); onJump(messageId): it is to be shown in the thread. */
+  /** `state`; shown(message): with what only this page has of it; `now()`: the server's milliseconds;
+   * loadOlder(conversationId): the thread's next page up; onForward(message); onJump(messageId): it is to be shown in the thread. */
   constructor(host) {
-    this.#host = host;
+    this.#host = { shown: (message) => message, ...host };
     this.#parts = this.#create();
     this.#strip = new Strip({ onPick: (id) => this.#show(id) });
     this.#dialog = this.#build();
@@ -72,7 +72,7 @@ export class Viewer {
 
   #messages() {
     const { messages } = this.#host.state.thread(this.#conversationId);
-    return messages.filter((each) => isVisual(each) && isReady(each.media));
+    return messages.map((each) => this.#host.shown(each)).filter((each) => isVisual(each) && isReady(each.media));
   }
 
   #create() {
@@ -116,7 +116,8 @@ export class Viewer {
   }
 
   #current() {
-    return this.#host.state.thread(this.#conversationId).find(this.#id);
+    const message = this.#host.state.thread(this.#conversationId).find(this.#id);
+    return message && this.#host.shown(message);
   }
 
   async #go(step) {
