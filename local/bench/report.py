@@ -309,12 +309,13 @@ def show_module(host: str, options: argparse.Namespace) -> None:
 
 def show_screen(host: str, options: argparse.Namespace) -> None:
     """Frames and memory of a page with many messages and many chats."""
-    sizes = {"messages": 10_000, "chats": 5_000, "switched": 50, "switches": 1_000}
+    sizes = {"messages": 10_000, "photos": 500, "chats": 5_000, "switched": 50, "switches": 1_000}
     if options.quick:
-        sizes = {"messages": 1_000, "chats": 300, "switched": 10, "switches": 50}
+        sizes = {"messages": 1_000, "photos": 100, "chats": 300, "switched": 10, "switches": 50}
     say(
-        f"SCREEN, in a real Chromium: a chat of {sizes['messages']} messages, {sizes['chats']} in"
-        f" the list, {sizes['switched']} that are switched\nbetween. frames: drawn, and those that"
+        f"SCREEN, in a real Chromium: a chat of {sizes['messages']} messages, one of"
+        f" {sizes['photos']} photos, {sizes['chats']} in the list,\n{sizes['switched']} that are"
+        f" switched between. frames: drawn, and those that"
         f" came more than {STANDSTILL_MS:.0f} ms after the one before; longest:\nbetween two of"
         " them. task: the longest of the page's main thread by the clock, work: by\nthe processor"
         " time that one took (both from Chromium's trace), which other work on the machine hardly\n"
@@ -338,6 +339,7 @@ def show_screen(host: str, options: argparse.Namespace) -> None:
     )
     head = ["", "frames (late)", "longest", "task", "work", "bubbles", "rows"]
     show(head, 26, rows)
+    say(f"\nFiles fetched for the photos: {measured.photos_fetched}.")
     say(f"\nMemory after a forced collection, before and after {measured.switches} switches:")
     kept = (measured.before, measured.after)
     show(

@@ -1,10 +1,14 @@
-"""Works through what is hard on the screen: a long chat, a burst, many switches, a long list."""
+"""Works through what is hard on the screen: a long chat, one of photos, a burst, many switches, a
+long list.
+"""
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from local.bench.screen.filling import fill_chats
@@ -62,22 +66,31 @@ class Screen:
     before: Kept | None = None  # a round of switches, which warms up
     after: Kept | None = None  # all of them
     switches: int = 0
+    photos_fetched: int = 0  # files of the chat of photos, once through it and back
 
 
-def screen(host: str, *, messages: int, chats: int, switched: int, switches: int) -> Screen:
+def screen(
+    host: str, *, messages: int, photos: int, chats: int, switched: int, switches: int
+) -> Screen:
     """Measures the screen in a real browser.
 
     Args:
         host: the store.
         messages: in the longest chat, all of which are scrolled through.
+        photos: in another, likewise.
         chats: in the list.
         switched: between so many of them is switched.
         switches: how often, for the memory.
     """
     result = Screen(switches=switches)
-    with World(host) as world:
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-media-") as folder,
+        World(host, {"MEDIA_FOLDER": folder}) as world,
+    ):
         server = world.server(10)
-        ids = fill_chats(server, switched, chats - switched, messages)
+        others = chats - switched
+        files = Path(folder)
+        ids = fill_chats(server, switched, others, messages, photos=photos, folder=files)
         cookie = server.login()
         with page(cookie, server.url) as tab:
             if tab is None:
@@ -85,20 +98,29 @@ def screen(host: str, *, messages: int, chats: int, switched: int, switches: int
             tab.set_default_timeout(_PATIENCE_MS)
             tab.goto(f"{server.url}/")
             tab.wait_for_selector("html[data-connection=connected]")
+            fetched: set[str] = set()
+            tab.on("request", lambda request: fetched.update(_file(request.url)))
             for name, work in (
                 ("list, scrolled to its end", lambda: _through_list(tab, chats)),
                 ("long chat, scrolled up", lambda: _up(tab, ids[0])),
                 ("long chat, scrolled down", lambda: _down(tab)),
-                ("burst", lambda: _burst(tab, server, switched)),
+                ("photos, scrolled up", lambda: _up(tab, ids[1])),
+                ("photos, scrolled down", lambda: _down(tab)),
+                ("burst", lambda: _burst(tab, server, switched, ids[0])),
                 ("switching", lambda: _switch(tab, ids)),
             ):
                 result.steps.append(_step(tab, name, work))
+            result.photos_fetched = len(fetched)
             _open(tab, ids)
             result.before = kept(tab)
             for first in range(0, switches, len(ids)):
                 _open(tab, ids[: switches - first])
             result.after = kept(tab)
     return result
+
+
+def _file(url: str) -> set[str]:
+    return {url} if "/api/messages/" in url and "/media" in url else set()
 
 
 def _step(tab: Any, name: str, work: Any) -> Step:
@@ -132,8 +154,9 @@ def _down(tab: Any) -> Iterator[None]:
         yield
 
 
-def _burst(tab: Any, server: Server, switched: int) -> Iterator[None]:
+def _burst(tab: Any, server: Server, switched: int, id_: str) -> Iterator[None]:
     """Half of it into the open chat, which stands at its end."""
+    _open(tab, [id_])
     each = BURST // BURST_CALLS
     for call in range(BURST_CALLS):
         due = time.monotonic() + 1 / BURST_CALLS
