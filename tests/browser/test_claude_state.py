@@ -260,11 +260,11 @@ def test_a_suggestion_has_a_time_limit_and_can_be_cancelled_before(run: Run) -> 
     body = """
       const { Api } = await import('/static/chat/data/api.js');
       const [realFetch, realTimeout] = [window.fetch, AbortSignal.timeout];
-      const limits = [];
+      const waits = [];
       const signals = [];
       AbortSignal.timeout = (ms) => {
-        limits.push([ms, new AbortController()]);
-        return limits.at(-1)[1].signal;
+        waits.push([ms, new AbortController()]);
+        return waits.at(-1)[1].signal;
       };
       window.fetch = (path, { signal }) => new Promise((_, reject) => {
         signals.push(signal);
@@ -274,11 +274,11 @@ def test_a_suggestion_has_a_time_limit_and_can_be_cancelled_before(run: Run) -> 
         const server = new Api({ csrfToken: '', onLogin: () => {} });
         const ask = (signal) => server.suggestion('a', signal).catch((error) => error.message);
         const timed = ask(new AbortController().signal);
-        limits[0][1].abort();
+        waits[0][1].abort();
         const person = new AbortController();
         const cancelled = ask(person.signal);
         person.abort();
-        return [limits[0][0], await timed, await cancelled, signals.map((each) => each.aborted)];
+        return [waits[0][0], await timed, await cancelled, signals.map((each) => each.aborted)];
       } finally { window.fetch = realFetch; AbortSignal.timeout = realTimeout; }
     """
     limit, *rest = run(body)

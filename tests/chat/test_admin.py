@@ -141,13 +141,13 @@ def test_no_route_is_for_others(app: Flask, client: FlaskClient) -> None:
     ana, bruno = login(app), login(app, "bruno")
     (name,) = set_aside({"entry": 1})
     rules = [rule for rule in app.url_map.iter_rules() if rule.rule.startswith("/admin")]
-    assert len(rules) == 8
+    assert len(rules) == 12
     for rule in rules:
         room = rule.endpoint.partition(".")[0]
-        guarded = ("admin", "claude_usage", "freshness_page")
+        guarded = ("admin", "claude_usage", "freshness_page", "retention")
         assert room in guarded, "the blueprint's guard is for all of it"
         for method in rule.methods & {"GET", "POST"}:
-            path = rule.rule.replace("<name>", name)
+            path = rule.rule.replace("<name>", name).replace("<conversation_id>", "c")
             stranger = client.open(path, method=method)
             assert stranger.status_code == 302
             assert stranger.headers["Location"].startswith("/login")
