@@ -33,6 +33,7 @@ def send(page: Page, text: str) -> None:
 def shows_quote(message: Locator, author: str, text: str) -> None:
     expect(message.locator(".quote-author")).to_have_text(author)
     expect(message.locator(".quote-text")).to_have_text(text)
+    expect(message.locator(".quote-picture")).to_be_hidden()
 
 
 def test_an_answer_quotes_its_question_on_every_screen(

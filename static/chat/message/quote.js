@@ -29,6 +29,7 @@ export function createQuote(node) {
   for (const part of [author, text]) part.dir = "auto";
   const picture = el("img", "quote-picture");
   picture.alt = "";
+  picture.hidden = true;
   picture.decoding = "async";
   picture.addEventListener("error", () => setHidden(picture, true));
   node.append(el("span", "quote-words", author, text), picture);
