@@ -15,6 +15,8 @@ const PASTED_TOO_LONG = `Tudo o que foi colado está no campo, mas ${LIMIT} Encu
 
 /** Taking the focus back and forth would pull a phone's keyboard up and down. */
 const touch = matchMedia("(pointer: coarse)");
+/** Between the buttons there is room for one word, which is WhatsApp's there. */
+const narrow = matchMedia("(max-width: 480px)");
 
 export class Composer {
   /** What is offered for the word at the caret. */
@@ -71,7 +73,8 @@ export class Composer {
     setText(this.#notice.querySelector(".window-left"), windowLeft(window));
     if (this.#input.disabled !== this.#closed) this.#input.disabled = this.#closed;
     setHidden(this.#emojiButton, this.#closed);
-    setAttribute(this.#input, "placeholder", this.#closed ? "Janela de 24 horas encerrada" : "Digite uma mensagem");
+    const hint = narrow.matches ? "Mensagem" : "Digite uma mensagem";
+    setAttribute(this.#input, "placeholder", this.#closed ? "Janela de 24 horas encerrada" : hint);
     if (conversationId !== this.#conversationId) {
       this.#conversationId = conversationId;
       this.setText(draft);
