@@ -10,7 +10,9 @@ const KEPT = 100;
 /** when fewer than that are left, further ones are drawn, */
 const NEAR = 70;
 /** but so many at once: the frame must not be late. */
-const STEP = 30;
+const STEP = 15;
+/** Where nothing is drawn yet: they fill a screen. */
+const FIRST = 30;
 /** At the thread's end it grows with what comes, up to so many. */
 const MOST = 240;
 
@@ -45,7 +47,7 @@ export class ThreadWindow {
    * it holds the thread's end, whatever comes. */
   keepRound(first, last, toEnd) {
     const all = this.#messages.length;
-    if (toEnd && (all - this.to > STEP || all - this.from > MOST)) return this.showEnd();
+    if (toEnd && (all - this.to > FIRST || all - this.from > MOST)) return this.showEnd();
     if (toEnd) this.#set(this.from, all);
     if (!this.isNear(first, last)) return;
     const from = Math.max(placeOf(this.#messages, first) - KEPT, this.from - STEP);
@@ -62,11 +64,11 @@ export class ThreadWindow {
 
   /** The message at this place is to be on screen: enough for one, the others follow. */
   showRound(place) {
-    this.#set(place - STEP, place + 1 + STEP);
+    this.#set(place - FIRST, place + 1 + FIRST);
   }
 
   showEnd() {
-    this.#set(this.#messages.length - STEP, this.#messages.length);
+    this.#set(this.#messages.length - FIRST, this.#messages.length);
   }
 
   #set(from, to) {

@@ -294,7 +294,7 @@ def test_a_conversion_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.Mo
     run = subprocess.run
 
     def hang(_command: list[str], **how: object) -> object:
-        return run([sys.executable, "-c", "import time; time.sleep(600)"], **how)
+        return run([sys.executable, "-c", "import signal; signal.pause()"], **how)
 
     monkeypatch.setattr(conversion.subprocess, "run", hang)
     with pytest.raises(Refused, match="too_slow"):
