@@ -6,7 +6,6 @@ The token goes to Meta's hosts only, whatever address is told, and no further th
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,9 +14,9 @@ from urllib.parse import quote, urljoin, urlsplit
 
 import requests
 import urllib3
-from requests.adapters import HTTPAdapter
 
 from chat.conversation.attached.media import hex_digest
+from chat.platform.http import SharedSession
 from chat.platform.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -62,8 +61,7 @@ class GraphMedia:
         self._graph = settings.graph_url
         self._token = settings.whatsapp_token
         self._timeout = (settings.whatsapp_connect_seconds, settings.whatsapp_read_seconds)
-        self._session: requests.Session | None = None
-        self._lock = threading.Lock()
+        self._session = SharedSession(pool=_POOL, hosts=4)
 
     def find(self, graph_id: str) -> Told:
         """Where a file is, for five minutes.
@@ -132,7 +130,7 @@ class GraphMedia:
 
     def _get(self, url: str, **request: Any) -> requests.Response:
         try:
-            return self._open().get(
+            return self._session.get().get(
                 url,
                 headers={
                     "Authorization": f"Bearer {self._token}",
@@ -147,17 +145,6 @@ class GraphMedia:
         except requests.RequestException as error:
             _log.warning("no answer from WhatsApp for a file: %s", type(error).__name__)
             raise LaterError(type(error).__name__) from error
-
-    def _open(self) -> requests.Session:
-        """The session, made at first use: after a server forked its worker."""
-        with self._lock:
-            if self._session is None:
-                session = requests.Session()
-                adapter = HTTPAdapter(pool_connections=4, pool_maxsize=_POOL, max_retries=0)
-                session.mount("https://", adapter)
-                session.mount("http://", adapter)
-                self._session = session
-            return self._session
 
 
 def _json(response: requests.Response) -> dict[str, Any]:

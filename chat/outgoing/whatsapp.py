@@ -7,14 +7,13 @@ Meta documents no idempotency key, so the difference between "refused", "never r
 from __future__ import annotations
 
 import logging
-import threading
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import requests
-from requests.adapters import HTTPAdapter
 from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
 
+from chat.platform.http import SharedSession
 from chat.platform.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -71,8 +70,7 @@ class WhatsAppClient:
         self._url = f"{self._graph}/{self._number}/messages"
         self._token = settings.whatsapp_token
         self._timeout = (settings.whatsapp_connect_seconds, settings.whatsapp_read_seconds)
-        self._session: requests.Session | None = None
-        self._lock = threading.Lock()
+        self._session = SharedSession(pool=_POOL, hosts=2)
 
     def send_text(
         self,
@@ -253,7 +251,7 @@ class WhatsAppClient:
             **request,
         }
         try:
-            response = self._open().request(method, url, **request)
+            response = self._session.get().request(method, url, **request)
         except requests.RequestException as error:
             _log.warning("no answer from the Graph API: %s%s", type(error).__name__, _why(error))
             if _never_connected(error):
@@ -273,18 +271,6 @@ class WhatsAppClient:
             )
             raise RefusedError(refusal)
         return response, answer
-
-    def _open(self) -> requests.Session:
-        """The session, made at first use: after a server forked its worker."""
-        with self._lock:
-            if self._session is None:
-                session = requests.Session()
-                # No retries: a repeated POST may reach the customer twice.
-                adapter = HTTPAdapter(pool_connections=2, pool_maxsize=_POOL, max_retries=0)
-                session.mount("https://", adapter)
-                session.mount("http://", adapter)
-                self._session = session
-            return self._session
 
 
 def _addressed(

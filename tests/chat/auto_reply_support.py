@@ -84,7 +84,7 @@ class Shop:
     def close(self) -> None:
         """Ends its connections: whenever they are collected, some other test would fail."""
         worker = self.answering.worker
-        for connections in (worker._api._client, worker._whatsapp._session):
+        for connections in (worker._api._client, worker._whatsapp._session.get()):
             if connections is not None:
                 connections.close()
 
