@@ -180,7 +180,7 @@ def test_what_a_customer_writes_is_text_and_links_are_safe(
     row(page, "Maria").click()
     message = page.locator("[data-message-id]")
     expect(message).to_contain_text("<img src=x onerror=alert(1)> negrito https://exemplo.com.br")
-    assert message.locator("img[src]").count() == 0
+    assert message.locator("img").count() == 0
     expect(message.locator("strong")).to_have_text("negrito")
     link = message.locator("a")
     expect(link).to_have_attribute("href", "https://exemplo.com.br/a?b=1")

@@ -27,13 +27,8 @@ export function createQuote(node) {
   const author = el("span", "quote-author");
   const text = el("span", "quote-text");
   for (const part of [author, text]) part.dir = "auto";
-  const picture = el("img", "quote-picture");
-  picture.alt = "";
-  picture.hidden = true;
-  picture.decoding = "async";
-  picture.addEventListener("error", () => setHidden(picture, true));
-  node.append(el("span", "quote-words", author, text), picture);
-  return { node, author, text, picture };
+  node.append(el("span", "quote-words", author, text));
+  return { node, author, text, picture: null }; // made for the first quote that has one
 }
 
 /** `quoted`: null for none, of which nothing stays in the page; `who`: {viewer, customerName}, see
@@ -46,11 +41,24 @@ export function updateQuote(parts, quoted, who) {
   setText(parts.author, author);
   setHidden(parts.author, !author);
   setText(parts.text, text);
-  if (parts.picture.dataset.of !== quoted?.picture) setHidden(parts.picture, !quoted?.picture);
-  setAttribute(parts.picture, "data-of", quoted?.picture);
-  if (quoted?.picture) showWhenSeen(parts.picture, quoted.picture);
+  updatePicture(parts, quoted?.picture);
   setAttribute(node, "aria-label", quoted ? `Resposta a ${author ? `${author}: ` : ""}${text}` : null);
   const wanted = tone === null ? "" : `tone-${tone}`;
   for (const name of [...node.classList]) if (name.startsWith("tone-") && name !== wanted) node.classList.remove(name);
   if (wanted) node.classList.add(wanted);
+}
+
+function updatePicture(parts, address) {
+  if (!parts.picture && !address) return;
+  if (!parts.picture) {
+    const made = parts.picture = el("img", "quote-picture");
+    made.alt = "";
+    made.decoding = "async";
+    made.addEventListener("error", () => setHidden(made, true));
+    parts.node.append(made);
+  }
+  const { picture } = parts;
+  if (picture.dataset.of !== address) setHidden(picture, !address);
+  setAttribute(picture, "data-of", address);
+  if (address) showWhenSeen(picture, address);
 }
