@@ -13,6 +13,7 @@ import { Reactions, ownReaction } from "./reactions.js";
 import { QuoteBar, Replies, quoteOf } from "./replies.js";
 import { Selection } from "./selection.js";
 import { onSwipeRight } from "./swipe.js";
+import { touch } from "../parts/dom.js";
 
 const CLOSED = "Só depois que o cliente escrever de novo: faz mais de 24 horas";
 const TOO_OLD = "Só em mensagens de até 30 dias";
@@ -52,7 +53,7 @@ export class MessageActions {
       canForward: (messages) => messages.every((each) => !whyNoForwarding(each)),
       onCopy: (messages) => this.#copy(messages),
       onForward: (messages) => this.forward(messages),
-      onEnd: () => !matchMedia("(pointer: coarse)").matches && host.composer.focus(),
+      onEnd: () => !touch.matches && host.composer.focus(),
     });
     const content = pane.querySelector(".thread-content");
     this.#menu = new MessageMenu(content, {

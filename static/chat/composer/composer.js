@@ -1,6 +1,6 @@
 /** Where an attendant types: grows with its text, Enter sends, Shift+Enter breaks the line. */
 
-import { setAttribute, setHidden, setText } from "../parts/dom.js";
+import { setAttribute, setHidden, setText, touch } from "../parts/dom.js";
 import { windowLeft, windowWords } from "../parts/format.js";
 import { Completions } from "./completions.js";
 
@@ -13,8 +13,6 @@ const LIMIT = `o WhatsApp aceita até ${MAX_TEXT_LENGTH.toLocaleString("pt-BR")}
 const TOO_LONG = `Texto longo demais: ${LIMIT} Encurte-o para enviar.`;
 const PASTED_TOO_LONG = `Tudo o que foi colado está no campo, mas ${LIMIT} Encurte o texto, ou envie-o em partes.`;
 
-/** Taking the focus back and forth would pull a phone's keyboard up and down. */
-const touch = matchMedia("(pointer: coarse)");
 /** Between the buttons there is room for one word, which is WhatsApp's there. */
 const narrow = matchMedia("(max-width: 480px)");
 

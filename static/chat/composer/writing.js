@@ -14,9 +14,7 @@ import { QuickRepliesDialog } from "./quick_replies/dialog.js";
 import { QuickReplies, blankOf, filledIn, quickReplyWords } from "./quick_replies/quick_replies.js";
 import { SuggestionStrip, Suggestions } from "./suggestions.js";
 import { Typing } from "./typing.js";
-
-/** Focusing the field would pull up a phone's keyboard over half of what was to be read. */
-const touch = matchMedia("(pointer: coarse)");
+import { touch } from "../parts/dom.js";
 
 export class Writing {
   composer;

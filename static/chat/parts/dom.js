@@ -1,5 +1,8 @@
 /** Small DOM helpers. None of them writes when nothing changes. */
 
+/** Whether a finger points here: a keyboard that comes by itself covers half of the screen then. */
+export const touch = matchMedia("(pointer: coarse)");
+
 /** An element with classes and children; strings become text nodes. */
 export function el(tag, className = "", ...children) {
   const node = document.createElement(tag);

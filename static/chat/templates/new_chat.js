@@ -1,15 +1,13 @@
 /** "Nova conversa", in the list's place: who is known, by name or number, or a number that is not. */
 
 import { createAvatar, updateAvatar } from "../parts/avatar.js";
-import { actionButton, el, icon, reconcile, setHidden, setText } from "../parts/dom.js";
+import { actionButton, el, icon, reconcile, setHidden, setText, touch } from "../parts/dom.js";
 import { displayName, plain } from "../parts/format.js";
 import { NumberLookup } from "./number_lookup.js";
 
 const BACK = "M20 11H7.8l5.6-5.6L12 4l-8 8 8 8 1.4-1.4L7.8 13H20v-2Z";
 const RULE = "Para começar uma conversa, o WhatsApp só aceita um modelo aprovado. Quando o cliente "
   + "responder, vocês têm 24 horas para conversar livremente.";
-/** Its keyboard would cover half of what is there to be chosen. */
-const touch = matchMedia("(pointer: coarse)");
 
 export class NewChat {
   #pane;

@@ -1,14 +1,12 @@
 /** The dialog in which a template is chosen, filled in and sent. */
 
-import { actionButton, el, icon, setHidden, setText } from "../parts/dom.js";
+import { actionButton, el, icon, setHidden, setText, touch } from "../parts/dom.js";
 import { TemplateForm } from "./template_form.js";
 import { TemplateList } from "./template_list.js";
 import { firstValues } from "./filling.js";
 
 const CLOSE = "m6.4 5 5.6 5.6L17.6 5 19 6.4 13.4 12l5.6 5.6-1.4 1.4-5.6-5.6L6.4 19 5 17.6l5.6-5.6L5 6.4 6.4 5Z";
 const BACK = "M20 11H7.8l5.6-5.6L12 4l-8 8 8 8 1.4-1.4L7.8 13H20v-2Z";
-/** A keyboard that comes by itself would cover what is there to be chosen. */
-const touch = matchMedia("(pointer: coarse)");
 
 export class TemplateDialog {
   #dialog = el("dialog", "dialog template-dialog");

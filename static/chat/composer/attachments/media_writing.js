@@ -2,8 +2,7 @@
 
 import { VoiceNotes } from "../voice/voice_notes.js";
 import { Attachments } from "./attachments.js";
-
-const touch = matchMedia("(pointer: coarse)");
+import { touch } from "../../parts/dom.js";
 
 export class MediaWriting {
   #host;

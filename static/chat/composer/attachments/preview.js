@@ -1,14 +1,13 @@
 /** What is about to be sent, over the thread: one file large, all of them in a strip, a caption each. */
 
 import { BackStep } from "../../parts/back_step.js";
-import { ICONS, clickButton, el, icon, reconcile, setAttribute, setHidden, setText } from "../../parts/dom.js";
+import { ICONS, clickButton, el, icon, reconcile, setAttribute, setHidden, setText, touch } from "../../parts/dom.js";
 import { fileFacts } from "../../parts/media_format.js";
 import { focusAlong } from "../../parts/menu.js";
 import { EmojiPicker } from "../emoji/emoji_picker.js";
 import { Caption } from "./caption.js";
 import { createStage, createThumb } from "./preview_parts.js";
 
-const touch = matchMedia("(pointer: coarse)");
 const NO_CAPTION = "Áudios vão sem legenda.";
 
 export class Preview {

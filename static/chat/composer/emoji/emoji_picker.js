@@ -3,7 +3,7 @@
  * one; arrows move, Enter takes, Escape closes.
  */
 
-import { el, setAttribute, setHidden, setText } from "../../parts/dom.js";
+import { el, setAttribute, setHidden, setText, touch } from "../../parts/dom.js";
 import { openMenu } from "../../parts/menu.js";
 import { CATEGORIES, TONES } from "./emoji_data.js";
 
@@ -58,7 +58,7 @@ export class EmojiPicker {
     document.addEventListener("pointerdown", ({ target }) => {
       if (!target.closest(".emoji-panel, .composer, .attach-caption, .context-menu")) this.close();
     }, options);
-    if (!matchMedia("(pointer: coarse)").matches) search.focus({ preventScroll: true });
+    if (!touch.matches) search.focus({ preventScroll: true });
     this.#fill();
   }
 
