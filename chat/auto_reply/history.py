@@ -14,13 +14,12 @@ from xml.sax.saxutils import escape, quoteattr
 from chat.auto_reply.seeing.files import Seen
 from chat.auto_reply.settings import BRASILIA
 from chat.conversation.blank import is_blank
-from chat.conversation.incoming_message import CUSTOMER
+from chat.conversation.incoming_message import CUSTOMER, NOT_WRITTEN
 
 CUSTOMER_TAG = "mensagem_do_cliente"
 TEAM_TAG = "mensagem_da_equipe"
 
 #: Said by nobody to anybody.
-_UNSAID = frozenset({"system", "request_welcome"})
 #: Of one message: whoever pastes a book gets its beginning read.
 _MAX_CHARS = 8_000
 _QUOTE_CHARS = 300
@@ -125,7 +124,7 @@ def _role(message: Any) -> str:
 
 def _words(message: Any, seen: Mapping[str, Seen]) -> str | None:
     """A message in words; None for one that says nothing to anybody."""
-    if message.type in _UNSAID:
+    if message.type in NOT_WRITTEN:
         return None
     body = _body(message, seen.get(message.id))
     if body is None:

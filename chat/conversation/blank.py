@@ -1,4 +1,4 @@
-"""Whether a text shows anything at all. Pure."""
+"""Whether a text shows anything at all, and whether it can be stored. Pure."""
 
 from __future__ import annotations
 
@@ -13,3 +13,12 @@ _FILLERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 def is_blank(text: str | None) -> bool:
     """Whether nothing of a text can be seen."""
     return all(c in _FILLERS or unicodedata.category(c) in _UNSEEN for c in text or "")
+
+
+def is_encodable(text: str) -> bool:
+    """Whether a text can be stored and sent: half of a surrogate pair cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -15,8 +15,10 @@ EMPTY = "Mensagem vazia"
 
 #: They change another message, and are no bubbles themselves.
 CHANGES = frozenset({"edit", "reaction", "revoke"})
+#: Said about a conversation, by nobody in it.
+NOT_WRITTEN = frozenset({"request_welcome", "system"})
 #: What a customer does that is nothing to read.
-_UNCOUNTED = CHANGES | {"request_welcome", "system"}
+_UNCOUNTED = CHANGES | NOT_WRITTEN
 
 
 def counts_unread(kind: str) -> bool:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from google.cloud import ndb
 
 from chat.conversation import serializers
+from chat.conversation.incoming_message import NOT_WRITTEN
 from chat.platform import search_words
 from message_status import SENDING, MessageStatusMixin, fact
 from unread_state import UnreadConversationMixin, UnreadMessageMixin
@@ -185,7 +186,7 @@ class Message(UnreadMessageMixin, MessageStatusMixin):
     @property
     def searched_text(self) -> str:
         """What a search looks at: what was written, the label (a file's name), lines below."""
-        if self.revoked_at or self.type in serializers.NOT_WRITTEN:
+        if self.revoked_at or self.type in NOT_WRITTEN:
             return ""
         lines = [str(line.get("value") or "") for line in self.details or []]
         return "\n".join([self.text or "", self.placeholder or "", *lines])

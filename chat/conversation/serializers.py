@@ -15,8 +15,6 @@ from realtime_events import iso
 #: Free-form messages are allowed this long after the customer's last one.
 WINDOW_MS = 24 * 3600 * 1000
 _NAMELESS = "Cliente"
-#: Said about a conversation, by nobody in it.
-NOT_WRITTEN = ("system", "request_welcome")
 REVOKED = "🚫 Mensagem apagada"
 #: Whose reaction the business's is, from its phone or from this screen: WhatsApp knows one a
 #: number, whoever of the team gives it.

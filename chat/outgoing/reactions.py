@@ -20,9 +20,10 @@ from google.cloud import ndb
 
 import realtime_events
 from chat.conversation import quotes
+from chat.conversation.incoming_message import NOT_WRITTEN
 from chat.conversation.models import OUTGOING, Conversation, Message
 from chat.conversation.serializers import OURS, WINDOW_MS
-from chat.conversation.thread import NOTICE, summarise
+from chat.conversation.thread import summarise
 from chat.outgoing.sending import CALL_SECONDS
 from chat.outgoing.whatsapp import (
     RefusedError,
@@ -252,7 +253,7 @@ def _store(conversation_id: str, message_id: str, new: dict[str, Any]) -> Messag
 
 
 def _why_not(conversation: Conversation, message: Message, now: int) -> str | None:
-    if message.type in (NOTICE, "request_welcome"):
+    if message.type in NOT_WRITTEN:
         return "not_found"
     if message.revoked_at:
         return "revoked"

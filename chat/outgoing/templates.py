@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from chat.conversation.blank import is_encodable
+
 JSON = dict[str, Any]
 
 #: The type of a message that was made from a template.
@@ -260,7 +262,7 @@ def asked_of(value: Any) -> JSON:
     if not isinstance(given, dict) or len(given) > _MAX_VARIABLES:
         raise InvalidTemplateError("template.variables", "As variáveis não são válidas.")
     for key, text in given.items():
-        if not isinstance(text, str) or len(text) > _MAX_VALUE_CHARS or not _encodable(text):
+        if not isinstance(text, str) or len(text) > _MAX_VALUE_CHARS or not is_encodable(text):
             raise InvalidTemplateError(f"template.variables.{key}", "Este texto não é válido.")
     return {"name": name, "language": language, "variables": given}
 
@@ -365,16 +367,8 @@ def _components(template: Template, values: dict[str, str]) -> list[JSON]:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) and _encodable(value) else ""
+    return value if isinstance(value, str) and is_encodable(value) else ""
 
 
 def _listed(value: Any) -> list[JSON]:
     return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
-
-
-def _encodable(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # half of a surrogate pair, which no store takes
-        return False
-    return True

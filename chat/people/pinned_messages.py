@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from chat.conversation.incoming_message import NOT_WRITTEN
 from chat.conversation.models import Conversation, Message
-from chat.conversation.thread import NOTICE
 
 #: As on WhatsApp: so many at once, and for one of so many days.
 MOST = 3
@@ -44,7 +44,7 @@ def pin(
     Raises:
         CannotPinError: it cannot be.
     """
-    if message.revoked_at or message.type == NOTICE:
+    if message.revoked_at or message.type in NOT_WRITTEN:
         raise CannotPinError("not_pinnable")
     known = shown(conversation, now_ms)
     others = [each for each in known if each["id"] != message.id]

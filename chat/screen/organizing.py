@@ -12,7 +12,7 @@ from flask_login import current_user
 from google.cloud import ndb
 
 import realtime_events
-from chat.conversation.blank import is_blank
+from chat.conversation.blank import is_blank, is_encodable
 from chat.conversation.models import LISTED, Conversation
 from chat.people import labels, notes, pins
 from chat.people.labels import LabelError, UnknownLabelError
@@ -269,7 +269,7 @@ def _text(
     value: Any, field: str, what: str, most: int, *, empty: bool = False, lines: bool = False
 ) -> str:
     """A text as it is stored: without blanks around it, and on one line unless it has `lines`."""
-    if not isinstance(value, str) or any("\ud800" <= char <= "\udfff" for char in value):
+    if not isinstance(value, str) or not is_encodable(value):
         raise ApiError(422, "invalid", f"{what} não é um texto válido.", field)
     text = value.strip() if lines else " ".join(value.split())
     text = "" if is_blank(text) else text

@@ -17,6 +17,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 import realtime_events
 from chat.conversation.attached import media as attached
 from chat.conversation.attached.attachment import Attachment
+from chat.conversation.blank import is_encodable
 from chat.conversation.models import Message
 from chat.media import objects, service
 from chat.media.store import MissingError, StoreError
@@ -360,7 +361,7 @@ def _told_type(value: Any) -> str:
 def _caption(value: Any) -> str:
     if value is None:
         return ""
-    if not isinstance(value, str) or not encodable(value):
+    if not isinstance(value, str) or not is_encodable(value):
         raise ApiError(422, "invalid", "A legenda tem caracteres inválidos.", "caption")
     if len(value) > limits.MAX_CAPTION_CHARS:
         text = f"A legenda passa de {limits.MAX_CAPTION_CHARS} caracteres."
@@ -390,12 +391,3 @@ def _too_large(kind: str, size: int) -> ApiError:
 
 def _refusal(error: Refused) -> ApiError:
     return ApiError(422, "unsupported_type", WORDS[error.code], "file", reason=error.code)
-
-
-def encodable(text: str) -> bool:
-    """Whether a text can be stored and sent: half of a surrogate pair cannot."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -13,6 +13,7 @@ from flask_login import current_user
 from google.cloud import ndb
 
 import realtime_events
+from chat.conversation.blank import is_encodable
 from chat.outgoing.whatsapp import MAX_TEXT_CHARS
 from chat.platform import datastore
 from chat.platform.errors import ApiError
@@ -157,6 +158,6 @@ def _text(body: dict[str, Any]) -> str:
         raise ApiError(422, "invalid", "Escreva a mensagem.", "text")
     if len(text) > MAX_TEXT_CHARS:
         raise ApiError(422, "too_long", f"A mensagem passa de {MAX_TEXT_CHARS} caracteres.", "text")
-    if any("\ud800" <= character <= "\udfff" for character in text):
+    if not is_encodable(text):
         raise ApiError(422, "invalid", "A mensagem tem caracteres inválidos.", "text")
     return text

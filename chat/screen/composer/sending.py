@@ -11,6 +11,7 @@ from flask_login import current_user
 import message_status
 from chat.conversation import quotes
 from chat.conversation.attached.attachment import Attachment
+from chat.conversation.blank import is_encodable
 from chat.conversation.models import Message
 from chat.conversation.thread import Quote
 from chat.media import objects
@@ -120,7 +121,7 @@ def _checked(text: Any) -> str:
         raise ApiError(422, "invalid", "A mensagem está vazia.", "text")
     if len(text) > MAX_TEXT_CHARS:
         raise ApiError(422, "too_long", f"A mensagem passa de {MAX_TEXT_CHARS} caracteres.", "text")
-    if not attachments.encodable(text):
+    if not is_encodable(text):
         raise ApiError(422, "invalid", "A mensagem tem caracteres inválidos.", "text")
     return text
 
