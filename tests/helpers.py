@@ -4,6 +4,7 @@ handle, a live server and a live simulator.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import random
@@ -12,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 from unittest import mock
 
 import requests
@@ -228,9 +229,17 @@ class Simulator:
         self._part.stop()
         assert self._part.left_behind() == []
 
-    def customer_writes(self, phone: str, text: str) -> requests.Response:
-        """Make the customer with this number (digits) write `text`."""
-        return self.post(f"/customers/{phone}/messages", {"text": text})
+    def write(self, phone: str, **message: Any) -> str:
+        """Make the customer with this number (digits) write; returns the message's id.
+
+        `message`: text, name, type, … as in the simulator's API. Webhooks come side by side, and
+        what was written within one second stands in the order in which they came: so this waits for
+        the business's answer, but not long where a test keeps the business from answering.
+        """
+        written = self.post(f"/customers/{phone}/messages", message).json()
+        with contextlib.suppress(AssertionError):
+            wait_until(lambda: self.get("/deliveries").json()["unanswered"] == 0, timeout=5.0)
+        return str(written["id"])
 
     def texts_on_phone(self, phone: str) -> list[str]:
         """What the business sent to this customer, oldest first, repeats included."""

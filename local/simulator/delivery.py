@@ -84,6 +84,7 @@ class Deliveries:
         self._lock = threading.RLock()
         self._counts: Counter[str] = Counter()
         self._pending = 0
+        self._unanswered = 0
         self._number = 0
         self._generation = 0
         self._held: list[Update] = []  # while paused
@@ -107,6 +108,7 @@ class Deliveries:
             self._generation += 1
             self._counts.clear()
             self._pending = 0
+            self._unanswered = 0
             self._recent.clear()
             for collected in (self._held, self._window, self._batch):
                 collected.clear()
@@ -161,6 +163,7 @@ class Deliveries:
             return {
                 **{name: self._counts[name] for name in names},
                 "pending": self._pending,
+                "unanswered": self._unanswered,
                 "held": held,
                 "scheduled": outstanding,
                 "idle": not (held or self._pending or outstanding),
@@ -209,6 +212,7 @@ class Deliveries:
         for _ in range(self._switches["webhook_repeat"]):
             self._number += 1
             self._pending += 1
+            self._unanswered += 1
             post = _Post(self._number, body, updates, self._timers.now())
             self._recent.append(post)
             self._try_later(post, delay)
@@ -231,6 +235,7 @@ class Deliveries:
         with self._lock:
             if generation != self._generation:
                 return
+            self._unanswered -= post.answer is None
             post.answer = answer
             if answer == 200:
                 post.state = "acked"

@@ -34,7 +34,7 @@ import { Toast } from "./notices/toast.js";
 import { LabelBook } from "./organizing/label_book.js";
 import { Organizer } from "./organizing/organizer.js";
 import { ContactPanel } from "./panel/contact_panel.js";
-import { askIn } from "./parts/confirm_dialog.js";
+import { askIn } from "./parts/dialogs.js";
 import { displayName } from "./parts/format.js";
 import { previewText } from "./parts/media_format.js";
 import { ListSearch } from "./search/list_search.js";

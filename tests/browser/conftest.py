@@ -113,7 +113,7 @@ def in_marias_chat(
 
     def log_in(*usernames: str, name: str = "Maria") -> list[Attendant]:
         url = live_server().url
-        simulator.post("/customers/5511987654321/messages", {"text": "oi", "name": name})
+        simulator.write("5511987654321", text="oi", name=name)
         people = [attendant(username, url) for username in usernames]
         for person in people:
             person.wait_connected()

@@ -44,7 +44,7 @@ def write(
     simulator: Simulator, text: str, phone: str = MARIA, name: str = "Maria", **other: Any
 ) -> str:
     body = {"text": text, "name": name, **other}
-    return str(simulator.post(f"/customers/{phone}/messages", body).json()["id"])
+    return simulator.write(phone, **body)
 
 
 def row(page: Page, name: str) -> Locator:

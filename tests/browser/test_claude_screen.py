@@ -33,7 +33,7 @@ def marina(simulator: Simulator) -> Callable[[str], None]:
     """`marina("oi")`: she writes."""
 
     def write(text: str) -> None:
-        simulator.post(f"/customers/{MARINA}/messages", {"text": text, "name": "Marina"})
+        simulator.write(MARINA, text=text, name="Marina")
 
     return write
 

@@ -29,7 +29,7 @@ def ana(
     """With Maria's conversation open, under that policy: a breach is an error in the console."""
     assert (ROOT / "static/vendor/emoji/pt.json").is_file(), "python3 dev.py test fetches it"
     server = live_server()
-    simulator.post(f"/customers/{MARIA}/messages", {"text": "oi", "name": "Maria"})
+    simulator.write(MARIA, text="oi", name="Maria")
     person = attendant("ana", server.url)
     person.context.route(re.compile(r"^http://[^/]+/(\?.*)?$"), strictly)
     open_maria(person)
@@ -211,7 +211,7 @@ def test_what_could_not_be_loaded_is_said_and_tried_again(ana: Attendant) -> Non
 
 def test_another_conversation_closes_it(ana: Attendant, simulator: Simulator) -> None:
     page = ana.page
-    simulator.post("/customers/5521998877665/messages", {"text": "bom dia", "name": "João"})
+    simulator.write("5521998877665", text="bom dia", name="João")
     row = page.locator("[data-conversation-id]", has_text="João")
     expect(row).to_be_visible()
     button(page).click()

@@ -133,7 +133,7 @@ def test_selecting_ends_by_escape_and_with_the_chat(both: list[Page], simulator:
     choose(ana, "engano", "Selecionar mensagens")
     bubble(ana, "Tem azul?").locator(".bubble").click(button="right")
     expect(ana.get_by_role("menu")).to_have_count(0)
-    simulator.post(f"/customers/{MARIA}/messages", {"type": "revoke", "reply_to": gone})
+    simulator.write(MARIA, type="revoke", reply_to=gone)
     expect(bar(ana)).to_contain_text("0 selecionadas")
     for name in ("Copiar", "Encaminhar"):
         expect(bar(ana).get_by_role("button", name=name)).to_be_disabled()

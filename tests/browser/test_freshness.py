@@ -26,12 +26,12 @@ def test_a_message_that_somebody_saw_arrive_is_measured_once_for_each_screen(
         person.wait_connected()
     look_away(bruno.context)
 
-    simulator.customer_writes(MARINA, "Vocês abrem hoje?")
+    simulator.write(MARINA, text="Vocês abrem hoje?")
     for person in (ana, bruno):
         expect(person.page.locator(".row-text", has_text="Vocês abrem hoje?")).to_have_count(1)
     ana.page.locator("[data-conversation-id]").click()
     expect(ana.page.locator("[data-message-id]", has_text="Vocês abrem hoje?")).to_be_visible()
-    simulator.customer_writes(MARINA, "E amanhã?")
+    simulator.write(MARINA, text="E amanhã?")
     expect(ana.page.locator("[data-message-id]", has_text="E amanhã?")).to_be_visible()
 
     # A page tells what it measured when it is left, if not before.

@@ -69,7 +69,7 @@ def shown(page: Page) -> list[dict[str, Any]]:
 
 
 def write(simulator: Simulator, text: str) -> None:
-    simulator.post(f"/customers/{MARINA}/messages", {"text": text, "name": "Marina"})
+    simulator.write(MARINA, text=text, name="Marina")
 
 
 def test_it_can_be_installed(

@@ -32,7 +32,7 @@ def write(server: LiveServer, simulator: Simulator) -> Callable[..., str]:
 
     def write(text: str | None = None, **more: object) -> str:
         body = {"text": text, "name": "Maria", **more}
-        return str(simulator.post(f"/customers/{MARIA}/messages", body).json()["id"])
+        return simulator.write(MARIA, **body)
 
     return write
 

@@ -22,7 +22,7 @@ def ana(
     attendant: Callable[..., Attendant],
 ) -> Attendant:
     server = live_server()
-    simulator.post(f"/customers/{MARIA}/messages", {"text": "oi", "name": "Maria"})
+    simulator.write(MARIA, text="oi", name="Maria")
     person = attendant("ana", server.url)
     person.wait_connected()
     expect(person.page.locator(LIST)).to_be_visible()

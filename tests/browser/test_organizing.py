@@ -33,7 +33,7 @@ def write(simulator: Simulator) -> Write:
     def post(name: str, text: str, ago: int = 0) -> None:
         at = int(time.time()) - ago
         body = {"text": text, "name": name, "timestamp": at}
-        simulator.post(f"/customers/{PHONES[name]}/messages", body)
+        simulator.write(PHONES[name], **body)
 
     return post
 

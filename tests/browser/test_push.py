@@ -62,7 +62,7 @@ def url(live_server: Callable[..., LiveServer], claude: ClaudeStandIn, service: 
 
 
 def write(simulator: Simulator, text: str) -> None:
-    simulator.post(f"/customers/{MARINA}/messages", {"text": text, "name": "Marina"})
+    simulator.write(MARINA, text=text, name="Marina")
 
 
 def switch(page: Page) -> Locator:

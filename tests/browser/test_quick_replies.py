@@ -141,7 +141,7 @@ def test_from_the_menu_it_goes_where_the_caret_is_and_a_lacking_name_is_a_blank(
 ) -> None:
     keep(people[0], oi="Olá, {nome}, tudo bem?")
     page = people[0].page
-    simulator.post("/customers/5521998877665/messages", {"text": "sem nome", "contact": None})
+    simulator.write("5521998877665", text="sem nome", contact=None)
     row = page.locator("[data-conversation-id]", has_text="sem nome")
     row.click()
     expect(page.locator("[data-message-id]", has_text="sem nome")).to_be_visible()

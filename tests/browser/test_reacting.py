@@ -59,11 +59,11 @@ def test_the_row_tells_of_a_reaction_until_somebody_writes_or_takes_it_back(
     expect(said[0]).to_have_text("Você reagiu com 👍 a: “Tem azul?”")
     expect(said[1]).to_have_text("Ana reagiu com 👍 a: “Tem azul?”")
     theirs = {"type": "reaction", "emoji": "🙏", "reply_to": on_phone(simulator, "Tem azul?")["id"]}
-    simulator.post(f"/customers/{MARIA}/messages", theirs)
+    simulator.write(MARIA, **theirs)
     for each in said:
         expect(each).to_have_text("Reagiu com 🙏 a: “Tem azul?”")
     theirs["emoji"] = ""
-    simulator.post(f"/customers/{MARIA}/messages", theirs)
+    simulator.write(MARIA, **theirs)
     expect(said[0]).to_have_text("Você reagiu com 👍 a: “Tem azul?”")
     write(simulator, "Vou levar")
     for each in said:
@@ -76,7 +76,7 @@ def test_the_pill_tells_who_has_reacted_and_takes_ours_away(
     ana, bruno = both
     question = on_phone(simulator, "Tem azul?")["id"]
     theirs = {"type": "reaction", "emoji": "🙏", "reply_to": question}
-    simulator.post(f"/customers/{MARIA}/messages", theirs)
+    simulator.write(MARIA, **theirs)
     expect(pill(ana, "Tem azul?")).to_have_text("🙏")
     pick(ana, "Tem azul?", "😂")
     expect(pill(bruno, "Tem azul?")).to_have_text("🙏😂")
@@ -149,7 +149,7 @@ def test_after_24_hours_the_menu_says_why_not(
     person.wait_connected()
     yesterday = int(time.time()) - 25 * 3600
     body = {"text": "Alguém?", "name": "Maria", "timestamp": yesterday}
-    simulator.post(f"/customers/{MARIA}/messages", body)
+    simulator.write(MARIA, **body)
     page = person.page
     row(page, "Maria").click()
     bubble(page, "Alguém?").locator(".bubble-text").click(button="right")

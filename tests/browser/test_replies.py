@@ -128,7 +128,7 @@ def test_what_is_deleted_is_answered_no_more(both: list[Page], simulator: Simula
     gone = write(simulator, "engano")
     choose(ana, "engano", "Responder")
     shows_quote(bar(ana), "Maria", "engano")
-    simulator.post(f"/customers/{MARIA}/messages", {"type": "revoke", "reply_to": gone})
+    simulator.write(MARIA, type="revoke", reply_to=gone)
     expect(bar(ana)).to_be_hidden()
 
 

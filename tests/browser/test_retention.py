@@ -53,7 +53,7 @@ def test_a_customer_vanishes_from_every_screen_and_begins_anew(
     expect(other.locator(".contact-panel")).to_be_visible()
     expect(other.get_by_role("link", name="Apagar dados do cliente…")).to_have_count(0)
     assert "rascunho para Maria" in kept(other)
-    simulator.post(f"/customers/{PHONE}/messages", {"type": "image", "text": "a nota"})
+    simulator.write(PHONE, type="image", text="a nota")
     expect(other.locator(".contents-picture img")).to_have_count(1, timeout=ACTION_MS)
     old = page.locator("[data-conversation-id]").first.get_attribute("data-conversation-id")
 
@@ -95,7 +95,7 @@ def test_a_customer_vanishes_from_every_screen_and_begins_anew(
     with datastore.context():
         assert Message.query().fetch() == []
 
-    simulator.post(f"/customers/{PHONE}/messages", {"text": "voltei"})
+    simulator.write(PHONE, text="voltei")
     row = other.locator("[data-conversation-id]")
     expect(row).to_contain_text("voltei", timeout=ACTION_MS)
     assert row.get_attribute("data-conversation-id") != old
@@ -160,7 +160,7 @@ def test_the_pages_fit_a_phone_and_are_readable(
     scheme: Any,
 ) -> None:
     server = live_server()
-    simulator.post(f"/customers/{PHONE}/messages", {"text": "oi", "name": "Maria de Souza " * 4})
+    simulator.write(PHONE, text="oi", name="Maria de Souza " * 4)
     person = attendant("ana", server.url)
     person.page.set_viewport_size({"width": 390, "height": 800})
     person.page.emulate_media(color_scheme=scheme)

@@ -29,7 +29,7 @@ def write(server: LiveServer, simulator: Simulator) -> Callable[..., str]:
 
     def write(phone: str, text: str, **more: object) -> str:
         body = {"text": text, "name": "Maria" if phone == MARIA else "João", **more}
-        return str(simulator.post(f"/customers/{phone}/messages", body).json()["id"])
+        return simulator.write(phone, **body)
 
     return write
 

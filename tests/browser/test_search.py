@@ -222,7 +222,7 @@ def test_what_was_found_is_seen_however_far_behind_the_name_it_stands(
     two: tuple[Attendant, Attendant], simulator: Simulator
 ) -> None:
     page = two[0].page
-    simulator.customer_writes(MARIA, "oi")
+    simulator.write(MARIA, text="oi")
     page.locator(".conversation-list [data-conversation-id]").click()
     page.locator(".composer-input").fill("Temos tudo do pedido, menos o pneu de trás")
     page.keyboard.press("Enter")

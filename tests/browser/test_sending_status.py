@@ -65,7 +65,7 @@ _WATCH = """() => {
 
 def open_maria(person: Attendant, simulator: Simulator) -> Page:
     person.wait_connected()
-    simulator.customer_writes(MARIA, "oi")
+    simulator.write(MARIA, text="oi")
     person.page.locator("[data-conversation-id]").click()
     expect(bubble(person.page, "oi")).to_be_visible()
     person.page.evaluate(_WATCH)

@@ -47,7 +47,7 @@ def wrote(simulator: Simulator) -> Callable[[float], None]:
     def write(days: float) -> None:
         at = int(time.time() - days * DAY)
         body = {"text": "Vocês consertam bicicleta?", "name": "Maria", "timestamp": at}
-        simulator.post(f"/customers/{MARIA}/messages", body)
+        simulator.write(MARIA, **body)
 
     return write
 
@@ -355,7 +355,7 @@ def test_a_conversation_is_begun_by_number_and_never_doubled(
     expect(other).to_be_hidden()
 
     body = {"text": "Oi, sou eu", "name": "Maria das Dores"}
-    simulator.post("/customers/551187654321/messages", body)
+    simulator.write("551187654321", **body)
     for page in both:
         expect(bubble(page, "Oi, sou eu")).to_be_visible()
         expect(page.locator(".composer-input")).to_be_enabled()
@@ -413,7 +413,7 @@ def test_without_the_account_the_dialog_says_what_is_missing(
     person = attendant("ana", live_server(WHATSAPP_BUSINESS_ACCOUNT_ID="").url)
     person.wait_connected()
     person.allow_errors("409")
-    simulator.customer_writes(MARIA, "oi")
+    simulator.write(MARIA, text="oi")
     page = person.page
     page.locator("[data-conversation-id]").click()
     page.locator(".plus-button").click()

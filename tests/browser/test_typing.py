@@ -35,7 +35,7 @@ def test_the_others_see_who_writes_until_that_ends(
     attendant: Callable[..., Attendant],
 ) -> None:
     url = live_server().url
-    simulator.post(f"/customers/{MARIA}/messages", {"text": "oi", "name": "Maria"})
+    simulator.write(MARIA, text="oi", name="Maria")
     ana, bruno = attendant("ana", url), attendant("bruno", url)
     again = ana.new_tab()  # her own, where she is not told of herself
     again.goto(url)

@@ -33,7 +33,7 @@ def write(simulator: Simulator) -> Write:
     def write(phone: str, text: str, count: int = 1) -> None:
         name = {MARIA: "Maria", JOAO: "João"}.get(phone, f"Cliente {phone[-2:]}")
         body = {"text": text, "name": name, "count": count}
-        simulator.post(f"/customers/{phone}/messages", body)
+        simulator.write(phone, **body)
 
     return write
 

@@ -35,7 +35,7 @@ _WATCH = """() => {
 @pytest.fixture
 def write(simulator: Simulator) -> Callable[..., None]:
     def write(phone: str, text: str, name: str, **more: object) -> None:
-        simulator.post(f"/customers/{phone}/messages", {"text": text, "name": name, **more})
+        simulator.write(phone, text=text, name=name, **more)
 
     return write
 

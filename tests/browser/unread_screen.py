@@ -82,5 +82,5 @@ def take_an_event(page: Page, simulator: Simulator, phone: str, sign: str) -> No
     What the page was about to do before, such as reading what it shows, it has done by then.
     """
     notice = {"type": "system", "system": {"type": "of_tomorrow", "body": f"Aviso {sign}"}}
-    simulator.post(f"/customers/{phone}/messages", {"type": "system", "payload": notice})
+    simulator.write(phone, type="system", payload=notice)
     expect(page.locator("[data-conversation-id]", has_text=f"Aviso {sign}")).to_be_visible()

@@ -77,7 +77,7 @@ def test_a_server_killed_at_any_moment_answers_once_when_it_is_back(
     # The answer is written when it is stored, and again when its sending begins.
     late = held_store(2 if moment == "before its sending" else 1)
     server = live_server(**settings, DATASTORE_EMULATOR_HOST=late.host_port)
-    simulator.customer_writes(MARIA, "Bom dia")
+    simulator.write(MARIA, text="Bom dia")
     if moment == "while Claude writes":
         wait_until(lambda: len(claude.requests) == 1)
     else:

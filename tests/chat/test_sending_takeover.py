@@ -58,7 +58,7 @@ def test_a_process_that_dies_in_a_slow_call_holds_its_customer_for_seconds(
     heir, doomed = live_server(), live_server()  # the callbacks come to the first
     add_attendant(store, "ana", "ana")
     ana = LiveAttendant(heir.url)
-    simulator.customer_writes(MARIA, "oi")
+    simulator.write(MARIA, text="oi")
     wait_until(ana.chats, 20, what="the customer's chat")
     ana.move_to(doomed.url)
     simulator.http.patch(

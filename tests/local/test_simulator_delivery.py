@@ -45,9 +45,10 @@ def test_a_business_that_cannot_be_reached_is_retried(world: World) -> None:
     url = world.hook.url
     world.simulator.webhook_url = "http://127.0.0.1:9/webhook"
     world.write()
+    assert (world.deliveries()["pending"], world.deliveries()["unanswered"]) == (1, 1)
     world.advance(3)
     assert world.deliveries()["last"][0]["last_status"] == "ConnectionError"
-    assert world.deliveries()["pending"] == 1
+    assert (world.deliveries()["pending"], world.deliveries()["unanswered"]) == (1, 0)
     world.simulator.webhook_url = url
     world.advance(10)
     assert world.hook.texts() == ["Olá"]

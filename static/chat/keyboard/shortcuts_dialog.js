@@ -1,5 +1,6 @@
 /** "Atalhos do teclado": what the keys do, in a dialog. */
 
+import { onClosed } from "../parts/dialogs.js";
 import { clickButton, el } from "../parts/dom.js";
 import { OTHER_KEYS, SHORTCUTS, keysOf } from "./shortcuts.js";
 
@@ -18,7 +19,7 @@ export class ShortcutsDialog {
     list.setAttribute("aria-labelledby", title.id);
     this.#dialog.setAttribute("aria-labelledby", title.id);
     this.#dialog.append(title, list, el("div", "dialog-buttons", done));
-    this.#dialog.addEventListener("close", () => this.#opener?.focus());
+    onClosed(this.#dialog, () => this.#opener?.focus());
     document.body.append(this.#dialog);
   }
 

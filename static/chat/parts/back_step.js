@@ -7,6 +7,7 @@ export class BackStep {
   #name;
   #always;
   #isOpen = false;
+  #isLeaving = false; // on the way back to below the step, which takes a moment
 
   /** `name`: of the mark in the history's state; `onBack()`: it was left by Back; `isBelow()`: what
    * is on screen lies above it, so that it was not; `always`: it covers every screen. */
@@ -14,6 +15,9 @@ export class BackStep {
     this.#name = name;
     this.#always = always;
     window.addEventListener("popstate", () => {
+      const wasLeaving = this.#isLeaving;
+      this.#isLeaving = false;
+      if (wasLeaving && this.#isOpen) this.#step(); // opened again meanwhile
       if (!this.#isOpen || history.state?.[name] || isBelow()) return;
       this.#isOpen = false;
       onBack();
@@ -23,7 +27,7 @@ export class BackStep {
   opened() {
     if (!(covered.matches || this.#always) || this.#isOpen) return;
     this.#isOpen = true;
-    if (!history.state?.[this.#name]) history.pushState({ ...history.state, [this.#name]: true }, "");
+    this.#step();
   }
 
   /** It was closed by other means. `left`: because the page went on to something else, so that the
@@ -31,6 +35,12 @@ export class BackStep {
   closed({ left = false } = {}) {
     if (!this.#isOpen) return;
     this.#isOpen = false;
-    if (!left && history.state?.[this.#name]) history.back();
+    if (left || this.#isLeaving || !history.state?.[this.#name]) return;
+    this.#isLeaving = true;
+    history.back();
+  }
+
+  #step() {
+    if (!history.state?.[this.#name]) history.pushState({ ...history.state, [this.#name]: true }, "");
   }
 }

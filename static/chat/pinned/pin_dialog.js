@@ -1,5 +1,6 @@
 /** "Fixar": asks for how long. */
 
+import { answerIn } from "../parts/dialogs.js";
 import { clickButton, el } from "../parts/dom.js";
 
 /** The server's DAYS, and WhatsApp's words for them. */
@@ -9,12 +10,10 @@ const USUAL = 7;
 export class PinDialog {
   #dialog = el("dialog", "dialog pin-dialog");
   #form = el("form", "pin-form");
-  #done = () => {};
 
   constructor() {
     const title = el("h2", "dialog-title", "Escolha por quanto tempo a mensagem ficará fixada");
     title.id = "pin-title";
-    this.#form.method = "dialog";
     const choices = CHOICES.map(([days, words]) => {
       const input = Object.assign(document.createElement("input"), { type: "radio", name: "days", value: days });
       return el("label", "pin-choice", input, words);
@@ -23,24 +22,20 @@ export class PinDialog {
     const pin = el("button", "main-button", "Fixar");
     const hint = el("p", "pin-hint", "Só a equipe vê. Você pode desafixar quando quiser.");
     this.#form.append(...choices, hint, el("div", "dialog-buttons", cancel, pin));
-    this.#form.addEventListener("submit", () => this.#end(Number(new FormData(this.#form).get("days"))));
+    this.#form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.#dialog.close(new FormData(this.#form).get("days"));
+    });
     this.#dialog.setAttribute("aria-labelledby", title.id);
     this.#dialog.append(title, this.#form);
-    this.#dialog.addEventListener("close", () => this.#end(null));
     document.body.append(this.#dialog);
   }
 
   /** Resolves to a number of days, or null. */
-  ask() {
+  async ask() {
     this.#form.querySelector(`[value="${USUAL}"]`).checked = true;
-    this.#dialog.showModal();
+    const answer = answerIn(this.#dialog);
     this.#form.querySelector(":checked").focus();
-    return new Promise((resolve) => {
-      this.#done = resolve;
-    });
-  }
-
-  #end(days) {
-    this.#done(days);
+    return Number(await answer) || null;
   }
 }

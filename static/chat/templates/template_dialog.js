@@ -1,5 +1,6 @@
 /** The dialog in which a template is chosen, filled in and sent. */
 
+import { onClosed } from "../parts/dialogs.js";
 import { actionButton, el, icon, setHidden, setText, touch } from "../parts/dom.js";
 import { TemplateForm } from "./template_form.js";
 import { TemplateList } from "./template_list.js";
@@ -38,7 +39,7 @@ export class TemplateDialog {
     this.#dialog.addEventListener("pointerdown", (event) => {
       if (event.target === this.#dialog) this.#dialog.close(); // beside it
     });
-    this.#dialog.addEventListener("close", () => {
+    onClosed(this.#dialog, () => {
       this.#opening += 1;
       this.#choose(null);
     });

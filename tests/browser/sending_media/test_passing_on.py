@@ -94,7 +94,7 @@ def test_it_is_shown_from_the_original_while_it_is_on_its_way(
 def test_what_cannot_be_passed_on_says_why(both: list[Page], simulator: Simulator) -> None:
     ana, _ = both
     place = {"type": "location", "payload": {"latitude": -23.5, "longitude": -46.6}}
-    simulator.post("/customers/5511987654321/messages", place)
+    simulator.write("5511987654321", **place)
     message = ana.locator('.message.in[data-media="place"]')
     item = menu_of(ana, message).get_by_role("menuitem", name="Encaminhar")
     expect(item).to_have_attribute("aria-disabled", "true")

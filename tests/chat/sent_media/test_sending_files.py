@@ -362,7 +362,7 @@ def test_files_reach_the_customers_phone(
     """By real processes: the converter's too."""
     add_attendant(store, "ana", "ana")
     server = live_server()
-    simulator.customer_writes(MARIA, "Oi")
+    simulator.write(MARIA, text="Oi")
     who = LiveAttendant(server.url)
     (chat,) = wait_until(who.chats)
     who.attach(chat, "foto.webp", files.picture("WEBP"), "image/webp", caption="O recibo")
@@ -399,7 +399,7 @@ def test_a_process_that_is_killed_while_a_file_goes_up_loses_nothing_and_sends_n
     heir, doomed = live_server(), live_server()  # the callbacks come to the first
     add_attendant(store, "ana", "ana")
     who = LiveAttendant(heir.url)
-    simulator.customer_writes(MARIA, "oi")
+    simulator.write(MARIA, text="oi")
     (chat,) = wait_until(who.chats)
 
     def switch(**values: int) -> None:

@@ -2,6 +2,7 @@
 
 import { createAvatar, updateAvatar } from "../../parts/avatar.js";
 import { BackStep } from "../../parts/back_step.js";
+import { onClosed } from "../../parts/dialogs.js";
 import { ICONS, clickButton, el, setAttribute, setHidden, setText } from "../../parts/dom.js";
 import { displayName, isSeen, momentText } from "../../parts/format.js";
 import { isReady, isVisual, mediaUrl } from "../../parts/media_format.js";
@@ -39,7 +40,7 @@ export class Viewer {
     this.#dialog = this.#build();
     document.body.append(this.#dialog);
     this.#zoom = new Zoom(this.#parts.stage, { onSwipe: (step) => this.#go(step) });
-    this.#dialog.addEventListener("close", () => this.#closed());
+    onClosed(this.#dialog, () => this.#closed());
     this.#dialog.addEventListener("keydown", (event) => this.#keyDown(event));
   }
 
