@@ -24,6 +24,7 @@ from tests.helpers import (
     Simulator,
     Store,
     add_attendant,
+    csrf_token,
     free_port,
     without_fetching,
 )
@@ -231,8 +232,7 @@ def session_cookie(store: Store) -> Callable[[str], str]:
         add_attendant(store, username, password=username)
         with requests.Session() as session:
             session.trust_env = False
-            page = session.get(f"{url}/login", timeout=30).text
-            token = page.split('name="csrf-token" content="')[1].split('"')[0]
+            token = csrf_token(session.get(f"{url}/login", timeout=30).text)
             form = {"username": username, "password": username, "csrf_token": token}
             answer = session.post(f"{url}/login", data=form, timeout=30, allow_redirects=False)
             assert answer.status_code == 302

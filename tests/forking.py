@@ -27,8 +27,9 @@ from local.processes.parts import ROOT, Part
 
 #: Heavy, used by most of the processes, and none of ours: those are imported afresh.
 IMPORTS = [
-    "flask", "google.cloud.ndb", "gunicorn.app.wsgiapp", "gunicorn.workers.gthread", "requests",
-    "sqlite3", "werkzeug.serving",
+    "PIL.Image", "flask", "flask_login", "flask_wtf", "google.cloud.ndb", "google.cloud.storage",
+    "gunicorn.app.wsgiapp", "gunicorn.workers.gthread", "phonenumbers", "requests", "sqlite3",
+    "werkzeug.serving",
 ]  # fmt: skip
 REQUEST_BYTES = 1 << 20
 PREFIX = [sys.executable, "-m", tied_to_parent.__name__]

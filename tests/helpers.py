@@ -265,6 +265,11 @@ def add_attendant(store: Store, username: str, password: str, name: str | None =
         save_attendant_quickly(username, password, name or username.capitalize())
 
 
+def csrf_token(page: str) -> str:
+    """What this page of the application sends back with each change."""
+    return page.split('name="csrf-token" content="')[1].split('"')[0]
+
+
 def save_attendant_quickly(username: str, password: str, name: str) -> None:
     """`auth.save_attendant` in the current ndb context, with a hash that costs nothing to check.
 
