@@ -22,7 +22,7 @@ from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import requests
-from flask import Flask, has_request_context, jsonify, request
+from flask import Flask, has_request_context, request
 from google.api_core import exceptions as api_exceptions
 from google.cloud import ndb
 from urllib3.exceptions import NewConnectionError
@@ -67,7 +67,7 @@ _FAULTS = (
     ValueError, TypeError, LookupError, AttributeError, RecursionError,
     api_exceptions.InvalidArgument, api_exceptions.FailedPrecondition, api_exceptions.OutOfRange,
 )  # fmt: skip
-_NOT_FOUND = ("not_found", "Mensagem não encontrada.")
+_NOT_FOUND = ("not_found", "Mensagem não encontrada.", 404)
 _log = logging.getLogger(__name__)
 
 
@@ -696,17 +696,17 @@ def _retry_view(message_id: str) -> Any:
     try:
         client_id = str(uuid.UUID(body.get("client_id", str(uuid.uuid4()))))
     except (ValueError, TypeError, AttributeError):
-        raise Refused("invalid", "O identificador não é válido.", field="client_id") from None
+        raise Refused("invalid", "O identificador não é válido.", 422, field="client_id") from None
     message, new = retry(message_id, client_id=client_id, confirm=body.get("confirm") is True)
-    return jsonify(message.live_json()), 201 if new else 200
+    return message.live_json(), 201 if new else 200
 
 
-def _cleanup_view() -> Any:
+def _cleanup() -> dict[str, Any]:
     """Deletes parked callbacks whose message never came, for so long."""
     never = datetime.fromtimestamp(0, UTC)  # None counts as less than any time
     query = WamidLink.query(WamidLink.expires_at > never, WamidLink.expires_at <= _now())
     deleted, more = realtime_events.delete_all(query, _host().settings["CLEANUP_SECONDS"])
-    return jsonify(deleted=deleted, more=more)
+    return {"deleted": deleted, "more": more}
 
 
 def init_app(
@@ -736,9 +736,9 @@ def init_app(
     realtime_events.use_models(app, message=message, conversation=conversation, head=head)
     host = SimpleNamespace(settings=settings, model=message, send=send, resend=resend)
     app.extensions[__name__] = host
-    blueprint = realtime_events.guarded_blueprint(app, __name__, cron=["cleanup"])
-    blueprint.get("/api/messages/<message_id>/status")(audit)
-    blueprint.post("/api/messages/<message_id>/retry")(_retry_view)
-    blueprint.get("/message-status/cleanup", endpoint="cleanup")(_cleanup_view)
-    app.register_blueprint(blueprint)
+    realtime_events.add_routes(app, __name__, {
+        "GET /api/messages/<message_id>/status": audit,
+        "POST /api/messages/<message_id>/retry": _retry_view,
+        "CRON /message-status/cleanup": _cleanup,
+    })  # fmt: skip
     app.context_processor(lambda: {"message_status_page": {"retry": bool(send)}})

@@ -33,15 +33,15 @@ import traceback
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
+from functools import partial, update_wrapper
 from itertools import islice
 from typing import Any, TypeVar
 
-from flask import Blueprint, Flask, Response, abort, current_app, g, jsonify, request
+from flask import Flask, Response, current_app, g, jsonify, request
 from google.api_core.exceptions import Aborted, ServiceUnavailable
 from google.cloud import ndb
 from itsdangerous import URLSafeSerializer
@@ -49,9 +49,9 @@ from markupsafe import Markup
 
 __all__ = [
     "DEFAULTS", "Cursor", "CursorExpired", "LiveConversation", "LiveMessage", "RealtimeEvent",
-    "Refused", "add_message", "at_shutdown", "check_model", "current_cursor", "delete_all",
-    "delete_expired", "error", "find", "format_event", "guarded_blueprint", "id_of", "init_app",
-    "iso", "json_body", "live", "live_data", "now_ms", "of_app", "place", "publish",
+    "Refused", "add_message", "add_routes", "at_shutdown", "check_model", "current_cursor",
+    "delete_all", "delete_expired", "find", "format_event", "id_of", "init_app", "iso",
+    "json_body", "live", "live_data", "now_ms", "of_app", "place", "publish",
     "read_settings", "receive", "tell", "told", "transaction", "update", "usable_name",
     "use_models",
 ]  # fmt: skip
@@ -99,11 +99,13 @@ _T = TypeVar("_T")
 
 
 class Refused(ValueError):  # noqa: N818 - it names the condition
-    """Nothing is done, for a reason: `code`, `words` for people, `more` such as `message_id`."""
+    """Nothing is done, for a reason: `code`, `words` for people, `more` such as `message_id`. A view
+    that raises it answers `{"error": {"code", "message", …}}` with this HTTP status.
+    """
 
-    def __init__(self, code: str, words: str, **more: str) -> None:
+    def __init__(self, code: str, words: str, status: int = 409, **more: str) -> None:
         super().__init__(code)
-        self.code, self.words, self.more = code, words, more
+        self.code, self.words, self.status, self.more = code, words, status, more
 
 
 class CursorExpired(ValueError):
@@ -799,10 +801,8 @@ class _Hub:
         return bool(self._read_at) and age < self.settings["STALE_SECONDS"]
 
     def refresh(self) -> None:
-        """Sees to it that all that is visible now is in the ring.
-
-        Raises:
-            TimeoutError: the store cannot be read.
+        """Sees to it that all that is visible now is in the ring; raises Refused if the store cannot
+        be read.
         """
         with self.lock:
             asked = self._wanted_at = time.monotonic()
@@ -813,7 +813,7 @@ class _Hub:
             # Nor while reads fail: in an outage those who wait would take all threads.
             self._tried.wait_for(lambda: self._tried_at >= asked, self.settings["RPC_SECONDS"])
             if self._read_at < asked:
-                raise TimeoutError("the event log cannot be read")
+                raise Refused("unavailable", "Serviço indisponível no momento.", 503)
 
     def _ensure_poller(self) -> None:
         if self._thread is None or not self._thread.is_alive():  # as after a fork
@@ -946,18 +946,11 @@ _hubs: "weakref.WeakSet[_Hub]" = weakref.WeakSet()
 # --- views ------------------------------------------------------------------------------------
 
 
-def error(status: int, code: str, message: str, **more: Any) -> Response:
-    """An answer of the form `{"error": {"code", "message", …}}`; `message` is for people."""
-    response = jsonify(error={"code": code, "message": message, **more})
-    response.status_code = status
-    return response
-
-
 def json_body(*, strict: bool = False) -> dict[str, Any]:
     """The request's JSON object; an empty one for anything else.
 
     Args:
-        strict: a body that is neither a JSON object nor a form's fields is answered 400.
+        strict: a body that is neither a JSON object nor a form's fields is refused.
     """
     try:
         body = request.get_json(force=strict and not request.form, silent=True)
@@ -966,53 +959,47 @@ def json_body(*, strict: bool = False) -> dict[str, Any]:
     if isinstance(body, dict):
         return body
     if strict and request.get_data() and not request.form:
-        abort(error(400, "not_json", "O pedido precisa ser um objeto JSON."))
+        raise Refused("not_json", "O pedido precisa ser um objeto JSON.", 400)
     return {}
 
 
-def guarded_blueprint(
-    app: Flask, name: str, *, cron: Iterable[str] = (), **options: Any
-) -> Blueprint:
-    """A blueprint whose routes deny by default: 401 without a login, 403 for a change without this
-    page's token (Flask-WTF's, where the app has that). The view functions named in `cron` are the
-    scheduler's alone. Opens an ndb context where the host has none. What raises `Refused` is
-    answered by its words. Call it after `init_app`.
+def add_routes(app: Flask, name: str, routes: dict[str, Callable[..., Any]]) -> None:
+    """Adds the views of a module, by method and path. They deny by default: 401 without a login,
+    403 for a change without this page's token (Flask-WTF's, where the app has that). `CRON` in
+    place of a method: a GET that is the scheduler's alone. Opens an ndb context where the host has
+    none. Call it after `init_app`.
     """
     known: _App = app.extensions[__name__]
-    short = name.rpartition(".")[2]  # Flask wants no dots, and a module may be in a package
-    blueprint = Blueprint(short, name, **options)
-    scheduled = {f"{short}.{each}" for each in cron}
 
-    @blueprint.before_request
-    def guard() -> Response | None:
-        if not ndb.get_context(raise_context_error=False):
-            g.realtime_context = known.hub.context()
-            g.realtime_context.__enter__()
-        if request.endpoint in scheduled:
-            if known.is_cron():
-                return None
-            return error(403, "forbidden", "Somente o cron pode fazer isto.")
+    def guard(method: str) -> None:
+        if method == "CRON":
+            if not known.is_cron():
+                raise Refused("forbidden", "Somente o cron pode fazer isto.", 403)
+            return
         user_id = known.current_user_id()
         if user_id is None:
-            return error(401, "login_required", "Sua sessão terminou. Entre de novo.")
-        if request.method not in ("GET", "HEAD") and "csrf" not in current_app.extensions:
+            raise Refused("login_required", "Sua sessão terminou. Entre de novo.", 401)
+        if method != "GET" and "csrf" not in current_app.extensions:
             given = request.headers.get("X-CSRFToken", "").encode()
             if not hmac.compare_digest(given, _csrf_token(user_id).encode()):
-                return error(403, "bad_csrf_token", "Recarregue a página e tente novamente.")
-        return None
+                raise Refused("bad_csrf_token", "Recarregue a página e tente novamente.", 403)
 
-    @blueprint.errorhandler(Refused)
-    def refuse(refusal: Refused) -> Response:
-        status = {"not_found": 404, "invalid": 422}.get(refusal.code, 409)
-        return error(status, refusal.code, refusal.words, **refusal.more)
+    def guarded(method: str, view: Callable[..., Any], **arguments: Any) -> Any:
+        opened = ndb.get_context(raise_context_error=False)
+        with nullcontext() if opened else known.hub.context():
+            try:
+                guard(method)
+                return view(**arguments)
+            except Refused as refusal:
+                told = {"code": refusal.code, "message": refusal.words, **refusal.more}
+                return jsonify(error=told), refusal.status
 
-    @blueprint.teardown_request
-    def close_context(_error: BaseException | None) -> None:
-        opened = g.pop("realtime_context", None)
-        if opened is not None:
-            opened.__exit__(None, None, None)
-
-    return blueprint
+    for rule, view in routes.items():
+        method, path = rule.split(" ")
+        # A module may be in a package; Flask-WTF asks for the name of a view.
+        endpoint = f"{name.rpartition('.')[2]}.{view.__name__.lstrip('_')}"
+        whole = update_wrapper(partial(guarded, method, view), view)
+        app.add_url_rule(path, endpoint, whole, methods=[method.replace("CRON", "GET")])
 
 
 def _csrf_token(user_id: str) -> str:
@@ -1032,15 +1019,15 @@ def _page() -> dict[str, Any] | None:
     return {**page, "csrf": _csrf_token(user_id)}
 
 
-def _versions() -> Response:
+def _versions() -> dict[str, Any]:
     ids, model = request.args.getlist("id")[:_VERSIONS], _app().conversation
     found = find(model, ids) if model is not None else {}
-    return jsonify(versions={id_of(each): each.version or 0 for each in found.values()})
+    return {"versions": {id_of(each): each.version or 0 for each in found.values()}}
 
 
-def _cleanup() -> Response:
+def _cleanup() -> dict[str, Any]:
     deleted, more = delete_expired()
-    return jsonify(deleted=deleted, more=more)
+    return {"deleted": deleted, "more": more}
 
 
 def _events() -> Response:
@@ -1049,11 +1036,8 @@ def _events() -> Response:
     if delivery == "auto":
         delivery = "hold" if os.environ.get("GAE_ENV") == "standard" else "stream"
     if delivery not in ("stream", "hold"):
-        return error(400, "invalid", "Use stream ou hold.", field="delivery")
-    try:
-        hub.refresh()
-    except TimeoutError:
-        return error(503, "unavailable", "Serviço indisponível no momento.")
+        raise Refused("invalid", "Use stream ou hold.", 400, field="delivery")
+    hub.refresh()
     text = request.headers.get("Last-Event-ID") or request.args.get("after")
     greet = request.args.get("hello") == "1" or not text
     hold = delivery == "hold"
@@ -1274,10 +1258,11 @@ def init_app(
     hub = _Hub(settings, client.context)
     known = app.extensions[__name__] = _App(hub, current_user_id, is_cron)
     _last_app = app
-    blueprint = guarded_blueprint(app, __name__, cron=["cleanup"], url_prefix=_URL)
-    for view in (_events, _versions, _cleanup):
-        blueprint.get(f"/{view.__name__[1:]}", endpoint=view.__name__[1:])(view)
-    app.register_blueprint(blueprint)
+    add_routes(app, __name__, {
+        f"GET {_URL}/events": _events,
+        f"GET {_URL}/versions": _versions,
+        f"CRON {_URL}/cleanup": _cleanup,
+    })  # fmt: skip
 
     def note_cursor() -> None:
         # What changes something, as a webhook does, hardly ever answers with a page of its own.

@@ -16,7 +16,7 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
-from flask import Flask, Response, jsonify, request
+from flask import Flask, request
 from google.cloud import ndb
 
 import realtime_events
@@ -269,7 +269,7 @@ def read(conversation_id: str | int, up_to: Any) -> dict[str, Any]:
         message = _message(conversation, up_to)
         if message is None:
             words = "Diga até que mensagem desta conversa foi lido."
-            raise Refused("invalid", words, field="up_to")
+            raise Refused("invalid", words, 422, field="up_to")
         return message if _read(conversation, _implied(conversation, message)) else None
 
     conversation, message = _change(conversation_id, change)
@@ -290,7 +290,7 @@ def _change(conversation_id: Any, change: Callable[[Any], Any]) -> tuple[Any, An
     def attempt() -> tuple[Any, Any]:
         conversation = find_conversation(str(conversation_id))
         if conversation is None:
-            raise Refused("not_found", "Conversa não encontrada.")
+            raise Refused("not_found", "Conversa não encontrada.", 404)
         result = change(conversation)
         if conversation._unread_changed:
             conversation.bump_version()
@@ -317,7 +317,7 @@ def send_read_receipt(conversation: Any, message: Any) -> None:
 # --- views ------------------------------------------------------------------------------------
 
 
-def _get_unread() -> Response:
+def _get_unread() -> dict[str, Any]:
     host = _host()
     # Before the reading: events after it may be in it, never missing.
     answer: dict[str, Any] = {"cursor": realtime_events.current_cursor()}
@@ -326,15 +326,11 @@ def _get_unread() -> Response:
         answer["selected"] = selected and selected.live_json()
     found = _load()
     is_cut = len(found) >= host.settings["TOTALS_LIMIT"]
-    return jsonify(**_totals(found.values()), limit_reached=is_cut, by_conversation=found, **answer)
+    return {**_totals(found.values()), "limit_reached": is_cut, "by_conversation": found, **answer}
 
 
-def _post_read(conversation_id: str) -> Response:
-    return jsonify(read(conversation_id, realtime_events.json_body().get("up_to")))
-
-
-def _post_unread(conversation_id: str) -> Response:
-    return jsonify(mark_unread(conversation_id))
+def _post_read(conversation_id: str) -> dict[str, Any]:
+    return read(conversation_id, realtime_events.json_body().get("up_to"))
 
 
 # --- start ------------------------------------------------------------------------------------
@@ -379,11 +375,11 @@ def init_app(
         find_conversation=find_conversation or partial(realtime_events.find, Conversation),
         find_message=find_message or message_there,
     )  # fmt: skip
-    blueprint = realtime_events.guarded_blueprint(app, __name__)
-    blueprint.get("/unread")(_get_unread)
-    blueprint.post("/api/conversations/<conversation_id>/read")(_post_read)
-    blueprint.post("/api/conversations/<conversation_id>/unread")(_post_unread)
-    app.register_blueprint(blueprint)
+    realtime_events.add_routes(app, __name__, {
+        "GET /unread": _get_unread,
+        "POST /api/conversations/<conversation_id>/read": _post_read,
+        "POST /api/conversations/<conversation_id>/unread": mark_unread,
+    })  # fmt: skip
     # What is unread a page asks for when its list is drawn; in here it would delay the first paint.
     page = {"settings": {each.lower(): value for each, value in settings.items()}}
     app.context_processor(lambda: {"unread_state_page": page})

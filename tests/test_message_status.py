@@ -567,20 +567,20 @@ def test_statuses_of_other_programs_are_parked_bounded_and_expire(world, monkeyp
     ours = new_message()
     accepted(ours, "wamid.ours")
     assert ms.owners(["wamid.ours", "foreign", "nothing"]) == {"wamid.ours": ours}
-    assert ms._cleanup_view().get_json() == {"deleted": 0, "more": False}
+    assert ms._cleanup() == {"deleted": 0, "more": False}
     begun_at = ms.now_ms()
     monkeypatch.setattr(ms, "now_ms", lambda: begun_at + 29 * 86_400_000)
-    assert ms._cleanup_view().get_json() == {"deleted": 0, "more": False}
+    assert ms._cleanup() == {"deleted": 0, "more": False}
     monkeypatch.setattr(ms, "now_ms", lambda: begun_at + 31 * 86_400_000)
     monkeypatch.setattr(rt, "_BATCH", 1)
-    assert ms._cleanup_view().get_json() == {"deleted": 2, "more": False}
+    assert ms._cleanup() == {"deleted": 2, "more": False}
     assert link("foreign") is None
     assert link("wamid.ours").message_id == ours, "a link that has its message stays"
 
 
 def test_a_clean_up_without_time_says_that_there_may_be_more(world):
     ms._host().settings["CLEANUP_SECONDS"] = 0
-    assert ms._cleanup_view().get_json() == {"deleted": 0, "more": True}
+    assert ms._cleanup() == {"deleted": 0, "more": True}
 
 
 def test_a_thousand_statuses_take_bounded_calls(world, monkeypatch):

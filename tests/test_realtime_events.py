@@ -762,9 +762,8 @@ def test_a_pages_cursor_is_older_than_what_the_hosts_own_hooks_read(host: EventH
 
 def with_change(app: Flask) -> Any:
     """A client of an app with a guarded route that changes something."""
-    blueprint = rt.guarded_blueprint(app, "some.changes")
-    blueprint.post("/change")(lambda: {"context": ndb.get_context() is not None})
-    app.register_blueprint(blueprint)
+    view = lambda: {"context": ndb.get_context() is not None}  # noqa: E731
+    rt.add_routes(app, "some.changes", {"POST /change": view})
     return app.test_client()
 
 
