@@ -30,7 +30,6 @@ import sys
 import threading
 import time
 import traceback
-import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -196,8 +195,9 @@ class RealtimeEvent(ndb.Model):
 
 
 _Record = tuple[str, list[bytes]]  # name, blocks
-_Pending = tuple[str, str | None, int | None, str]  # type, conversation_id, version, data
-_published: ContextVar[list[_Pending] | None] = ContextVar("realtime_published", default=None)
+#: The events of the transaction under way: each makes its block of its id and stamp.
+_Pending = list[Callable[..., bytes]]
+_published: ContextVar[_Pending | None] = ContextVar("realtime_published", default=None)
 
 
 def now_ms() -> int:
@@ -231,27 +231,26 @@ def publish(
     body = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     if len(body.encode()) > _DATA_BYTES:
         raise ValueError(f"data: over {_DATA_BYTES} bytes in an event of type {type}")
-    pending.append((type, conversation_id, version, body))
+    about = {"conversation_id": conversation_id, "version": version}
+    pending.append(partial(format_event, type, body, **about))
 
 
-def _write(pending: list[_Pending]) -> None:
+def _write(pending: _Pending) -> None:
     stamp = now_ms()
     records: list[RealtimeEvent] = []
     size = _DATA_BYTES
-    for type, conversation_id, version, data in pending:
+    for make in pending:
         if size >= _DATA_BYTES:
             name = f"{stamp:013d}-{len(records):04d}-{secrets.token_hex(6)}"
             records.append(RealtimeEvent(id=name))
             size = 0
         event_id = f"{records[-1].key.id()}-{len(records[-1].blocks):03d}"
-        block = format_event(type, data, event_id=event_id, at=stamp,
-                             conversation_id=conversation_id, version=version)  # fmt: skip
+        block = make(event_id=event_id, at=stamp)
         records[-1].blocks.append(block)
         size += len(block)
     ndb.put_multi(records)
-    made = _log_key(), [(record.key.id(), record.blocks) for record in records]
-    for hub in list(_hubs):
-        ndb.get_context().call_on_commit(partial(hub.offer, *made))
+    made = [(record.key.id(), record.blocks) for record in records]
+    ndb.get_context().call_on_commit(partial(_app().hub.offer, _log_key(), made))
 
 
 def _log_key() -> ndb.Key:
@@ -271,7 +270,7 @@ def transaction(callback: Callable[[], _T]) -> _T:
     In an ndb transaction of the host's own they are stamped when `callback` ends, and not told
     again: call it last there, and commit within half the overlap.
     """
-    events: list[_Pending] = []
+    events: _Pending = []
     stamped = time.monotonic()
 
     def attempt() -> _T:
@@ -769,7 +768,7 @@ class _Hub:
         self._above: set[str] = set()  # the records above the watermark
         self._text: str | None = None  # the cursor of all these
         self._log: ndb.Key | None = None
-        self._read_at = self._tried_at = 0.0  # monotonic, when the last read began
+        self._read_at = self._tried_at = float("-inf")  # monotonic, when the last read began
         self._wanted_at = 0.0
         self.wake = threading.Event()
         self._thread: threading.Thread | None = None
@@ -797,8 +796,7 @@ class _Hub:
 
     def alive(self) -> bool:
         """Whether what it knows is as new as the setting asks."""
-        age = time.monotonic() - self._read_at
-        return bool(self._read_at) and age < self.settings["STALE_SECONDS"]
+        return time.monotonic() - self._read_at < self.settings["STALE_SECONDS"]
 
     def refresh(self) -> None:
         """Sees to it that all that is visible now is in the ring; raises Refused if the store cannot
@@ -849,7 +847,6 @@ class _Hub:
             # The first read, or the first for long, or the server's clock was set back.
             with self.lock:
                 self._floor = self._watermark = oldest
-                self._text = None
                 for each in (self._ring, self._above, self.streams):
                     each.clear()
                 self._changed.notify_all()
@@ -898,7 +895,6 @@ class _Hub:
     def open(self, key: Any) -> list[int] | None:
         """A stream of what comes from now on; None over the capacity. Ends the older of its key."""
         with self.lock:
-            self._wanted_at = time.monotonic()
             if self.streams.pop(key, None) is not None:
                 self._changed.notify_all()
             if self.closing or len(self.streams) >= self.settings["CAPACITY"]:
@@ -938,9 +934,6 @@ class _Hub:
             self.streams.clear()
             self._changed.notify_all()
         self.wake.set()
-
-
-_hubs: "weakref.WeakSet[_Hub]" = weakref.WeakSet()
 
 
 # --- views ------------------------------------------------------------------------------------
@@ -1180,8 +1173,6 @@ def _end_streams_on_sigterm() -> None:
     previous: Any = signal.getsignal(signal.SIGTERM)
 
     def close_all() -> None:
-        for hub in list(_hubs):
-            hub.close()
         for callback in _at_shutdown:
             callback()
 
@@ -1204,20 +1195,16 @@ def _fit_to_gunicorn(settings: dict[str, Any]) -> None:
     config = next((each for each in configs if hasattr(each, "worker_class_str")), None)
     if config is None:
         return
-    kind = config.worker_class_str
-    if kind.endswith(("gthread", "ThreadWorker")):
-        threads = config.threads
-    elif kind.endswith(("sync", "SyncWorker")):
-        threads = 1
-    else:  # of green threads there are enough
-        threads = settings["CAPACITY"] + _SPARE_THREADS
-    most = threads - min(max(1, threads // 4), _SPARE_THREADS)
-    if settings["CAPACITY"] > most and threads < 8:
-        _log.warning(
-            "%d of %d gunicorn threads are for open pages; the others ask every %d ms: start it "
-            "with --worker-class gthread --threads 80", most, threads, settings["RETRY_MS"]
-        )  # fmt: skip
-    settings["CAPACITY"] = min(settings["CAPACITY"], most)
+    # Of green threads there are enough; a sync worker with threads is a gthread for gunicorn, too.
+    if config.worker_class_str.endswith(("gthread", "ThreadWorker", "sync", "SyncWorker")):
+        most = config.threads - min(max(1, config.threads // 4), _SPARE_THREADS)
+        if settings["CAPACITY"] > most and config.threads < 8:
+            _log.warning(
+                "%d of %d gunicorn threads are for open pages; the others ask every %d ms: start "
+                "it with --worker-class gthread --threads 80",
+                most, config.threads, settings["RETRY_MS"],
+            )  # fmt: skip
+        settings["CAPACITY"] = min(settings["CAPACITY"], most)
     before = config.post_worker_init
 
     def chain(worker: Any) -> None:
@@ -1274,4 +1261,4 @@ def init_app(
     page = {"realtime_events_page": _page, "realtime_events_heads": known.heads}
     app.context_processor(lambda: page)
     app.jinja_env.filters["live"] = live
-    _hubs.add(hub)
+    at_shutdown(hub.close)

@@ -104,6 +104,7 @@ class EventHost:
         app.config.update({f"REALTIME_EVENTS_{name}": value for name, value in settings.items()})
         if setup is not None:
             setup(app)
+        here = rt._last_app
         rt.init_app(
             app,
             SimpleNamespace(context=context or self.store.context),
@@ -113,7 +114,7 @@ class EventHost:
         hub = app.extensions["realtime_events"].hub
         self._hubs.append(hub)
         if elsewhere:
-            rt._hubs.discard(hub)
+            rt._last_app = here  # whose commits this process hands over
         return app
 
     def get(self, after: str = "", *, app: Flask | None = None, **options: Any) -> Any:
