@@ -32,7 +32,7 @@ from realtime_events import Refused, find, id_of, iso, now_ms, usable_name
 
 __all__ = [
     "DEFAULTS", "EXPLANATIONS", "FAILED", "SENDING", "UNCONFIRMED", "UNREACHABLE",
-    "AlreadyStored", "BadStatus", "MessageStatusMixin", "WamidLink",
+    "BadStatus", "MessageStatusMixin", "WamidLink",
     "audit", "fact", "init_app", "owners", "record_outcome", "record_statuses", "retry",
     "send", "sending", "started", "status_json",
 ]  # fmt: skip
@@ -69,10 +69,6 @@ _FAULTS = (
 )  # fmt: skip
 _NOT_FOUND = ("not_found", "Mensagem não encontrada.", 404)
 _log = logging.getLogger(__name__)
-
-
-class AlreadyStored(ValueError):  # noqa: N818 - it names the condition
-    """The message was sent before, or put by the host, which leaves that to `sending`."""
 
 
 _ADMIN = "Avise o administrador."
@@ -139,10 +135,8 @@ class MessageStatusMixin(realtime_events.LiveMessage):
 
     def live_json(self) -> dict[str, Any]:
         """What the page needs to know of it; the host may override it and add to it."""
-        return {**super().live_json(), **status_json(self)}
-
-    def _direction(self) -> str | None:
-        return "out" if self.status else super()._direction()
+        direction = {"direction": "out"} if self.status else {}
+        return {**super().live_json(), **status_json(self), **direction}
 
     def _is_repeat(self, wamid: str) -> bool:
         return wamid in owners([wamid]) or super()._is_repeat(wamid)
@@ -283,10 +277,6 @@ def _ours(ids: Iterable[Any]) -> dict[str, Any]:
     return {id_: each for id_, each in found.items() if each.status}
 
 
-def _now() -> datetime:
-    return datetime.fromtimestamp(now_ms() / 1000, UTC)
-
-
 def _our(id_: Any) -> Any:
     """This message, if it is one that we send."""
     return _ours([id_]).get(str(id_))
@@ -403,17 +393,18 @@ def record_outcome(
 def _call(message: Any) -> Iterator[Any]:
     """Round one call of the Graph API, once `started_at` is committed."""
     outcomes: list[dict[str, Any]] = []
-    errors: list[Any] = []
+    error: BaseException | None = None
     try:
         yield SimpleNamespace(answer=lambda response: outcomes.append(_outcome(response)))
-    except BaseException as error:  # noqa: BLE001 - it goes on below
-        # A host's own exception tells by its cause what became of the call.
-        errors = [error, error.__cause__]
+    except BaseException as raised:  # noqa: BLE001 - it goes on below
+        error = raised
+    # A host's own exception tells by its cause what became of the call.
+    errors = (error, error and error.__cause__)
     by_requests = [each for each in errors if isinstance(each, requests.RequestException)]
     if not outcomes:
-        reason = type(errors[0]).__name__ if errors else "sending() ended without answer(response)"
+        reason = type(error).__name__ if error else "sending() ended without answer(response)"
         _log.error("message %s: %s", id_of(message), reason)
-        outcomes += [_outcome(each) for each in by_requests] or [{}]
+        outcomes = [*map(_outcome, by_requests), {}]
     for pause in (*_PAUSES, None):
         try:
             message._grow(record_outcome(id_of(message), **outcomes[0]) or message)
@@ -422,10 +413,10 @@ def _call(message: Any) -> Iterator[Any]:
             _log.exception("message %s: its outcome cannot be stored", id_of(message))
             if pause is not None:
                 time.sleep(pause)
-            elif by_requests or not errors:
+            elif by_requests or not error:
                 raise
-    if errors and not by_requests:
-        raise errors[0]
+    if error and not by_requests:
+        raise error
 
 
 def _outcome(answer: Any) -> dict[str, Any]:
@@ -478,7 +469,8 @@ def sending(
             `read_up_to`, else all that has come.
         changes: the conversation's properties that change with it, such as `last_text="Olá"`.
 
-    Raises AlreadyStored; RuntimeError in a transaction, where nothing is committed before the call.
+    Raises Refused if the message was sent before, or put by the host, which leaves that to this;
+    RuntimeError in a transaction, where nothing is committed before the call.
     """
     if ndb.in_transaction():
         raise RuntimeError("sending() must not run in a transaction: it commits before the call")
@@ -489,7 +481,7 @@ def sending(
         message, outgoing=True, changes=changes, by_person=by_person, read_up_to=read_up_to,
         started_at=now_ms(),
     ):  # fmt: skip
-        raise AlreadyStored(f"message {id_of(message)} is stored already")
+        raise Refused("already_stored", "Esta mensagem já existe.", message_id=id_of(message))
     return _call(message)
 
 
@@ -501,11 +493,12 @@ def send(message: Any, **more: Any) -> bool:
     if by_host is None:
         raise RuntimeError("message_status.init_app() was not given send=")
     try:
-        with sending(message, **more) as call:
-            call.answer(by_host(message))
-    except AlreadyStored:
+        block = sending(message, **more)
+    except Refused:
         message._grow(message.key.get(use_cache=False))
         return False
+    with block as call:
+        call.answer(by_host(message))
     return True
 
 
@@ -531,54 +524,51 @@ def retry(message_id: str, *, client_id: str, confirm: bool = False) -> tuple[An
             if fact(old, "retry_id") != client_id or known is None:
                 words = "Esta mensagem já foi enviada de novo."
                 raise Refused("already_retried", words, message_id=successor)
-            return known, bool(tried) and known.arrival == tried
+            return known, known.arrival == tried
         doubt = old.status == SENDING and (_error_json(old) or {}).get("code") == UNCONFIRMED
         if not (doubt or old.status == FAILED) or not host.send:
             raise Refused("not_retryable", "Esta mensagem não precisa ser enviada de novo.")
         if doubt and not confirm:
             raise Refused("may_duplicate", "O cliente pode receber esta mensagem duas vezes.")
-        new: Any = None if host.resend else _copy(old, client_id)
-        new_id = id_of(new) if new else client_id
-        _update(old, retried_as=new_id, retried_at=now_ms(), retry_id=client_id)
-        if host.resend:
-            new = host.resend(old, client_id)
-            old.put()
-        elif not realtime_events.add_message(
-            new, outgoing=True, replaces=old, attempt_of=message_id, started_at=now_ms()
-        ):
-            raise Refused("client_id_taken", "Este identificador já foi usado por outra mensagem.")
+        _update(old, retried_as=client_id, retried_at=now_ms(), retry_id=client_id)
+        new = (host.resend or _resend)(old, client_id)
         tried = new.arrival
         return new, True
 
     message, new = realtime_events.transaction(attempt)
-    if host.resend and (new or fact(message, "started_at") is None):
-        host.send(message)  # also for a repeat: the process that made it may have died before this
-    elif new and not host.resend:
+    if not host.resend and new:
         with _call(message) as call:
             call.answer(host.send(message))
+    elif new or fact(message, "started_at") is None:
+        host.send(message)  # also for a repeat: the process that made it may have died before this
     return message, new
 
 
-def _copy(old: Any, client_id: str) -> Any:
-    """A new message with the host's own properties of the old one; its times of then are now."""
+def _resend(old: Any, client_id: str) -> Any:
+    """A new message with the host's own properties of the old one, whose times of then are now;
+    stores and tells both.
+    """
     model, parent = type(old), old.key.parent()
     numbered = not isinstance(old.key.id(), str)
     id_ = model.allocate_ids(size=1, parent=parent)[0].id() if numbered else client_id
     new = model(id=id_, parent=parent)
-    # Only the modules' own mixins have a `_place`: `check_model` refuses it elsewhere.
-    ours = {name for part in model.__mro__ if "_place" in vars(part) for name in vars(part)}
     written = (fact(old, "times") or {}).get(SENDING, 0)
     for each in model._properties.values():
         name, value = each._code_name, getattr(old, each._code_name)
         made = isinstance(each, ndb.ComputedProperty) or getattr(each, "_auto_now_add", False)
         own_wamid = value is not None and value == fact(old, "wamid")  # the new one gets another
-        if name in ours or made or own_wamid:
+        if made or own_wamid:
             continue
         if isinstance(value, datetime):
             moment = (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp() * 1000
             if abs(moment - written) < _SAME_MOMENT_MS:
                 value += timedelta(milliseconds=now_ms() - written)
-        setattr(new, name, value)
+        setattr(new, name, value)  # also the modules' own, which begin anew with their place
+    _update(old, retried_as=id_of(new))
+    if not realtime_events.add_message(
+        new, outgoing=True, replaces=old, attempt_of=id_of(old), started_at=now_ms()
+    ):
+        raise Refused("client_id_taken", "Este identificador já foi usado por outra mensagem.")
     return new
 
 
@@ -650,7 +640,8 @@ def _record_together(callbacks: list[Any]) -> list[BadStatus]:
             changed[link.key], changed[message.key] = link, message
         elif unknown:
             parked += 1
-            link.expires_at = _now() + timedelta(days=_host().settings["PARK_DAYS"])
+            days = timedelta(days=_host().settings["PARK_DAYS"])
+            link.expires_at = datetime.fromtimestamp(now_ms() / 1000, UTC) + days
         elif not message:
             reason = "of no message of ours, and nothing to keep it under"
             bad.append(BadStatus("biz_opaque_callback_data", reason, callback.raw))
@@ -701,12 +692,12 @@ def _retry_view(message_id: str) -> Any:
     return message.live_json(), 201 if new else 200
 
 
-def _cleanup() -> dict[str, Any]:
+def _cleanup() -> tuple[int, bool]:
     """Deletes parked callbacks whose message never came, for so long."""
-    never = datetime.fromtimestamp(0, UTC)  # None counts as less than any time
-    query = WamidLink.query(WamidLink.expires_at > never, WamidLink.expires_at <= _now())
-    deleted, more = realtime_events.delete_all(query, _host().settings["CLEANUP_SECONDS"])
-    return {"deleted": deleted, "more": more}
+    # None counts as less than any time.
+    never, now = (datetime.fromtimestamp(ms / 1000, UTC) for ms in (0, now_ms()))
+    query = WamidLink.query(WamidLink.expires_at > never, WamidLink.expires_at <= now)
+    return realtime_events.delete_all(query, _host().settings["CLEANUP_SECONDS"])
 
 
 def init_app(
@@ -732,10 +723,10 @@ def init_app(
         raise TypeError("message_status.init_app(): resend= goes together with send=")
     settings = realtime_events.read_settings(app, "MESSAGE_STATUS", DEFAULTS)
     realtime_events.check_model(message, MessageStatusMixin)
-    head = "message_status/head.html"
-    realtime_events.use_models(app, message=message, conversation=conversation, head=head)
-    host = SimpleNamespace(settings=settings, model=message, send=send, resend=resend)
-    app.extensions[__name__] = host
+    realtime_events.use_models(app, message=message, conversation=conversation)
+    app.extensions[__name__] = SimpleNamespace(
+        settings=settings, model=message, send=send, resend=resend
+    )
     realtime_events.add_routes(app, __name__, {
         "GET /api/messages/<message_id>/status": audit,
         "POST /api/messages/<message_id>/retry": _retry_view,

@@ -18,6 +18,7 @@ The host calls `init_app` once, gives its models the mixins, and stores messages
 
 import base64
 import hmac
+import itertools
 import json
 import logging
 import os
@@ -37,7 +38,6 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial, update_wrapper
-from itertools import islice
 from typing import Any, TypeVar
 
 from flask import Flask, Response, current_app, g, jsonify, request
@@ -98,8 +98,8 @@ _T = TypeVar("_T")
 
 
 class Refused(ValueError):  # noqa: N818 - it names the condition
-    """Nothing is done, for a reason: `code`, `words` for people, `more` such as `message_id`. A view
-    that raises it answers `{"error": {"code", "message", …}}` with this HTTP status.
+    """Nothing is done, for a reason: `code`, `words` for people, `more` such as `message_id`. Of a
+    view this answers `{"error": {"code", "message", …}}` with the HTTP `status`.
     """
 
     def __init__(self, code: str, words: str, status: int = 409, **more: str) -> None:
@@ -112,10 +112,6 @@ class CursorExpired(ValueError):
 
 
 # --- cursor -----------------------------------------------------------------------------------
-
-
-def _stamp(name: str) -> int:
-    return int(name[:13])
 
 
 @dataclass
@@ -143,7 +139,7 @@ class Cursor:
         return made
 
     def _slot(self, name: str) -> int:
-        return min(_stamp(name) - self.watermark, 0xFFFF) // self.width
+        return min(int(name[:13]) - self.watermark, 0xFFFF) // self.width
 
     def _above(self, names: Iterable[str]) -> list[str]:
         first = f"{self.watermark + 1:013d}"  # comparing texts is faster, and the ring is long
@@ -236,21 +232,17 @@ def publish(
 
 
 def _write(pending: _Pending) -> None:
-    stamp = now_ms()
-    records: list[RealtimeEvent] = []
-    size = _DATA_BYTES
+    stamp, size = now_ms(), _DATA_BYTES
+    records: list[_Record] = []
     for make in pending:
         if size >= _DATA_BYTES:
-            name = f"{stamp:013d}-{len(records):04d}-{secrets.token_hex(6)}"
-            records.append(RealtimeEvent(id=name))
+            records.append((f"{stamp:013d}-{len(records):04d}-{secrets.token_hex(6)}", []))
             size = 0
-        event_id = f"{records[-1].key.id()}-{len(records[-1].blocks):03d}"
-        block = make(event_id=event_id, at=stamp)
-        records[-1].blocks.append(block)
-        size += len(block)
-    ndb.put_multi(records)
-    made = [(record.key.id(), record.blocks) for record in records]
-    ndb.get_context().call_on_commit(partial(_app().hub.offer, _log_key(), made))
+        name, blocks = records[-1]
+        blocks.append(make(event_id=f"{name}-{len(blocks):03d}", at=stamp))
+        size += len(blocks[-1])
+    ndb.put_multi([RealtimeEvent(id=name, blocks=blocks) for name, blocks in records])
+    ndb.get_context().call_on_commit(partial(_app().hub.offer, _log_key(), records))
 
 
 def _log_key() -> ndb.Key:
@@ -357,8 +349,12 @@ class _LiveModel(ndb.Model):
     joins them with what is stored, in a transaction or out of one, and lowers nothing.
     """
 
+    _growing: tuple[str, ...] = ()  # the modules' numbers; each mixin adds its own
+
     def _grow(self, stored: Any) -> None:
-        """Takes over what is further on in `stored`; each mixin adds its own numbers."""
+        """Takes over what is further on in `stored`; each mixin adds what is no such number."""
+        for name in self._growing:
+            setattr(self, name, max(getattr(self, name) or 0, getattr(stored, name) or 0))
 
     def _derive(self) -> None:
         """Computes what follows from the numbers, before each put."""
@@ -387,6 +383,7 @@ class LiveConversation(_LiveModel):
 
     version = ndb.IntegerProperty(default=0, indexed=False)
     arrivals = ndb.IntegerProperty(default=0, indexed=False)
+    _growing = ("version", "arrivals")
 
     def bump_version(self) -> int:
         """Adds one; once per transaction that changes the conversation or its messages."""
@@ -398,12 +395,7 @@ class LiveConversation(_LiveModel):
 
         `message` is the one that an event tells of together with the conversation, if any.
         """
-        return {"id": id_of(self), **_told_text(self, "name"), "version": self.version or 0}
-
-    def _grow(self, stored: Any) -> None:
-        super()._grow(stored)
-        self.version = max(self.version or 0, stored.version or 0)
-        self.arrivals = max(self.arrivals or 0, stored.arrivals or 0)
+        return {"id": id_of(self), **told(self, "name"), "version": self.version or 0}
 
     def _tell_numbers(self) -> None:
         """Publishes what else has changed; `unread_state` does."""
@@ -425,12 +417,9 @@ class LiveMessage(_LiveModel):
     def live_json(self) -> dict[str, Any]:
         """What the page needs to know of it; the host may override it and add to it."""
         conversation_id = id_of(self.conversation_key)
+        direction = None if self.arrival is None else "in"  # None: from before the modules
         return {"id": id_of(self), "conversation_id": conversation_id, "arrival": self.arrival,
-                "direction": self._direction(), **_told_text(self, "text")}  # fmt: skip
-
-    def _direction(self) -> str | None:
-        """None for a message from before the modules."""
-        return None if self.arrival is None else "in"
+                "direction": direction, **told(self, "text")}  # fmt: skip
 
     def _is_repeat(self, wamid: str) -> bool:  # noqa: ARG002
         """Whether a message of this wamid is stored; `message_status` knows."""
@@ -447,14 +436,10 @@ class LiveMessage(_LiveModel):
         self.arrival = self.arrival if stored.arrival is None else stored.arrival
 
 
-def told(entity: Any, role: str) -> Any:
-    """The value of the property that the host named for a role (see `use_models`), else None."""
+def told(entity: Any, role: str) -> dict[str, str]:
+    """What the property says that the host named for a role (see `use_models`); {} if none."""
     name = _app().texts.get(role)
-    return getattr(entity, name) if name else None
-
-
-def _told_text(entity: Any, role: str) -> dict[str, str]:
-    return {role: str(told(entity, role) or "")} if role in _app().texts else {}
+    return {role: str(getattr(entity, name) or "")} if name else {}
 
 
 def id_of(entity: Any) -> str:
@@ -541,10 +526,10 @@ def add_message(
         if wamid and message._is_repeat(wamid):
             return False
         conversation = _conversation_of(message)
-        _set(conversation, changes or {})
+        conversation.populate(**(changes or {}))
         place(conversation, message, outgoing=outgoing, **facts)
         tried = message.arrival
-        _store(conversation, created=message, updated=replaces)
+        _store(conversation, {"message.created": message, "message.updated": replaces})
         if wamid:
             message._remember(wamid)
         return True
@@ -579,20 +564,19 @@ def update(entity: Any, **values: Any) -> Any:
 
     def attempt() -> Any:
         fresh = _existing(key, "update():")
-        _set(fresh, values)
+        fresh.populate(**values)
         if isinstance(fresh, LiveMessage):
-            _store(_conversation_of(fresh), updated=fresh)
+            _store(_conversation_of(fresh), {"message.updated": fresh})
         else:
-            _store(fresh)
+            _store(fresh, {})
         return fresh
 
     return transaction(attempt)
 
 
-def _store(conversation: Any, *, created: Any = None, updated: Any = None) -> None:
+def _store(conversation: Any, messages: dict[str, Any]) -> None:
     """Puts a conversation that has changed, alone or by these messages, and tells everybody."""
     conversation.bump_version()
-    messages = {"message.created": created, "message.updated": updated}
     changed = {type: each for type, each in messages.items() if each is not None}
     ndb.put_multi([conversation, *changed.values()])
     for type, message in (changed or {"conversation.updated": None}).items():
@@ -609,13 +593,6 @@ def _existing(key: Any, what: str) -> Any:
 
 def _conversation_of(message: Any) -> Any:
     return _existing(message.conversation_key, f"{type(message).__name__}: its conversation")
-
-
-def _set(entity: Any, values: dict[str, Any]) -> None:
-    for name, value in values.items():
-        if not hasattr(type(entity), name):
-            raise AttributeError(f"{type(entity).__name__} has no property {name}")
-        setattr(entity, name, value)
 
 
 def live_data(entity: Any) -> dict[str, str]:
@@ -639,13 +616,6 @@ _PACKAGE = __name__.rpartition("realtime_events")[0]
 _OURS = {_PACKAGE + name for name in ("realtime_events", "unread_state", "message_status")}
 
 
-def _hosts_part(model: Any) -> dict[str, Any]:
-    """What the host's own classes define of a model, mixins and ndb's apart."""
-    hosts = [each for each in model.__mro__ if each.__module__ not in _OURS]
-    parts = reversed(hosts[: hosts.index(ndb.Model)])
-    return {name: value for part in parts for name, value in vars(part).items()}
-
-
 def check_model(model: Any, mixin: Any) -> None:
     """Raises TypeError, with class, property and remedy, unless a model has a mixin, and nothing of
     the host's stands before it.
@@ -653,16 +623,16 @@ def check_model(model: Any, mixin: Any) -> None:
     if not (isinstance(model, type) and issubclass(model, mixin)):
         name, wanted = getattr(model, "__name__", model), f"{mixin.__module__}.{mixin.__name__}"
         raise TypeError(f"{name}: the fields of {wanted} are missing; write class {name}({wanted})")
-    own = _hosts_part(model)
-    own |= {each._name: each for each in own.values() if isinstance(each, ndb.Property)}
-    for part in (each for each in model.__mro__ if each.__module__ in _OURS):
-        for name in vars(part):
-            if name in own and name not in _OVERRIDABLE and not hasattr(ndb.Model, name):
-                taken = getattr(own[name], "_code_name", name)
-                raise TypeError(
-                    f"{model.__name__}.{taken}: {part.__module__} keeps its own {name} under this "
-                    f"name; give yours another one, in the store too (my_{name})"
-                )
+    parts = [each for each in model.__mro__ if each not in ndb.Model.__mro__]
+    ours = {name: part.__module__ for part in parts if part.__module__ in _OURS
+            for name in vars(part).keys() - dir(ndb.Model) - _OVERRIDABLE}  # fmt: skip
+    hosts = [vars(part).items() for part in parts if part.__module__ not in _OURS]
+    for taken, value in itertools.chain(*hosts):
+        for name in ours.keys() & {taken, getattr(value, "_name", taken)}:  # or that in the store
+            raise TypeError(
+                f"{model.__name__}.{taken}: {ours[name]} keeps its own {name} under this name; "
+                f"give yours another one, in the store too (my_{name})"
+            )
 
 
 def use_models(
@@ -673,17 +643,14 @@ def use_models(
 
     `texts` tell under `name` and `text` which property says what a conversation is called and what
     a message says, for the page's notifications; under `silent`, which one says that a conversation
-    counts in no total (muted, archived); under `head`, the template that realtime_events/head.html
-    brings along.
+    counts in no total (muted, archived).
 
     Raises TypeError for a model that cannot be used; names class, property and remedy.
     """
-    known = app.extensions.get(__name__)
-    if known is None:
-        raise RuntimeError("call realtime_events.init_app() before the other modules'")
+    with app.app_context():
+        known = _app()  # raises if the modules come in another order
     known.conversation = conversation or known.conversation
     known.message = message or known.message
-    known.heads += filter(None, [texts.get("head")])
     for role, model in (("name", conversation), ("text", message), ("silent", conversation)):
         given = texts.get(role)
         if given and not hasattr(model, given):
@@ -696,7 +663,7 @@ def use_models(
 
 def _link_of(message: Any, kind: str) -> str:
     """The property of a message that names its conversation; "" where the host says it itself."""
-    if "conversation_key" in _hosts_part(message):
+    if message.conversation_key is not LiveMessage.conversation_key:
         return ""
     own = message._properties.values()
     keys = [each for each in own if isinstance(each, ndb.KeyProperty)]
@@ -788,7 +755,7 @@ class _Hub:
         self._ring.extend(records)
         self._end += len(records)
         while len(self._ring) > self.settings["RING_SIZE"]:
-            self._floor = max(self._floor, _stamp(self._ring.popleft()[0]))
+            self._floor = max(self._floor, int(self._ring.popleft()[0][:13]))
         self._above.update(name for name, _ in records)
         self._text = None
         if records:
@@ -799,8 +766,8 @@ class _Hub:
         return time.monotonic() - self._read_at < self.settings["STALE_SECONDS"]
 
     def refresh(self) -> None:
-        """Sees to it that all that is visible now is in the ring; raises Refused if the store cannot
-        be read.
+        """Sees to it that all that is visible now is in the ring; Refused if the store cannot be
+        read.
         """
         with self.lock:
             asked = self._wanted_at = time.monotonic()
@@ -902,23 +869,41 @@ class _Hub:
             self._ensure_poller()  # it may have ended since the stream's answer was read
             return self.streams.setdefault(key, [self._end])
 
-    def next(self, key: Any, seat: list[int], seconds: float) -> tuple[bool, bytes] | None:
-        """Waits for what comes on this stream: whether there are news, and their batch or else a
-        heartbeat; None at the stream's end, or if the news have left the ring.
-        """
-        with self.lock:
-            ended = lambda: self.streams.get(key) is not seat  # noqa: E731
-            self._changed.wait_for(lambda: self._end > seat[0] or ended(), seconds)
-            count = self._end - seat[0]
-            if ended() or count > len(self._ring):
-                return None
-            # The same for nearly every listener, and all of them are here now.
-            if self._made[:2] != (seat[0], self._end) or not count:
-                new = list(islice(reversed(self._ring), count))[::-1]
-                batch = _batch([block for _, each in new for block in each], self.cursor())
-                self._made = (seat[0], self._end, batch)
-            seat[0] = self._end
-            return count > 0, self._made[2]
+    def body(self, key: Any, seat: list[int] | None, head: bytes, hold: bool) -> Iterator[bytes]:
+        """A response: `head`, then what comes as long as it has a place among the open streams."""
+        end = time.monotonic() + _jittered(
+            self.settings["HOLD_SECONDS" if hold else "STREAM_SECONDS"]
+        )
+        told_at = 0.0
+        ended = lambda: self.streams.get(key) is not seat  # noqa: E731
+        try:
+            yield head
+            while seat is not None:
+                wait = min(end - time.monotonic(), self.settings["HEARTBEAT_SECONDS"])
+                with self.lock:
+                    self._changed.wait_for(lambda: self._end > seat[0] or ended(), wait)
+                    count = self._end - seat[0]
+                    # Where news have left the ring the client goes on from its cursor; and a dead
+                    # poller must not look alive.
+                    if ended() or count > len(self._ring) or not self.alive():
+                        break
+                    # The same for nearly every listener, and all of them are here now.
+                    if self._made[:2] != (seat[0], self._end) or not count:
+                        new = list(itertools.islice(reversed(self._ring), count))[::-1]
+                        batch = _batch([block for _, each in new for block in each], self.cursor())
+                        self._made = (seat[0], self._end, batch)
+                    seat[0], batch = self._made[1:]
+                yield batch
+                if (hold and count) or time.monotonic() >= end:
+                    return
+                pause = _BREATH_SECONDS * len(self.streams)
+                if count and time.monotonic() - told_at < pause:
+                    time.sleep(pause)
+                told_at = time.monotonic() if count else told_at
+        finally:
+            self.release(key, seat)
+        if self.closing:
+            yield _retry(self.settings["RETRY_MS"])
 
     def release(self, key: Any, seat: list[int] | None) -> None:
         """Gives the place back; any number of times."""
@@ -945,10 +930,9 @@ def json_body(*, strict: bool = False) -> dict[str, Any]:
     Args:
         strict: a body that is neither a JSON object nor a form's fields is refused.
     """
-    try:
+    body = None
+    with suppress(RecursionError):  # nested thousands deep, which `silent` does not cover
         body = request.get_json(force=strict and not request.form, silent=True)
-    except RecursionError:  # nested thousands deep, which `silent` does not cover
-        body = None
     if isinstance(body, dict):
         return body
     if strict and request.get_data() and not request.form:
@@ -959,8 +943,8 @@ def json_body(*, strict: bool = False) -> dict[str, Any]:
 def add_routes(app: Flask, name: str, routes: dict[str, Callable[..., Any]]) -> None:
     """Adds the views of a module, by method and path. They deny by default: 401 without a login,
     403 for a change without this page's token (Flask-WTF's, where the app has that). `CRON` in
-    place of a method: a GET that is the scheduler's alone. Opens an ndb context where the host has
-    none. Call it after `init_app`.
+    place of a method: the module's clean-up, which is the scheduler's alone; see `delete_all` for
+    what it returns. Opens an ndb context where the host has none. Call it after `init_app`.
     """
     known: _App = app.extensions[__name__]
 
@@ -982,6 +966,8 @@ def add_routes(app: Flask, name: str, routes: dict[str, Callable[..., Any]]) -> 
         with nullcontext() if opened else known.hub.context():
             try:
                 guard(method)
+                if method == "CRON":
+                    return dict(zip(("deleted", "more"), view(), strict=True))
                 return view(**arguments)
             except Refused as refusal:
                 told = {"code": refusal.code, "message": refusal.words, **refusal.more}
@@ -990,7 +976,8 @@ def add_routes(app: Flask, name: str, routes: dict[str, Callable[..., Any]]) -> 
     for rule, view in routes.items():
         method, path = rule.split(" ")
         # A module may be in a package; Flask-WTF asks for the name of a view.
-        endpoint = f"{name.rpartition('.')[2]}.{view.__name__.lstrip('_')}"
+        short = "cleanup" if method == "CRON" else view.__name__.lstrip("_")
+        endpoint = f"{name.rpartition('.')[2]}.{short}"
         whole = update_wrapper(partial(guarded, method, view), view)
         app.add_url_rule(path, endpoint, whole, methods=[method.replace("CRON", "GET")])
 
@@ -1008,19 +995,14 @@ def _page() -> dict[str, Any] | None:
     user_id = _app().current_user_id()
     if user_id is None:
         return None
-    page = {"url": _URL, "user": user_id, "cursor": g.realtime_cursor}
-    return {**page, "csrf": _csrf_token(user_id)}
+    csrf = _csrf_token(user_id)
+    return {"url": _URL, "user": user_id, "cursor": g.realtime_cursor, "csrf": csrf}
 
 
 def _versions() -> dict[str, Any]:
     ids, model = request.args.getlist("id")[:_VERSIONS], _app().conversation
     found = find(model, ids) if model is not None else {}
     return {"versions": {id_of(each): each.version or 0 for each in found.values()}}
-
-
-def _cleanup() -> dict[str, Any]:
-    deleted, more = delete_expired()
-    return {"deleted": deleted, "more": more}
 
 
 def _events() -> Response:
@@ -1056,39 +1038,13 @@ def _events() -> Response:
     full = seat is None and not complete
     if full or hold:
         head.insert(0, _retry(hub.settings["RETRY_MS"]) if full else _HOLD_RETRY)
-    body = _body(hub, key, seat, b"".join(head), hold)
+    body = hub.body(key, seat, b"".join(head), hold)
     # Without buffering by nginx and App Engine flexible, too.
     headers = {"Cache-Control": "no-store, no-transform", "X-Accel-Buffering": "no"}
     response = Response(body, headers=headers, mimetype="text/event-stream")
     # A generator that never started never reaches its `finally`.
     response.call_on_close(partial(hub.release, key, seat))
     return response
-
-
-def _body(hub: _Hub, key: Any, seat: list[int] | None, head: bytes,
-          hold: bool) -> Iterator[bytes]:  # fmt: skip
-    """The response: `head`, then what comes as long as it has a place among the open streams."""
-    settings = hub.settings
-    end = time.monotonic() + _jittered(settings["HOLD_SECONDS" if hold else "STREAM_SECONDS"])
-    beat, told_at = settings["HEARTBEAT_SECONDS"], 0.0
-    try:
-        yield head
-        while seat is not None:
-            came = hub.next(key, seat, min(end - time.monotonic(), beat))
-            if came is None or not hub.alive():
-                break  # a dead poller must not look alive; the client goes on from its cursor
-            news, batch = came
-            yield batch
-            if (hold and news) or time.monotonic() >= end:
-                return
-            pause = _BREATH_SECONDS * len(hub.streams)
-            if news and time.monotonic() - told_at < pause:
-                time.sleep(pause)
-            told_at = time.monotonic() if news else told_at
-    finally:
-        hub.release(key, seat)
-    if hub.closing:
-        yield _retry(settings["RETRY_MS"])
 
 
 # --- start ------------------------------------------------------------------------------------
@@ -1124,7 +1080,6 @@ class _App:
     conversation: Any = None
     message: Any = None
     texts: dict[str, str] = field(default_factory=dict)
-    heads: list[str] = field(default_factory=list)
     link: str = ""  # the message's property that names its conversation
 
     def current_user_id(self) -> str | None:
@@ -1172,13 +1127,10 @@ def _end_streams_on_sigterm() -> None:
     """App Engine kills two seconds after SIGTERM, and gunicorn waits for every open response."""
     previous: Any = signal.getsignal(signal.SIGTERM)
 
-    def close_all() -> None:
-        for callback in _at_shutdown:
-            callback()
-
     def handler(number: int, frame: Any) -> None:
-        # In a thread: the handler may have interrupted somebody who holds the lock.
-        threading.Thread(target=close_all, daemon=True).start()
+        # In threads: the handler may have interrupted somebody who holds the lock.
+        for callback in _at_shutdown:
+            threading.Thread(target=callback, daemon=True).start()
         previous(number, frame)
 
     signal.signal(signal.SIGTERM, handler)
@@ -1243,12 +1195,12 @@ def init_app(
         raise ValueError(f"{_PREFIX}_POLL_SECONDS: under half of {_PREFIX}_OVERLAP_SECONDS")
     _fit_to_gunicorn(settings)
     hub = _Hub(settings, client.context)
-    known = app.extensions[__name__] = _App(hub, current_user_id, is_cron)
+    app.extensions[__name__] = _App(hub, current_user_id, is_cron)
     _last_app = app
     add_routes(app, __name__, {
         f"GET {_URL}/events": _events,
         f"GET {_URL}/versions": _versions,
-        f"CRON {_URL}/cleanup": _cleanup,
+        f"CRON {_URL}/cleanup": delete_expired,
     })  # fmt: skip
 
     def note_cursor() -> None:
@@ -1258,7 +1210,6 @@ def init_app(
 
     # Before the host's own hooks, which may read what the page shows.
     app.before_request_funcs.setdefault(None, []).insert(0, note_cursor)
-    page = {"realtime_events_page": _page, "realtime_events_heads": known.heads}
-    app.context_processor(lambda: page)
+    app.context_processor(lambda: {"realtime_events_page": _page})
     app.jinja_env.filters["live"] = live
     at_shutdown(hub.close)

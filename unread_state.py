@@ -39,6 +39,7 @@ DEFAULTS: dict[str, tuple[Any, ...]] = {
     "NEAR_BOTTOM_PX": (120, 0, 1000),  # still counts as the end of the thread
 }
 _QUERY_SECONDS = 5.0
+_NUMBERS = ("incoming_counted", "incoming_read", "mark_flips")  # of a conversation; in this order
 _log = logging.getLogger(__name__)
 
 
@@ -65,6 +66,8 @@ class UnreadConversationMixin(realtime_events.LiveConversation):
 
     #: Whether this transaction has changed what the screens show.
     _unread_changed = False
+    _growing = (*realtime_events.LiveConversation._growing, *_NUMBERS, "merge_floor",
+                "merge_arrival")  # fmt: skip
 
     @property
     def marked_unread(self) -> bool:
@@ -74,25 +77,20 @@ class UnreadConversationMixin(realtime_events.LiveConversation):
     @property
     def is_silent(self) -> bool:
         """Whether it counts in no total (muted, archived); the host may override it."""
-        return bool(realtime_events.told(self, "silent"))
+        return any(realtime_events.told(self, "silent").values())
 
     def live_json(self, message: Any = None) -> dict[str, Any]:
         """What the page needs to know of it; the host may override it and add to it."""
         return {**super().live_json(message), **_state(self)}
 
-    def _grow(self, stored: Any) -> None:
-        super()._grow(stored)
-        for name in (*_NUMBERS, "merge_floor", "merge_arrival"):
-            setattr(self, name, max(getattr(self, name), getattr(stored, name)))
-
-    def _derive(self) -> None:
+    def _derive(self, *, changed: bool = False) -> None:
         super()._derive()
         self.unread_count = max(0, self.incoming_counted - self.incoming_read)
         self.is_unread = self.unread_count > 0 or self.marked_unread
         numbers = ":".join(str(getattr(self, name)) for name in _NUMBERS)
         shown = numbers if self.is_unread and not self.is_silent else None
         # Muting changes what is shown, and none of the numbers.
-        self._unread_changed = self._unread_changed or shown != self.unread_numbers
+        self._unread_changed |= changed or shown != self.unread_numbers
         self.unread_numbers = shown
 
     def _tell_numbers(self) -> None:
@@ -128,7 +126,7 @@ class UnreadMessageMixin(realtime_events.LiveMessage):
         self.counts_unread = not outgoing and bool(facts.get("counts", True))
         if self.counts_unread:
             conversation.incoming_counted += 1
-            _note_change(conversation)
+            conversation._derive(changed=True)
         self.counted_at_arrival = conversation.incoming_counted
         # Trying again is not answering: what came since the old attempt may not have been seen.
         if outgoing and facts.get("by_person", True) and facts.get("attempt_of") is None:
@@ -136,8 +134,6 @@ class UnreadMessageMixin(realtime_events.LiveMessage):
 
 
 # --- rules: no store, no clock ----------------------------------------------------------------
-
-_NUMBERS = ("incoming_counted", "incoming_read", "mark_flips")  # what only grows
 
 
 def _state(conversation: Any) -> dict[str, Any]:
@@ -149,11 +145,6 @@ def _state(conversation: Any) -> dict[str, Any]:
 def _told(conversation: Any) -> dict[str, Any]:
     """The data of `unread.changed`."""
     return {"conversation_id": id_of(conversation), **_state(conversation)}
-
-
-def _note_change(conversation: Any) -> None:
-    conversation._unread_changed = True
-    conversation._derive()
 
 
 def _implied(conversation: Any, message: Any) -> int:
@@ -170,14 +161,14 @@ def _read(conversation: Any, up_to: int) -> bool:
     if is_more or conversation.marked_unread:
         conversation.incoming_read = max(conversation.incoming_read, up_to)
         conversation.mark_flips += conversation.mark_flips % 2
-        _note_change(conversation)
+        conversation._derive(changed=True)
     return is_more
 
 
 def _mark(conversation: Any) -> None:
     if not conversation.marked_unread:
         conversation.mark_flips += 1
-        _note_change(conversation)
+        conversation._derive(changed=True)
 
 
 def merge(winner: Any, loser: Any, *, arrival: int) -> None:
@@ -193,14 +184,14 @@ def merge(winner: Any, loser: Any, *, arrival: int) -> None:
     if loser.marked_unread:
         _mark(winner)
     winner.merge_floor, winner.merge_arrival = winner.incoming_counted, arrival
-    _note_change(winner)
+    winner._derive(changed=True)
     _read(loser, loser.incoming_counted)
 
 
 def _totals(listed: Iterable[dict[str, int]]) -> dict[str, int]:
     """What is unread in chats that are not silent; a chat only marked by hand counts one."""
-    in_order = ([each[name] for name in _NUMBERS] for each in listed)
-    weights = [max(0, counted - was_read, flips % 2) for counted, was_read, flips in in_order]
+    weights = [max(0, each["incoming_counted"] - each["incoming_read"], each["mark_flips"] % 2)
+               for each in listed]  # fmt: skip
     return {"conversations": sum(weight > 0 for weight in weights), "messages": sum(weights)}
 
 
@@ -363,8 +354,7 @@ def init_app(
     settings = realtime_events.read_settings(app, "UNREAD_STATE", DEFAULTS)
     check_model(Conversation, UnreadConversationMixin)
     check_model(Message, UnreadMessageMixin)
-    use_models(app, conversation=Conversation, message=Message, name=name, text=text,
-               silent=silent, head="unread_state/head.html")  # fmt: skip
+    use_models(app, conversation=Conversation, message=Message, name=name, text=text, silent=silent)
 
     def message_there(conversation: Any, message_id: str) -> Any:
         found = realtime_events.find(Message, message_id)

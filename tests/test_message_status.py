@@ -567,20 +567,20 @@ def test_statuses_of_other_programs_are_parked_bounded_and_expire(world, monkeyp
     ours = new_message()
     accepted(ours, "wamid.ours")
     assert ms.owners(["wamid.ours", "foreign", "nothing"]) == {"wamid.ours": ours}
-    assert ms._cleanup() == {"deleted": 0, "more": False}
+    assert ms._cleanup() == (0, False)
     begun_at = ms.now_ms()
     monkeypatch.setattr(ms, "now_ms", lambda: begun_at + 29 * 86_400_000)
-    assert ms._cleanup() == {"deleted": 0, "more": False}
+    assert ms._cleanup() == (0, False)
     monkeypatch.setattr(ms, "now_ms", lambda: begun_at + 31 * 86_400_000)
     monkeypatch.setattr(rt, "_BATCH", 1)
-    assert ms._cleanup() == {"deleted": 2, "more": False}
+    assert ms._cleanup() == (2, False)
     assert link("foreign") is None
     assert link("wamid.ours").message_id == ours, "a link that has its message stays"
 
 
 def test_a_clean_up_without_time_says_that_there_may_be_more(world):
     ms._host().settings["CLEANUP_SECONDS"] = 0
-    assert ms._cleanup() == {"deleted": 0, "more": True}
+    assert ms._cleanup() == (0, True)
 
 
 def test_a_thousand_statuses_take_bounded_calls(world, monkeypatch):
@@ -847,8 +847,9 @@ def test_a_message_is_sent_once(world, monkeypatch):
     assert ms.send(message) is True
     assert live_host.sent == [{"id": rt.id_of(message), "corpo": "Bom dia"}]
     again = Mensagem(key=message.key, conversa=conversation().key, corpo="Bom dia")
-    with pytest.raises(ms.AlreadyStored, match=rt.id_of(message)), ms.sending(again):
+    with pytest.raises(ms.Refused, match="already_stored") as caught, ms.sending(again):
         pytest.fail("called the Graph API")
+    assert caught.value.more == {"message_id": rt.id_of(message)}
     assert ms.send(again) is False
     assert len(live_host.sent) == 1
     assert again.live_json()["arrival"] == message.arrival == 1

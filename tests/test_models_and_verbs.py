@@ -333,9 +333,9 @@ def test_a_message_of_no_conversation_stores_nothing_and_says_so() -> None:
 @pytest.mark.usefixtures("context")
 def test_a_misspelled_property_stores_nothing_and_is_named() -> None:
     conversa = new_conversation()
-    with pytest.raises(AttributeError, match="Conversa has no property client"):
+    with pytest.raises(AttributeError, match="'Conversa' has no attribute 'client'"):
         rt.receive(new_message(conversa), client="Maria")
-    with pytest.raises(AttributeError, match="Conversa has no property client"):
+    with pytest.raises(AttributeError, match="'Conversa' has no attribute 'client'"):
         rt.update(conversa, client="Maria")
     assert stored(conversa.key).version == 0
     assert Mensagem.query().fetch() == []
