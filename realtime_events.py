@@ -38,6 +38,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial, update_wrapper
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 from flask import Flask, Response, current_app, g, jsonify, request
@@ -227,7 +228,7 @@ def publish(
     body = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     if len(body.encode()) > _DATA_BYTES:
         raise ValueError(f"data: over {_DATA_BYTES} bytes in an event of type {type}")
-    about = {"conversation_id": conversation_id, "version": version}
+    about: dict[str, Any] = {"conversation_id": conversation_id, "version": version}
     pending.append(partial(format_event, type, body, **about))
 
 
@@ -383,12 +384,11 @@ class LiveConversation(_LiveModel):
 
     version = ndb.IntegerProperty(default=0, indexed=False)
     arrivals = ndb.IntegerProperty(default=0, indexed=False)
-    _growing = ("version", "arrivals")
+    _growing: tuple[str, ...] = ("version", "arrivals")
 
-    def bump_version(self) -> int:
+    def bump_version(self) -> None:
         """Adds one; once per transaction that changes the conversation or its messages."""
         self.version = (self.version or 0) + 1
-        return self.version
 
     def live_json(self, message: Any = None) -> dict[str, Any]:  # noqa: ARG002
         """What the page needs to know of it; the host may override it and add to it.
@@ -871,10 +871,8 @@ class _Hub:
 
     def body(self, key: Any, seat: list[int] | None, head: bytes, hold: bool) -> Iterator[bytes]:
         """A response: `head`, then what comes as long as it has a place among the open streams."""
-        end = time.monotonic() + _jittered(
-            self.settings["HOLD_SECONDS" if hold else "STREAM_SECONDS"]
-        )
-        told_at = 0.0
+        seconds = self.settings["HOLD_SECONDS" if hold else "STREAM_SECONDS"]
+        end, told_at = time.monotonic() + _jittered(seconds), 0.0
         ended = lambda: self.streams.get(key) is not seat  # noqa: E731
         try:
             yield head
@@ -946,14 +944,14 @@ def add_routes(app: Flask, name: str, routes: dict[str, Callable[..., Any]]) -> 
     place of a method: the module's clean-up, which is the scheduler's alone; see `delete_all` for
     what it returns. Opens an ndb context where the host has none. Call it after `init_app`.
     """
-    known: _App = app.extensions[__name__]
+    known = app.extensions[__name__]
 
     def guard(method: str) -> None:
         if method == "CRON":
             if not known.is_cron():
                 raise Refused("forbidden", "Somente o cron pode fazer isto.", 403)
             return
-        user_id = known.current_user_id()
+        user_id = _user_id()
         if user_id is None:
             raise Refused("login_required", "Sua sessão terminou. Entre de novo.", 401)
         if method != "GET" and "csrf" not in current_app.extensions:
@@ -992,7 +990,7 @@ def _csrf_token(user_id: str) -> str:
 
 def _page() -> dict[str, Any] | None:
     """What templates/realtime_events/head.html gives the page; None without a login."""
-    user_id = _app().current_user_id()
+    user_id = _user_id()
     if user_id is None:
         return None
     csrf = _csrf_token(user_id)
@@ -1006,7 +1004,7 @@ def _versions() -> dict[str, Any]:
 
 
 def _events() -> Response:
-    hub = _app().hub
+    hub: _Hub = _app().hub
     delivery = request.args.get("delivery") or hub.settings["DELIVERY"]
     if delivery == "auto":
         delivery = "hold" if os.environ.get("GAE_ENV") == "standard" else "stream"
@@ -1016,7 +1014,7 @@ def _events() -> Response:
     text = request.headers.get("Last-Event-ID") or request.args.get("after")
     greet = request.args.get("hello") == "1" or not text
     hold = delivery == "hold"
-    key = (_app().current_user_id(), request.args.get("client") or secrets.token_hex(8))
+    key = (_user_id(), request.args.get("client") or secrets.token_hex(8))
     with hub.lock:
         cursor, head, blocks = hub.cursor(), [], []
         try:
@@ -1069,26 +1067,6 @@ def read_settings(app: Flask, prefix: str, defaults: dict[str, tuple[Any, ...]])
     return settings
 
 
-@dataclass
-class _App:
-    """What the host has told of itself, and the hub of its streams."""
-
-    hub: _Hub
-    user_id: Callable[[], Any]
-    is_cron: Callable[[], bool]
-    # The host's models, see `use_models`.
-    conversation: Any = None
-    message: Any = None
-    texts: dict[str, str] = field(default_factory=dict)
-    link: str = ""  # the message's property that names its conversation
-
-    def current_user_id(self) -> str | None:
-        """Who makes the request. What a host may give for nobody is None here."""
-        user_id = self.user_id()
-        nobody = user_id is None or user_id is False or user_id == ""
-        return None if nobody else str(user_id)
-
-
 _last_app: Flask | None = None
 
 
@@ -1102,8 +1080,15 @@ def of_app(name: str) -> Any:
     return app.extensions[name]
 
 
-def _app() -> _App:
+def _app() -> Any:
     return of_app(__name__)
+
+
+def _user_id() -> str | None:
+    """Who makes the request. What a host may give for nobody is None here."""
+    user_id = _app().current_user_id()
+    nobody = user_id is None or user_id is False or user_id == ""
+    return None if nobody else str(user_id)
 
 
 def current_cursor() -> str:
@@ -1111,7 +1096,7 @@ def current_cursor() -> str:
 
     Without a poller it proves nothing delivered: what came lately is told once more.
     """
-    hub = _app().hub
+    hub: _Hub = _app().hub
     return hub.cursor() if hub.alive() else Cursor(hub.behind(now_ms())).encode()
 
 
@@ -1195,7 +1180,10 @@ def init_app(
         raise ValueError(f"{_PREFIX}_POLL_SECONDS: under half of {_PREFIX}_OVERLAP_SECONDS")
     _fit_to_gunicorn(settings)
     hub = _Hub(settings, client.context)
-    app.extensions[__name__] = _App(hub, current_user_id, is_cron)
+    app.extensions[__name__] = SimpleNamespace(
+        hub=hub, current_user_id=current_user_id, is_cron=is_cron,
+        conversation=None, message=None, texts={}, link="",  # see `use_models`
+    )  # fmt: skip
     _last_app = app
     add_routes(app, __name__, {
         f"GET {_URL}/events": _events,

@@ -66,8 +66,9 @@ class UnreadConversationMixin(realtime_events.LiveConversation):
 
     #: Whether this transaction has changed what the screens show.
     _unread_changed = False
-    _growing = (*realtime_events.LiveConversation._growing, *_NUMBERS, "merge_floor",
-                "merge_arrival")  # fmt: skip
+    _growing = (
+        *realtime_events.LiveConversation._growing, *_NUMBERS, "merge_floor", "merge_arrival",
+    )  # fmt: skip
 
     @property
     def marked_unread(self) -> bool:
