@@ -836,7 +836,6 @@ class _Hub:
             self._watermark = max(self._watermark, self.behind(started))
             # Also what was handed over since this read began, which it does not show.
             self._above = set(Cursor(self._watermark)._above(self._above.union(names)))
-            self._text = None
             self._read_at = began
 
     def behind(self, ms: int) -> int:
@@ -968,8 +967,8 @@ def add_routes(app: Flask, name: str, routes: dict[str, Callable[..., Any]]) -> 
                     return dict(zip(("deleted", "more"), view(), strict=True))
                 return view(**arguments)
             except Refused as refusal:
-                told = {"code": refusal.code, "message": refusal.words, **refusal.more}
-                return jsonify(error=told), refusal.status
+                answer = {"code": refusal.code, "message": refusal.words, **refusal.more}
+                return jsonify(error=answer), refusal.status
 
     for rule, view in routes.items():
         method, path = rule.split(" ")

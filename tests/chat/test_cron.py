@@ -47,13 +47,13 @@ def test_the_clean_up_has_all_the_time_of_its_setting(
     left: list[float] = []
     seconds = app.extensions["realtime_events"].hub.settings["CLEANUP_SECONDS"]
 
-    def note() -> tuple[int, bool]:
+    def note(*_args: object) -> tuple[int, bool]:
         budget = datastore._budget.get()
         assert budget is not None
         left.append(budget.ends - time.monotonic() - seconds)
         return 0, False
 
-    monkeypatch.setattr(realtime_events, "delete_expired", note)
+    monkeypatch.setattr(realtime_events, "delete_all", note)
     assert client.get("/realtime/cleanup", headers=SECRET).status_code == 200
     assert left[0] > 0
 
