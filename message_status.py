@@ -536,11 +536,11 @@ def retry(message_id: str, *, client_id: str, confirm: bool = False) -> tuple[An
         return new, True
 
     message, new = realtime_events.transaction(attempt)
-    if not host.resend and new:
+    if host.resend and (new or fact(message, "started_at") is None):
+        host.send(message)  # also for a repeat: the process that made it may have died before this
+    elif new and not host.resend:
         with _call(message) as call:
             call.answer(host.send(message))
-    elif new or fact(message, "started_at") is None:
-        host.send(message)  # also for a repeat: the process that made it may have died before this
     return message, new
 
 
