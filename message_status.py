@@ -31,10 +31,9 @@ import realtime_events
 from realtime_events import Refused, find, id_of, iso, now_ms, usable_name
 
 __all__ = [
-    "DEFAULTS", "EXPLANATIONS", "FAILED", "SENDING", "UNCONFIRMED", "UNREACHABLE",
-    "BadStatus", "MessageStatusMixin", "WamidLink",
-    "audit", "fact", "init_app", "owners", "record_outcome", "record_statuses", "retry",
-    "send", "sending", "started", "status_json",
+    "DEFAULTS", "EXPLANATIONS", "FAILED", "SENDING", "UNCONFIRMED", "UNREACHABLE", "BadStatus",
+    "MessageStatusMixin", "WamidLink", "audit", "fact", "init_app", "owners", "record_outcome",
+    "record_statuses", "retry", "send", "sending", "started", "status_json",
 ]  # fmt: skip
 
 #: Settings, read from `app.config` or else the environment under the prefix `MESSAGE_STATUS_`:

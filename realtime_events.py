@@ -522,7 +522,7 @@ def add_message(
         nonlocal tried
         stored = _one(message.key)
         if stored is not None:
-            return bool(tried) and stored.arrival == tried
+            return bool(stored.arrival == tried)
         if wamid and message._is_repeat(wamid):
             return False
         conversation = _conversation_of(message)
@@ -976,7 +976,8 @@ def add_routes(app: Flask, name: str, routes: dict[str, Callable[..., Any]]) -> 
         short = "cleanup" if method == "CRON" else view.__name__.lstrip("_")
         endpoint = f"{name.rpartition('.')[2]}.{short}"
         whole = update_wrapper(partial(guarded, method, view), view)
-        app.add_url_rule(path, endpoint, whole, methods=[method.replace("CRON", "GET")])
+        methods = [method.replace("CRON", "GET")]
+        app.add_url_rule(path, endpoint, whole, methods=methods, provide_automatic_options=False)
 
 
 def _csrf_token(user_id: str) -> str:

@@ -517,6 +517,7 @@ def test_without_a_login_the_answer_is_401(host: EventHost, nobody: Any) -> None
         response = host.app.test_client().get(f"/realtime/{path}")
         assert response.status_code == 401
         assert response.json["error"]["code"] == "login_required"
+        assert host.app.test_client().options(f"/realtime/{path}").status_code == 405
     assert pollers() == before, "a stranger must not make the store work"
 
 
