@@ -33,13 +33,10 @@ export function withStatus(message, { status, statuses, error, at }) {
   if (isFurther(message.status, status)) return message;
   const older = at && message.status_at && at < message.status_at;
   if (older && !isFurther(status, message.status)) return message;
-  const same = message.status === status && sameJson(message.error ?? null, error ?? null)
-    && (!statuses || sameJson(message.statuses, statuses));
-  if (same) return message;
-  return { ...message, status, error: error ?? null, ...(statuses && { statuses }), ...(at && { status_at: at }) };
+  const whole = (known) => JSON.stringify([known.status, known.error ?? null, known.statuses]);
+  const next = { ...message, status, error: error ?? null, ...(statuses && { statuses }) };
+  return whole(next) === whole(message) ? message : { ...next, ...(at && { status_at: at }) };
 }
-
-const sameJson = (a, b) => a === b || JSON.stringify(a) === JSON.stringify(b);
 
 /** The status that is drawn: "read" and "played" as "delivered". */
 export function shownStatus(status) {
@@ -65,13 +62,11 @@ export function problemOf({ status, error, retried_as: retriedAs, retried_at: re
   let text = error?.message;
   if (failed) text = text ? `${LABELS.failed}: ${text}` : `${LABELS.failed}.`;
   else if (inDoubt) text = `${LABELS.unconfirmed}. ${text}`;
-  if (retriedAs) text += ` Reenviada${retriedAt ? ` às ${clock(new Date(retriedAt))}` : ""}.`;
+  const time = retriedAt && new Date(retriedAt).toLocaleTimeString("pt-BR", { timeStyle: "short" });
+  if (retriedAs) text += ` Reenviada${time ? ` às ${time}` : ""}.`;
   // "unreachable": the server sends it as soon as it can.
   return { text, failed, action: !retriedAs && (failed || inDoubt) ? "resend" : null };
 }
-
-const two = (number) => String(number).padStart(2, "0");
-const clock = (date) => `${two(date.getHours())}:${two(date.getMinutes())}`;
 
 // --- the check marks ------------------------------------------------------------------------------
 
@@ -97,14 +92,13 @@ function svg(viewBox, paths) {
     ...paths.map(([d, kind = "line"]) => make(draw("path"), { d, class: kind })));
 }
 
-let hosted = null; // what message_status/head.html says, on a page that it is in
+const hosted = pageData("message-status"); // what message_status/head.html says; null without it
 const told = new Map(); // message id → what events said of its status: a page under way may be older
 
 /** `<message-ticks data-status="sent">`, with `data-unconfirmed` while nobody knows. */
 class MessageTicks extends HTMLElement {
   static observedAttributes = ["data-status", "data-unconfirmed"];
   byScript = false; // updateTicks says what is shown
-  #drawn = null;
 
   connectedCallback() {
     this.refresh();
@@ -112,8 +106,6 @@ class MessageTicks extends HTMLElement {
 
   attributeChangedCallback() {
     const name = "unconfirmed" in this.dataset ? "unconfirmed" : this.dataset.status;
-    if (name === this.#drawn) return;
-    this.#drawn = name;
     if (!this.hasAttribute("tabindex")) this.setAttribute("role", "img");
     this.setAttribute("aria-label", LABELS[name] ?? "");
     this.replaceChildren(...(name in DRAWINGS ? [svg("0 0 18 12", DRAWINGS[name])] : []));
@@ -169,9 +161,8 @@ const STEPS = {
 export function momentText(iso, now = new Date()) {
   if (!iso) return "—";
   const date = new Date(iso);
-  const time = `${clock(date)}:${two(date.getSeconds())}`;
-  if (date.toDateString() === now.toDateString()) return `hoje às ${time}`;
-  return `${two(date.getDate())}/${two(date.getMonth() + 1)}/${date.getFullYear()} às ${time}`;
+  const [day, time] = [date.toLocaleDateString("pt-BR"), date.toLocaleTimeString("pt-BR")];
+  return `${date.toDateString() === now.toDateString() ? "hoje" : day} às ${time}`;
 }
 
 /** The steps to show of an audit: [{name, at}], in their order. */
@@ -196,17 +187,19 @@ function stepLine({ name, at }) {
 function makeDetails({ ask, preview, pane, again }) {
   const closeButton = el("button", { part: "close", type: "button", "aria-label": "Fechar", title: "Fechar" },
     svg("0 0 24 24", [["M6 6 18 18M18 6 6 18"]]));
-  const title = el("h2", { id: "message-details-title" }, "Dados da mensagem");
+  const title = "Dados da mensagem";
   const notice = el("p", { part: "notice", role: "status" });
   const story = el("div", { part: "story" });
-  const attributes = { class: "message-details", "aria-labelledby": title.id, "data-live-kept": "" };
-  const root = el("dialog", attributes, el("header", {}, closeButton, title), notice, story);
+  const attributes = { class: "message-details", "aria-label": title, "data-live-kept": "" };
+  const root = el("dialog", attributes, el("header", {}, closeButton, el("h2", {}, title)), notice, story);
   closeButton.addEventListener("click", () => root.close());
   root.addEventListener("click", ({ target }) => target === root && root.close()); // beside the modal
   let shownId = null;
   let asked = null; // the request whose answer is to be shown: the last one
 
   const shows = (id) => root.open && id === shownId;
+  /** Whether it was open: its own `close` returns nothing. */
+  const close = () => root.open && !root.close();
 
   async function open(id) {
     shownId = id;
@@ -216,13 +209,6 @@ function makeDetails({ ask, preview, pane, again }) {
     if (!root.open) beside ? root.show() : root.showModal();
     closeButton.focus();
     await read();
-  }
-
-  /** Whether it was open. */
-  function close() {
-    const wasOpen = root.open;
-    root.close();
-    return wasOpen;
   }
 
   async function read() {
@@ -342,6 +328,5 @@ function startPage() {
   new MutationObserver(() => redraw()).observe(document, { subtree: true, attributeFilter: ["data-live"] });
 }
 
-hosted = pageData("message-status");
 if (!customElements.get("message-ticks")) customElements.define("message-ticks", MessageTicks);
 if (hosted) startPage();

@@ -24,8 +24,7 @@ const MIN_SPACING = 250; // between fruitless requests; a shorter `retry` is mea
 const LIVED = 1_000; // an answer that stayed open this long may be followed by the next at once
 const OFFLINE_AFTER = 8_000; // a hiccup is "connecting", a failure this long is "offline"
 const TICK = 1_000;
-const BEAT = 3_000; // the leader's heartbeat
-const PING_AFTER = 4_000; // without heartbeat a follower asks the leader, whose timers may be throttled
+const PING_AFTER = 4_000; // a follower asks a leader that has been silent for so long
 const PING_TIMEOUT = 6_000; // 4 + 6: after 10 s without a leader a tab connects for itself
 const SLEPT_VISIBLE = 10_000; // a tick this late: the machine slept
 const SLEPT_HIDDEN = 75_000; // browsers slow a hidden page's timers down to one a minute
@@ -42,7 +41,7 @@ const HOLD_FIRST = 60_000; // a page that heard no stream holds so long, which i
 const HOLD_TRIAL = 600_000; // where the trial after that was not heard either
 const REFRESH_WAIT = 30; // events come in batches: one reading for all of them
 const REQUEST_LIMIT = 20_000;
-const CHORE_LIMIT = 60_000; // a reading that never ends must not be the last
+const REFRESH_LIMIT = 60_000; // a reading that never ends must not be the last
 const RELOAD_SPACING = 10_000; // a login that a reload does not bring must not become a loop
 const AT_END = 40; // pixels from its end within which a thread is at its end
 const SEEN_LIMIT = 10_000;
@@ -68,16 +67,8 @@ export function parseEventStream() {
 
 /** Exponential back-off with full jitter, in ms, after `failures` (1, 2, …) in a row. */
 export function backoffDelay(failures, random = Math.random) {
-  const ceiling = Math.min(BACKOFF_CAP, BACKOFF_BASE * 2 ** Math.min(failures - 1, 16));
+  const ceiling = Math.min(BACKOFF_CAP, BACKOFF_BASE * 2 ** (failures - 1));
   return Math.max(MIN_SPACING, random() * ceiling);
-}
-
-/** Of all that was ever added the newest: the overlap cursor may bring an event again. */
-class Recent extends Set {
-  add(item) {
-    if (super.add(item).size > SEEN_LIMIT) this.delete(this.values().next().value);
-    return this;
-  }
 }
 
 /** Named timers. `runOverdue` lets another tab's message run what a throttled page is late with. */
@@ -93,8 +84,11 @@ export class Alarms {
   set(name, ms, run) {
     this.clear(name);
     if (!this.isOpen) return;
-    const timer = this.#env.setTimeout(() => this.#fire(name), ms);
-    this.#set.set(name, { due: this.#env.now() + ms, run, timer });
+    const fire = () => {
+      this.clear(name);
+      run();
+    };
+    this.#set.set(name, { due: this.#env.now() + ms, fire, timer: this.#env.setTimeout(fire, ms) });
   }
 
   has(name) {
@@ -108,52 +102,49 @@ export class Alarms {
 
   close() {
     this.isOpen = false;
-    for (const name of [...this.#set.keys()]) this.clear(name);
+    for (const name of this.#set.keys()) this.clear(name);
   }
 
   runOverdue() {
-    for (const [name, { due }] of [...this.#set]) if (due <= this.#env.now()) this.#fire(name);
-  }
-
-  #fire(name) {
-    const alarm = this.#set.get(name);
-    this.clear(name);
-    alarm?.run();
+    for (const { due, fire } of this.#set.values()) if (due <= this.#env.now()) fire();
   }
 }
 
-/** Work done after a wait: once for however many ask, never twice at once, until it succeeds. */
-function makeChore(name, env, alarms, wait, run) {
-  let due = false;
-  let busy = false;
+/** The page is read again after a wait: once for however many ask, never twice at once, until it
+ * succeeds. */
+function makeRefresh(env, alarms) {
+  let due = null; // "shown": what the page shows; "everything": by all pages at the same moment
   let failures = 0;
-  const ask = (ms = wait()) => {
-    due = true;
-    if (!busy && !alarms.has(name)) alarms.set(name, ms, work);
-  };
-  const work = async () => {
-    const began = env.now();
-    due = false;
-    busy = true;
-    try {
-      const limit = new Promise((_, reject) => alarms.set(`${name} limit`, CHORE_LIMIT, reject));
-      await Promise.race([run(), limit]);
-      failures = 0;
-    } catch {
-      console.error("realtime_events: failed, and will be repeated:", name);
-      failures += 1;
-      due = true;
-    }
-    alarms.clear(`${name} limit`);
-    busy = false;
-    const rest = Math.max(wait(), env.now() - began); // as long as a slow server took for it
-    if (due) ask(failures ? backoffDelay(failures, env.random) : rest);
+  const arm = (least = 0) => {
+    const wait = due === "everything" ? env.random() * RESET_JITTER : REFRESH_WAIT;
+    if (!due || alarms.has("refresh") || alarms.has("refresh limit")) return;
+    alarms.set("refresh", Math.max(wait, least), work);
   };
   /** What waits for another attempt, or was put away with the page, waits no longer than usual. */
   const resume = () => {
-    if (!due) return;
-    alarms.clear(name);
-    ask();
+    alarms.clear("refresh");
+    arm();
+  };
+  const ask = (what = "shown") => {
+    if (due === "shown" && what === "everything") alarms.clear("refresh"); // which was to be at once
+    if (due !== "everything") due = what;
+    arm();
+  };
+  const work = async () => {
+    const [began, asked] = [env.now(), due];
+    due = null;
+    try {
+      const limit = new Promise((_, reject) => alarms.set("refresh limit", REFRESH_LIMIT, reject));
+      const told = asked === "everything" ? announce("realtime:reset").waits : [];
+      await Promise.race([Promise.all([...told, refreshPage()]), limit]);
+      failures = 0;
+    } catch {
+      console.error("realtime_events: failed, and will be repeated: refresh");
+      failures += 1;
+      ask(asked);
+    }
+    alarms.clear("refresh limit");
+    arm(failures ? backoffDelay(failures, env.random) : env.now() - began); // as long as a slow server took
   };
   return { ask, resume };
 }
@@ -200,15 +191,15 @@ class RealtimeClient {
   #env;
   #alarms;
   #offset = null; // ms that the server's clock is ahead of ours, which may be wrong
-  #seen = new Recent(); // of events the id, and "conversation version"
+  #seen = new Set(); // of events the id, and "conversation version": the overlap cursor may bring one again
   #listeners = new AbortController();
   #tabId = crypto.getRandomValues(new Uint32Array(3)).join("-"); // randomUUID wants https
 
   #cursor;
   #state = null;
-  #session = null; // AbortController, from page shown to page hidden
+  #session; // AbortController, from page shown to page hidden
   #channel = null;
-  #role = "follower"; // "leader" with the lock, "solo" for itself alone
+  #role; // "leader" with the lock, "follower" without, "solo" for itself alone; null: not known yet
   #synced = false; // a follower's own catch-up is complete: the leader's cursor is ours
 
   #turn = null; // AbortController of the request under way and the pause after it
@@ -217,11 +208,6 @@ class RealtimeClient {
   #delivery; // "stream", "hold", or undefined: the server decides
   #unheard = 0; // streams in a row of which nothing was heard, though held answers came
 
-  #lastTick;
-  #lastPost = 0;
-  #lastHeard = 0;
-  #pingedAt = null;
-  #reset;
   #refresh;
 
   constructor({ env, ...page }) {
@@ -229,13 +215,7 @@ class RealtimeClient {
     this.#env = { ...browserEnvironment(), ...env };
     this.#alarms = new Alarms(this.#env);
     this.#cursor = page.cursor || null;
-    const jitter = () => this.#env.random() * RESET_JITTER;
-    const refetch = () => {
-      this.#refresh.ask();
-      return Promise.all(announce("realtime:reset").waits);
-    };
-    this.#reset = makeChore("reset", this.#env, this.#alarms, jitter, refetch);
-    this.#refresh = makeChore("refresh", this.#env, this.#alarms, () => REFRESH_WAIT, refreshPage);
+    this.#refresh = makeRefresh(this.#env, this.#alarms);
     const { signal } = this.#listeners;
     const on = (target, type, run) => target.addEventListener(type, run, { signal });
     on(window, "online", () => this.reconnect());
@@ -260,69 +240,50 @@ class RealtimeClient {
   // --- life of the page ---------------------------------------------------------------------
 
   #begin() {
-    if (this.#session || this.#listeners.signal.aborted) return;
-    this.#session = new AbortController();
+    const { signal } = (this.#session = new AbortController());
     this.#alarms.isOpen = true;
-    this.#become("follower");
-    this.#pingedAt = null;
+    this.#become(null);
     this.#delivery = undefined;
-    this.#lastTick = this.#lastHeard = this.#env.now();
-    this.#scheduleCheck(this.#state !== null && CHECK_SOON); // shown again after the bfcache
+    this.#check(this.#state === null ? undefined : CHECK_SOON); // shown again after the bfcache
     this.#setState(navigator.onLine === false ? "offline" : "connecting");
     this.#tick();
-    this.#reset.resume(); // the page was put away before it could
-    this.#join(this.#session.signal);
+    this.#join(signal);
+    this.#run(signal);
   }
 
   #end() {
-    this.#session?.abort();
-    this.#session = null;
+    this.#session.abort();
     this.#alarms.close();
     this.#channel?.close();
     this.#channel = null;
-    this.#turn?.abort();
+    this.#turn.abort();
   }
 
   /** Subscribe first, then learn whether this tab leads, then connect or catch up. */
   async #join(signal) {
     const { locks, BroadcastChannel: Channel } = this.#env;
     const name = `realtime_events:${this.#page.user}`;
-    const lead = (lock) => lock && !signal.aborted && new Promise((release) => {
-      signal.addEventListener("abort", release);
-      this.#become("leader");
+    const granted = (lock) => {
+      if (signal.aborted) return null;
+      this.#become(lock ? "leader" : "follower");
+      if (!lock) return this.#watchLeader();
       this.#post("lead");
-    });
-    let running = false;
+      return new Promise((release) => signal.addEventListener("abort", release));
+    };
     try {
       this.#channel = new Channel(name);
       this.#channel.onmessage = ({ data }) => this.#hear(data);
-      await locks.request(name, { ifAvailable: true }, (lock) => {
-        const held = lead(lock);
-        running = true;
-        this.#run(signal);
-        return held;
-      });
-      if (!signal.aborted) await locks.request(name, { signal }, lead);
+      await locks.request(name, { ifAvailable: true }, granted);
+      await locks.request(name, { signal }, granted);
     } catch {
-      if (signal.aborted) return;
-      this.#become("solo"); // no Web Locks or no channel here
-      if (!running) this.#run(signal);
+      if (!signal.aborted) this.#become("solo"); // no Web Locks or no channel here
     }
   }
 
-  #tick() {
+  #tick(last = this.#env.now()) {
     const now = this.#env.now();
-    const late = now - this.#lastTick;
-    this.#lastTick = now;
-    this.#alarms.set("tick", TICK, () => this.#tick());
-    if (late > (document.hidden ? SLEPT_HIDDEN : SLEPT_VISIBLE)) this.#recover(); // timers may be slow here
-    if (this.#role === "leader") {
-      if (Math.abs(now - this.#lastPost) >= BEAT) this.#post("beat");
-    } else if (this.#channel && Math.abs(now - this.#lastHeard) > PING_AFTER) {
-      this.#pingedAt ??= now; // only silence after a question counts: our own timers may be late
-      this.#post("ping");
-      if (now - this.#pingedAt >= PING_TIMEOUT && this.#role === "follower") this.#become("solo");
-    }
+    this.#alarms.set("tick", TICK, () => this.#tick(now));
+    if (now - last > (document.hidden ? SLEPT_HIDDEN : SLEPT_VISIBLE)) this.#recover(); // timers may be slow here
   }
 
   /** Takes a role, perhaps the one it has, and begins anew with a request whose answer comes at once. */
@@ -335,17 +296,17 @@ class RealtimeClient {
 
   /** The one way back: after a sleep, shown again, online, or asked by the user. */
   reconnect() {
-    if (!this.#session || this.#alarms.has("recover")) return;
+    if (!this.#alarms.isOpen || this.#alarms.has("recover")) return;
     if (this.#state === "offline" && navigator.onLine !== false) this.#setState("connecting");
     this.#alarms.set("recover", RECOVERY_WAIT, () => this.#recover());
   }
 
   #recover() {
     this.#alarms.clear("recover");
-    this.#scheduleCheck(CHECK_SOON);
+    this.#check(CHECK_SOON);
     this.#alarms.runOverdue(); // timers may not have counted the time asleep
     this.#failures = 0;
-    if (this.#role !== "leader") this.#post("ping");
+    this.#post("ping");
     this.#become(this.#role);
   }
 
@@ -364,21 +325,17 @@ class RealtimeClient {
 
   // --- between tabs -------------------------------------------------------------------------
 
-  #post(kind, more = {}) {
-    if (kind !== "ping") this.#lastPost = this.#env.now();
-    this.#channel?.postMessage({ kind, cursor: this.#cursor, state: this.#state, ...more });
+  #post(kind, events = []) {
+    this.#channel?.postMessage({ kind, cursor: this.#cursor, state: this.#state, events });
   }
 
   #hear({ kind, cursor, state, events = [] }) {
-    if (kind === "ping") {
-      if (this.#role !== "leader") return;
+    if (kind === "ping" && this.#role === "leader") {
       this.#alarms.runOverdue(); // hidden leaders have slow timers, messages are never throttled
       this.#post("beat");
-      return;
     }
-    this.#lastHeard = this.#env.now();
-    this.#pingedAt = null;
-    if (this.#role === "leader") return; // two leaders at once: a lock that passed on in this moment
+    if (kind === "ping" || this.#role === "leader") return; // two leaders: a lock that passed on just now
+    this.#watchLeader();
     if (kind === "lead" || this.#role === "solo") this.#become("follower");
     this.#deliver(events);
     if (!this.#synced) return;
@@ -386,38 +343,37 @@ class RealtimeClient {
     this.#setState(state);
   }
 
+  /** From its last word on; only silence after a question counts, for timers may be late here too. */
+  #watchLeader() {
+    this.#alarms.set("leader", PING_AFTER, () => {
+      this.#post("ping");
+      this.#alarms.set("leader", PING_TIMEOUT, () => { if (this.#role === "follower") this.#become("solo"); });
+    });
+  }
+
   // --- requests: one at a time --------------------------------------------------------------
 
   async #run(signal) {
     while (!signal.aborted) {
       const turn = (this.#turn = new AbortController()).signal;
-      if (this.#synced) {
-        await this.#pause(turn);
-        continue;
-      }
-      const live = this.#role !== "follower";
-      const delivery = live ? this.#delivery : "hold";
-      const hello = this.#greet || !live || delivery !== "hold";
-      const ask = { live, delivery, hello, at: this.#env.now() };
-      const answer = await this.#ask(ask, turn);
-      const wait = turn.aborted ? 0 : this.#judge(ask, answer);
-      if (wait > 0) await this.#pause(turn, wait);
+      const isIdle = this.#role === null || this.#synced; // until it takes a role
+      const wait = isIdle ? undefined : await this.#ask(turn);
+      if (turn.aborted || wait === 0) continue;
+      await new Promise((resolve) => {
+        turn.addEventListener("abort", resolve);
+        if (!isIdle) this.#alarms.set("pause", wait, resolve);
+      });
     }
   }
 
-  async #pause(turn, ms) {
-    await new Promise((resolve) => {
-      if (turn.aborted) resolve();
-      turn.addEventListener("abort", resolve);
-      if (ms !== undefined) this.#alarms.set("pause", ms, resolve);
-    });
-    this.#alarms.clear("pause");
-  }
-
-  async #ask(ask, turn) {
-    const { delivery, hello, at: started } = ask;
-    const address = this.#address(ask);
-    const answer = { retry: 0, bytes: 0, fresh: 0 };
+  /** Asks once, and hands on what comes; gives the milliseconds to wait before the next request. */
+  async #ask(turn) {
+    const live = this.#role !== "follower";
+    const delivery = live ? this.#delivery : "hold";
+    const hello = this.#greet || !live || delivery !== "hold";
+    this.#greet = true;
+    const asked = { live, delivery, hello, at: this.#env.now(), retry: 0, bytes: 0, fresh: 0 };
+    const address = this.#address(asked);
     const request = new AbortController();
     turn.addEventListener("abort", () => request.abort());
     const listen = (ms) => this.#alarms.set("silence", ms, () => request.abort("silence"));
@@ -425,31 +381,32 @@ class RealtimeClient {
       listen(delivery !== "hold" ? HELLO_WAIT : hello ? ANSWER_TIMEOUT : SILENCE_TIMEOUT);
       const headers = { Accept: "text/event-stream" };
       const response = await this.#env.fetch(address, { cache: "no-store", headers, signal: request.signal });
-      answer.login = isLogin(response, address);
-      answer.retry = 1_000 * Math.min(RETRY_AFTER_CAP, response.headers.get("Retry-After")); // or NaN
+      if (isLogin(response, address)) {
+        this.close();
+        this.#env.leave();
+      }
+      asked.retry = 1_000 * Math.min(RETRY_AFTER_CAP, response.headers.get("Retry-After")); // or NaN
       const type = response.headers.get("Content-Type") ?? "";
-      if (response.status !== 200 || !type.startsWith("text/event-stream")) return answer;
+      if (response.status !== 200 || !type.startsWith("text/event-stream")) throw new TypeError(type);
       const feed = parseEventStream();
       const reader = response.body.getReader();
       for (;;) {
         const { done, value } = await reader.read();
-        if (request.signal.aborted) break;
-        answer.ended = done;
-        if (done) break;
-        answer.bytes += value.length;
+        asked.ended = done;
+        if (done || request.signal.aborted) break;
+        asked.bytes += value.length;
         listen(SILENCE_TIMEOUT);
         this.#setState("connected");
-        this.#apply(feed(value), ask, answer);
+        this.#apply(feed(value), asked);
       }
     } catch {
-      // A cut is an ordinary end: what it means is decided in #judge by what came before it.
-    } finally {
-      answer.lived = this.#env.now() - started;
-      answer.silent = request.signal.reason === "silence";
-      if (!turn.aborted) this.#alarms.clear("silence");
-      request.abort("done"); // frees the connection of an answer we did not read
+      // A cut, too, is an ordinary end: what it means is decided in #judge by what came before it.
     }
-    return answer;
+    if (turn.aborted) return 0;
+    this.#alarms.clear("silence");
+    asked.silent = request.signal.reason === "silence";
+    request.abort("done"); // frees the connection of an answer we did not read
+    return this.#judge(asked);
   }
 
   #address({ delivery, hello }) {
@@ -460,36 +417,30 @@ class RealtimeClient {
     return `${this.#page.url}/events?${new URLSearchParams(query.filter(([, value]) => value))}`;
   }
 
-  /** What an answer means for the next request: milliseconds to wait before it. */
-  #judge(ask, answer) {
-    if (answer.login) {
-      this.close();
-      this.#env.leave();
-      return 0;
-    }
-    const lived = answer.lived >= LIVED && (answer.ended || answer.bytes > 0);
-    const proved = lived || answer.fresh > 0;
-    if (lived) this.#setState("connected");
+  /** What the answer means for the next request: milliseconds to wait before it. */
+  #judge(asked) {
+    const lived = asked.bytes > 0 && this.#env.now() - asked.at >= LIVED;
+    const proved = lived || asked.fresh > 0;
     if (proved) this.#failures = 0;
-    if (ask.live && answer.silent && answer.bytes === 0) {
+    if (asked.live && asked.silent && asked.bytes === 0) {
       // Perhaps a front end that buffers; but if not even a held answer comes, the server is away.
-      this.#unheard = ask.delivery === "hold" ? 0 : this.#unheard + 1;
+      this.#unheard = asked.delivery === "hold" ? 0 : this.#unheard + 1;
       this.#delivery = this.#unheard ? "hold" : undefined;
       const trial = this.#unheard > 1 ? HOLD_TRIAL : HOLD_FIRST;
       this.#alarms.set("stream", trial, () => { this.#delivery = undefined; });
-      this.#greet = true;
       if (this.#delivery === "hold") return 0;
     }
-    const complete = answer.ended && answer.bytes > 0;
+    const complete = asked.ended && asked.bytes > 0;
     // An answer that brought something may be only the first page of it.
-    if (complete && !answer.fresh && !ask.live) this.#synced = true;
-    const greeted = complete && ask.hello && answer.isHeld; // it ends at once, and is asked for once
-    if (greeted || proved) this.#greet = false;
-    const paced = answer.retry >= MIN_SPACING;
-    const retry = paced ? answer.retry * (1 + this.#env.random() / 2) : 0;
-    if ((answer.ended && (greeted || proved)) || (complete && paced)) return retry;
+    if (complete && !asked.fresh && !asked.live) this.#synced = true;
+    const greeted = asked.hello && asked.isHeld; // it ends at once, and is asked for once
+    const paced = asked.retry >= MIN_SPACING;
+    const retry = paced ? asked.retry * (1 + this.#env.random() / 2) : 0;
+    if (complete && (greeted || proved || paced)) {
+      this.#greet = false;
+      return retry;
+    }
     this.#failures += 1;
-    this.#greet = true;
     if (navigator.onLine === false) this.#setState("offline");
     else if (this.#state !== "offline") this.#setState("connecting");
     return Math.max(backoffDelay(this.#failures, this.#env.random), retry);
@@ -497,18 +448,17 @@ class RealtimeClient {
 
   // --- what came ----------------------------------------------------------------------------
 
-  #apply(blocks, ask, answer) {
+  #apply(blocks, asked) {
     const events = [];
     let cursor = null;
     for (const block of blocks) {
-      answer.retry = Number(block.retry) || answer.retry;
+      asked.retry = Number(block.retry) || asked.retry;
       const event = block.data === undefined ? null : this.#read(block);
       if (event?.type === "hello") {
-        answer.isHeld = event.data.delivery === "hold";
-        this.#greet = false;
-        this.#offset = Date.parse(event.at) - (ask.at + this.#env.now()) / 2;
+        asked.isHeld = event.data.delivery === "hold";
+        this.#offset = Date.parse(event.at) - (asked.at + this.#env.now()) / 2;
         // A catch-up asks for hold whatever the way can do.
-        if (ask.live && ask.delivery !== "hold") {
+        if (asked.live && asked.delivery !== "hold") {
           this.#delivery = event.data.delivery;
           this.#unheard = 0;
         }
@@ -519,8 +469,8 @@ class RealtimeClient {
       if (event) events.push(event);
     }
     if (cursor) this.#cursor = cursor;
-    if (this.#role === "leader" && blocks.length) this.#post("events", { events });
-    answer.fresh += this.#deliver(events);
+    if (this.#role === "leader" && blocks.length) this.#post("events", events);
+    asked.fresh += this.#deliver(events);
   }
 
   #read({ id, event: type, data }) {
@@ -536,11 +486,11 @@ class RealtimeClient {
   #deliver(events) {
     let fresh = 0;
     for (const event of events) {
-      if (event.type === "reset") this.#reset.ask();
+      if (event.type === "reset") this.#refresh.ask("everything");
       if (event.type === "reset" || (event.id && this.#seen.has(event.id))) continue;
-      this.#seen.add(event.id);
       fresh += 1;
-      this.#seen.add(`${event.conversation_id} ${event.version}`);
+      this.#seen.add(event.id).add(`${event.conversation_id} ${event.version}`);
+      while (this.#seen.size > SEEN_LIMIT) this.#seen.delete(this.#seen.values().next().value);
       const age = this.#env.now() + this.#offset - Date.parse(event.at);
       announce("realtime:event", { ...event, age, catchUp: age > CATCH_UP_AGE });
       if (REFRESHED_BY.has(event.type)) this.#refresh.ask();
@@ -550,23 +500,20 @@ class RealtimeClient {
 
   // --- the safety net -----------------------------------------------------------------------
 
-  #scheduleCheck(ms) {
-    this.#alarms.set("check", ms || CHECK_EVERY + this.#env.random() * CHECK_JITTER, () => {
-      const isConnected = this.#state === "connected";
-      this.#scheduleCheck(!isConnected && CHECK_SOON);
-      if (isConnected && !document.hidden) this.#check();
-    });
-  }
-
   /** Compares what the server has with what the page shows; what stays behind is told. */
-  async #check() {
-    try {
-      const ids = [...this.#page.shownVersions().keys()].slice(0, COMPARED);
-      const versions = Object.entries(ids.length && await this.#page.fetchVersions(ids));
-      this.#alarms.set("behind", IN_FLIGHT, () => this.#compare(versions));
-    } catch {
-      // No answer, or none to be read: the next minute asks again.
-    }
+  #check(ms = CHECK_EVERY + this.#env.random() * CHECK_JITTER) {
+    this.#alarms.set("check", ms, async () => {
+      const isConnected = this.#state === "connected";
+      this.#check(isConnected ? undefined : CHECK_SOON);
+      if (!isConnected || document.hidden) return;
+      try {
+        const ids = [...this.#page.shownVersions().keys()].slice(0, COMPARED);
+        const versions = Object.entries(ids.length && await this.#page.fetchVersions(ids));
+        this.#alarms.set("behind", IN_FLIGHT, () => this.#compare(versions));
+      } catch {
+        // No answer, or none to be read: the next minute asks again.
+      }
+    });
   }
 
   /** Tells where the page lacks something, after what it read and the events on that. */
@@ -663,8 +610,7 @@ function shownVersions() {
 /** Tells the page to read again what it shows, and does that itself for its regions. */
 async function refreshPage() {
   const { waits, handled } = announce("realtime:refresh");
-  const hasRegion = document.querySelector("[data-live-region]") !== null;
-  if (hasRegion && !handled) waits.push(refreshRegions());
+  if (!handled && document.querySelector("[data-live-region]")) waits.push(refreshRegions());
   if (!waits.length && !handled) {
     warnOnce("refresh", "realtime_events: nothing here shows what is new; mark what the server renders with "
       + "data-live-region and an id, or document.addEventListener('realtime:refresh', "
@@ -683,22 +629,23 @@ async function refreshRegions() {
   if (location.href !== address) return refreshRegions(); // another conversation was opened meanwhile
   const pairs = [...document.querySelectorAll("[data-live-region]")]
     .map((region) => [region, page.getElementById(region.id)]);
-  const unnamed = pairs.some(([region]) => !region.id);
+  const unnamed = document.querySelector("[data-live-region]:not([id])");
   if (unnamed) warnOnce("region", "realtime_events: [data-live-region] needs an id");
   if (!pairs.some(([, fresh]) => fresh)) throw new Error("no region in the answer");
-  const settle = keepPlace(pairs.map(([region]) => region));
+  const settle = keepPlace();
   for (const [region, fresh] of pairs) if (fresh) morphChildren(region, fresh);
   settle();
 }
 
 /** Where the page is scrolled and who has the focus; returns what puts that back after a change. */
-function keepPlace(regions) {
+function keepPlace() {
   const focused = document.activeElement;
-  const threads = [...document.querySelectorAll("[data-live-thread]")];
   const boxes = new Set();
-  for (let box of [...regions, ...threads]) for (; box; box = box.parentElement) boxes.add(box);
+  for (let box of document.querySelectorAll("[data-live-region], [data-live-thread]")) {
+    for (; box; box = box.parentElement) boxes.add(box);
+  }
   const ended = [...boxes].filter((box) => {
-    const hasThread = threads.some((thread) => box.contains(thread) || thread.contains(box));
+    const hasThread = box.closest("[data-live-thread]") ?? box.querySelector("[data-live-thread]");
     const left = box.scrollHeight - box.clientHeight - box.scrollTop;
     return left < AT_END && (box.scrollTop > 0 || hasThread);
   });
@@ -710,9 +657,8 @@ function keepPlace(regions) {
 }
 
 /** By what a node is the same as before, wherever it stands now. */
-const keyOf = (node) => node.nodeType === Node.ELEMENT_NODE
-  && (node.getAttribute("id") || node.dataset.messageId || node.dataset.conversationId
-    || node.getAttribute("name"));
+const keyOf = (node) => node.getAttribute?.("id") || node.dataset?.messageId
+  || node.dataset?.conversationId || node.getAttribute?.("name");
 
 /** What a script has put there itself: neither replaced nor removed. */
 const isKept = (node) => node.dataset?.liveKept !== undefined;
@@ -726,17 +672,15 @@ function isAlike(node, fresh) {
 
 /** Changes only what differs, so that what is typed, selected, scrolled or drawn there stays. */
 function morph(node, fresh) {
-  if (node.nodeType !== Node.ELEMENT_NODE) {
-    if (node.data !== fresh.data) node.data = fresh.data;
-  } else if (!node.localName.includes("-") && !node.isContentEditable) {
-    for (const { name, value } of fresh.attributes) {
-      if (node.getAttribute(name) !== value) node.setAttribute(name, value);
-    }
-    for (const { name } of [...node.attributes]) {
-      if (!fresh.hasAttribute(name) && name !== "open") node.removeAttribute(name); // open: by the person
-    }
-    morphChildren(node, fresh);
+  if (node.nodeValue !== fresh.nodeValue) node.nodeValue = fresh.nodeValue; // that of an element is null
+  if (!node.localName || node.localName.includes("-") || node.isContentEditable) return node;
+  for (const { name, value } of fresh.attributes) {
+    if (node.getAttribute(name) !== value) node.setAttribute(name, value);
   }
+  for (const name of node.getAttributeNames()) {
+    if (!fresh.hasAttribute(name) && name !== "open") node.removeAttribute(name); // open: by the person
+  }
+  morphChildren(node, fresh);
   return node;
 }
 

@@ -28,8 +28,6 @@ export function titleText(name, n, more = false) {
   return n > 0 ? `(${n}${more ? "+" : ""}) ${name}` : name;
 }
 
-const withoutNumber = (title) => title.replace(/^\(\d+\+?\) /, "");
-
 /** Which icon the tab shows: "plain", "1" to "99", "mark" above, "offline". */
 export function iconName(n, offline) {
   if (offline) return "offline";
@@ -51,13 +49,8 @@ const counts = (message) => message.direction === "in" && message.counts_unread 
 const byArrival = (a, b) => a.arrival - b.arrival;
 
 /** The message that arrived last, of those the server has. */
-export function lastArrived(messages) {
-  let last = null;
-  for (const each of messages) {
-    if (Number.isInteger(each.arrival) && !(each.arrival < last?.arrival)) last = each;
-  }
-  return last;
-}
+export const lastArrived = (messages) =>
+  messages.filter(({ arrival }) => Number.isInteger(arrival)).sort(byArrival).at(-1) ?? null;
 
 /** Those of a conversation's messages that count and have not been read, in order of arrival.
  * `read`: how many of all that were counted have been. */
@@ -78,16 +71,14 @@ export function readUpTo(messages, read, { seen, atEnd }) {
   const unread = unreadAmong(messages, read);
   const since = unread[0]?.arrival;
   const isOlder = ({ arrival, direction }) => (Number.isInteger(arrival) ? arrival < since : direction !== "out");
-  const among = new Set(unread);
-  const before = messages.slice(0, Math.max(0, messages.findLastIndex(isOlder)));
-  const above = new Set(before.filter((message) => among.has(message)));
+  const above = new Set(unreadAmong(messages.slice(0, Math.max(0, messages.findLastIndex(isOlder))), read));
   const isBarred = (message) => (above.has(message) ? !seen.has(message.id) : !atEnd);
   const barred = unread.find(isBarred);
   const last = lastArrived(messages.filter(({ arrival }) => !(arrival >= barred?.arrival)));
   const left = last ? unread.filter(({ arrival }) => arrival > last.arrival).length : unread.length;
   // With nothing unread among them there may be a mark, or messages that this page does not have.
   const isNews = last !== null && (unread.length ? left < unread.length : atEnd);
-  const unseen = [...above].filter(isBarred);
+  const unseen = messages.filter((message) => above.has(message) && isBarred(message));
   return { id: last?.id ?? null, left, isNews, unseen };
 }
 
@@ -122,10 +113,10 @@ export class UnreadMap {
     this.remove(loser);
   }
 
-  /** The id that stands for this one today, as text. */
+  /** The id that stands for this one today, as text; null for none. */
   resolve(id) {
-    const winner = this.#moved.get(String(id));
-    return winner === undefined ? String(id) : this.resolve(winner);
+    const known = id === null ? null : String(id);
+    return this.#moved.has(known) ? this.resolve(this.#moved.get(known)) : known;
   }
 
   remove = (id) => this.#entries.delete(String(id));
@@ -221,23 +212,22 @@ export function writeAddress(how, state, id) {
 
 /** The number in the tab: gives what draws it. */
 function tabFace(badgeApp) {
-  let name = withoutNumber(document.title);
-  let drawn = { title: document.title, number: null };
-  const link = document.querySelector('link[rel~="icon"]')
-    ?? Object.assign(document.createElement("link"), { rel: "icon", href: "/favicon.ico" }); // as browsers do
-  if (!link.isConnected) document.head.append(link);
+  let badge = null;
+  const link = document.querySelector('link[rel~="icon"]') ?? document.head.appendChild(
+    Object.assign(document.createElement("link"), { rel: "icon", href: "/favicon.ico" }), // as browsers do
+  );
   const plain = { href: link.href, type: link.type };
   link.dataset.favicon = "plain";
   return (n, { more, offline }) => {
-    if (document.title !== drawn.title) name = withoutNumber(document.title); // the host gave another
+    const name = document.title.replace(/^\(\d+\+?\) /, ""); // which the host may have changed
     const [title, icon] = [titleText(name, n, more), iconName(n, offline)];
     if (document.title !== title) document.title = title;
     if (icon !== link.dataset.favicon) {
       link.dataset.favicon = icon;
       Object.assign(link, icon === "plain" ? plain : { href: drawIcon(icon), type: "image/svg+xml" });
     }
-    if (n !== drawn.number) badgeApp(n)?.catch(() => {}); // only an installed app has one
-    drawn = { title, number: n };
+    if (n !== badge) badgeApp(n)?.catch(() => {}); // only an installed app has one
+    badge = n;
   };
 }
 
@@ -282,7 +272,7 @@ function alerts(env, prefix, kept, onClick) {
     },
 
     end() {
-      this.closeAll();
+      this.closeSettled(true);
       isNotifier = false;
       for (const session of [...locks.values()]) session.abort(); // they would keep the page out of the bfcache
     },
@@ -302,7 +292,7 @@ function alerts(env, prefix, kept, onClick) {
 
     setWanted(name, on) {
       kept("localStorage", name, on ? "on" : "off");
-      if (!this.wants("notifications")) this.closeAll();
+      if (!this.wants("notifications")) this.closeSettled(true);
       tell("unread:changed");
     },
 
@@ -337,24 +327,20 @@ function alerts(env, prefix, kept, onClick) {
         const made = new env.Notification(title, { ...more, tag: id, renotify: true, silent: !rings || tone });
         made.onclick = () => {
           window.focus();
-          this.closeAll((each) => each === id);
+          made.close();
           onClick(id);
         };
-        made.onclose = () => { if (shown.get(id)?.made === made) shown.delete(id); };
         shown.set(id, { made, isSettled });
       } catch {
         env.Notification = null; // found out by trying: Android's Chrome throws
       }
     },
 
-    closeAll(when = () => true) {
-      for (const [id, { made, isSettled }] of [...shown]) {
-        if (when(id, isSettled) && shown.delete(id)) made.close();
+    /** Takes away what was told and is settled by now, or all of it. */
+    closeSettled(all = false) {
+      for (const [id, { made, isSettled }] of shown) {
+        if ((all || isSettled()) && shown.delete(id)) made.close();
       }
-    },
-
-    closeSettled() {
-      this.closeAll((_id, isSettled) => isSettled());
     },
   };
 }
@@ -384,7 +370,6 @@ class UnreadState extends UnreadMap {
   #isForgotten = false;
   #ownsAddress = !threadMark()?.dataset.liveThread; // a page that comes open has one of its own for that
   #open = opened(null);
-  #led; // by which click the tab came to this page, from the one before: {id, how} as JSON
   #expected; // {id, how, byRow}: what the thread will show next; byRow: its row is to be clicked for that
   #limitReached = false;
   #startedAt;
@@ -399,8 +384,7 @@ class UnreadState extends UnreadMap {
     this.#alarms = new Alarms(this.#env);
     this.#startedAt = this.#env.now();
     this.#prefix = `unread_state:${userId}:`;
-    this.#led = this.#kept("sessionStorage", "led");
-    this.#expected = JSON.parse(this.#led);
+    this.#expected = JSON.parse(this.#kept("sessionStorage", "led")); // by a click on the page before this one
     this.#kept("sessionStorage", "led", null);
     this.#drawTab = tabFace(this.#env.badgeApp);
     /** What the person wants to be told of, and how: see `alerts` above. */
@@ -428,13 +412,8 @@ class UnreadState extends UnreadMap {
       if (id !== null && !this.numbers(id)) this.load(id);
       this.select(id, "back");
     });
-    on(window, ["pagehide"], () => {
-      this.alerts.end();
-      this.#alarms.close();
-    });
-    on(window, ["pageshow"], ({ persisted }) => {
-      if (!persisted) return;
-      this.#alarms.isOpen = true;
+    on(window, ["pagehide"], () => this.alerts.end());
+    on(window, ["pageshow"], () => {
       this.alerts.begin();
       this.#changed();
     });
@@ -451,7 +430,7 @@ class UnreadState extends UnreadMap {
     for (const name of ["selected", "led", "notifications", "sound", "rung"]) {
       for (const storage of KEPT_IN) this.#kept(storage, name);
     }
-    this.alerts.closeAll();
+    this.alerts.closeSettled(true);
   }
 
   /** What this tab or this browser remembers for this user; with a value, from now on. */
@@ -542,7 +521,11 @@ class UnreadState extends UnreadMap {
     const [linked, own] = [this.#inAddress(), this.#kept("sessionStorage", "selected")];
     // "": this tab closed its conversation, and that was meant.
     const id = linked ?? own ?? this.#kept("localStorage", "selected");
-    if (id) this.select(id, linked && linked !== own ? "link" : "restored");
+    if (id && id === this.#expected?.id && this.#expected.how !== "click") {
+      // Its row led to this page, which says nothing of it: not for ever.
+      warnOnce("thread", `unread_state: nothing has data-live-thread="${id}" after its row was clicked; `
+        + "the thread must name the conversation that is open");
+    } else if (id) this.select(id, linked && linked !== own ? "link" : "restored");
     return id || null;
   }
 
@@ -564,7 +547,7 @@ class UnreadState extends UnreadMap {
    * `data-live-thread`. Unless a listener prevents that, its row is clicked, as soon as it is there.
    * `how`: "click", "back", "link" or "restored"; by the last two nothing is read. */
   select(id, how = "click") {
-    const to = id === null ? null : this.resolve(id);
+    const to = this.resolve(id);
     const expected = this.#expected = { id: to, how };
     const byDefault = tell("unread:select", { id: to, how });
     expected.byRow = byDefault && to !== null;
@@ -576,12 +559,11 @@ class UnreadState extends UnreadMap {
 
   /** The page may name another conversation in `data-live-thread` now. */
   follow() {
-    const named = threadMark()?.dataset.liveThread || null;
-    const id = named && this.resolve(named);
+    const id = this.resolve(threadMark()?.dataset.liveThread || null);
     const isExpected = this.#expected?.id === id;
     const how = isExpected ? this.#expected.how : id === null ? "click" : "link";
     if (id !== this.#open.id) {
-      const isMerged = id !== null && this.resolve(this.#open.id) === id;
+      const isMerged = this.resolve(this.#open.id) === id;
       this.#go(id, isMerged ? "link" : how);
       const gesture = isMerged ? this.#open.gesture : how === "click" || how === "back";
       this.#open = opened(id, { gesture, flips: this.#flips(id) });
@@ -609,13 +591,7 @@ class UnreadState extends UnreadMap {
     const row = document.querySelector(`[data-conversation-id="${CSS.escape(id)}"]`);
     if (!row) return;
     this.#expected.byRow = false;
-    const led = JSON.stringify({ id, how });
-    if (led === this.#led) { // it led to a page which says nothing of it: not for ever
-      warnOnce("thread", `unread_state: nothing has data-live-thread="${id}" after its row was clicked; `
-        + "the thread must name the conversation that is open");
-      return;
-    }
-    this.#kept("sessionStorage", "led", led);
+    this.#kept("sessionStorage", "led", JSON.stringify({ id, how }));
     (row.matches("a[href]") ? row : row.querySelector("a[href]") ?? row).click();
   }
 
@@ -809,23 +785,24 @@ function notice(text, onClose, ...offers) {
   document.body.append(line);
 }
 
-/** Feeds an UnreadState from the marks in a page without wiring; gives what begins that. */
+/** Feeds an UnreadState from the marks in a page without wiring. */
 function watchMarks(unread) {
-  const parsed = new WeakMap(); // row or bubble → {text, live}: its data-live, parsed once
+  const learned = new WeakMap(); // row → its data-live, which may be older than what is known by now
   let hasOffered = false;
 
-  const isParsed = (node) => parsed.has(node) && parsed.get(node).text === node.dataset.live;
   /** What the mark of a row or bubble says; null where that cannot be read. */
   const read = (node, ...needed) => {
-    if (isParsed(node)) return parsed.get(node).live;
     const live = liveOf(node, ...needed);
-    if (!live) return null;
-    live.id = node.dataset.messageId ?? node.dataset.conversationId;
-    parsed.set(node, { text: node.dataset.live, live });
-    return live;
+    return live && { ...live, id: node.dataset.messageId ?? node.dataset.conversationId };
   };
 
-  const readThread = () => {
+  const look = () => {
+    const rows = [...document.querySelectorAll("[data-conversation-id]")];
+    const news = rows.filter((row) => !learned.has(row) || learned.get(row) !== row.dataset.live);
+    for (const row of news) learned.set(row, row.dataset.live);
+    unread.learn(...news.map((row) => read(row, "incoming_counted")).filter(Boolean));
+    unread.follow();
+    unread.show();
     const bubbles = [...(threadMark() ?? document).querySelectorAll("[data-message-id]")];
     if (!threadMark() && bubbles.length) {
       warnOnce("no thread", "unread_state: nothing is read here, for there is no data-live-thread; give it to the "
@@ -840,18 +817,9 @@ function watchMarks(unread) {
     unread.rendered(id, messages.filter((each) => each && String(each.conversation_id ?? id) === id));
   };
 
-  const look = () => {
-    const rows = [...document.querySelectorAll("[data-conversation-id]")].filter((row) => !isParsed(row));
-    const news = rows.map((row) => read(row, "incoming_counted"));
-    unread.learn(...news.filter(Boolean));
-    unread.follow();
-    readThread();
-    unread.show();
-  };
-
   /** Gives the server, with an answer, up to where its author has read. */
   const sendReading = (form) => {
-    if (!form.matches("[data-live-composer]") && !form.querySelector("[data-live-composer]")) return;
+    if (!form.matches("[data-live-composer], :has([data-live-composer])")) return;
     form.querySelector("input[name=read_up_to]")?.remove();
     unread.clicked(unread.selected); // which the page after this one shows again
     const value = unread.answered();
@@ -874,14 +842,13 @@ function watchMarks(unread) {
     if (id !== undefined) unread.clicked(id);
   });
 
-  /** When all scripts of the page have run, so that it hears what is asked of it. */
-  return () => {
-    const attributeFilter = ["data-live", "data-conversation-id", "data-message-id", "data-live-thread"];
-    const watched = { subtree: true, childList: true, attributes: true, attributeFilter };
+  const attributeFilter = ["data-live", "data-conversation-id", "data-message-id", "data-live-thread"];
+  const watched = { subtree: true, childList: true, attributes: true, attributeFilter };
+  ready.then(() => { // all scripts of the page have run, and it hears what is asked of it
     new MutationObserver(look).observe(document.body, watched);
     look();
     unread.load(unread.restore());
-  };
+  });
 }
 
 /** Start counting, reading and remembering.
@@ -905,4 +872,4 @@ export function startUnread(options) {
 export const pageUnread = () => running;
 
 const [given, page] = [pageData("unread-state"), pageData()];
-if (given && page) ready.then(watchMarks(startUnread({ userId: page.user, ...given })));
+if (given && page) watchMarks(startUnread({ userId: page.user, ...given }));

@@ -113,6 +113,26 @@ def test_a_reset_adopts_its_cursor_and_refetches_after_a_jitter_until_that_succe
     assert (early, then, later) == (0, 1, 2)
 
 
+def test_a_reset_takes_its_jitter_though_a_refresh_was_to_be_at_once(run: Run) -> None:
+    seen = run(
+        """let stream;
+        const { clock, got } = beginScripted(
+          async ({ signal }) => (stream = open(signal, hello("stream"))),
+          { env: { random: () => 0.9 } });
+        await clock.advance(0);
+        const reset = 'event: reset\\ndata: {"type": "reset", "data": {"cursor": "c"}}\\n\\n';
+        stream.push(event("e1") + reset);
+        const seen = [];
+        for (const ms of [2_699, 1]) {
+          await clock.advance(ms);
+          seen.push([got.resets, got.refreshes]);
+        }
+        client.close();
+        return seen;"""
+    )
+    assert seen == [[0, 0], [1, 1]]
+
+
 # --- versions: the one safety net -------------------------------------------------------------
 
 #: A page that shows `shown` and asks a server that has `versions`; `minute()` passes one.

@@ -93,6 +93,20 @@ def test_an_answer_over_capacity_is_asked_again_after_its_retry_with_jitter(
     assert len(set(waits)) > 5
 
 
+def test_who_holds_and_finds_no_place_asks_once_a_pause(run: Run) -> None:
+    hellos, waits = run(
+        """const { clock, calls } = beginScripted(async ({ params }) =>
+          answer(params.hello ? "retry: 20\\n\\n" + hello("hold") : "retry: 2000\\n\\n"));
+        await clock.advance(60_000);
+        client.close();
+        const waits = calls.slice(2).map((call, n) => call.at - calls[n + 1].at);
+        return [calls.filter(({ params }) => params.hello).length, waits];"""
+    )
+    assert hellos == 1
+    assert len(waits) > 15
+    assert all(2000 <= wait <= 3000 for wait in waits)
+
+
 def test_a_server_that_shuts_down_spreads_its_pages_without_alarm(run: Run) -> None:
     wait, states = run(
         """let stream;
