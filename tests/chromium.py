@@ -83,6 +83,13 @@ def own_chromium(chromium: Browser, folder: Path) -> Iterator[BrowserContext]:
         process.wait(10)
 
 
+#: A page has lost the focus, and all tabs know that by its lock; an empty one has no locks.
+_LOOKED_AWAY = """async () => {
+  const { held } = (await navigator.locks?.query()) ?? { held: [] };
+  return !document.hasFocus() && !held.some(({ name }) => name.endsWith(":focused"));
+}"""
+
+
 def look_away(context: BrowserContext) -> Page:
     """Another tab comes to the front of a browser of `own_chromium`; the others know that they are
     hidden and without focus.
@@ -91,5 +98,5 @@ def look_away(context: BrowserContext) -> Page:
     page = context.new_page()
     page.bring_to_front()
     for each in before:
-        wait_until(lambda each=each: not each.evaluate("document.hasFocus()"))
+        wait_until(lambda each=each: each.evaluate(_LOOKED_AWAY))
     return page

@@ -659,10 +659,11 @@ def test_any_callback_repairs_a_doubt(world):
 
 
 def test_a_send_whose_process_died_is_in_doubt_after_ten_minutes(world, monkeypatch):
-    lost, waits, known = new_message(), new_message(started=False), new_message()
+    began = ms.now_ms()
+    lost, waits, known = new_message(since=began), new_message(started=False), new_message()
     accepted(known, "w")
     postponed(waits)
-    later = ms.now_ms() + 599_000
+    later = began + 599_000
 
     def codes() -> list[Any]:
         found = [load(id_).live_json().get("error") for id_ in (lost, waits, known)]

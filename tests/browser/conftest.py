@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect
@@ -83,15 +84,22 @@ def attendant(chromium: Browser, store: Store) -> Iterator[Callable[..., Attenda
     """`attendant("ana", server.url)`: a logged-in attendant in a new browser context.
 
     The account is made if it is new. A console error that the test did not allow fails it.
+    `service_workers="allow"` where the service worker counts: behind it `page.route` sees nothing,
+    and a page has it only from some moment on. Those of `at_a_computer` have it.
     """
     attendants: list[Attendant] = []
     known: set[str] = set()
 
-    def log_in(username: str, url: str, *, log_in: bool = True) -> Attendant:
+    def log_in(
+        username: str, url: str, *, log_in: bool = True,
+        service_workers: Literal["allow", "block"] = "block",
+    ) -> Attendant:  # fmt: skip
         if username not in known:
             add_attendant(store, username, password=username)
             known.add(username)
-        context = chromium.new_context(locale="pt-BR", timezone_id="America/Sao_Paulo")
+        context = chromium.new_context(
+            locale="pt-BR", timezone_id="America/Sao_Paulo", service_workers=service_workers
+        )
         context.set_default_timeout(ACTION_MS)
         person = Attendant(context, url, username)
         attendants.append(person)

@@ -103,7 +103,7 @@ def test_without_a_connection_a_page_says_so_and_nothing_old_is_shown(
     attendant: Callable[..., Attendant],
 ) -> None:
     server = live_server()
-    ana = attendant("ana", server.url)
+    ana = attendant("ana", server.url, service_workers="allow")
     ana.allow_errors("ERR_CONNECTION_REFUSED|Failed to load resource")
     page = ana.page
     write(simulator, "Um segredo")
@@ -132,7 +132,7 @@ def test_without_a_connection_a_page_says_so_and_nothing_old_is_shown(
 def test_the_installed_apps_frame_has_the_colour_of_the_theme(
     live_server: Callable[..., LiveServer], attendant: Callable[..., Attendant]
 ) -> None:
-    ana = attendant("ana", live_server().url)
+    ana = attendant("ana", live_server().url, service_workers="allow")
     ana.wait_connected()
     colours = {"Claro": "#f5f1eb", "Escuro": "#161717"}
     for name, colour in colours.items():
@@ -149,7 +149,7 @@ def test_a_new_version_forgets_the_files_of_the_old_one(
     live_server: Callable[..., LiveServer], attendant: Callable[..., Attendant]
 ) -> None:
     url = live_server().url
-    ana = attendant("ana", url, log_in=False)
+    ana = attendant("ana", url, log_in=False, service_workers="allow")
     ana.page.goto(f"{url}/offline")
     ana.page.evaluate("Promise.all(['files 0123456789ab', 'not ours'].map((n) => caches.open(n)))")
     ana.log_in()
@@ -162,7 +162,7 @@ def test_a_new_version_forgets_the_files_of_the_old_one(
 def test_the_worker_and_its_page_need_no_login_and_are_always_asked_for(
     live_server: Callable[..., LiveServer], attendant: Callable[..., Attendant]
 ) -> None:
-    ana = attendant("ana", live_server().url, log_in=False)
+    ana = attendant("ana", live_server().url, log_in=False, service_workers="allow")
     answer = ana.context.request.get(f"{ana.url}/service-worker.js")
     assert answer.ok
     assert answer.headers["content-type"].startswith("text/javascript")

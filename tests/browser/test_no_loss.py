@@ -132,7 +132,7 @@ def test_a_burst_too_big_for_the_cursor_is_shown_whole(
     # An overlap and a budget that hold the burst together, however slow the machine.
     server = live_server(
         REALTIME_EVENTS_DELIVERY="hold",
-        REALTIME_EVENTS_OVERLAP_SECONDS=30,
+        REALTIME_EVENTS_OVERLAP_SECONDS=60,
         WEBHOOK_BUDGET_SECONDS=100,
     )
     proxy = cuttable_proxy(buffering_proxy(server.url))

@@ -40,6 +40,9 @@ SUBSCRIBES = """
 """
 SHOWN = """async () => (await self.registration.getNotifications()).map(
   ({ title, body, tag }) => ({ title, body, tag }))"""
+PAGES = """async () => (
+  await self.clients.matchAll({ type: "window", includeUncontrolled: true })
+).map(({ url }) => new URL(url).pathname)"""
 
 
 @pytest.fixture
@@ -93,6 +96,11 @@ class Pushed:
             "ServiceWorker.deliverPushMessage",
             {"origin": self._origin, "registrationId": self._id, "data": json.dumps(payload)},
         )
+
+    def pages(self) -> list[str]:
+        """Those that the service worker sees: one that is left stays for a moment."""
+        found: list[str] = self._worker.evaluate(PAGES)
+        return found
 
     def shown(self) -> list[dict[str, str]]:
         found: list[dict[str, str]] = self._worker.evaluate(SHOWN)
@@ -175,6 +183,7 @@ def test_the_service_worker_shows_what_is_pushed_unless_a_page_has_it(
     other = ana.new_tab()
     other.goto(f"{url}/offline")
     ana.page.goto("about:blank")  # and the tab that is left is none of the chat
+    wait_until(lambda: pushed.pages() == ["/offline"])
     pushed.deliver({**PUSH, "conversation_id": "c2"})
     shown = [{"title": TITLE, "body": PUSH["body"], "tag": "c2"}]
     wait_until(pushed.shown)
