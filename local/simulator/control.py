@@ -6,7 +6,7 @@ from typing import Any
 from flask import Blueprint, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
 
-from local.simulator.files import Given, drawn, kind_of
+from local.simulator.files import Given, drawn, kind_of, type_of
 from local.simulator.identities import is_bsuid
 from local.simulator.payloads import MAX_UPDATES, encode
 from local.simulator.phones import FROM_FORMS, Customer, valid_phone
@@ -256,11 +256,12 @@ def _file_drafts() -> list[Draft]:
         raise InvalidInput("size", f"must be a number of bytes up to {MAX_FILE_BYTES}")
     drafts = []
     for number, file in enumerate(sent):
-        mime_type = form.get("mime_type") or file.mimetype or "application/octet-stream"
+        filename = form.get("filename") or file.filename or None
+        mime_type = form.get("mime_type") or type_of(file.mimetype, filename)
         given = Given(
             file.read(),
             mime_type,
-            form.get("filename") or file.filename or None,
+            filename,
             size=None if size is None else int(size),
             sha256=form.get("sha256"),
             voice=form.get("voice") in _YES,

@@ -3,6 +3,7 @@
 import colorsys
 import hashlib
 import io
+import mimetypes
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,9 @@ from PIL import Image, ImageDraw
 from local.simulator.media import SAMPLES, MediaStore, Stored
 from local.simulator.switches import InvalidInput
 
-__all__ = ["MEDIA_TYPES", "SAMPLE_FILES", "Given", "Sparse", "drawn", "kind_of", "media_body"]
+__all__ = [
+    "MEDIA_TYPES", "SAMPLE_FILES", "Given", "Sparse", "drawn", "kind_of", "media_body", "type_of",
+]  # fmt: skip
 
 JSON = dict[str, Any]
 
@@ -72,6 +75,14 @@ class Given:
     sha256: str | None = None  # as told, whatever it really is
     voice: bool = False
     animated: bool = False
+
+
+def type_of(told: str, filename: str | None) -> str:
+    """The MIME type of a file: as told, else by its name, as a phone has it."""
+    nothing = "application/octet-stream"
+    if told in ("", nothing):
+        return mimetypes.guess_type(filename or "")[0] or nothing
+    return told
 
 
 def kind_of(mime_type: str) -> str:

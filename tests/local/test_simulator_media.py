@@ -77,6 +77,22 @@ def test_any_file_is_sent_as_the_form_says(world: World) -> None:
     assert (download.data, download.mimetype) == (page, "image/jpeg")
 
 
+@pytest.mark.parametrize(
+    ("name", "told_type", "kind", "mime_type"),
+    [
+        ("praia.JPG", "application/octet-stream", "image", "image/jpeg"),
+        ("praia.jpg", "text/plain", "document", "text/plain"),
+        ("nada", "application/octet-stream", "document", "application/octet-stream"),
+    ],
+)
+def test_a_file_without_a_type_has_that_of_its_name(
+    world: World, name: str, told_type: str, kind: str, mime_type: str
+) -> None:
+    send_file(world, b"", file=[(io.BytesIO(b"a"), name, told_type)])
+    (message,) = told(world)
+    assert message[kind]["mime_type"] == mime_type
+
+
 def test_several_files_are_several_messages(world: World) -> None:
     files = [(io.BytesIO(b"a"), "a.pdf", "application/pdf"), (io.BytesIO(b"b"), "b.txt")]
     answer = send_file(world, b"", file=files, caption="dois")
