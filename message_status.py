@@ -398,10 +398,11 @@ def _call(message: Any) -> Iterator[Any]:
     except BaseException as raised:  # noqa: BLE001 - it goes on below
         error = raised
     # A host's own exception tells by its cause what became of the call.
-    errors = (error, error and error.__cause__)
+    errors = (error, getattr(error, "__cause__", None))
     by_requests = [each for each in errors if isinstance(each, requests.RequestException)]
     if not outcomes:
-        reason = type(error).__name__ if error else "sending() ended without answer(response)"
+        ended = "sending() ended without answer(response)"
+        reason = ended if error is None else type(error).__name__
         _log.error("message %s: %s", id_of(message), reason)
         outcomes = [*map(_outcome, by_requests), {}]
     for pause in (*_PAUSES, None):
@@ -412,9 +413,9 @@ def _call(message: Any) -> Iterator[Any]:
             _log.exception("message %s: its outcome cannot be stored", id_of(message))
             if pause is not None:
                 time.sleep(pause)
-            elif by_requests or not error:
+            elif by_requests or error is None:
                 raise
-    if error and not by_requests:
+    if error is not None and not by_requests:
         raise error
 
 
@@ -493,7 +494,9 @@ def send(message: Any, **more: Any) -> bool:
         raise RuntimeError("message_status.init_app() was not given send=")
     try:
         block = sending(message, **more)
-    except Refused:
+    except Refused as refusal:
+        if refusal.code != "already_stored":
+            raise
         message._grow(message.key.get(use_cache=False))
         return False
     with block as call:
@@ -531,6 +534,8 @@ def retry(message_id: str, *, client_id: str, confirm: bool = False) -> tuple[An
             raise Refused("may_duplicate", "O cliente pode receber esta mensagem duas vezes.")
         _update(old, retried_as=client_id, retried_at=now_ms(), retry_id=client_id)
         new = (host.resend or _resend)(old, client_id)
+        if host.resend:
+            old.put()  # without what it says now it could be sent once more
         tried = new.arrival
         return new, True
 

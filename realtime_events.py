@@ -513,8 +513,8 @@ def add_message(
         replaces: an older message that changes with it and is told of, too.
         facts: see `place`.
 
-    Raises LookupError if its conversation does not exist, AttributeError if that has no such
-    property.
+    Raises LookupError if its conversation does not exist, AttributeError or TypeError if that has
+    no such property.
     """
     tried = 0  # the number given in an attempt of which nobody knows whether it was committed
 
@@ -557,8 +557,8 @@ def update(entity: Any, **values: Any) -> Any:
     `entity` (or its key) is read again in the transaction and gets the new `values` of its
     properties. Returns it as it is now.
 
-    Raises LookupError if it or its conversation does not exist, AttributeError for a property that
-    it has not.
+    Raises LookupError if it or its conversation does not exist, AttributeError or TypeError for
+    what is no property of it.
     """
     key = entity if isinstance(entity, ndb.Key) else entity.key
 
@@ -625,7 +625,8 @@ def check_model(model: Any, mixin: Any) -> None:
         raise TypeError(f"{name}: the fields of {wanted} are missing; write class {name}({wanted})")
     parts = [each for each in model.__mro__ if each not in ndb.Model.__mro__]
     ours = {name: part.__module__ for part in parts if part.__module__ in _OURS
-            for name in vars(part).keys() - dir(ndb.Model) - _OVERRIDABLE}  # fmt: skip
+            for name in vars(part) if name not in _OVERRIDABLE and not hasattr(ndb.Model, name)
+            }  # fmt: skip
     hosts = [vars(part).items() for part in parts if part.__module__ not in _OURS]
     for taken, value in itertools.chain(*hosts):
         for name in ours.keys() & {taken, getattr(value, "_name", taken)}:  # or that in the store
@@ -647,8 +648,7 @@ def use_models(
 
     Raises TypeError for a model that cannot be used; names class, property and remedy.
     """
-    with app.app_context():
-        known = _app()  # raises if the modules come in another order
+    known = of_app(__name__, app)  # raises if the modules come in another order
     known.conversation = conversation or known.conversation
     known.message = message or known.message
     for role, model in (("name", conversation), ("text", message), ("silent", conversation)):
@@ -958,7 +958,7 @@ def add_routes(app: Flask, name: str, routes: dict[str, Callable[..., Any]]) -> 
             if not hmac.compare_digest(given, _csrf_token(user_id).encode()):
                 raise Refused("bad_csrf_token", "Recarregue a página e tente novamente.", 403)
 
-    def guarded(method: str, view: Callable[..., Any], **arguments: Any) -> Any:
+    def guarded(method: str, view: Callable[..., Any], /, **arguments: Any) -> Any:
         opened = ndb.get_context(raise_context_error=False)
         with nullcontext() if opened else known.hub.context():
             try:
@@ -1070,11 +1070,11 @@ def read_settings(app: Flask, prefix: str, defaults: dict[str, tuple[Any, ...]])
 _last_app: Flask | None = None
 
 
-def of_app(name: str) -> Any:
+def of_app(name: str, app: Flask | None = None) -> Any:
     """What a module keeps in this app's `extensions`; in a thread without an app context, in those
     of the app made last.
     """
-    app = current_app or _last_app
+    app = app or current_app or _last_app
     if app is None or name not in app.extensions:
         raise RuntimeError(f"{name}.init_app() has not run for this app")
     return app.extensions[name]

@@ -114,14 +114,17 @@ export class Alarms {
  * succeeds. */
 function makeRefresh(env, alarms) {
   let due = null; // "shown": what the page shows; "everything": by all pages at the same moment
+  let giveUp = null; // ends the reading under way; null: there is none
   let failures = 0;
   const arm = (least = 0) => {
     const wait = due === "everything" ? env.random() * RESET_JITTER : REFRESH_WAIT;
-    if (!due || alarms.has("refresh") || alarms.has("refresh limit")) return;
+    if (!due || giveUp || alarms.has("refresh")) return;
     alarms.set("refresh", Math.max(wait, least), work);
   };
-  /** What waits for another attempt, or was put away with the page, waits no longer than usual. */
+  /** What waits for another attempt, or was put away with the page, waits no longer than usual; a
+   * reading that was put away has a limit again. */
   const resume = () => {
+    if (giveUp && !alarms.has("refresh limit")) alarms.set("refresh limit", REFRESH_LIMIT, giveUp);
     alarms.clear("refresh");
     arm();
   };
@@ -134,7 +137,8 @@ function makeRefresh(env, alarms) {
     const [began, asked] = [env.now(), due];
     due = null;
     try {
-      const limit = new Promise((_, reject) => alarms.set("refresh limit", REFRESH_LIMIT, reject));
+      const limit = new Promise((_, reject) => { giveUp = reject; });
+      alarms.set("refresh limit", REFRESH_LIMIT, giveUp);
       const told = asked === "everything" ? announce("realtime:reset").waits : [];
       await Promise.race([Promise.all([...told, refreshPage()]), limit]);
       failures = 0;
@@ -143,8 +147,10 @@ function makeRefresh(env, alarms) {
       failures += 1;
       ask(asked);
     }
+    giveUp = null;
     alarms.clear("refresh limit");
-    arm(failures ? backoffDelay(failures, env.random) : env.now() - began); // as long as a slow server took
+    const took = Math.min(REFRESH_LIMIT, env.now() - began); // a slow server has a rest
+    arm(failures ? backoffDelay(failures, env.random) : took);
   };
   return { ask, resume };
 }
@@ -311,7 +317,8 @@ class RealtimeClient {
   }
 
   #setState(state) {
-    if (state === this.#state) return;
+    const isKept = state !== "connecting" || this.#alarms.has("offline"); // gone after the bfcache
+    if (state === this.#state && isKept) return;
     this.#state = state;
     document.documentElement.dataset.connection = state;
     this.#alarms.clear("offline");
@@ -629,7 +636,7 @@ async function refreshRegions() {
   if (location.href !== address) return refreshRegions(); // another conversation was opened meanwhile
   const pairs = [...document.querySelectorAll("[data-live-region]")]
     .map((region) => [region, page.getElementById(region.id)]);
-  const unnamed = document.querySelector("[data-live-region]:not([id])");
+  const unnamed = document.querySelector("[data-live-region]:is(:not([id]), [id=''])");
   if (unnamed) warnOnce("region", "realtime_events: [data-live-region] needs an id");
   if (!pairs.some(([, fresh]) => fresh)) throw new Error("no region in the answer");
   const settle = keepPlace();

@@ -521,7 +521,7 @@ class UnreadState extends UnreadMap {
     const [linked, own] = [this.#inAddress(), this.#kept("sessionStorage", "selected")];
     // "": this tab closed its conversation, and that was meant.
     const id = linked ?? own ?? this.#kept("localStorage", "selected");
-    if (id && id === this.#expected?.id && this.#expected.how !== "click") {
+    if (id && id === this.#expected?.id && this.#expected.led) {
       // Its row led to this page, which says nothing of it: not for ever.
       warnOnce("thread", `unread_state: nothing has data-live-thread="${id}" after its row was clicked; `
         + "the thread must name the conversation that is open");
@@ -591,7 +591,7 @@ class UnreadState extends UnreadMap {
     const row = document.querySelector(`[data-conversation-id="${CSS.escape(id)}"]`);
     if (!row) return;
     this.#expected.byRow = false;
-    this.#kept("sessionStorage", "led", JSON.stringify({ id, how }));
+    this.#kept("sessionStorage", "led", JSON.stringify({ id, how, led: true }));
     (row.matches("a[href]") ? row : row.querySelector("a[href]") ?? row).click();
   }
 
@@ -819,7 +819,7 @@ function watchMarks(unread) {
 
   /** Gives the server, with an answer, up to where its author has read. */
   const sendReading = (form) => {
-    if (!form.matches("[data-live-composer], :has([data-live-composer])")) return;
+    if (!form.matches("[data-live-composer]") && !form.querySelector("[data-live-composer]")) return;
     form.querySelector("input[name=read_up_to]")?.remove();
     unread.clicked(unread.selected); // which the page after this one shows again
     const value = unread.answered();

@@ -18,6 +18,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from unittest import mock
 
 import pytest
 import requests
@@ -789,7 +790,14 @@ def test_an_exception_of_requests_is_an_outcome_and_goes_no_further(world, make,
         assert (each.status, each.live_json()["error"]["code"]) == shown
 
 
-@pytest.mark.parametrize("error", [KeyError("to"), SystemExit(1)])
+class EmptyError(Exception):
+    """One that counts as false."""
+
+    def __len__(self) -> int:
+        return 0
+
+
+@pytest.mark.parametrize("error", [KeyError("to"), SystemExit(1), EmptyError()])
 def test_a_crash_of_the_hosts_code_is_in_doubt_and_goes_on(world, error):
     message = draft()
     with pytest.raises(type(error)), ms.sending(message):
@@ -1348,6 +1356,30 @@ def test_a_hosts_own_way_of_sending_again(store):
         assert len(queued) == 2, "its call has begun: never again by itself"
         assert [each["text"] for each in map(Foreign.live_json, [new])] == ["again"]
         assert ms.audit(UUIDS[1])["attempts"][0]["message_id"] == UUIDS[0]
+
+
+def test_a_host_that_stores_only_the_new_message_sends_again_once(store):
+    def resend(old: Any, client_id: str) -> Any:
+        new = Foreign(id=client_id, conversation_id=old.conversation_id, text="again")
+        rt.add_message(new, outgoing=True, by_person=False, attempt_of=rt.id_of(old))
+        rt.tell("message.updated", old.conversation_key.get(), old)
+        return new
+
+    app = make_app(store, Foreign, resend=resend, send=lambda _message: (200, {}))
+    with app.app_context(), store.context():
+        Conversa(id="c1").put()
+        rt.add_message(Foreign(id=UUIDS[0], conversation_id="c1", text="oi"), outgoing=True)
+        refused(UUIDS[0], code="1")
+        ms.retry(UUIDS[0], client_id=UUIDS[1])
+        with pytest.raises(ms.Refused, match="already_retried"):
+            ms.retry(UUIDS[0], client_id=UUIDS[2])
+
+
+def test_what_a_host_refuses_is_not_taken_for_a_message_that_is_stored(world, monkeypatch):
+    message, refusal = draft(), rt.Refused("no_room", "Sem espaço.")
+    monkeypatch.setattr(type(message), "live_json", mock.Mock(side_effect=refusal))
+    with pytest.raises(ms.Refused, match="no_room"):
+        ms.send(message)
 
 
 def test_a_new_attempt_whose_commit_nobody_knows_of_is_sent_once(world, monkeypatch):

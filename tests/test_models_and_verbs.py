@@ -629,6 +629,13 @@ def test_a_property_that_is_named_and_is_not_there_is_refused(app: Flask) -> Non
         rt.use_models(app, message=Mensagem, text="texto")
 
 
+def test_no_hook_of_the_host_runs_before_there_is_a_request(store: Store) -> None:
+    app = Flask("host")
+    app.teardown_appcontext(lambda _error: pytest.fail("nothing was opened yet"))
+    rt.init_app(app, store.client, current_user_id=lambda: "ana")
+    rt.use_models(app, conversation=Conversa)
+
+
 def test_the_upper_modules_come_after_this_one() -> None:
     with pytest.raises(RuntimeError, match=r"realtime_events\.init_app"):
         rt.use_models(Flask("host"), conversation=Conversa)

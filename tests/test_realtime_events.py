@@ -584,6 +584,22 @@ def test_a_commit_of_this_process_needs_no_read_and_does_not_wait_for_the_poll(
 
 
 @pytest.mark.store
+def test_of_two_apps_the_one_that_commits_is_handed_it(host: EventHost) -> None:
+    gate = Gate(host.store.context)
+    app = host.make_app(POLL_SECONDS=4, context=gate)
+    host.make_app()  # the last one
+    response = host.get(app=app, delivery="stream")
+    chunks = iter(response.response)
+    next(chunks)
+    count = gate.reads
+    with app.app_context():
+        host.publish(1)
+    assert numbers(next(chunks).decode()) == [1]
+    assert gate.reads == count
+    response.close()
+
+
+@pytest.mark.store
 def test_a_commit_to_another_log_is_not_handed_over(host: EventHost) -> None:
     other = Store(host.store.host, f"{host.store.project}-b")
     elsewhere = host.make_app(context=other.context)

@@ -236,7 +236,6 @@ class Sender:
             template=old.payload if old.type == TEMPLATE else None,
             attachment=Attachment.of(old),
         )  # fmt: skip
-        old.put()
         realtime_events.tell("message.updated", conversation, old)
         return message
 

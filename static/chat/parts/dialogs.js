@@ -13,7 +13,7 @@ export function answerIn(dialog) {
   if (!asking.has(dialog)) onClosed(dialog, () => asking.get(dialog)());
   asking.get(dialog)?.();
   dialog.returnValue = "";
-  dialog.showModal();
+  if (!dialog.open) dialog.showModal(); // not every browser takes that twice
   return new Promise((resolve) => {
     asking.set(dialog, () => resolve(dialog.returnValue));
   });

@@ -560,11 +560,58 @@ def test_a_refresh_that_never_ends_is_not_the_last(run: Run) -> None:
           { on: { refresh: silent } });
         await clock.advance(0);
         stream.push(event("e1"));
-        await clock.advance(70_000);
+        const refreshes = [];
+        for (const ms of [61_000, 100, 61_000]) {
+          await clock.advance(ms);
+          refreshes.push(got.refreshes);
+        }
         client.close();
-        return got.refreshes;"""
+        return refreshes;"""
     )
-    assert refreshes == 2
+    assert refreshes == [1, 2, 2], "each is given up after a minute, and the next waits longer"
+
+
+def test_a_page_put_away_while_it_is_read_again_is_not_read_twice_at_once(run: Run) -> None:
+    refreshes = run(
+        """let stream;
+        const { clock, got } = beginScripted(
+          async ({ signal }) => (stream = open(signal, hello("stream"))),
+          { on: { refresh: silent } });
+        await clock.advance(0);
+        stream.push(event("e1"));
+        await clock.advance(100);
+        const shown = { persisted: true };
+        window.dispatchEvent(new PageTransitionEvent("pagehide", shown));
+        await clock.advance(1_000);
+        window.dispatchEvent(new PageTransitionEvent("pageshow", shown));
+        await clock.advance(100);
+        stream.push(event("e2"));
+        await clock.advance(50_000);
+        const refreshes = [got.refreshes];
+        await clock.advance(20_000);
+        client.close();
+        return [...refreshes, got.refreshes];"""
+    )
+    assert refreshes == [1, 2], "the first was given up, as it would have been without all that"
+
+
+def test_a_page_that_is_shown_again_without_a_server_ends_offline(run: Run) -> None:
+    states = run(
+        """const { clock } = beginScripted(async ({ signal }) => open(signal));
+        await clock.advance(4_000);
+        const shown = { persisted: true };
+        window.dispatchEvent(new PageTransitionEvent("pagehide", shown));
+        await clock.advance(60_000);
+        window.dispatchEvent(new PageTransitionEvent("pageshow", shown));
+        const states = [];
+        for (const ms of [4_000, 6_000]) {
+          await clock.advance(ms);
+          states.push(document.documentElement.dataset.connection);
+        }
+        client.close();
+        return states;"""
+    )
+    assert states == ["connecting", "offline"]
 
 
 def test_a_page_put_away_before_it_was_read_again_is_read_when_it_is_shown_again(run: Run) -> None:
