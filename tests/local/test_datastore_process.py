@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -235,14 +236,14 @@ def test_crosswise_readers_do_not_wait_for_each_other(
     first, second = rpc.begin(), rpc.begin()
     rpc.get(x, first)
     rpc.get(y, second)
-    begun = time.monotonic()
-    waiting = threading.Thread(target=rpc.get, args=(y, first))
-    waiting.start()
-    rpc.get(x, second)
-    rpc.put(rpc.entity(x, v=1), rpc.entity(y, v=1), transaction=second)
-    waiting.join()
-    assert time.monotonic() - begun < 30
-    aborted = code_of(lambda: rpc.put(rpc.entity(x, v=2), transaction=first))
+    with ThreadPoolExecutor() as pool:
+        reads = {pool.submit(rpc.get, y, first): first, pool.submit(rpc.get, x, second): second}
+        # Whoever would close the circle goes ahead, and lets the other one go on.
+        done, waiting = wait(reads, timeout=25, return_when=FIRST_COMPLETED)
+        assert (len(done), len(waiting)) == (1, 1)
+        ahead, behind = (reads[one] for (one,) in (done, waiting))
+        rpc.put(rpc.entity(x, v=1), rpc.entity(y, v=1), transaction=ahead)
+    aborted = code_of(lambda: rpc.put(rpc.entity(x, v=2), transaction=behind))
     assert aborted == grpc.StatusCode.ABORTED
 
 
