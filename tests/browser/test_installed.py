@@ -37,6 +37,12 @@ KEPT = """async () => {
   }
   return kept;
 }"""
+#: "ready" is told when that begins.
+ACTIVATED = """async () => {
+  const { active } = await navigator.serviceWorker.ready;
+  if (active.state === "activated") return;
+  await new Promise((resolve) => active.addEventListener("statechange", resolve));
+}"""
 CLICK = """async (tag) => {
   const [notification] = await self.registration.getNotifications({ tag });
   self.dispatchEvent(new NotificationEvent("notificationclick", { notification }));
@@ -44,8 +50,8 @@ CLICK = """async (tag) => {
 
 
 def worker_of(person: Attendant) -> Worker:
-    """The active service worker of this attendant's browser."""
-    person.page.evaluate("async () => { await navigator.serviceWorker.ready; }")
+    """The active service worker of this attendant's browser, which has done what it begins with."""
+    person.page.evaluate(ACTIVATED)
     return service_worker(person.context)
 
 
