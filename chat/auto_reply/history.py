@@ -19,7 +19,6 @@ from chat.conversation.incoming_message import CUSTOMER, NOT_WRITTEN
 CUSTOMER_TAG = "mensagem_do_cliente"
 TEAM_TAG = "mensagem_da_equipe"
 
-#: Said by nobody to anybody.
 #: Of one message: whoever pastes a book gets its beginning read.
 _MAX_CHARS = 8_000
 _QUOTE_CHARS = 300
