@@ -6,8 +6,8 @@
     python3 dev.py bench [...]
 
 Standard library only. Makes .venv, installs what the command needs when that has changed, fetches
-what the page uses of others into static/vendor/, and goes on with the Python in .venv. DEV_VENV
-names another folder than .venv.
+what the page uses of others into static/vendor/, puts the page's files together in static/built/,
+and goes on with the Python in .venv. DEV_VENV names another folder than .venv.
 """
 
 import sys
@@ -50,9 +50,11 @@ VENDOR_FILES = {
     "emoji/LICENSE": "emoji-picker-element-data/LICENSE",
 }
 VENDOR_STAMP = "fetched-by"
+# Puts the page's many files together; needs no runtime, and npm brings the one for this system.
+ESBUILD = "esbuild.exe" if WINDOWS else "esbuild"
 NO_VENDOR = """\
-static/vendor/ could not be made: the page has no emoji to choose from until this is run again with
-a connection. All else works."""
+static/vendor/ could not be made: the page has no emoji to choose from, and loads its scripts one by
+one, until this is run again with a connection. All else works."""
 
 BROWSER_NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
 # Where programs are, also when PATH is bare. Chromium's launcher on Debian is a shell script, and
@@ -156,13 +158,19 @@ def vendor_hash() -> str:
     return digest.hexdigest()
 
 
+def esbuild() -> Path:
+    """Where the program is kept that puts the page's files together."""
+    return VENV / f"{vendor_hash()[:12]}-{ESBUILD}"
+
+
 def fetch_vendor() -> None:
     """Make static/vendor/, unless it is what the lock file says. Without it the page works, too.
 
     npm comes from PyPI, into a folder that goes again: it is large, and needed once.
     """
     stamp = VENDOR / VENDOR_STAMP
-    if stamp.is_file() and stamp.read_text(encoding="utf-8") == vendor_hash():
+    made = stamp.is_file() and stamp.read_text(encoding="utf-8") == vendor_hash()
+    if made and esbuild().is_file():
         return
     say("Fetching static/vendor/")
     with tempfile.TemporaryDirectory() as name:
@@ -182,6 +190,9 @@ def fetch_vendor() -> None:
         if not done:
             say(NO_VENDOR)
             return
+        esbuild().touch()  # stays empty on a system that it is not made for
+        for program in (folder / "node_modules/@esbuild").rglob(ESBUILD):
+            shutil.copy(program, esbuild())
         fresh = VENDOR.with_name(f".{VENDOR.name}-{os.getpid()}")
         for target, source in VENDOR_FILES.items():
             (fresh / target).parent.mkdir(parents=True, exist_ok=True)
@@ -189,6 +200,15 @@ def fetch_vendor() -> None:
         (fresh / VENDOR_STAMP).write_text(vendor_hash(), encoding="utf-8")
         shutil.rmtree(VENDOR, ignore_errors=True)
         fresh.rename(VENDOR)
+
+
+def build_page() -> None:
+    """Put the page's scripts and styles into two files; without them it loads each by itself."""
+    program = esbuild()
+    if program.is_file() and program.stat().st_size:
+        command = [str(VENV_PYTHON), "-m", "local.page_build", str(program)]
+        if subprocess.run(command, cwd=ROOT).returncode != 0:
+            say("static/built/ could not be made: the page loads its scripts one by one.")
 
 
 # The browser of the tests
@@ -302,6 +322,7 @@ def run_command(arguments: Sequence[str]) -> int:
     make_venv()
     install("requirements-local.txt")
     fetch_vendor()
+    build_page()
     return go_on_with(["-m", "local.processes.supervisor", *arguments])
 
 
@@ -309,6 +330,8 @@ def bench_command(arguments: Sequence[str]) -> int:
     """`dev.py bench`: the measurements."""
     make_venv()
     install("requirements-dev.txt")
+    fetch_vendor()
+    build_page()
     return go_on_with(["-m", "local.bench", *arguments])
 
 
@@ -365,6 +388,7 @@ def test_command(arguments: Sequence[str]) -> int:
     make_venv()
     install("requirements-dev.txt")
     fetch_vendor()
+    build_page()
     python = str(VENV_PYTHON)
     checks = {
         "ruff check": [python, "-m", "ruff", "check", "."],

@@ -381,9 +381,13 @@ def fetches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
             for source in dev.VENDOR_FILES.values():
                 (folder / "node_modules" / source).parent.mkdir(parents=True, exist_ok=True)
                 (folder / "node_modules" / source).write_text(f"{len(commands)}")
+            program = folder / "node_modules/@esbuild/this-system/bin" / dev.ESBUILD
+            program.parent.mkdir(parents=True)
+            program.write_text(f"{len(commands)}")
         return True
 
-    monkeypatch.setattr(dev, "VENDOR", tmp_path / "vendor")
+    monkeypatch.setattr(dev, "VENDOR", tmp_path / "static" / "vendor")
+    monkeypatch.setattr(dev, "VENV", tmp_path)
     monkeypatch.setattr(dev, "attempt", attempt)
     return commands
 
@@ -394,12 +398,16 @@ def test_what_others_publish_is_fetched_once_for_a_lock_file(
     dev.fetch_vendor()
     assert len(fetches) == 2
     assert (dev.VENDOR / "emoji/pt.json").read_text() == "2"
+    assert dev.esbuild().read_text() == "2"
     dev.fetch_vendor()
     assert len(fetches) == 2
+    dev.esbuild().unlink()  # another environment
+    dev.fetch_vendor()
+    assert dev.esbuild().read_text() == "4"
     (dev.VENDOR / "old.js").touch()
     monkeypatch.setattr(dev, "vendor_hash", lambda: "changed")
     dev.fetch_vendor()
-    assert (dev.VENDOR / "emoji/pt.json").read_text() == "4"
+    assert (dev.VENDOR / "emoji/pt.json").read_text() == "6"
     assert not (dev.VENDOR / "old.js").exists()
     assert [each.name for each in dev.VENDOR.parent.iterdir()] == ["vendor"]
 
@@ -420,10 +428,13 @@ def test_what_is_fetched_is_exact_without_addresses_deployed_and_not_committed()
     assert all(each["integrity"].startswith("sha512-") for each in packages.values())
     wanted = json.loads((dev.VENDOR_LIST / "package.json").read_text(encoding="utf-8"))
     exact = {f"node_modules/{name}": version for name, version in wanted["dependencies"].items()}
+    systems = [name for name in packages if name.startswith("node_modules/@esbuild/")]
+    exact |= dict.fromkeys(systems, wanted["dependencies"]["esbuild"])
     assert {name: each["version"] for name, each in packages.items()} == exact
     for source in dev.VENDOR_FILES.values():
         assert any(f"node_modules/{source}".startswith(f"{name}/") for name in packages)
-    assert "static/vendor/" in (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+    made = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+    assert {"static/vendor/", "static/built/"} <= set(made)
     ignored = (ROOT / ".gcloudignore").read_text(encoding="utf-8").splitlines()
     assert "/vendor/" in ignored  # but not that of static/
     assert not [line for line in ignored if line.startswith(("static", "/static", "vendor"))]

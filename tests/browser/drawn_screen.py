@@ -69,6 +69,7 @@ def _page() -> str:
     templates = Environment(loader=FileSystemLoader(ROOT / "templates"), autoescape=True)
     templates.globals.update(
         url_for=lambda _endpoint, filename: f"/static/{filename}",
+        page_files=lambda: "chat",
         csrf_token=lambda: "",
         unread_state_page={},
     )

@@ -9,8 +9,11 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+import dev
 from chat.platform import assets
+from local import page_build
 from main import create_app
+from tests.chat.support import Browser
 from tests.helpers import ON_APP_ENGINE, SETTINGS
 
 STATIC = Path(__file__).resolve().parents[2] / "static"
@@ -73,3 +76,76 @@ def test_no_page_takes_styles_that_are_not_files(client: FlaskClient) -> None:
     policy = client.get("/login").headers["Content-Security-Policy"]
     assert "unsafe" not in policy
     assert "style-src 'self';" in policy
+
+
+@pytest.fixture
+def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The files of a small page, in place of the real ones."""
+    files = tmp_path / "static"
+    (files / "chat" / "parts").mkdir(parents=True)
+    (files / "chat" / "chat.js").write_text(
+        'import { one } from "./parts/one.js";\nwindow.is = one;'
+    )
+    (files / "chat" / "parts" / "one.js").write_text("export const one = 1;\n")
+    (files / "chat" / "chat.css").write_text('@import "./a.css";\n')
+    (files / "chat" / "a.css").write_text("p { color: red }\n")
+    monkeypatch.setattr(assets, "FOLDER", files)
+    monkeypatch.setattr(assets, "BUILT", files / "built")
+    return files
+
+
+def esbuild() -> Path:
+    if not (found := dev.esbuild()).is_file():
+        pytest.skip("python3 dev.py test fetches it")
+    return found
+
+
+def test_the_page_is_two_files_as_long_as_these_are_of_what_is_there(house: Path) -> None:
+    assert assets.page_files() == "chat"
+    assert page_build.build(esbuild())
+    assert assets.page_files() == "built/chat"
+    script = (house / "built/chat/chat.js").read_text()
+    assert "import" not in script
+    assert "window.is" in script
+    assert "red" in (house / "built/chat/chat.css").read_text()
+    one = house / "chat" / "parts" / "one.js"
+    one.write_text("export const one = 2;\n")
+    assert assets.page_files() == "chat"
+    assert page_build.build(esbuild())
+    assert assets.page_files() == "built/chat"
+    assert (house / "built/chat/chat.js").read_text() != script
+    (house / "vendor").mkdir()
+    (house / "vendor" / "of_others.json").touch()
+    assert assets.page_files() == "built/chat"
+    assert [each.name for each in house.iterdir() if each.name.startswith(".")] == []
+
+
+def test_what_cannot_be_put_together_leaves_the_page_its_modules(
+    house: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (house / "chat" / "parts" / "one.js").write_text("export const one = ;\n")
+    assert not page_build.build(esbuild())
+    assert "one.js" in capfd.readouterr().err
+    assert assets.page_files() == "chat"
+    assert sorted(each.name for each in house.iterdir()) == ["chat"]
+
+
+def test_what_a_script_finds_beside_itself_it_finds_from_the_one_file_too() -> None:
+    """`static/built/chat/chat.js` lies as deep as the modules that ask for their own place."""
+    asking = [path for path in (STATIC / "chat").rglob("*.js") if "import.meta" in path.read_text()]
+    assert asking
+    for path in asking:
+        for name in re.findall(r'new URL\("(.+?)", import\.meta\.url\)', path.read_text()):
+            found = [(folder / name).resolve() for folder in (path.parent, assets.BUILT / "chat")]
+            assert found[0] == found[1], path
+            assert found[0].is_relative_to(STATIC)
+
+
+def test_an_attendants_page_names_what_there_is(
+    ana: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("chat", "built/chat"):
+        monkeypatch.setattr(assets, "is_built", lambda folder=folder: folder != "chat")
+        html = ana.get("/").get_data(as_text=True)
+        for name in ("chat.js", "chat.css"):
+            assert f'"{assets.url_path()}/{folder}/{name}"' in html

@@ -16,6 +16,12 @@ import { SuggestionStrip, Suggestions } from "./suggestions.js";
 import { Typing } from "./typing.js";
 import { touch } from "../parts/dom.js";
 
+/**
+ * Fetched at set-up: see `fetch_vendor` in dev.py. As deep as the page's script when it is one file:
+ * see `local/page_build.py`.
+ */
+const EMOJI_NAMES = new URL("../../vendor/emoji/pt.json", import.meta.url);
+
 export class Writing {
   composer;
   drafts;
@@ -284,7 +290,7 @@ export class Writing {
 
   #offerEmoji(storage) {
     const { completions } = this.composer;
-    const emoji = new Emoji();
+    const emoji = new Emoji(EMOJI_NAMES);
     this.#emojiMemory = new EmojiMemory(storage, this.#host.userId);
     this.#emojiPicker = new EmojiPicker(this.#pane, {
       emoji,

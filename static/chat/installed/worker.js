@@ -2,7 +2,8 @@
 
 /** As `service_worker.js`, which the server gives a place from which it sees every page. */
 const ADDRESS = "/service-worker.js";
-const BADGE = new URL("./icons/badge-96.png", import.meta.url).href;
+/** As deep as the page's script when it is one file: see `local/page_build.py`. */
+const BADGE = new URL("../../chat/installed/icons/badge-96.png", import.meta.url).href;
 
 /**
  * Registers the service worker. `onOpen(conversationId)`: the person clicked on a notification.

@@ -2,8 +2,6 @@
 
 import { plain } from "../../parts/format.js";
 
-/** Fetched at set-up: see `fetch_vendor` in dev.py. */
-const SOURCE = new URL("../../../vendor/emoji/pt.json", import.meta.url);
 /** Unicode's groups that make up each of WhatsApp's categories; group 2 are parts of emoji. */
 export const CATEGORIES = [
   { id: "people", label: "Smileys e pessoas", sign: "😀", groups: [0, 1] },
@@ -28,10 +26,15 @@ export class Emoji {
   all = null;
   #asking = null;
   #byEmoji = new Map();
+  #source;
   #drawn;
 
-  /** `drawn()`: the newest version of which this computer can draw the emoji. */
-  constructor({ drawn = drawnVersion } = {}) {
+  /**
+   * `source`: the address of their names; `drawn()`: the newest version of which this computer can
+   * draw the emoji.
+   */
+  constructor(source, { drawn = drawnVersion } = {}) {
+    this.#source = source;
     this.#drawn = drawn;
   }
 
@@ -62,7 +65,7 @@ export class Emoji {
   }
 
   async #read() {
-    const response = await fetch(SOURCE, { credentials: "same-origin" });
+    const response = await fetch(this.#source, { credentials: "same-origin" });
     if (!response.ok) throw new Error(`status ${response.status}`);
     const most = this.#drawn();
     const read = (await response.json()).filter(({ group, version }) => group !== 2 && version <= most);
