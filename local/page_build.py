@@ -30,7 +30,13 @@ def build(esbuild: Path) -> bool:
         return True
     fresh = assets.BUILT.with_name(f".{assets.BUILT.name}-{os.getpid()}")
     made_of = assets.sources_version()
-    command = [esbuild, "chat/chat.js", "chat/chat.css", "--outbase=.", f"--outdir={fresh.name}"]
+    command: list[str | Path] = [
+        esbuild,
+        "chat/chat.js",
+        "chat/chat.css",
+        "--outbase=.",
+        f"--outdir={fresh.name}",
+    ]
     done = subprocess.run(
         [*command, *_OPTIONS, *_PICTURES, "--log-level=warning"],
         cwd=assets.FOLDER,
