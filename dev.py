@@ -2,7 +2,7 @@
 """Run, test and measure the chat on one machine; needs nothing but Python 3.11 or newer.
 
     python3 dev.py run [--port 8080] [--fresh]
-    python3 dev.py test [--long] [--store embedded|google|both] [pytest arguments...]
+    python3 dev.py test [--all|--long] [--store embedded|google|both] [pytest arguments...]
     python3 dev.py bench [...]
 
 Standard library only. Makes .venv, installs what the command needs when that has changed, fetches
@@ -55,6 +55,9 @@ ESBUILD = "esbuild.exe" if WINDOWS else "esbuild"
 NO_VENDOR = """\
 static/vendor/ could not be made: the page has no emoji to choose from, and loads its scripts one by
 one, until this is run again with a connection. All else works."""
+
+QUICK = """\
+This was the quick run. CI's, with all stories of the screen: python3 dev.py test --all"""
 
 BROWSER_NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
 # Where programs are, also when PATH is bare. Chromium's launcher on Debian is a shell script, and
@@ -371,9 +374,17 @@ def run_pytest(arguments: Sequence[str], environ: dict[str, str]) -> tuple[int, 
 
 
 def test_command(arguments: Sequence[str]) -> int:
-    """`dev.py test`: linter, type checks, all tests; ends with pytest's closing line."""
+    """`dev.py test`: linter, type checks, the tests; ends with pytest's closing line."""
     parser = argparse.ArgumentParser(prog="dev.py test", allow_abbrev=False)
-    parser.add_argument("--long", action="store_true", help="also run what takes minutes")
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument(
+        "--all", action="store_const", const="--all", dest="size",
+        help="also run what the quick run leaves out: most stories of the screen in a browser",
+    )  # fmt: skip
+    size.add_argument(
+        "--long", action="store_const", const="--long", dest="size",
+        help="run all, and what takes minutes too",
+    )  # fmt: skip
     parser.add_argument(
         "--store",
         choices=["embedded", "google", "both"],
@@ -402,7 +413,7 @@ def test_command(arguments: Sequence[str]) -> int:
             failed.append(name)
 
     common = [*spread_options(chosen), "--durations=10"]
-    common += [*(["--long"] if options.long else []), *chosen]
+    common += [*filter(None, [options.size]), *chosen]
     environ = dict(os.environ)
     # Some hundred processes import the same files: they are compiled once.
     environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -437,6 +448,8 @@ def test_command(arguments: Sequence[str]) -> int:
         say("FAILED: " + ", ".join(failed))
     for store, line in closing:
         say(f"{store}:\n{line}" if len(closing) > 1 else line)
+    if not options.size and not chosen:
+        say(QUICK)
     return 1 if failed else 0
 
 

@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--long", action="store_true", help="also run what takes minutes")
+    parser.addoption("--all", action="store_true", help="also run what the quick run leaves out")
+    parser.addoption("--long", action="store_true", help="run all, and what takes minutes too")
     parser.addoption(
         "--store",
         choices=["embedded", "google"],
@@ -55,6 +56,7 @@ EMULATOR = pytest.StashKey[google_emulator.GoogleEmulator]()
 def pytest_configure_node(node: Any) -> None:
     """Tell a worker of pytest-xdist where Google's emulator is: all share one, a heavy process."""
     config = node.config
+    node.workerinput["quick"] = _is_quick(config)
     if config.getoption("--store") == "google":
         if EMULATOR not in config.stash:
             config.stash[EMULATOR] = _start_emulator()
@@ -76,12 +78,22 @@ def _start_emulator() -> google_emulator.GoogleEmulator:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("--long"):
-        return
     skip = pytest.mark.skip(reason="takes minutes: only with --long")
     for item in items:
-        if "long" in item.keywords:
+        if "long" in item.keywords and not config.getoption("--long"):
             item.add_marker(skip)
+    # A worker is given files by the main process, whoever chose them.
+    if getattr(config, "workerinput", {}).get("quick", _is_quick(config)):
+        slow = [item for item in items if "slow" in item.keywords]
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if "slow" not in item.keywords]
+
+
+def _is_quick(config: pytest.Config) -> bool:
+    """Whether all tests are meant, and not even those that nobody waits for gladly."""
+    options = ("--all", "--long", "keyword", "lf", "failedfirst")
+    chosen = config.args_source is not pytest.Config.ArgsSource.TESTPATHS
+    return not chosen and not any(config.getoption(each, default=False) for each in options)
 
 
 @pytest.fixture(scope="session")

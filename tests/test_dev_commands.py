@@ -462,7 +462,7 @@ def test_a_python_without_ensurepip_gets_the_package_to_install(
 
 
 def test_the_tests_run_in_several_processes_unless_the_choice_rules_it_out() -> None:
-    for chosen in ([], ["tests/browser", "-k", "reload"], ["-x", "--long"]):
+    for chosen in ([], ["tests/browser", "-k", "reload"], ["-x", "--long"], ["--all"]):
         flag, workers, *dist = dev.spread_options(chosen)
         assert (flag, *dist) == ("-n", "--dist", "worksteal")
         assert 2 <= int(workers) <= dev.MOST_WORKERS

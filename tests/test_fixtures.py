@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -105,3 +107,51 @@ def test_a_forked_process_ends_by_signals_and_with_its_owner(start: Start) -> No
 @forks
 def test_what_an_interpreter_reads_at_its_start_gets_one_of_its_own(start: Start) -> None:
     assert isinstance(start(forking.popen, PYTHONPATH="tests"), subprocess.Popen)
+
+
+@pytest.fixture
+def small_suite(tmp_path: Path) -> Callable[..., set[str]]:
+    """A suite with one test of each size and this one's rules; gives the names that ran."""
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.pytest.ini_options]\ntestpaths = ["tests"]\nmarkers = ["slow", "long"]\n'
+    )
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "conftest.py").write_text(
+        "from tests.conftest import pytest_addoption, pytest_collection_modifyitems\n"
+        "from tests.conftest import pytest_configure_node\n"
+    )
+    (tmp_path / "tests" / "test_sizes.py").write_text(
+        "import pytest\n"
+        "def test_quick(): pass\n"
+        "@pytest.mark.slow\ndef test_slow(): pass\n"
+        "@pytest.mark.long\ndef test_long(): pass\n"
+    )
+
+    def run(*arguments: str) -> set[str]:
+        command = [sys.executable, "-m", "pytest", "-rp", "-p", "no:cacheprovider", *arguments]
+        environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+        environ.pop("PYTEST_ADDOPTS", None)
+        done = subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return set(re.findall(r"PASSED.*::test_(\w+)$", done.stdout, re.MULTILINE))
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        ([], {"quick"}),
+        (["-n", "2"], {"quick"}),
+        (["--all"], {"quick", "slow"}),
+        (["-n", "2", "--all"], {"quick", "slow"}),
+        (["--long"], {"quick", "slow", "long"}),
+        (["tests/test_sizes.py"], {"quick", "slow"}),
+        (["-n", "2", "tests"], {"quick", "slow"}),
+        (["-k", "test"], {"quick", "slow"}),
+    ],
+)
+def test_what_is_named_runs_whole_and_the_quick_run_leaves_the_slow_out(
+    small_suite: Callable[..., set[str]], arguments: list[str], names: set[str]
+) -> None:
+    assert small_suite(*arguments) == names

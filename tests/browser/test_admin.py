@@ -15,6 +15,8 @@ from tests.browser.conftest import ACTION_MS, Attendant
 from tests.chat.support import NOON, call, contact, text_message
 from tests.helpers import LiveServer, Store
 
+pytestmark = pytest.mark.slow
+
 CONTRAST = (Path(__file__).parent / "contrast.js").read_text()
 READABLE = call(text_message("w1", "Cheguei atrasada"), contacts=[contact("Maria")])
 

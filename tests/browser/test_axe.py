@@ -15,6 +15,8 @@ from tests.browser.one_chat import bubble, choose, on_phone, row, write
 from tests.browser.test_admin import set_aside
 from tests.helpers import LiveServer, Simulator, Store
 
+pytestmark = pytest.mark.slow
+
 SCHEMES = pytest.mark.parametrize("scheme", ["light", "dark"])
 LONG_AGO = "5511912345678"
 Look = Callable[[str], None]

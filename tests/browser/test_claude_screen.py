@@ -14,6 +14,8 @@ from tests.browser.unread_screen import NOTE_ALERTS, row, told
 from tests.chromium import look_away
 from tests.helpers import LiveServer, Simulator, Store, wait_until
 
+pytestmark = pytest.mark.slow
+
 MARINA = "5511987654321"
 WRITING = "Claude está respondendo…"
 LONG_MS = 60_000  # until the test lets it go on

@@ -11,6 +11,8 @@ from tests.browser.conftest import Attendant
 from tests.browser.test_unsent import Way
 from tests.helpers import Simulator, wait_until
 
+pytestmark = pytest.mark.slow
+
 MARIA = "5511987654321"
 
 

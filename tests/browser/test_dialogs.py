@@ -11,6 +11,8 @@ from tests.browser.one_chat import both, choose, people
 from tests.browser.sending_media.support import caption, file, paste, preview
 from tests.chat.sent_media.files import picture
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["both", "people"]  # fixtures
 
 PHOTO = file("praia.jpg", "image/jpeg", picture(size=(320, 200)))

@@ -12,6 +12,8 @@ from local.processes.parts import ROOT
 from tests.browser.conftest import Attendant
 from tests.helpers import LiveServer, Simulator, wait_until
 
+pytestmark = pytest.mark.slow
+
 MARIA = "5511987654321"
 #: Stricter than what is sent today: no style stands in the page, nor is any put there.
 POLICY = (

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Attendant
 from tests.chromium import look_away
 from tests.helpers import LiveServer, Simulator, wait_until
+
+pytestmark = pytest.mark.slow
 
 MARINA = "5511987654321"
 

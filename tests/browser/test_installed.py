@@ -14,6 +14,8 @@ from tests.browser.conftest import Attendant
 from tests.chromium import look_away
 from tests.helpers import LiveServer, Simulator, wait_until
 
+pytestmark = pytest.mark.slow
+
 MARINA = "5511987654321"
 #: Android's Chrome: the class is there, and makes nothing.
 NO_NOTIFICATIONS = """

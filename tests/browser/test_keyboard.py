@@ -10,6 +10,8 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser.one_chat import JOANA, both, bubble, people, row, write
 from tests.helpers import Simulator
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["both", "people"]  # fixtures
 
 

@@ -23,6 +23,8 @@ from tests.browser.on_screen import (
 from tests.delaying_store import DelayingStore
 from tests.helpers import SETTINGS, LiveServer, Simulator, Store, wait_until
 
+pytestmark = pytest.mark.slow
+
 Start = Callable[..., LiveServer]
 Login = Callable[..., Attendant]
 

@@ -17,6 +17,8 @@ from tests.browser.drawn_screen import (
     outgoing,
 )
 
+pytestmark = pytest.mark.slow
+
 CONTRAST = (Path(__file__).parent / "contrast.js").read_text()
 LATER = "2030-03-14T15:06:00-03:00"
 ROWS = [customer(f"c{n}", text=f"oi {n}", unread_count=n % 2) for n in range(1, 41)]

@@ -27,6 +27,8 @@ from tests.browser.on_screen import (
 )
 from tests.helpers import LiveServer, Simulator, wait_until
 
+pytestmark = pytest.mark.slow
+
 Start = Callable[..., LiveServer]
 Login = Callable[..., Attendant]
 Cut = Callable[[str], CuttableProxy]

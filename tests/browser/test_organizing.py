@@ -16,6 +16,8 @@ from tests.browser.unread_screen import NOTE_ALERTS, row, take_an_event, told
 from tests.chromium import look_away
 from tests.helpers import LiveServer, Simulator, wait_until
 
+pytestmark = pytest.mark.slow
+
 PHONES = {
     "Maria": "5511987654321",
     "João": "5511987654322",

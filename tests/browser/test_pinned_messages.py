@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.axe import serious_findings
 from tests.browser.conftest import Attendant
 from tests.browser.one_chat import both, bubble, choose, people, row, write
 from tests.helpers import Simulator
+
+pytestmark = pytest.mark.slow
 
 __all__ = ["both", "people"]  # fixtures
 

@@ -22,6 +22,8 @@ from tests.browser.test_installed import worker_of
 from tests.browser.unread_screen import row
 from tests.helpers import LiveServer, Simulator, Store, wait_until
 
+pytestmark = pytest.mark.slow
+
 KEY = new_private_key()
 MARINA = "5511987654321"
 TITLE = "A conversa com Marina precisa de você"

@@ -10,6 +10,8 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser.conftest import Attendant
 from tests.helpers import Simulator, wait_until
 
+pytestmark = pytest.mark.slow
+
 MARIA = "5511987654321"
 
 

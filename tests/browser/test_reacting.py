@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Attendant
 from tests.browser.one_chat import MARIA, both, bubble, choose, on_phone, people, row, write
 from tests.browser.test_sending_status import switch
 from tests.helpers import LiveServer, Simulator, wait_until
+
+pytestmark = pytest.mark.slow
 
 __all__ = ["both", "people"]  # fixtures
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Attendant
@@ -17,6 +18,8 @@ from tests.browser.one_chat import (
     write,
 )
 from tests.helpers import Simulator
+
+pytestmark = pytest.mark.slow
 
 __all__ = ["both", "people"]  # fixtures
 

@@ -15,6 +15,8 @@ from chat.retention import deletion
 from tests.browser.conftest import ACTION_MS, Attendant
 from tests.helpers import LiveServer, Simulator, Store, wait_until
 
+pytestmark = pytest.mark.slow
+
 CONTRAST = (Path(__file__).parent / "contrast.js").read_text()
 PHONE = "5511987654321"
 TYPED = "+55 11 98765-4321"

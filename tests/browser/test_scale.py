@@ -18,6 +18,8 @@ from tests.browser.drawn_screen import DrawnScreen, customer, drawn_screen, inco
 from tests.browser.screen_modules import Run, modules_page
 from tests.helpers import SETTINGS, LiveServer, wait_until
 
+pytestmark = pytest.mark.slow
+
 MARIA = "5511987654321"
 DAY = 86_400
 MANY = 1_500

@@ -11,6 +11,8 @@ from tests.browser.conftest import Attendant
 from tests.browser.on_screen import await_idle
 from tests.helpers import LiveServer, Simulator, wait_until
 
+pytestmark = pytest.mark.slow
+
 MARIA = "5511987654321"
 JOAO = "5521998877665"
 

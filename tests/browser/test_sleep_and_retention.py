@@ -10,6 +10,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import pytest
 import requests
 from playwright.sync_api import Page
 
@@ -29,6 +30,8 @@ from tests.browser.on_screen import (
     watch,
 )
 from tests.helpers import SETTINGS, LiveServer, Simulator, wait_until
+
+pytestmark = pytest.mark.slow
 
 Start = Callable[..., LiveServer]
 Login = Callable[..., Attendant]

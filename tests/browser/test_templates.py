@@ -14,6 +14,8 @@ from playwright.sync_api import Locator, Page, Route, expect
 from tests.browser.conftest import Attendant
 from tests.helpers import LiveServer, Simulator, wait_until
 
+pytestmark = pytest.mark.slow
+
 MARIA = "5511987654321"
 DAY = 24 * 3600
 CONTRAST = (Path(__file__).parent / "contrast.js").read_text()

@@ -12,6 +12,8 @@ from tests.browser.conftest import Attendant
 from tests.browser.one_chat import JOANA, row, write
 from tests.helpers import LiveServer, Simulator, wait_until
 
+pytestmark = pytest.mark.slow
+
 BACKGROUND = "getComputedStyle(document.body).backgroundColor"
 LIGHT, DARK = "rgb(245, 241, 235)", "rgb(22, 23, 23)"
 

@@ -11,6 +11,8 @@ from tests.browser.conftest import Attendant
 from tests.browser.screen_modules import Run, modules_page
 from tests.helpers import LiveServer, Simulator, wait_until
 
+pytestmark = pytest.mark.slow
+
 MARIA = "5511987654321"
 WRITES = "Ana está respondendo…"
 

@@ -12,6 +12,8 @@ from playwright.sync_api import Dialog, Locator, Page, Route, expect
 from tests.browser.conftest import Attendant
 from tests.helpers import Simulator, wait_until
 
+pytestmark = pytest.mark.slow
+
 MARIA = "5511987654321"
 POSTS = re.compile(r"/api/conversations/[^/]+/messages$")
 HOUR = 3600

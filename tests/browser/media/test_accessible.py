@@ -14,6 +14,8 @@ from tests.browser.media.conftest import loaded, of
 from tests.browser.media.files import Customer, film, moving_sticker, pdf
 from tests.helpers import LiveServer
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(params=["light", "dark"])
 def page(

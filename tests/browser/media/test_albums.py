@@ -10,6 +10,8 @@ from playwright.sync_api import Page, expect
 from tests.browser.media.conftest import loaded, of
 from tests.browser.media.files import Customer, film
 
+pytestmark = pytest.mark.slow
+
 NOW = int(time.time()) - 300
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Attendant
 from tests.browser.media.conftest import loaded, of
 from tests.browser.media.files import Customer, film, moving_sticker, pdf
 from tests.helpers import wait_until
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_photo_with_its_caption_is_there_at_once(pages: list[Page], maria: Customer) -> None:

@@ -11,6 +11,8 @@ from tests.browser.drawn_screen import DrawnScreen, drawn_screen, incoming
 from tests.browser.media.files import photo
 from tests.helpers import wait_until
 
+pytestmark = pytest.mark.slow
+
 MANY = 500
 MEDIA = {"kind": "image", "state": "ready", "mime_type": "image/jpeg", "size": 9000, "thumb": True}
 

@@ -10,6 +10,8 @@ from tests.browser.media.conftest import loaded, of
 from tests.browser.media.files import Customer, photo
 from tests.helpers import Simulator
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def page(pages: list[Page]) -> Page:

@@ -12,6 +12,8 @@ from tests.browser.media.conftest import loaded, of
 from tests.browser.media.files import Customer, film, pdf
 from tests.helpers import wait_until
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def page(pages: list[Page]) -> Page:

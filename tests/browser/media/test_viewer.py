@@ -9,6 +9,8 @@ from tests.browser.media.conftest import loaded, of
 from tests.browser.media.files import Customer, photo
 from tests.helpers import wait_until
 
+pytestmark = pytest.mark.slow
+
 THREE = [(900, 600), (600, 900), (400, 400)]
 
 

@@ -8,6 +8,8 @@ from playwright.sync_api import Locator, Page, expect
 from tests.browser.media.conftest import of
 from tests.browser.media.files import Customer
 
+pytestmark = pytest.mark.slow
+
 
 def play(page: Page, message_id: str) -> Locator:
     """Its button, whatever it says now."""

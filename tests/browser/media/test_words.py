@@ -10,6 +10,8 @@ from playwright.sync_api import Browser
 
 from tests.browser.screen_modules import Run, modules_page
 
+pytestmark = pytest.mark.slow
+
 IMAGE = {"kind": "image", "state": "ready"}
 
 

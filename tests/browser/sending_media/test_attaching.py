@@ -30,6 +30,8 @@ from tests.browser.sending_media.support import (
 from tests.chat.sent_media.files import PDF, picture, recording, video
 from tests.helpers import Simulator
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["both", "people"]  # fixtures
 
 PHOTO = file("praia.jpg", "image/jpeg", picture(size=(320, 200)))

@@ -11,6 +11,8 @@ from playwright.sync_api import Browser
 from chat.uploads import limits
 from tests.browser.screen_modules import Run, modules_page
 
+pytestmark = pytest.mark.slow
+
 MB = 1024 * 1024
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Attendant
@@ -18,6 +19,8 @@ from tests.browser.sending_media.support import (
 )
 from tests.chat.sent_media.files import PDF, picture
 from tests.helpers import Simulator, wait_until
+
+pytestmark = pytest.mark.slow
 
 __all__ = ["both", "people"]  # fixtures
 

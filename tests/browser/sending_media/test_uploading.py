@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import BrowserContext, Dialog, Page, Route, expect
 
 from tests.browser.conftest import Attendant
@@ -25,6 +26,8 @@ from tests.browser.sending_media.support import (
 )
 from tests.chat.sent_media.files import PDF, noise, picture
 from tests.helpers import Simulator, wait_until
+
+pytestmark = pytest.mark.slow
 
 __all__ = ["both", "people"]  # fixtures
 

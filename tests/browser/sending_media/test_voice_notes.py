@@ -23,6 +23,8 @@ from tests.browser.sending_media.support import (
 from tests.chromium import ACTION_MS, FLAGS, chromium_environ, chromium_on_this_machine
 from tests.helpers import LiveServer, Simulator, Store, add_attendant, wait_until
 
+pytestmark = pytest.mark.slow
+
 MICROPHONE = ["--use-fake-device-for-media-stream"]
 
 
