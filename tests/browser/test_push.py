@@ -18,7 +18,7 @@ from chat.push.subscriptions import PushSubscription
 from local.claude.server import ClaudeStandIn
 from local.push.server import PushService
 from tests.browser.conftest import Attendant
-from tests.browser.test_installed import worker_of
+from tests.browser.test_installed import COUNTS_SHOWN, wait_told, worker_of
 from tests.browser.unread_screen import row
 from tests.helpers import LiveServer, Simulator, Store, wait_until
 
@@ -80,7 +80,8 @@ class Pushed:
     """What the browser's push service hands to the service worker."""
 
     def __init__(self, person: Attendant) -> None:
-        self._worker = worker_of(person)
+        self.worker = worker_of(person)
+        self.worker.evaluate(f"() => {{{COUNTS_SHOWN}}}")
         self._devtools: CDPSession = person.context.new_cdp_session(person.page)
         self._origin = person.url
         registrations: list[dict[str, Any]] = []
@@ -101,11 +102,11 @@ class Pushed:
 
     def pages(self) -> list[str]:
         """Those that the service worker sees: one that is left stays for a moment."""
-        found: list[str] = self._worker.evaluate(PAGES)
+        found: list[str] = self.worker.evaluate(PAGES)
         return found
 
     def shown(self) -> list[dict[str, str]]:
-        found: list[dict[str, str]] = self._worker.evaluate(SHOWN)
+        found: list[dict[str, str]] = self.worker.evaluate(SHOWN)
         return found
 
 
@@ -188,12 +189,12 @@ def test_the_service_worker_shows_what_is_pushed_unless_a_page_has_it(
     wait_until(lambda: pushed.pages() == ["/offline"])
     pushed.deliver({**PUSH, "conversation_id": "c2"})
     shown = [{"title": TITLE, "body": PUSH["body"], "tag": "c2"}]
-    wait_until(pushed.shown)
+    wait_told(pushed.worker)
     assert pushed.shown() == shown
     pushed.deliver({})
     pushed.deliver({**PUSH, "conversation_id": "c2", "body": "mais uma vez"})
-    wait_until(lambda: pushed.shown()[0]["body"] == "mais uma vez")
-    assert len(pushed.shown()) == 1
+    wait_told(pushed.worker, 2)
+    assert pushed.shown() == [{**shown[0], "body": "mais uma vez"}]
 
 
 def test_a_page_that_the_system_has_frozen_keeps_nothing_from_being_shown(
@@ -206,4 +207,5 @@ def test_a_page_that_the_system_has_frozen_keeps_nothing_from_being_shown(
     frozen = ana.context.new_cdp_session(ana.page)
     frozen.send("Page.setWebLifecycleState", {"state": "frozen"})
     pushed.deliver(PUSH)
-    wait_until(pushed.shown)
+    wait_told(pushed.worker)
+    assert len(pushed.shown()) == 1
