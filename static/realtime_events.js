@@ -463,7 +463,10 @@ class RealtimeClient {
       const event = block.data === undefined ? null : this.#read(block);
       if (event?.type === "hello") {
         asked.isHeld = event.data.delivery === "hold";
-        this.#offset = Date.parse(event.at) - (asked.at + this.#env.now()) / 2;
+        // The server reads before it stamps: of a long wait nearly all came before that. Later answers
+        // move it only as far as they prove it wrong, as when a clock was set.
+        const at = Date.parse(event.at);
+        this.#offset = Math.min(Math.max(this.#offset ?? -Infinity, at - this.#env.now()), at - asked.at);
         // A catch-up asks for hold whatever the way can do.
         if (asked.live && asked.delivery !== "hold") {
           this.#delivery = event.data.delivery;

@@ -91,6 +91,67 @@ def test_catch_up_is_told_by_age_on_the_servers_clock(run: Run) -> None:
     assert after == 1_893_456_000_000
 
 
+# A `hello` of this moment by the server's clock.
+HELLO_AT = """const helloAt = (ms) => event(`hello-${ms}`, {
+  type: "hello", at: new Date(ms).toISOString(), data: { delivery: "stream", cursor: "c" } });
+"""
+
+
+def test_a_first_answer_that_took_long_makes_nothing_look_older_than_it_is(run: Run) -> None:
+    waited, ages = run(
+        HELLO_AT
+        + """const ages = [];
+        let reply;
+        let stream;
+        const { clock, calls } = beginScripted(({ n, signal }) => n === 1 ? silent() : new Promise(
+          (resolve) => { reply = () => resolve(stream = open(signal, helloAt(clock.time))); }),
+          { on: { event: ({ age }) => ages.push(age) } });
+        await clock.advance(12_000); // three seconds without a word of a stream, then nine
+        const waited = clock.time - calls[1].at;
+        reply();
+        await clock.advance(0);
+        stream.push(event("e1", { at: new Date(clock.time).toISOString() }));
+        await clock.advance(0);
+        client.close();
+        return [waited, ages];"""
+    )
+    assert waited == 9_000
+    assert ages == [0]
+
+
+def test_a_later_answer_moves_the_servers_time_only_as_far_as_it_proves_it_wrong(run: Run) -> None:
+    wrong = run(
+        HELLO_AT
+        + """const clock = new FakeClock();
+        let ahead = 0; // of this browser's clock
+        let reply;
+        beginScripted(({ signal }) => new Promise(
+          (resolve) => { reply = (at) => resolve(open(signal, helloAt(at))); }),
+          { env: { ...clock.env, now: () => clock.time + ahead } });
+        const wrong = [];
+        const greet = async (before, after) => {
+          client.reconnect();
+          await clock.advance(100 + before);
+          const at = clock.time;
+          await clock.advance(after);
+          reply(at);
+          await clock.advance(0);
+          wrong.push(client.serverNow() - clock.time);
+        };
+        await greet(0, 2_000);   // on its way for two seconds: never too old, here too young
+        await greet(0, 300);
+        await greet(0, 2_000);
+        await greet(2_000, 0);   // waited as long for its stamp
+        ahead = 5_000;           // set forward by less than a sleep,
+        await greet(200, 0);
+        ahead = -7_200_000;      // and back
+        await greet(200, 0);
+        client.close();
+        return wrong;"""
+    )
+    assert wrong == [-2_000, -300, -300, 0, 200, 0]
+
+
 def test_a_reset_adopts_its_cursor_and_refetches_after_a_jitter_until_that_succeeds(
     run: Run,
 ) -> None:
