@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import jinja2
 import pytest
 import requests
+from flask import Flask
 from hypothesis import HealthCheck, settings
+from jinja2.bccache import Bucket
 
 from local.claude.server import ClaudeStandIn
 from local.datastore import google_emulator
@@ -34,7 +38,6 @@ settings.register_profile("untimed", deadline=None, suppress_health_check=[Healt
 settings.load_profile("untimed")
 
 if TYPE_CHECKING:
-    from flask import Flask
     from flask.testing import FlaskClient
 
 
@@ -63,8 +66,32 @@ def pytest_configure_node(node: Any) -> None:
         node.workerinput["emulator"] = config.stash[EMULATOR].host_port
 
 
+class CompiledTemplates(jinja2.BytecodeCache):
+    """Templates of this process, compiled once and not by each test's application again.
+
+    Jinja compares what it finds here with the template's text.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key in self._kept:
+            bucket.bytecode_from_string(self._kept[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._kept[bucket.key] = bucket.bytecode_to_string()
+
+
 def pytest_configure() -> None:
     forking.begin()
+    Flask.jinja_options = {"bytecode_cache": CompiledTemplates()}
+
+
+def pytest_collection_finish() -> None:
+    """What is imported stays: no collection need look at it again."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

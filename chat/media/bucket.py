@@ -53,15 +53,20 @@ class BucketStore:
     def put(self, name: str, chunks: Iterable[bytes], mime_type: str) -> int:
         size = 0
         # Left by an exception it ends nothing: an object comes to be with its last byte.
-        with (
-            _told(),
-            self._blob(name).open(
+        with _told():
+            file = self._blob(name).open(
                 "wb", chunk_size=CHUNK, content_type=mime_type, timeout=_TIMEOUT, retry=_RETRY
-            ) as file,
-        ):
-            for chunk in chunks:
-                file.write(chunk)
-                size += len(chunk)
+            )
+            try:
+                with file:
+                    for chunk in chunks:
+                        file.write(chunk)
+                        size += len(chunk)
+            finally:
+                # What could not be sent would be sent again by whichever thread happens to collect
+                # it as garbage, which would wait for a minute if there is still no bucket.
+                if not file.closed:
+                    file.terminate()
         return size
 
     def open(self, name: str) -> BinaryIO:

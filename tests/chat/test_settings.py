@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 
 import pytest
 
@@ -13,6 +12,7 @@ import message_status
 import unread_state
 from chat.platform.settings import Settings, SettingsError, told_in_one_line
 from local.processes.parts import ROOT
+from tests import forking
 
 PRODUCTION = {
     "GAE_ENV": "standard",
@@ -103,25 +103,28 @@ for _prefix, _module in {"UNREAD_STATE": unread_state, "MESSAGE_STATUS": message
 each_wrong = pytest.mark.parametrize(("environ", "line"), WRONG.values(), ids=list(WRONG))
 
 
-def starting(environ: dict[str, str], *command: str) -> subprocess.CompletedProcess[str]:
-    """A start with these settings and no others; it has to end by itself."""
-    return subprocess.run(
-        [sys.executable, "-m", *command],
+def starting(environ: dict[str, str], *command: str) -> tuple[int, str]:
+    """The end of a start with these settings and no others, and its words; it ends by itself."""
+    process = forking.popen(
+        [*forking.PREFIX, *command],
         cwd=ROOT,
-        env={"PATH": os.environ["PATH"], **environ},
-        capture_output=True,
-        text=True,
-        timeout=100,
+        env={"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": "1", **environ},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
+    with process.stdin, process.stdout, process.stderr:
+        words = process.stderr.read().decode()
+        return process.wait(100), words
 
 
 @each_wrong
 def test_a_setting_that_cannot_work_ends_a_command_in_one_line(
     environ: dict[str, str], line: str
 ) -> None:
-    result = starting(environ, "flask", "--app", "main", "attendants", "list")
-    assert result.returncode not in (0, None)
-    (last,) = [each for each in result.stderr.splitlines() if not each.startswith("WARNING")]
+    code, words = starting(environ, "flask", "--app", "main", "attendants", "list")
+    assert code != 0
+    (last,) = [each for each in words.splitlines() if not each.startswith("WARNING")]
     assert last.startswith(f"Cannot start: {line}")
 
 
@@ -139,10 +142,10 @@ def test_a_setting_that_cannot_work_ends_a_command_in_one_line(
 )
 def test_gunicorn_gives_up_on_it_and_shows_no_traceback(environ: dict[str, str], line: str) -> None:
     command = ["gunicorn", "-c", "gunicorn.conf.py", "--no-control-socket", "main:app"]
-    result = starting({"HOST": "127.0.0.1", "PORT": "0", **environ}, *command)
-    assert result.returncode not in (0, None)
-    assert result.stderr.count(f"Cannot start: {line}") == 1, result.stderr
-    assert "Traceback" not in result.stderr
+    code, words = starting({"HOST": "127.0.0.1", "PORT": "0", **environ}, *command)
+    assert code != 0
+    assert words.count(f"Cannot start: {line}") == 1, words
+    assert "Traceback" not in words
 
 
 def test_an_error_of_the_program_keeps_its_traceback() -> None:

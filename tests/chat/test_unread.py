@@ -354,23 +354,23 @@ class Model:
         self.marked = False
 
 
+DEEDS = st.sampled_from(["write", "write", "repeat", "notice", "react", "read", "mark", "answer"])
+
+
 @pytest.mark.store
-@settings(max_examples=20, suppress_health_check=list(HealthCheck))
-@given(
-    steps=st.lists(
-        st.tuples(
-            st.sampled_from(
-                ["write", "write", "repeat", "notice", "react", "read", "mark", "answer"]
-            ),
-            st.integers(0, 10**6),
-        ),
-        min_size=3,
-        max_size=14,
-    )
-)
+@pytest.mark.parametrize("examples", [7, pytest.param(40, marks=pytest.mark.long)])
 def test_any_history_in_two_processes_agrees_with_a_plain_model(
-    apps: list[Flask], two: list[Browser], steps: list[tuple[str, int]]
+    apps: list[Flask], two: list[Browser], examples: int
 ) -> None:
+    @settings(max_examples=examples, suppress_health_check=list(HealthCheck))
+    @given(st.lists(st.tuples(DEEDS, st.integers(0, 10**6)), min_size=3, max_size=14))
+    def any_history(steps: list[tuple[str, int]]) -> None:
+        _live_through(apps, two, steps)
+
+    any_history()
+
+
+def _live_through(apps: list[Flask], two: list[Browser], steps: list[tuple[str, int]]) -> None:
     clients, browsers = [app.test_client() for app in apps], two
     phone = f"5511{uuid.uuid4().int % 10**9:09}"  # a customer of this example's own
     model = Model()
@@ -432,7 +432,9 @@ def two(apps: list[Flask]) -> list[Browser]:
 
 
 @pytest.mark.store
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize(
+    "seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 12))]
+)
 def test_two_processes_at_once_never_drift(
     apps: list[Flask], two: list[Browser], seed: int
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from google.auth import credentials as auth_credentials
 from google.cloud import storage
+from google.cloud.storage import fileio
 from google.oauth2 import service_account
 
 from chat.media import bucket as bucket_module
@@ -260,6 +262,22 @@ def test_without_a_key_another_service_signs(monkeypatch: pytest.MonkeyPatch) ->
     url = store.signed_url(NAME, seconds=60, mime_type="video/mp4", disposition="inline")
     assert "app%40appspot.gserviceaccount.com" in (url or "")
     assert asked[0][1] == "fresh"
+
+
+def test_what_could_not_be_sent_is_not_sent_again_by_who_collects_it(
+    monkeypatch: pytest.MonkeyPatch, bucket: BucketServer
+) -> None:
+    tries: list[int] = []
+
+    def fails(*_args: object) -> None:
+        tries.append(1)
+        raise ConnectionError
+
+    monkeypatch.setattr(fileio.BlobWriter, "_initiate_upload", fails)
+    with pytest.raises(StoreError):
+        BucketStore("files", bucket.client()).put(NAME, [b"x"], "text/plain")
+    gc.collect()
+    assert tries == [1]
 
 
 def test_a_bucket_is_opened_at_first_use(monkeypatch: pytest.MonkeyPatch) -> None:
