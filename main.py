@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 from flask import Flask, Response
 from flask_wtf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
-from werkzeug.routing import Rule
 
 import message_status
 import realtime_events
@@ -53,29 +51,6 @@ from chat.team import auth
 MAX_BODY_BYTES = 256 * 1024
 
 
-class _Rule(Rule):
-    """Makes what builds its addresses when the first is asked for.
-
-    Werkzeug compiles two functions for each rule at once: most of what making the application
-    takes, while an instance that starts has somebody waiting. The page asks for few of them.
-    """
-
-    def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
-        make = super()._compile_builder
-        made: list[Callable[..., tuple[str, str]]] = []
-
-        def build(*args: Any, **values: Any) -> tuple[str, str]:
-            if not made:
-                made.append(make(append_unknown))
-            return made[0](*args, **values)
-
-        return build
-
-
-class _Application(Flask):
-    url_rule_class = _Rule
-
-
 def create_app(config: dict[str, Any] | None = None) -> Flask:
     """Makes the application.
 
@@ -86,7 +61,7 @@ def create_app(config: dict[str, Any] | None = None) -> Flask:
         chat.platform.settings.SettingsError: a setting cannot work; the text names key and value.
     """
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    app = _Application(__name__, static_url_path=assets.url_path())
+    app = Flask(__name__, static_url_path=assets.url_path())
     environ = {**os.environ, **(config or {})}
     settings = Settings.from_env(environ)
     app.config.update(

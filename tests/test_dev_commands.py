@@ -154,53 +154,79 @@ def conversations(session: requests.Session, chat: str) -> list[dict[str, Any]]:
     return answer.json()["conversations"]  # type: ignore[no-any-return]
 
 
-def phones(session: requests.Session, run: DevRun) -> list[str]:
-    return [re.sub(r"\D", "", row["phone"] or "") for row in conversations(session, run.chat)]
-
-
-def writes(session: requests.Session, run: DevRun, phone: str, text: str) -> None:
-    customer = f"{run.simulator}/customers/{phone}"
-    session.post(f"{customer}/messages", json={"text": text}, timeout=30).raise_for_status()
-
-
 @on_linux
 @pytest.mark.timeout(300)
-def test_a_run_serves_and_answers_and_its_data_stay_until_fresh_forgets_them(
+def test_run_serves_sample_chats_and_ctrl_c_leaves_no_process(
     dev_run: Callable[..., DevRun],
 ) -> None:
-    """Three runs, each of half a dozen processes, and each ends in another way."""
-    run = dev_run(AUTO_REPLY_DEBOUNCE_SECONDS="0").wait_ready()
+    run = dev_run().wait_ready()
     assert run.chat in run.output
     assert run.simulator in run.output
     assert "ana / ana" in run.output
     with sign_in(run.chat) as session:
         assert len(conversations(session, run.chat)) >= 3
         assert session.get(run.simulator, timeout=30).status_code == 200
-
-        def answers() -> list[str]:
-            customer = f"{run.simulator}/customers/5511987650002"
-            heard = session.get(f"{customer}/messages", timeout=30).json()["messages"]
-            return [each["text"] for each in heard if each["direction"] == "in"]
-
-        writes(session, run, "5511987650002", "Bom dia!")
-        wait_until(lambda: answers() == ["Olá! Como posso ajudar você hoje?"])
-        writes(session, run, "5511987650001", "Bom dia")
-        wait_until(lambda: "5511987650001" in phones(session, run))
     processes = descendants(run.process.pid)
     parts = ("local.datastore", "local.simulator", "local.claude", "gunicorn", "processes.cron")
     for module in parts:
         assert any(module in command for command in processes.values()), module
-    assert run.end(signal.SIGINT) == 0  # Ctrl-C
+    assert run.end(signal.SIGINT) == 0
     assert_all_gone(processes)
 
-    run = dev_run("--verbose").wait_ready()
-    with sign_in(run.chat) as session:
-        assert "5511987650001" in phones(session, run)
-    assert run.end(signal.SIGTERM) == 0
 
-    run = dev_run("--fresh").wait_ready()
+@on_linux
+@pytest.mark.timeout(300)
+@pytest.mark.slow
+def test_in_a_run_claude_answers_the_customers_phone(dev_run: Callable[..., DevRun]) -> None:
+    run = dev_run(AUTO_REPLY_DEBOUNCE_SECONDS="0").wait_ready()
     with sign_in(run.chat) as session:
-        assert "5511987650001" not in phones(session, run)
+        customer = f"{run.simulator}/customers/5511987650002"
+        written = session.post(f"{customer}/messages", json={"text": "Bom dia!"}, timeout=30)
+        written.raise_for_status()
+
+        def answers() -> list[str]:
+            heard = session.get(f"{customer}/messages", timeout=30).json()["messages"]
+            return [each["text"] for each in heard if each["direction"] == "in"]
+
+        wait_until(lambda: answers() == ["Olá! Como posso ajudar você hoje?"])
+
+
+@on_linux
+@pytest.mark.timeout(300)
+@pytest.mark.slow
+def test_data_stay_from_run_to_run_until_fresh_forgets_them(
+    dev_run: Callable[..., DevRun],
+) -> None:
+    def customers(*options: str) -> list[str]:
+        run = dev_run(*options).wait_ready()
+        with sign_in(run.chat) as session:
+            if not options:
+                session.post(
+                    f"{run.simulator}/customers/5511987650001/messages",
+                    json={"text": "Bom dia"},
+                    timeout=30,
+                ).raise_for_status()
+
+            def phones() -> list[str]:
+                rows = conversations(session, run.chat)
+                return [re.sub(r"\D", "", row["phone"] or "") for row in rows]
+
+            if not options:
+                wait_until(lambda: "5511987650001" in phones())
+            found = phones()
+        assert run.end(signal.SIGTERM) == 0
+        return found
+
+    assert "5511987650001" in customers()
+    assert "5511987650001" in customers("--verbose")
+    assert "5511987650001" not in customers("--fresh")
+
+
+@on_linux
+@pytest.mark.timeout(300)
+@pytest.mark.slow
+def test_killing_the_supervisor_ends_all_its_parts(dev_run: Callable[..., DevRun]) -> None:
+    run = dev_run().wait_ready()
     processes = descendants(run.process.pid)
     assert len(processes) >= 5
     run.end(signal.SIGKILL)
@@ -209,6 +235,7 @@ def test_a_run_serves_and_answers_and_its_data_stay_until_fresh_forgets_them(
 
 @on_linux
 @pytest.mark.timeout(300)
+@pytest.mark.slow
 def test_a_part_that_dies_is_named_and_stops_the_rest(dev_run: Callable[..., DevRun]) -> None:
     run = dev_run().wait_ready()
     processes = descendants(run.process.pid)
@@ -221,6 +248,7 @@ def test_a_part_that_dies_is_named_and_stops_the_rest(dev_run: Callable[..., Dev
 
 @on_linux
 @pytest.mark.timeout(300)
+@pytest.mark.slow
 def test_what_the_environment_sets_is_kept(dev_run: Callable[..., DevRun], store: Store) -> None:
     run = dev_run(
         **store.environ,

@@ -244,7 +244,7 @@ def test_an_answer_waits_for_a_read_that_began_after_the_request(host: EventHost
 
 @pytest.mark.store
 @pytest.mark.parametrize(
-    "seed", [*range(6), *(pytest.param(seed, marks=pytest.mark.long) for seed in range(6, 20))]
+    "seed", [*range(6), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(6, 20))]
 )
 def test_late_commits_of_two_processes_reach_every_client(
     host: EventHost, monkeypatch: pytest.MonkeyPatch, seed: int

@@ -157,7 +157,7 @@ BETWEEN = [
 
 @pytest.mark.timeout(600)
 # Seven has no factor of the lists' lengths: each step comes in each place.
-@pytest.mark.parametrize("every", [7, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.parametrize("every", [7, pytest.param(1, marks=pytest.mark.slow)])
 def test_whatever_happens_while_claude_writes(
     open_shop: Callable[..., Shop], new_store: Callable[[], None], every: int
 ) -> None:
@@ -176,7 +176,7 @@ def test_whatever_happens_while_claude_writes(
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("examples", [20, pytest.param(60, marks=pytest.mark.long)])
+@pytest.mark.parametrize("examples", [20, pytest.param(60, marks=pytest.mark.slow)])
 def test_any_order_answers_each_batch_once_and_nobody_who_was_taken_over(
     open_shop: Callable[..., Shop], new_store: Callable[[], None], examples: int
 ) -> None:

@@ -202,7 +202,7 @@ def test_every_order_ends_at_the_newest_number_in_one_chat(
     assert made in (60, 120)
 
 
-@pytest.mark.parametrize("examples", [100, pytest.param(1000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("examples", [100, pytest.param(1000, marks=pytest.mark.slow)])
 def test_any_history_ends_where_it_ends_in_the_right_order(
     registry: Registry, examples: int
 ) -> None:
@@ -244,7 +244,7 @@ def _tell_in_any_order(registry: Registry, data: st.DataObject) -> None:
 
 
 # In every fourth of them each fact still comes in each place.
-@pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.parametrize("every", [4, pytest.param(1, marks=pytest.mark.slow)])
 def test_on_the_store_every_order_ends_there_too(quick_app: Flask, every: int) -> None:
     for number, place in enumerate(range(0, 60, every)):
         person = Person(number)

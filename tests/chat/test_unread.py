@@ -358,7 +358,7 @@ DEEDS = st.sampled_from(["write", "write", "repeat", "notice", "react", "read", 
 
 
 @pytest.mark.store
-@pytest.mark.parametrize("examples", [7, pytest.param(40, marks=pytest.mark.long)])
+@pytest.mark.parametrize("examples", [7, pytest.param(40, marks=pytest.mark.slow)])
 def test_any_history_in_two_processes_agrees_with_a_plain_model(
     apps: list[Flask], two: list[Browser], examples: int
 ) -> None:
@@ -433,7 +433,7 @@ def two(apps: list[Flask]) -> list[Browser]:
 
 @pytest.mark.store
 @pytest.mark.parametrize(
-    "seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 12))]
+    "seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 12))]
 )
 def test_two_processes_at_once_never_drift(
     apps: list[Flask], two: list[Browser], seed: int
