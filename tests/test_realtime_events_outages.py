@@ -90,6 +90,27 @@ def test_a_process_that_was_frozen_reads_before_it_answers(
     # As App Engine leaves an instance without requests: to its threads the time has leapt.
     monkeypatch.setattr(rt.time, "monotonic", lambda: real() + 100)
     assert numbers(host.ask(cursor, app=app)) == [1]
+    host.close()  # before time goes back, as it does for no process
+
+
+def test_a_process_that_was_frozen_in_the_middle_of_a_read_answers_soon_after(
+    host: EventHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate(host.store.context)
+    app = host.make_app(context=gate, elsewhere=True, LINGER_SECONDS=60, POLL_SECONDS=0.05)
+    cursor = last_cursor(host.ask(app=app))
+    host.publish(1)
+    frozen, real = threading.Event(), time.monotonic
+
+    def freeze() -> None:  # for so long that no pause as long as this read is waited for
+        gate.after = lambda: None
+        monkeypatch.setattr(rt.time, "monotonic", lambda: real() + 100)
+        frozen.set()
+
+    gate.after = freeze
+    assert frozen.wait(30)
+    assert numbers(host.ask(cursor, app=app)) == [1]
+    host.close()  # before time goes back, as it does for no process
 
 
 def test_a_process_that_never_read_takes_nothing_for_known(
