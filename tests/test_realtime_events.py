@@ -417,6 +417,27 @@ def test_a_new_request_of_the_same_client_ends_the_older_one_of_that_user(host: 
 
 
 @pytest.mark.store
+def test_the_older_request_of_a_client_ends_at_once_though_nothing_comes(host: EventHost) -> None:
+    app = host.make_app(HEARTBEAT_SECONDS=20)
+    first = host.get(app=app, delivery="stream", client="tab")
+    got: list[bytes] = []
+
+    def read() -> None:
+        for chunk in first.response:
+            got.append(chunk)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    wait_until(lambda: got)
+    host.publish(1)
+    wait_until(lambda: len(got) > 1)
+    second = host.get(app=app, delivery="stream", client="tab")
+    reader.join(10)
+    assert not reader.is_alive()
+    second.close()
+
+
+@pytest.mark.store
 def test_over_the_capacity_a_stream_is_answered_at_once_and_asked_to_come_again(
     host: EventHost,
 ) -> None:
@@ -497,6 +518,23 @@ def test_a_sleeper_of_more_records_than_are_kept_is_reset_and_never_told_a_part(
 
 
 @pytest.mark.store
+def test_a_late_commit_that_is_kept_no_longer_does_not_hide_what_went_before_it(
+    host: EventHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = host.make_app(RING_SIZE=10, LINGER_SECONDS=60)
+    host.ask(app=app)
+    before = rt.Cursor(rt.now_ms() - 1).encode()
+    host.publish(0)
+    real = rt.now_ms
+    monkeypatch.setattr(rt, "now_ms", lambda: real() - 5_000)
+    host.publish(1)
+    monkeypatch.undo()
+    for n in range(2, 12):
+        host.publish(n)
+    assert [event["type"] for event in parse(host.ask(before, app=app))] == ["reset"]
+
+
+@pytest.mark.store
 def test_a_stream_that_more_overtook_than_are_kept_goes_on_from_its_cursor(host: EventHost) -> None:
     app = host.make_app(RING_SIZE=10)
     response = host.get(app=app, delivery="stream")
@@ -506,6 +544,15 @@ def test_a_stream_that_more_overtook_than_are_kept_goes_on_from_its_cursor(host:
         host.publish(n)
     assert list(chunks) == []
     assert [event["type"] for event in parse(host.ask(cursor, app=app))] == ["reset"]
+
+
+@pytest.mark.store
+def test_a_process_that_shuts_down_still_tells_what_it_has(host: EventHost) -> None:
+    cursor = last_cursor(host.ask())
+    host.publish(1)
+    host.close()
+    assert numbers(host.ask(cursor)) == [1]
+    assert host.ask(cursor, delivery="stream").count("event:") == 1, "and opens no stream"
 
 
 @pytest.mark.store
@@ -548,6 +595,21 @@ def test_nothing_reads_the_store_while_nobody_listens(host: EventHost) -> None:
     count = gate.reads
     host.publish(2)
     assert gate.reads == count > 0
+
+
+@pytest.mark.store
+def test_the_poller_lingers_from_when_its_last_listener_left(
+    host: EventHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate(host.store.context)
+    app = host.make_app(LINGER_SECONDS=60, POLL_SECONDS=0.05, context=gate)
+    response = host.get(app=app, delivery="stream")
+    real = time.monotonic
+    monkeypatch.setattr(rt.time, "monotonic", lambda: real() + 100)
+    response.close()
+    count = gate.reads
+    wait_until(lambda: gate.reads > count + 2)
+    host.close()  # before time goes back, as it does for no process
 
 
 @pytest.mark.store

@@ -161,6 +161,25 @@ def test_a_clock_set_back_does_not_deafen_the_poller(
     assert numbers(host.ask(cursor, app=app)) == [1]
 
 
+def test_a_clock_set_back_by_less_than_the_overlap_repeats_nothing(
+    host: EventHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate(host.store.context)
+    app = host.make_app(context=gate, POLL_SECONDS=0.05)
+    chunks = iter(host.get(app=app, delivery="stream").response)
+    text = next(chunks).decode()
+    host.publish(1)
+    real = rt.now_ms
+    for ahead in (15_000, 9_000):
+        monkeypatch.setattr(rt, "now_ms", lambda ahead=ahead: real() + ahead)
+        count = gate.reads
+        wait_until(lambda count=count: gate.reads > count + 2)
+    host.publish(2)
+    while 2 not in numbers(text):
+        text += next(chunks).decode()
+    assert numbers(text) == [1, 2]
+
+
 def test_a_record_stamped_far_ahead_is_told_and_nobody_spins(
     host: EventHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
