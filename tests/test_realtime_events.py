@@ -9,6 +9,8 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -346,6 +348,14 @@ def test_hello_and_what_was_missed_are_answered_at_once(host: EventHost) -> None
 
 
 @pytest.mark.store
+def test_who_is_held_and_told_something_comes_again_at_once(host: EventHost) -> None:
+    hello = host.ask()
+    host.publish(1)
+    for text in (hello, host.ask(last_cursor(hello))):
+        assert int(text.removeprefix("retry: ").split("\n")[0]) < 100
+
+
+@pytest.mark.store
 def test_a_held_response_waits_and_ends_at_the_first_batch(host: EventHost) -> None:
     cursor = last_cursor(host.ask())
     answers: list[str] = []
@@ -455,6 +465,43 @@ def test_over_the_capacity_a_stream_is_answered_at_once_and_asked_to_come_again(
     assert not host.streams(app)
 
 
+class Gunicorn:
+    """As gunicorn's own: among the callers of what loads the app, with a `cfg`."""
+
+    def __init__(self, threads: int) -> None:
+        self.begun: list[object] = []
+        self.cfg = SimpleNamespace(
+            worker_class_str="gthread", threads=threads, post_worker_init=self.begun.append
+        )
+        self.cfg.set = partial(setattr, self.cfg)
+
+    def load(self, host: EventHost, **settings: Any) -> Flask:
+        return host.make_app(**settings)
+
+
+@pytest.mark.store
+@pytest.mark.parametrize(("threads", "streams"), [(8, 6), (120, 100)])
+def test_some_threads_stay_free_of_streams(host: EventHost, threads: int, streams: int) -> None:
+    app = Gunicorn(threads).load(host, CAPACITY=1000)
+    held = [host.get(app=app, delivery="stream", client=str(n)) for n in range(threads)]
+    assert host.streams(app) == streams
+    for each in held:
+        each.close()
+
+
+@pytest.mark.store
+def test_a_hosts_own_start_of_a_worker_is_kept(
+    host: EventHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handled: list[int] = []
+    monkeypatch.setattr(rt.signal, "signal", lambda number, _: handled.append(number))
+    gunicorn = Gunicorn(8)
+    gunicorn.load(host)
+    gunicorn.cfg.post_worker_init("worker")
+    assert gunicorn.begun == ["worker"]
+    assert handled == [rt.signal.SIGTERM]
+
+
 @pytest.mark.store
 @pytest.mark.parametrize("delivery", ["stream", "hold"])
 def test_a_worker_without_threads_answers_at_once(host: EventHost, delivery: str) -> None:
@@ -549,10 +596,13 @@ def test_a_stream_that_more_overtook_than_are_kept_goes_on_from_its_cursor(host:
 @pytest.mark.store
 def test_a_process_that_shuts_down_still_tells_what_it_has(host: EventHost) -> None:
     cursor = last_cursor(host.ask())
+    stream = host.get(cursor, delivery="stream")
     host.publish(1)
     host.close()
     assert numbers(host.ask(cursor)) == [1]
     assert host.ask(cursor, delivery="stream").count("event:") == 1, "and opens no stream"
+    end = stream.get_data(as_text=True).split("retry: ")[-1]
+    assert 1000 <= int(end.strip()) <= 3000, "not all pages at the same moment"
 
 
 @pytest.mark.store

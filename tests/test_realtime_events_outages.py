@@ -113,6 +113,23 @@ def test_a_process_that_was_frozen_in_the_middle_of_a_read_answers_soon_after(
     host.close()  # before time goes back, as it does for no process
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_process_whose_poller_is_gone_as_after_a_fork_gets_another(host: EventHost) -> None:
+    gate = Gate(host.store.context)
+    before = pollers()
+    app = host.make_app(context=gate, elsewhere=True, LINGER_SECONDS=60, POLL_SECONDS=0.05)
+    cursor = last_cursor(host.ask(app=app))
+
+    def die() -> None:
+        raise SystemExit
+
+    gate.before = die
+    wait_until(lambda: pollers() == before, what="the poller's end")
+    gate.before = lambda: None
+    host.publish(1)
+    assert numbers(host.ask(cursor, app=app)) == [1]
+
+
 def test_a_process_that_never_read_takes_nothing_for_known(
     host: EventHost, monkeypatch: pytest.MonkeyPatch
 ) -> None:
