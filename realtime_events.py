@@ -790,7 +790,7 @@ class _Hub:
             with self.lock:
                 idle = time.monotonic() - self._wanted_at > self.settings["LINGER_SECONDS"]
                 served = self._tried_at >= self._wanted_at
-                if self.closing or (idle and served and not self.streams):
+                if (self.closing or idle) and served and not self.streams:
                     self._thread = None
                     return
             self.wake.clear()  # first: who asks from here on waits for a later read than this

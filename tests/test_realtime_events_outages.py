@@ -142,6 +142,32 @@ def test_a_process_that_never_read_takes_nothing_for_known(
     assert numbers(host.ask(cursor)) == [1]
 
 
+def test_who_waits_for_a_read_when_the_process_shuts_down_is_still_answered(
+    host: EventHost,
+) -> None:
+    gate = Gate(host.store.context)
+    app = host.make_app(context=gate, elsewhere=True, LINGER_SECONDS=60, POLL_SECONDS=0.05)
+    cursor = last_cursor(host.ask(app=app))
+    reading, read_on = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        reading.set()
+        read_on.wait(30)
+
+    gate.after = hold
+    assert reading.wait(10)  # which began before the request
+    answers: list[str] = []
+    thread = threading.Thread(target=lambda: answers.append(host.ask(cursor, app=app)))
+    count = gate.requests
+    thread.start()
+    wait_until(lambda: gate.requests > count)
+    app.extensions["realtime_events"].hub.close()
+    gate.after = lambda: None
+    read_on.set()
+    thread.join(10)
+    assert len(answers) == 1
+
+
 def test_a_stream_opens_only_with_a_poller(host: EventHost) -> None:
     gate = Gate(host.store.context)
     before = pollers()
