@@ -790,7 +790,7 @@ class _Hub:
             with self.lock:
                 idle = time.monotonic() - self._wanted_at > self.settings["LINGER_SECONDS"]
                 served = self._tried_at >= self._wanted_at
-                if self.closing or (idle and served and not self.streams):
+                if (self.closing or idle) and served and not self.streams:
                     self._thread = None
                     return
             self.wake.clear()  # first: who asks from here on waits for a later read than this
@@ -803,8 +803,8 @@ class _Hub:
             with self.lock:
                 self._tried_at = began
                 self._tried.notify_all()
-            # A window full of events is slow to list: never spend more than half the time.
-            time.sleep(time.monotonic() - began)
+            # A full window is slow to list: at most half the time, and never as long as a freeze.
+            time.sleep(min(time.monotonic() - began, self.settings["RPC_SECONDS"] / 2))
             self.wake.wait(self.settings["POLL_SECONDS"])
 
     def _read(self, began: float) -> None:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest import mock
 
@@ -1259,6 +1259,8 @@ class Foreign(ms.MessageStatusMixin):
     day = ndb.DateProperty(auto_now_add=True)
     changed = ndb.DateTimeProperty(auto_now=True)
     written = ndb.DateTimeProperty("escrita")
+    sent = ndb.DateTimeProperty()
+    due = ndb.DateTimeProperty()
 
 
 def make_app(store: Store, message: Any, *, conversation: Any = Conversa, **more: Any) -> Flask:
@@ -1284,8 +1286,11 @@ def test_a_hosts_own_wamid_and_error_are_its_own(store):
     with app.app_context(), store.context():
         Conversa(id="c1").put()
         moment = datetime(2025, 1, 2, tzinfo=UTC).replace(tzinfo=None)
+        now = datetime.now(UTC).replace(tzinfo=None)
+        tomorrow = now + timedelta(days=1)
         message = Foreign(id=UUIDS[0], conversation_id="c1", text="oi", tags=["a", "b"],
-                          error="mine", written=moment, day=moment.date())  # fmt: skip
+                          error="mine", written=moment, day=moment.date(), sent=now,
+                          due=tomorrow)  # fmt: skip
         ms.send(message)
         assert (message.wamid, ms.fact(message, "wamid"), message.error) == (
             "wamid.1", "wamid.1", "mine",
@@ -1298,7 +1303,7 @@ def test_a_hosts_own_wamid_and_error_are_its_own(store):
         stored = new.key.get(use_cache=False)
         assert (stored.wamid, ms.fact(stored, "wamid")) == ("wamid.2", "wamid.2")
         assert (stored.tags, stored.error, stored.size) == (["a", "b"], "mine", 2)
-        assert stored.written == moment
+        assert (stored.written, stored.due, stored.sent > now) == (moment, tomorrow, True)
         assert (stored.made > old.made, stored.day > old.day) == (True, True)
         assert stored.changed > old.changed
         # A client_id that is another message's.

@@ -9,6 +9,8 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -346,6 +348,14 @@ def test_hello_and_what_was_missed_are_answered_at_once(host: EventHost) -> None
 
 
 @pytest.mark.store
+def test_who_is_held_and_told_something_comes_again_at_once(host: EventHost) -> None:
+    hello = host.ask()
+    host.publish(1)
+    for text in (hello, host.ask(last_cursor(hello))):
+        assert int(text.removeprefix("retry: ").split("\n")[0]) < 100
+
+
+@pytest.mark.store
 def test_a_held_response_waits_and_ends_at_the_first_batch(host: EventHost) -> None:
     cursor = last_cursor(host.ask())
     answers: list[str] = []
@@ -417,6 +427,27 @@ def test_a_new_request_of_the_same_client_ends_the_older_one_of_that_user(host: 
 
 
 @pytest.mark.store
+def test_the_older_request_of_a_client_ends_at_once_though_nothing_comes(host: EventHost) -> None:
+    app = host.make_app(HEARTBEAT_SECONDS=20)
+    first = host.get(app=app, delivery="stream", client="tab")
+    got: list[bytes] = []
+
+    def read() -> None:
+        for chunk in first.response:
+            got.append(chunk)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    wait_until(lambda: got)
+    host.publish(1)
+    wait_until(lambda: len(got) > 1)
+    second = host.get(app=app, delivery="stream", client="tab")
+    reader.join(10)
+    assert not reader.is_alive()
+    second.close()
+
+
+@pytest.mark.store
 def test_over_the_capacity_a_stream_is_answered_at_once_and_asked_to_come_again(
     host: EventHost,
 ) -> None:
@@ -432,6 +463,43 @@ def test_over_the_capacity_a_stream_is_answered_at_once_and_asked_to_come_again(
     assert numbers(host.ask(cursor, app=app, delivery="stream")) == [1]
     full.close()
     assert not host.streams(app)
+
+
+class Gunicorn:
+    """As gunicorn's own: among the callers of what loads the app, with a `cfg`."""
+
+    def __init__(self, threads: int) -> None:
+        self.begun: list[object] = []
+        self.cfg = SimpleNamespace(
+            worker_class_str="gthread", threads=threads, post_worker_init=self.begun.append
+        )
+        self.cfg.set = partial(setattr, self.cfg)
+
+    def load(self, host: EventHost, **settings: Any) -> Flask:
+        return host.make_app(**settings)
+
+
+@pytest.mark.store
+@pytest.mark.parametrize(("threads", "streams"), [(8, 6), (120, 100)])
+def test_some_threads_stay_free_of_streams(host: EventHost, threads: int, streams: int) -> None:
+    app = Gunicorn(threads).load(host, CAPACITY=1000)
+    held = [host.get(app=app, delivery="stream", client=str(n)) for n in range(threads)]
+    assert host.streams(app) == streams
+    for each in held:
+        each.close()
+
+
+@pytest.mark.store
+def test_a_hosts_own_start_of_a_worker_is_kept(
+    host: EventHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handled: list[int] = []
+    monkeypatch.setattr(rt.signal, "signal", lambda number, _: handled.append(number))
+    gunicorn = Gunicorn(8)
+    gunicorn.load(host)
+    gunicorn.cfg.post_worker_init("worker")
+    assert gunicorn.begun == ["worker"]
+    assert handled == [rt.signal.SIGTERM]
 
 
 @pytest.mark.store
@@ -497,6 +565,23 @@ def test_a_sleeper_of_more_records_than_are_kept_is_reset_and_never_told_a_part(
 
 
 @pytest.mark.store
+def test_a_late_commit_that_is_kept_no_longer_does_not_hide_what_went_before_it(
+    host: EventHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = host.make_app(RING_SIZE=10, LINGER_SECONDS=60)
+    host.ask(app=app)
+    before = rt.Cursor(rt.now_ms() - 1).encode()
+    host.publish(0)
+    real = rt.now_ms
+    monkeypatch.setattr(rt, "now_ms", lambda: real() - 5_000)
+    host.publish(1)
+    monkeypatch.undo()
+    for n in range(2, 12):
+        host.publish(n)
+    assert [event["type"] for event in parse(host.ask(before, app=app))] == ["reset"]
+
+
+@pytest.mark.store
 def test_a_stream_that_more_overtook_than_are_kept_goes_on_from_its_cursor(host: EventHost) -> None:
     app = host.make_app(RING_SIZE=10)
     response = host.get(app=app, delivery="stream")
@@ -506,6 +591,18 @@ def test_a_stream_that_more_overtook_than_are_kept_goes_on_from_its_cursor(host:
         host.publish(n)
     assert list(chunks) == []
     assert [event["type"] for event in parse(host.ask(cursor, app=app))] == ["reset"]
+
+
+@pytest.mark.store
+def test_a_process_that_shuts_down_still_tells_what_it_has(host: EventHost) -> None:
+    cursor = last_cursor(host.ask())
+    stream = host.get(cursor, delivery="stream")
+    host.publish(1)
+    host.close()
+    assert numbers(host.ask(cursor)) == [1]
+    assert host.ask(cursor, delivery="stream").count("event:") == 1, "and opens no stream"
+    end = stream.get_data(as_text=True).split("retry: ")[-1]
+    assert 1000 <= int(end.strip()) <= 3000, "not all pages at the same moment"
 
 
 @pytest.mark.store
@@ -548,6 +645,21 @@ def test_nothing_reads_the_store_while_nobody_listens(host: EventHost) -> None:
     count = gate.reads
     host.publish(2)
     assert gate.reads == count > 0
+
+
+@pytest.mark.store
+def test_the_poller_lingers_from_when_its_last_listener_left(
+    host: EventHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate(host.store.context)
+    app = host.make_app(LINGER_SECONDS=60, POLL_SECONDS=0.05, context=gate)
+    response = host.get(app=app, delivery="stream")
+    real = time.monotonic
+    monkeypatch.setattr(rt.time, "monotonic", lambda: real() + 100)
+    response.close()
+    count = gate.reads
+    wait_until(lambda: gate.reads > count + 2)
+    host.close()  # before time goes back, as it does for no process
 
 
 @pytest.mark.store

@@ -8,6 +8,7 @@ import random
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 from flask import Flask
@@ -243,9 +244,36 @@ def test_an_answer_waits_for_a_read_that_began_after_the_request(host: EventHost
 
 
 @pytest.mark.store
+<<<<<<< HEAD
 @pytest.mark.parametrize(
     "seed", [*range(6), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(6, 20))]
 )
+=======
+def test_who_asks_while_a_read_is_under_way_does_not_wait_for_the_next_poll(
+    host: EventHost,
+) -> None:
+    gate = Gate(host.store.context)
+    app = host.make_app(context=gate, elsewhere=True, POLL_SECONDS=4.9, RPC_SECONDS=2)
+    cursor = last_cursor(host.ask(app=app))
+    gate.after = held = Held()
+    answers: list[str] = []
+    ask = partial(host.ask, cursor, app=app, hello="1")
+    threads = [threading.Thread(target=lambda: answers.append(ask())) for _ in range(2)]
+    threads[0].start()
+    assert held.reached.wait(10)
+    count = gate.requests
+    threads[1].start()
+    wait_until(lambda: gate.requests > count)
+    gate.after = lambda: None
+    held.let_go()
+    for thread in threads:
+        thread.join(10)
+    assert len(answers) == 2
+
+
+@pytest.mark.store
+@pytest.mark.parametrize("seed", range(20))
+>>>>>>> mut
 def test_late_commits_of_two_processes_reach_every_client(
     host: EventHost, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:

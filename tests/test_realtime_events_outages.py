@@ -90,6 +90,44 @@ def test_a_process_that_was_frozen_reads_before_it_answers(
     # As App Engine leaves an instance without requests: to its threads the time has leapt.
     monkeypatch.setattr(rt.time, "monotonic", lambda: real() + 100)
     assert numbers(host.ask(cursor, app=app)) == [1]
+    host.close()  # before time goes back, as it does for no process
+
+
+def test_a_process_that_was_frozen_in_the_middle_of_a_read_answers_soon_after(
+    host: EventHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate(host.store.context)
+    app = host.make_app(context=gate, elsewhere=True, LINGER_SECONDS=60, POLL_SECONDS=0.05)
+    cursor = last_cursor(host.ask(app=app))
+    host.publish(1)
+    frozen, real = threading.Event(), time.monotonic
+
+    def freeze() -> None:  # for so long that no pause as long as this read is waited for
+        gate.after = lambda: None
+        monkeypatch.setattr(rt.time, "monotonic", lambda: real() + 100)
+        frozen.set()
+
+    gate.after = freeze
+    assert frozen.wait(30)
+    assert numbers(host.ask(cursor, app=app)) == [1]
+    host.close()  # before time goes back, as it does for no process
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_process_whose_poller_is_gone_as_after_a_fork_gets_another(host: EventHost) -> None:
+    gate = Gate(host.store.context)
+    before = pollers()
+    app = host.make_app(context=gate, elsewhere=True, LINGER_SECONDS=60, POLL_SECONDS=0.05)
+    cursor = last_cursor(host.ask(app=app))
+
+    def die() -> None:
+        raise SystemExit
+
+    gate.before = die
+    wait_until(lambda: pollers() == before, what="the poller's end")
+    gate.before = lambda: None
+    host.publish(1)
+    assert numbers(host.ask(cursor, app=app)) == [1]
 
 
 def test_a_process_that_never_read_takes_nothing_for_known(
@@ -102,6 +140,32 @@ def test_a_process_that_never_read_takes_nothing_for_known(
         cursor = rt.current_cursor()
     host.publish(1)
     assert numbers(host.ask(cursor)) == [1]
+
+
+def test_who_waits_for_a_read_when_the_process_shuts_down_is_still_answered(
+    host: EventHost,
+) -> None:
+    gate = Gate(host.store.context)
+    app = host.make_app(context=gate, elsewhere=True, LINGER_SECONDS=60, POLL_SECONDS=0.05)
+    cursor = last_cursor(host.ask(app=app))
+    reading, read_on = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        reading.set()
+        read_on.wait(30)
+
+    gate.after = hold
+    assert reading.wait(10)  # which began before the request
+    answers: list[str] = []
+    thread = threading.Thread(target=lambda: answers.append(host.ask(cursor, app=app)))
+    count = gate.requests
+    thread.start()
+    wait_until(lambda: gate.requests > count)
+    app.extensions["realtime_events"].hub.close()
+    gate.after = lambda: None
+    read_on.set()
+    thread.join(10)
+    assert len(answers) == 1
 
 
 def test_a_stream_opens_only_with_a_poller(host: EventHost) -> None:
@@ -138,6 +202,25 @@ def test_a_clock_set_back_does_not_deafen_the_poller(
     cursor = last_cursor(host.ask(app=app))
     host.publish(1)
     assert numbers(host.ask(cursor, app=app)) == [1]
+
+
+def test_a_clock_set_back_by_less_than_the_overlap_repeats_nothing(
+    host: EventHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = Gate(host.store.context)
+    app = host.make_app(context=gate, POLL_SECONDS=0.05)
+    chunks = iter(host.get(app=app, delivery="stream").response)
+    text = next(chunks).decode()
+    host.publish(1)
+    real = rt.now_ms
+    for ahead in (15_000, 9_000):
+        monkeypatch.setattr(rt, "now_ms", lambda ahead=ahead: real() + ahead)
+        count = gate.reads
+        wait_until(lambda count=count: gate.reads > count + 2)
+    host.publish(2)
+    while 2 not in numbers(text):
+        text += next(chunks).decode()
+    assert numbers(text) == [1, 2]
 
 
 def test_a_record_stamped_far_ahead_is_told_and_nobody_spins(

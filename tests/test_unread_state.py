@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -209,6 +210,15 @@ def test_after_a_merge_reading_any_older_message_leaves_nothing_stuck(side: int)
     read(one, seen)
     assert one.unread_count == 1, "what came after the merge stays unread"
     read(one, later)
+    assert one.unread_count == 0
+
+
+def test_the_message_of_the_highest_arrival_is_one_of_those_that_were_merged() -> None:
+    one, other = Chat(), Chat()
+    arrive(one), arrive(other)
+    last = arrive(other)
+    us.merge(one, other, arrival=last.arrival)
+    read(one, last)
     assert one.unread_count == 0
 
 
@@ -787,6 +797,22 @@ def test_a_host_that_finds_its_own_way_is_asked_by_text(host: Host) -> None:
 def test_the_selected_conversation_is_asked_for_by_id(host: Host) -> None:
     assert "selected" not in host.get()
     assert host.get(f"/unread?c={host.id}")["selected"]["name"] == "Maria"
+
+
+def test_what_comes_while_the_unread_are_read_comes_after_the_answers_cursor(host: Host) -> None:
+    events = partial(host.browser.get, "/realtime/events")
+    events()  # from now on cursors tell exactly what is known
+
+    def find(_id: str) -> None:
+        thread = threading.Thread(target=host.receive)
+        thread.start()
+        thread.join()
+
+    host.app.extensions["unread_state"].find_conversation = find
+    cursor = host.get(f"/unread?c={host.id}")["cursor"]
+    told = events(query_string={"after": cursor}).get_data(as_text=True)
+    host.app.extensions["realtime_events"].hub.close()
+    assert "event: message.created" in told
 
 
 @pytest.mark.parametrize("strange", ["999", "nada", "", "__x__", "x" * 2000, "%00", "%ff", "-1"])

@@ -209,6 +209,27 @@ def test_a_refused_attempt_is_said_in_the_dialog(host: Page, api: Api) -> None:
     expect(details.locator("[data-part=error]")).to_contain_text("Muitas mensagens.")
 
 
+def test_what_becomes_of_an_attempt_is_not_said_of_another_message(run: Run) -> None:
+    body = """
+      let refuse;
+      const request = async (method, path) => {
+        if (method === 'POST') return new Promise((_, reject) => { refuse = reject; });
+        const id = path.split('/')[3];
+        const more = id === 'a' ? { status: 'failed', error: { code: '1', message: 'x' } }
+          : { status: 'read' };
+        return { message_id: id, statuses: {}, attempts: [], ...more };
+      };
+      const page = marks.startMessageStatus({ request, again: true });
+      await page.openDetails('a');
+      document.querySelector('[data-part=again]').click(); await settled();
+      await page.openDetails('b');
+      refuse(new Error('Já foi enviada de novo.')); await settled();
+      return ['notice', 'error'].map((part) =>
+        document.querySelector(`.message-details [data-part=${part}]`)?.textContent ?? null);
+    """
+    assert run(body) == ["", None]
+
+
 def test_an_error_after_delivery_is_noted_and_nothing_is_offered(host: Page, api: Api) -> None:
     api.answer(PATH, audit("read", error=FAILED["error"]))
     details = press(host, status="read")

@@ -138,9 +138,9 @@ async function beginPage(html, web = () => new Response("", { status: 404 }), op
   data.textContent = JSON.stringify({ url: "/realtime", user: "ana", cursor: "0", csrf: "of-the-page" });
   document.head.append(data);
   const asked = [];
-  window.fetch = async (url, { method = "GET", headers = {}, body } = {}) => {
+  window.fetch = async (url, { method = "GET", headers = {}, body, keepalive } = {}) => {
     const { pathname, search } = new URL(url, location.href);
-    asked.push({ url: pathname + search, method, headers, body, n: asked.length + 1 });
+    asked.push({ url: pathname + search, method, headers, body, keepalive, n: asked.length + 1 });
     return await web(asked.at(-1));
   };
   const clock = new FakeClock();

@@ -432,6 +432,25 @@ def test_recovery_connects_at_once_from_the_cursor_and_compares_versions(
     assert checks == 1
 
 
+@pytest.mark.parametrize(("hidden", "requests"), [(True, 1), (False, 2)])
+def test_a_hidden_page_whose_timers_are_slow_is_not_taken_for_one_that_slept(
+    run: Run, hidden: bool, requests: int
+) -> None:
+    asked = run(
+        """Object.defineProperty(document, "hidden", { configurable: true, get: () => arg });
+        const { clock, calls } = beginScripted(
+          async ({ signal }) => open(signal, hello("stream")));
+        await clock.advance(2_000);
+        clock.time += 20_000;
+        await clock.advance(1_000);
+        client.close();
+        delete document.hidden;
+        return calls.length;""",
+        hidden,
+    )
+    assert asked == requests
+
+
 def test_recovery_ends_a_long_back_off_and_many_at_once_are_one(run: Run) -> None:
     before, burst, after = run(
         """const { clock, calls } = beginScripted(async () => { throw new TypeError("down"); },
@@ -630,6 +649,32 @@ def test_a_refresh_that_never_ends_is_not_the_last(run: Run) -> None:
         return refreshes;"""
     )
     assert refreshes == [1, 2, 2], "each is given up after a minute, and the next waits longer"
+
+
+def test_a_machine_that_slept_during_a_reading_rests_no_longer_than_a_minute(run: Run) -> None:
+    refreshes = run(
+        """let stream;
+        let finish;
+        const { clock, got } = beginScripted(
+          async ({ signal }) => (stream = open(signal, hello("stream"))),
+          { on: { refresh: () => new Promise((resolve) => { finish = resolve; }) } });
+        await clock.advance(0);
+        stream.push(event("e1"));
+        await clock.advance(100);
+        stream.push(event("e2"));
+        await clock.advance(0);
+        clock.time += 7_200_000;
+        finish();
+        await clock.advance(1_000);
+        const refreshes = [got.refreshes];
+        for (let n = 0; n < 6; n += 1) {
+          stream.push(event("e1"));
+          await clock.advance(10_000);
+        }
+        client.close();
+        return [...refreshes, got.refreshes];"""
+    )
+    assert refreshes == [1, 2]
 
 
 def test_a_page_put_away_while_it_is_read_again_is_not_read_twice_at_once(run: Run) -> None:

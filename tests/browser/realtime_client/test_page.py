@@ -593,6 +593,17 @@ def test_a_request_carries_the_token_and_gives_the_servers_json_or_its_error(run
     assert asked[-1] == ["POST", "metas", "{}"]
 
 
+def test_a_change_outlives_the_page_that_is_left_and_a_question_does_not(run: Run) -> None:
+    outlives = run(
+        """const it = await beginPage("", () => json({}));
+        await realtime.request("GET", "/question");
+        await realtime.request("POST", "/change", {});
+        client.close();
+        return it.asked.map(({ keepalive }) => keepalive);"""
+    )
+    assert outlives == [False, True]
+
+
 @pytest.mark.parametrize(
     "refused", [status(302, Location="/login"), status(401)], ids=["redirect", "401"]
 )

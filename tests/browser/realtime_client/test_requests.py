@@ -77,6 +77,22 @@ def test_retry_after_is_obeyed_within_bounds(run: Run, header: str, times: list[
     assert (asked[len(times) :] == []) == (header == "86400")
 
 
+def test_an_answer_that_is_not_read_does_not_keep_its_connection(run: Run) -> None:
+    freed = run(
+        """const signals = [];
+        const { clock } = beginScripted(async ({ signal }) => {
+          signals.push(signal);
+          return new Response(open().body, { status: 503 });
+        });
+        await clock.advance(5_000);
+        const freed = signals.map(({ aborted }) => aborted);
+        client.close();
+        return freed;"""
+    )
+    assert len(freed) > 2
+    assert all(freed)
+
+
 @pytest.mark.parametrize("text", ["retry + hello('stream')", "hello('stream') + retry"])
 def test_an_answer_over_capacity_is_asked_again_after_its_retry_with_jitter(
     run: Run, text: str

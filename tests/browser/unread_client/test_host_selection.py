@@ -106,6 +106,9 @@ def test_an_unknown_conversation_is_forgotten_and_said_so(shop: Shop) -> None:
     )
     notice.get_by_role("button", name="Fechar").click()
     expect(notice).to_have_count(0)
+    page.evaluate("drawRows(conversation(404, 1, 1))")
+    expect(page.locator(".row")).to_have_count(1)
+    assert page.evaluate("opened") == []
     again = shop.open("/")
     draw(again)
     assert again.evaluate("heard") == []

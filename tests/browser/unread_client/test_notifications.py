@@ -212,6 +212,21 @@ def test_messages_of_one_transaction_are_told_each_by_its_own_number(run: Run) -
     assert bodies == ["m1", "m2", "m3"]
 
 
+def test_a_page_that_was_put_away_notifies_again_when_it_is_shown(run: Run) -> None:
+    seen = run(
+        AWAY
+        + """
+        const made = async (n) => { await arrive("a", n); return FakeNotification.made.length; };
+        const seen = [await made(1)];
+        dispatchEvent(new PageTransitionEvent("pagehide", { persisted: true }));
+        seen.push(FakeNotification.standing.length, await made(2));
+        dispatchEvent(new PageTransitionEvent("pageshow", { persisted: true }));
+        return [...seen, await made(3)];
+        """
+    )
+    assert seen == [1, 0, 1, 2]
+
+
 HELD = """(async () => {
   const { held } = await navigator.locks.query();
   return held.map(({ name }) => name.split(":").slice(1).join()).sort();

@@ -122,6 +122,27 @@ def test_a_read_that_fails_is_taken_back_and_tried_again_ever_later(run: Run) ->
     assert seen == [0, 3, 1, waits, 0, 1]
 
 
+@pytest.mark.parametrize("status", [404, 422])
+def test_a_read_that_is_refused_for_good_waits_for_the_next_message(run: Run, status: int) -> None:
+    seen = run(
+        OPEN
+        + """
+        world.server = () => { throw Object.assign(new Error("refused"), { status: arg }); };
+        unread.select("c");
+        draw(messages);
+        await settle();
+        await world.clock.advance(600_000);
+        const seen = [reads(), unread.badge("c").count];
+        unread.onEvent(created("c", incoming(4), numbers(4, 0)));
+        draw([...messages, incoming(4)]);
+        await settle();
+        return [...seen, reads()];
+        """,
+        status,
+    )
+    assert seen == [[["c", "m3"]], 3, [["c", "m3"], ["c", "m4"]]]
+
+
 def test_a_message_that_comes_while_one_looks_is_read_once(run: Run) -> None:
     """The page learns the numbers before it has drawn the message they count."""
     seen = run(
@@ -392,6 +413,22 @@ def test_what_came_late_is_read_when_it_has_been_on_screen(run: Run) -> None:
         """
     )
     assert seen == [[], 1, ["m26"], ["m26"], [], [], [["c", "m26"]], 0, []]
+
+
+def test_what_is_taller_than_the_thread_is_read_when_it_fills_half_of_it(run: Run) -> None:
+    seen = run(
+        """
+        begin({ known: { c: numbers(4, 3) } });
+        unread.select("c");
+        draw([incoming(1), incoming(4), ...many(2, 3)], { height: 5_000 });
+        await settle();
+        const seen = [reads(), unread.unseen()];
+        scroll(6_000);
+        await settle();
+        return [...seen, reads()];
+        """
+    )
+    assert seen == [[], ["m4"], [["c", "m4"]]]
 
 
 def test_the_thread_points_no_longer_to_what_has_been_on_screen(run: Run) -> None:
