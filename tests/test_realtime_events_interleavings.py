@@ -244,11 +244,6 @@ def test_an_answer_waits_for_a_read_that_began_after_the_request(host: EventHost
 
 
 @pytest.mark.store
-<<<<<<< HEAD
-@pytest.mark.parametrize(
-    "seed", [*range(6), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(6, 20))]
-)
-=======
 def test_who_asks_while_a_read_is_under_way_does_not_wait_for_the_next_poll(
     host: EventHost,
 ) -> None:
@@ -272,8 +267,9 @@ def test_who_asks_while_a_read_is_under_way_does_not_wait_for_the_next_poll(
 
 
 @pytest.mark.store
-@pytest.mark.parametrize("seed", range(20))
->>>>>>> mut
+@pytest.mark.parametrize(
+    "seed", [*range(6), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(6, 20))]
+)
 def test_late_commits_of_two_processes_reach_every_client(
     host: EventHost, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
