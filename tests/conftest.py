@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 import uuid
@@ -15,6 +16,7 @@ import requests
 from flask import Flask
 from hypothesis import HealthCheck, settings
 from jinja2.bccache import Bucket
+from werkzeug.routing import Rule
 
 from local.claude.server import ClaudeStandIn
 from local.datastore import google_emulator
@@ -83,9 +85,27 @@ class CompiledTemplates(jinja2.BytecodeCache):
         self._kept[bucket.key] = bucket.bytecode_to_string()
 
 
+class LazyRule(Rule):
+    """Makes what builds its addresses when the first is asked for.
+
+    Werkzeug compiles two functions for each of a hundred rules, most of what an application takes
+    to be made, and each test makes one.
+    """
+
+    def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
+        make = super()._compile_builder
+
+        @functools.cache
+        def made() -> Callable[..., tuple[str, str]]:
+            return make(append_unknown)
+
+        return lambda *args, **values: made()(*args, **values)
+
+
 def pytest_configure() -> None:
     forking.begin()
     Flask.jinja_options = {"bytecode_cache": CompiledTemplates()}
+    Flask.url_rule_class = LazyRule
 
 
 def pytest_collection_finish() -> None:

@@ -143,11 +143,9 @@ def small_suite(tmp_path: Path) -> Callable[..., set[str]]:
     [
         ([], {"quick"}),
         (["-n", "2"], {"quick"}),
-        (["--all"], {"quick", "slow"}),
         (["-n", "2", "--all"], {"quick", "slow"}),
         (["--long"], {"quick", "slow", "long"}),
         (["tests/test_sizes.py"], {"quick", "slow"}),
-        (["-n", "2", "tests"], {"quick", "slow"}),
         (["-k", "test"], {"quick", "slow"}),
     ],
 )

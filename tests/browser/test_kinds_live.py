@@ -11,6 +11,8 @@ from tests.browser.conftest import ACTION_MS, Attendant
 from tests.browser.on_screen import Requests
 from tests.helpers import LiveServer, Simulator, add_attendant, wait_until
 
+pytestmark = pytest.mark.slow
+
 MARIA = "5511987654321"
 AD = {
     "headline": "Bolos de pote",

@@ -78,6 +78,7 @@ def test_the_second_tab_takes_another_person_too(
     expect_chat(second, "bruno")
 
 
+@pytest.mark.slow
 def test_leaving_everywhere_takes_the_other_devices_along(
     server: LiveServer, attendant: Callable[..., Attendant]
 ) -> None:
@@ -112,6 +113,7 @@ def test_leaving_one_device_leaves_the_others(
     expect_chat(home.page)
 
 
+@pytest.mark.slow
 def test_slips_are_counted_and_the_wait_is_told(
     server: LiveServer, attendant: Callable[..., Attendant]
 ) -> None:

@@ -98,6 +98,7 @@ def test_a_connection_cut_in_mid_burst_loses_and_repeats_nothing(
     assert texts(ana.page) == other.texts
 
 
+@pytest.mark.slow
 def test_a_server_killed_in_mid_burst_loses_and_repeats_nothing(
     live_server: Start, simulator: Simulator, attendant: Login, cuttable_proxy: Cut
 ) -> None:
@@ -125,6 +126,7 @@ def test_a_server_killed_in_mid_burst_loses_and_repeats_nothing(
     await_rows(ana.page, {customer.texts[-1]})
 
 
+@pytest.mark.slow
 def test_a_burst_too_big_for_the_cursor_is_shown_whole(
     live_server: Start, simulator: Simulator, attendant: Login, cuttable_proxy: Cut,
     buffering_proxy: Callable[[str], str],

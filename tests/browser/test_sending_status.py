@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.conftest import Attendant
@@ -217,6 +218,7 @@ def test_nothing_is_sent_twice_without_the_attendants_word(
     assert simulator.texts_on_phone(MARIA) == ["Foi?", "E agora?", "Adeus"]
 
 
+@pytest.mark.slow
 def test_the_ticks_of_500_messages_cost_no_request(
     live_server: Callable[..., LiveServer],
     store: Store,

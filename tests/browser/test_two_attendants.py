@@ -95,5 +95,7 @@ def test_both_see_the_customer_and_each_other_without_a_reload(
         expect(person.page.locator("[data-message-id]")).to_contain_text(expected)
         expect(row(person, "Obrigada!")).to_have_count(1)
         assert person.page.evaluate("window.neverReloaded") is True
+        for ours in ("Abrimos às nove.", "Até as dezoito."):  # on the phone, not on its way there
+            expect(bubble(person, ours).locator("[data-status=delivered]")).to_be_visible()
     received = simulator.get(f"/customers/{CUSTOMER}/messages").json()["messages"]
     assert [message["text"] for message in received] == expected  # each of them once

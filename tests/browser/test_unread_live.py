@@ -194,6 +194,7 @@ TOP = """() => {
 }"""
 
 
+@pytest.mark.slow
 def test_a_catch_up_of_fifty_messages_is_one_line_and_no_storm(
     live_server: Callable[..., LiveServer],
     at_a_computer: Callable[..., Attendant],

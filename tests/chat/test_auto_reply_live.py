@@ -59,6 +59,7 @@ def held_store(store: Store) -> Iterator[Callable[[int], DelayingStore]]:
     ("moment", "asked"),
     [("while Claude writes", 2), ("before its commit", 2), ("before its sending", 1)],
 )
+@pytest.mark.slow
 def test_a_server_killed_at_any_moment_answers_once_when_it_is_back(
     live_server: Callable[..., LiveServer],
     held_store: Callable[[int], DelayingStore],

@@ -24,7 +24,7 @@ from tests.helpers import SETTINGS
 LIMIT_SECONDS = 10.0
 
 
-@pytest.fixture(params=["refuses", "says nothing"])
+@pytest.fixture(params=["refuses", pytest.param("says nothing", marks=pytest.mark.slow)])
 def dead_store(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A port where no store answers: nobody listens, or somebody does and keeps silent."""
     with socket.socket() as holder:

@@ -20,6 +20,9 @@ SOON = {"UNREAD_STATE_REFOCUS_MS": 300}
 
 pytestmark = pytest.mark.browser
 each_host = pytest.mark.parametrize("name", ["plain", "rendered"])
+one_host = pytest.mark.parametrize(
+    "name", ["plain", pytest.param("rendered", marks=pytest.mark.slow)]
+)
 
 
 @pytest.fixture(params=["streams", "buffers"])
@@ -170,7 +173,7 @@ def test_what_is_from_before_is_there_read_and_without_check_marks(
     expect(bruno.bubbles).to_have_count(4)
 
 
-@each_host
+@one_host
 def test_the_modules_can_go_and_come_back(
     name: str,
     store: Store,
@@ -403,7 +406,7 @@ def test_the_clean_ups_are_the_schedulers_alone(name: str, start_host: Callable[
         assert answer.json() == {"deleted": 0, "more": False}
 
 
-@each_host
+@one_host
 def test_with_gunicorns_default_worker_nobody_waits_and_the_log_says_so(
     name: str,
     start_host: Callable[..., Host],

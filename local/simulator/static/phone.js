@@ -23,11 +23,21 @@ function complain(problem) {
   $("problem").hidden = false;
 }
 
+let turn = Promise.resolve();
+
+/** One after the other: nothing is asked of a number that is just becoming another. */
+function inTurn(work) {
+  turn = turn.catch(() => {}).then(work);
+  return turn;
+}
+
+const refresh = () => inTurn(showWhatIsThere);
+
 /** Runs what a person asked for; tells them when it was refused, and shows what it changed. */
 async function act(work) {
   $("problem").hidden = true;
   try {
-    await work();
+    await inTurn(work);
   } catch (problem) {
     complain(problem);
   }
@@ -94,7 +104,7 @@ function drawOwner(customer) {
   $("presence").textContent = !customer.online ? `celular offline${waiting}` : customer.typing ? "digitando…" : "conta comercial";
 }
 
-async function refresh() {
+async function showWhatIsThere() {
   const list = await call("GET", "/customers");
   state.customers = list.customers;
   if (!selected() && state.selected && list.customers.length) {
