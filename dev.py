@@ -57,7 +57,7 @@ static/vendor/ could not be made: the page has no emoji to choose from, and load
 one, until this is run again with a connection. All else works."""
 
 QUICK = """\
-This was the quick run. CI's, with all stories of the screen: python3 dev.py test --all"""
+The quick run. CI's, with all stories of the screen: python3 dev.py test --all"""
 
 BROWSER_NAMES = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"]
 # Where programs are, also when PATH is bare. Chromium's launcher on Debian is a shell script, and
@@ -376,15 +376,11 @@ def run_pytest(arguments: Sequence[str], environ: dict[str, str]) -> tuple[int, 
 def test_command(arguments: Sequence[str]) -> int:
     """`dev.py test`: linter, type checks, the tests; ends with pytest's closing line."""
     parser = argparse.ArgumentParser(prog="dev.py test", allow_abbrev=False)
-    size = parser.add_mutually_exclusive_group()
-    size.add_argument(
-        "--all", action="store_const", const="--all", dest="size",
+    parser.add_argument(
+        "--all", action="store_true",
         help="also run what the quick run leaves out: most stories of the screen in a browser",
     )  # fmt: skip
-    size.add_argument(
-        "--long", action="store_const", const="--long", dest="size",
-        help="run all, and what takes minutes too",
-    )  # fmt: skip
+    parser.add_argument("--long", action="store_true", help="run all, and what takes minutes too")
     parser.add_argument(
         "--store",
         choices=["embedded", "google", "both"],
@@ -413,7 +409,8 @@ def test_command(arguments: Sequence[str]) -> int:
             failed.append(name)
 
     common = [*spread_options(chosen), "--durations=10"]
-    common += [*filter(None, [options.size]), *chosen]
+    sizes = [f"--{size}" for size in ("all", "long") if getattr(options, size)]
+    common += [*sizes, *chosen]
     environ = dict(os.environ)
     # Some hundred processes import the same files: they are compiled once.
     environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -444,12 +441,12 @@ def test_command(arguments: Sequence[str]) -> int:
     say("")
     if "browser tests (not run)" in failed:
         say(NO_BROWSER.format(python=python))
+    if not sizes and not chosen:
+        say(QUICK)
     if failed:
         say("FAILED: " + ", ".join(failed))
     for store, line in closing:
         say(f"{store}:\n{line}" if len(closing) > 1 else line)
-    if not options.size and not chosen:
-        say(QUICK)
     return 1 if failed else 0
 
 
