@@ -398,7 +398,9 @@ def test_verbs_join_the_hosts_own_transaction_and_end_with_it() -> None:
 
     ndb.transaction(both)
     rt.transaction(both)
-    assert types() == ["message.created", "conversation.updated"] * 2
+    # In a plain transaction each verb is stamped by itself, perhaps in the same millisecond.
+    assert sorted(types()[:2]) == ["conversation.updated", "message.created"]
+    assert types()[2:] == ["message.created", "conversation.updated"]
     known = stored(conversa.key)
     assert (known.version, known.arrivals, known.counted) == (4, 2, 2)
 
