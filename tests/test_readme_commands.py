@@ -207,6 +207,7 @@ def test_gcloud_is_asked_for_what_it_does(page: str) -> None:
 @pytest.mark.skipif(shutil.which("gcloud") is None, reason="needs gcloud")
 @pytest.mark.parametrize("asked", GCLOUD)
 @pytest.mark.timeout(300)
+@pytest.mark.slow
 def test_gcloud_knows_it(asked: str) -> None:
     options = {
         word.split("=")[0]

@@ -384,6 +384,7 @@ def test_a_phone_shows_the_list_or_the_thread(ana: Attendant, write: Callable[..
     expect(composer(page)).to_be_hidden()
 
 
+@pytest.mark.slow
 def test_a_lost_server_is_told_and_its_return_loses_nothing(
     ana: Attendant, server: LiveServer, simulator: Simulator, write: Callable[..., str]
 ) -> None:

@@ -107,6 +107,7 @@ def open_(page: Page) -> list[dict[str, object]]:
     return [each for each in told(page) if each["open"]]
 
 
+@pytest.mark.slow
 def test_looking_is_not_reading_and_what_is_open_stays_open(
     live_server: Callable[..., LiveServer],
     at_a_computer: Callable[..., Attendant],

@@ -16,6 +16,8 @@ from chat.conversation.models import Conversation, Message
 from local.sample_data import conversations
 from tests.chat.support import Browser, call, deliver, stored, text_message, token_of
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.store
 def test_an_empty_store_is_filled_once(app: Flask) -> None:

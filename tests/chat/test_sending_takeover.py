@@ -49,6 +49,7 @@ def outbox(store: Store, chat: str) -> Outbox:
 
 @pytest.mark.store
 @pytest.mark.parametrize("end", ["kill9", "terminate"])
+@pytest.mark.slow
 def test_a_process_that_dies_in_a_slow_call_holds_its_customer_for_seconds(
     live_server: Callable[..., LiveServer],
     simulator: Simulator,

@@ -478,6 +478,7 @@ def fill(count: int, unread_count: int) -> None:
 
 
 @pytest.mark.store
+@pytest.mark.slow
 def test_totals_read_what_is_unread_and_not_what_exists(
     app: Flask, ana: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
