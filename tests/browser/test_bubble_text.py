@@ -9,6 +9,8 @@ from playwright.sync_api import Browser, Locator, expect
 
 from tests.browser.drawn_screen import DrawnScreen, drawn_screen, incoming, outgoing
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def screen(chromium: Browser) -> Iterator[DrawnScreen]:

@@ -55,7 +55,7 @@ def write_until_some_show(person: Attendant, customer: Writer, count: int) -> No
     wait_until(lambda: len(texts(person.page)) > before, 25, what="the first of the burst")
 
 
-@pytest.mark.parametrize("delivery", ["stream", "hold"])
+@pytest.mark.parametrize("delivery", [pytest.param("stream", marks=pytest.mark.slow), "hold"])
 def test_a_connection_cut_in_mid_burst_loses_and_repeats_nothing(
     live_server: Start, simulator: Simulator, attendant: Login, cuttable_proxy: Cut, delivery: str
 ) -> None:

@@ -167,6 +167,7 @@ def test_the_check_marks_follow_the_message_and_tell_its_story(
     shows(bubble(page, "Orçamento").first, "failed", "Não enviada")
 
 
+@pytest.mark.slow
 def test_nothing_is_sent_twice_without_the_attendants_word(
     live_server: Callable[..., LiveServer],
     simulator: Simulator,

@@ -15,6 +15,8 @@ from tests.helpers import wait_until
 from tests.local.simulator_world import MARIA, NUMBER_ID, TOKEN, Webhook, make_simulator
 from tests.local.simulator_world import webhook_server as serve_webhook
 
+pytestmark = pytest.mark.slow
+
 SIZES = {"desktop": {"width": 1300, "height": 850}, "phone": {"width": 390, "height": 800}}
 
 

@@ -158,6 +158,7 @@ def test_the_page_asks_by_a_banner_and_says_what_this_browser_may_do(
     expect(banner).to_be_hidden()
 
 
+@pytest.mark.slow
 def test_the_filter_finds_what_lies_beyond_the_list(
     ana: Attendant, simulator: Simulator, write: Callable[..., None]
 ) -> None:
@@ -219,6 +220,7 @@ def read(person: Attendant, id_: str) -> None:
     post(person, f"/api/conversations/{id_}/read", {"up_to": last["id"]})
 
 
+@pytest.mark.slow
 def test_title_icon_and_badges_never_disagree_in_a_long_random_run(
     ana: Attendant, attendant: Callable[..., Attendant], write: Callable[..., None]
 ) -> None:

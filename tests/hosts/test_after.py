@@ -25,7 +25,7 @@ one_host = pytest.mark.parametrize(
 )
 
 
-@pytest.fixture(params=["streams", "buffers"])
+@pytest.fixture(params=[pytest.param("streams", marks=pytest.mark.slow), "buffers"])
 def front_end(
     request: pytest.FixtureRequest, buffering_proxy: Callable[[str], str]
 ) -> Callable[[Host], str]:
@@ -143,7 +143,7 @@ def test_notifications_and_the_selected_conversation(
     expect(another.page).not_to_have_url(re.compile("987654321"))
 
 
-@each_host
+@one_host
 def test_what_is_from_before_is_there_read_and_without_check_marks(
     name: str,
     start_host: Callable[..., Host],
@@ -255,7 +255,7 @@ def test_what_one_types_and_where_one_reads_stay_while_the_server_renders_anew(
     expect(ana.bubbles.last).to_have_text("Olá, Maria")
 
 
-@each_host
+@one_host
 def test_what_the_host_changes_while_messages_come_in_loses_nothing(
     name: str,
     start_host: Callable[..., Host],
@@ -283,7 +283,7 @@ def test_what_the_host_changes_while_messages_come_in_loses_nothing(
     expect_unread({}, *both)
 
 
-@each_host
+@one_host
 def test_a_webhook_that_comes_twice_stores_and_counts_once(
     name: str,
     start_host: Callable[..., Host],
@@ -314,7 +314,7 @@ def status(name: str, wamid: str, **more: str) -> dict[str, object]:
     return {"body": {"entry": [{"changes": [{"field": "messages", "value": value}]}]}}
 
 
-@each_host
+@one_host
 def test_a_status_finds_its_message_by_our_id_and_by_whatsapps(
     name: str,
     start_host: Callable[..., Host],

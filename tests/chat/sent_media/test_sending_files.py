@@ -37,7 +37,7 @@ from tests.helpers import LiveServer, Simulator, Store, add_attendant, wait_unti
 
 __all__ = ["ana", "chat"]  # fixtures
 
-pytestmark = pytest.mark.store
+pytestmark = [pytest.mark.store, pytest.mark.slow]
 
 
 def sweep(app: Flask) -> None:

@@ -44,7 +44,7 @@ from tests.helpers import wait_until
 
 __all__ = ["ana", "chat"]  # fixtures
 
-pytestmark = pytest.mark.store
+pytestmark = [pytest.mark.store, pytest.mark.slow]
 
 
 def objects(folder: Path) -> list[str]:
