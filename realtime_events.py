@@ -183,9 +183,9 @@ class Cursor:
 
 
 class RealtimeEvent(ndb.Model):
-    """A record: the events of one transaction; of a very large one, some of them.
+    """A record: the events of one `transaction`; of a very large one, some of them.
 
-    Key name `{ms:013d}-{part:04d}-{random}`; nothing else is indexed.
+    Key name `{ms:013d}-{part:04d}-{random}`, `part` counted through an ndb transaction; no index.
     """
 
     blocks = ndb.BlobProperty(repeated=True)  # each event as it goes over the wire
@@ -233,17 +233,18 @@ def publish(
 
 
 def _write(pending: _Pending) -> None:
-    stamp, size = now_ms(), _DATA_BYTES
+    stamp, size, context = now_ms(), _DATA_BYTES, ndb.get_context()
     records: list[_Record] = []
     for make in pending:
         if size >= _DATA_BYTES:
-            records.append((f"{stamp:013d}-{len(records):04d}-{secrets.token_hex(6)}", []))
+            part = len(context.on_commit_callbacks)
+            records.append((f"{stamp:013d}-{part:04d}-{secrets.token_hex(6)}", []))
+            context.call_on_commit(partial(_app().hub.offer, _log_key(), records[-1:]))
             size = 0
         name, blocks = records[-1]
         blocks.append(make(event_id=f"{name}-{len(blocks):03d}", at=stamp))
         size += len(blocks[-1])
     ndb.put_multi([RealtimeEvent(id=name, blocks=blocks) for name, blocks in records])
-    ndb.get_context().call_on_commit(partial(_app().hub.offer, _log_key(), records))
 
 
 def _log_key() -> ndb.Key:
@@ -933,7 +934,7 @@ def json_body(*, strict: bool = False) -> dict[str, Any]:
     if isinstance(body, dict):
         return body
     if strict and request.get_data() and not request.form:
-        raise Refused("not_json", "O pedido precisa ser um objeto JSON.", 400)
+        raise Refused("not_json", "A requisição precisa ser um objeto JSON.", 400)
     return {}
 
 

@@ -15,14 +15,14 @@ from chat.platform import datastore
 _log = logging.getLogger(__name__)
 
 _TEXTS = {
-    400: ("bad_request", "O pedido não pôde ser entendido."),
+    400: ("bad_request", "A requisição não pôde ser entendida."),
     401: ("login_required", "Sua sessão terminou. Entre de novo."),
     403: ("forbidden", "Você não tem permissão para isto."),
     404: ("not_found", "Não encontrado."),
     405: ("method_not_allowed", "Este endereço não aceita este método."),
-    409: ("conflict", "O pedido contradiz outro que já foi feito."),
+    409: ("conflict", "A requisição contradiz outra que já foi feita."),
     413: ("too_large", "O conteúdo é grande demais."),
-    415: ("not_json", "O pedido precisa ser JSON."),
+    415: ("not_json", "A requisição precisa ser JSON."),
     422: ("invalid", "Um dos dados não é válido."),
 }
 

@@ -194,7 +194,7 @@ def _refused(error: HTTPException) -> ResponseReturnValue:
         if request.blueprint == blueprint.name:
             return _notice(404, "Não está mais na lista", _GONE)
         return _notice(404, "Não encontrado", "Este endereço não leva a nada.")
-    return _notice(error.code or 500, "Não deu certo", "O pedido não pôde ser entendido.")
+    return _notice(error.code or 500, "Não deu certo", "A requisição não pôde ser entendida.")
 
 
 def _stale_token(_error: CSRFError) -> ResponseReturnValue:

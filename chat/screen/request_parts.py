@@ -28,7 +28,7 @@ def json_body() -> dict[str, Any]:
     except RecursionError:  # nested thousands deep, which `silent` does not cover
         body = None
     if not isinstance(body, dict):
-        raise ApiError(400, "not_json", "O pedido precisa ser um objeto JSON.")
+        raise ApiError(400, "not_json", "A requisição precisa ser um objeto JSON.")
     return body
 
 

@@ -364,7 +364,7 @@ def test_a_retry_that_is_no_readable_json_is_told_so_and_sends_nothing(
     headers = {"X-CSRFToken": ana.token, "Content-Type": "application/json"}
     answer = ana.client.post(f"/api/messages/{old['id']}/retry", data=body, headers=headers)
     assert answer.status_code == 400
-    told = {"code": "not_json", "message": "O pedido precisa ser um objeto JSON."}
+    told = {"code": "not_json", "message": "A requisição precisa ser um objeto JSON."}
     assert answer.get_json() == {"error": told}
     assert graph.texts() == ["x"]
 
