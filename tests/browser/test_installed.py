@@ -41,6 +41,36 @@ SHOWN = """async () => {
     { title, body, tag, badge: new URL(badge).pathname.split("/").at(-1) }
   ));
 }"""
+#: Each second one is closed at once, as when its chat is read while the next chat's message comes.
+#: Tells how often it was asked which there are while one was being shown.
+SHOW_AND_CLOSE = r"""async (count) => {
+  const page = document.querySelector("script[src*='/chat/chat.']").src;
+  const folder = page.replace(/(built\/)?chat\/chat\.[^/]*$/, "chat/installed/");
+  const { notificationsBy } = await import(`${folder}worker.js`);
+  const { showNotification, getNotifications } = ServiceWorkerRegistration.prototype;
+  let beingShown = 0;
+  let between = 0;
+  Object.assign(ServiceWorkerRegistration.prototype, {
+    async showNotification(...words) {
+      beingShown += 1;
+      await showNotification.apply(this, words);
+      beingShown -= 1;
+    },
+    getNotifications(...words) {
+      if (beingShown) between += 1;
+      return getNotifications.apply(this, words);
+    },
+  });
+  const Notification = notificationsBy(navigator.serviceWorker.ready);
+  const closed = [];
+  for (let n = 0; n < count; n++) {
+    const made = new Notification(`Cliente ${n}`, { tag: `t-${n}` });
+    if (n % 2 === 0) closed.push(made.close());
+  }
+  await Promise.all(closed);
+  await new Notification("A última", { tag: "last" }).close();
+  return between;
+}"""
 KEPT = """async () => {
   const kept = {};
   for (const name of await caches.keys()) {
@@ -230,3 +260,13 @@ def test_a_notification_of_the_worker_goes_when_its_chat_is_read(
     ana.page.bring_to_front()
     ana.page.locator("[data-conversation-id]").click()
     wait_until(lambda: shown(ana.page) == [])
+
+
+def test_a_notification_that_is_closed_takes_no_other_with_it(
+    live_server: Callable[..., LiveServer], at_a_computer: Callable[..., Attendant]
+) -> None:
+    ana = at_a_computer("ana", live_server().url, script=NO_NOTIFICATIONS)
+    worker_of(ana)
+    assert ana.page.evaluate(SHOW_AND_CLOSE, 20) == 0
+    tags = sorted(each["tag"] for each in shown(ana.page))
+    assert tags == sorted(f"t-{n}" for n in range(1, 20, 2))

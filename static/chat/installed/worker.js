@@ -26,6 +26,10 @@ export async function startWorker({ onOpen }) {
   }
 }
 
+/** Chromium forgets a notification that is being shown while somebody asks which there are. */
+let turn = Promise.resolve();
+const inTurn = (step) => (turn = turn.then(step, step));
+
 const isConnected = () => document.documentElement.dataset.connection === "connected";
 
 /**
@@ -37,7 +41,6 @@ export function notificationsBy(worker) {
   if (!window.Notification) return undefined;
   return class {
     #tag;
-    #shown;
 
     static get permission() {
       return window.Notification.permission;
@@ -54,19 +57,18 @@ export function notificationsBy(worker) {
         if (!navigator.serviceWorker) throw error;
       }
       this.#tag = options.tag;
-      this.#shown = this.#show(title, { ...options, badge: BADGE });
+      inTurn(async () => {
+        const registration = await worker;
+        await registration?.showNotification(title, { ...options, badge: BADGE }).catch(() => {}); // no longer allowed
+      });
     }
 
-    async close() {
-      const registration = await this.#shown;
-      const shown = (await registration?.getNotifications({ tag: this.#tag })) ?? [];
-      for (const each of shown) each.close();
-    }
-
-    async #show(title, options) {
-      const registration = await worker;
-      await registration?.showNotification(title, options).catch(() => {}); // no longer allowed
-      return registration;
+    close() {
+      return inTurn(async () => {
+        const registration = await worker;
+        const shown = (await registration?.getNotifications({ tag: this.#tag })) ?? [];
+        for (const each of shown) each.close();
+      });
     }
   };
 }
