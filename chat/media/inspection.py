@@ -26,11 +26,17 @@ _AS_SOUND = {
     "video/quicktime": "audio/mp4",
 }  # fmt: skip
 _AS_VIDEO = {"audio/mp4": "video/mp4", "audio/ogg": "video/ogg"}
+#: Where the system knows another, or none.
 _ENDINGS = {
     "image/jpeg": "jpg", "image/png": "png", "image/webp": "webp", "image/gif": "gif",
     "audio/ogg": "ogg", "audio/mpeg": "mp3", "audio/mp4": "m4a", "audio/aac": "aac",
     "audio/amr": "amr", "audio/wav": "wav", "video/mp4": "mp4", "video/3gpp": "3gp",
-    "video/webm": "webm", "video/quicktime": "mov", "application/pdf": "pdf",
+    "video/webm": "webm", "video/quicktime": "mov", "application/pdf": "pdf", "text/plain": "txt",
+    "application/msword": "doc", "application/vnd.ms-excel": "xls",
+    "application/vnd.ms-powerpoint": "ppt",
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "docx",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
+    "application/vnd.openxmlformats-officedocument.presentationml.presentation": "pptx",
 }  # fmt: skip
 
 

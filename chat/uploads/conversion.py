@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import signal
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from chat.media.contents import apart
 from chat.uploads.refusals import Refused
 
 _log = logging.getLogger(__name__)
@@ -23,8 +23,6 @@ MOST = 2
 #: How long a request waits for its turn.
 WAIT_SECONDS = 45.0
 _ROOT = Path(__file__).resolve().parents[2]
-#: Of the environment, what a Python needs to start.
-_PASSED = ("PATH", "LANG", "LC_ALL", "HOME", "SYSTEMROOT", "TMPDIR", "LD_LIBRARY_PATH")
 
 #: How a process ends that has used up its time of the processor.
 _OUT_OF_TIME = -getattr(signal, "SIGXCPU", 0) or None
@@ -57,10 +55,9 @@ def convert(
     try:
         what = [task, str(source), str(target), mime_type, str(seconds)]
         command = [sys.executable, "-m", "chat.uploads.convert", *what]
-        environ = {name: os.environ[name] for name in _PASSED if name in os.environ}
         done = subprocess.run(
-            command, cwd=_ROOT, env=environ, stdin=subprocess.DEVNULL, capture_output=True,
-            timeout=seconds, check=False,
+            command, cwd=_ROOT, env=apart.bare_environ(), stdin=subprocess.DEVNULL,
+            capture_output=True, timeout=seconds, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:
         _log.warning("the conversion %s took more than %d s", task, seconds)

@@ -40,6 +40,11 @@ class _DiedError(Exception):
     """It ended without an answer."""
 
 
+def bare_environ() -> dict[str, str]:
+    """The environment of a process that is given strangers' files: without our secrets."""
+    return {name: os.environ[name] for name in _PASSED if name in os.environ}
+
+
 def look_at_picture(file: BinaryIO, mime_type: str) -> Picture:
     """See `pictures.look`.
 
@@ -104,10 +109,9 @@ class _Child:
 
     def __init__(self) -> None:
         self.asked = 0
-        environ = {name: os.environ[name] for name in _PASSED if name in os.environ}
         self._process = subprocess.Popen(
             [sys.executable, "-m", self.module],
-            cwd=_ROOT, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            cwd=_ROOT, env=bare_environ(), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )  # fmt: skip
         self._lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()

@@ -6,17 +6,7 @@ import secrets
 import time
 from typing import BinaryIO
 
-#: For Meta's side, which shows a document's name by what the message says, not by this one.
-_ENDINGS = {
-    "image/jpeg": "jpg", "image/png": "png", "image/webp": "webp", "video/mp4": "mp4",
-    "video/3gpp": "3gp", "audio/ogg": "ogg", "audio/mpeg": "mp3", "audio/mp4": "m4a",
-    "audio/aac": "aac", "audio/amr": "amr", "application/pdf": "pdf", "text/plain": "txt",
-    "application/msword": "doc", "application/vnd.ms-excel": "xls",
-    "application/vnd.ms-powerpoint": "ppt",
-    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "docx",
-    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
-    "application/vnd.openxmlformats-officedocument.presentationml.presentation": "pptx",
-}  # fmt: skip
+from chat.media import inspection
 
 
 class TooSlowError(OSError):
@@ -36,7 +26,8 @@ class MultipartUpload:
         """
         boundary = f"upload-{secrets.token_hex(16)}"
         self.content_type = f"multipart/form-data; boundary={boundary}"
-        name = f"arquivo.{_ENDINGS.get(mime_type, 'bin')}"
+        # For Meta's side, which shows a document's name by what the message says, not by this one.
+        name = f"arquivo.{inspection.ending(mime_type)}"
         fields = (("messaging_product", "whatsapp"), ("type", mime_type))
         head = "".join(
             f'--{boundary}\r\nContent-Disposition: form-data; name="{field}"\r\n\r\n{value}\r\n'
