@@ -12,6 +12,7 @@ import http.client
 import importlib.util
 import json
 import os
+import py_compile
 import secrets
 import sys
 import threading
@@ -184,6 +185,9 @@ def module(
     paths = {"condition, no store": "", "realtime_events": str(ROOT / "realtime_events.py")}
     if against:
         paths["other version"] = os.path.abspath(against)
+    for path in filter(None, paths.values()):
+        # Else a worker's listeners would be given the memory in which it has compiled the file.
+        py_compile.compile(path, doraise=True)
     for listeners in counts:
         with contextlib.ExitStack() as stack:
             apps = {}
