@@ -118,6 +118,7 @@ def test_a_refusal_is_told_and_the_reaction_taken_back(
     toast = ana.locator(".toast-text")
     pick(ana, "Tem azul?", "👍")
     expect(pill(bruno, "Tem azul?")).to_have_text("👍")
+    await_on_phone(simulator, "Tem azul?", "👍")  # told to the screens first: it would be refused
     switch(simulator, refuse_next={"code": 131056})
     pick(ana, "Tem azul?", "😮")
     expect(toast).to_contain_text("Reação não enviada: muitas mensagens para este cliente")
