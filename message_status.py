@@ -69,7 +69,6 @@ _FAULTS = (
 _NOT_FOUND = ("not_found", "Mensagem não encontrada.", 404)
 _log = logging.getLogger(__name__)
 
-
 _ADMIN = "Avise o administrador."
 _WAITS = "Sem contato com o WhatsApp. A mensagem será enviada assim que ele responder."
 #: By codes. Source: Meta's page "Error codes" of the WhatsApp Cloud API.
@@ -104,12 +103,10 @@ _WORDS = {
     "131057": "A conta do WhatsApp está em manutenção. Tente novamente mais tarde.",
     "132000": "O modelo mudou: o número de variáveis não é mais o mesmo. Escolha o modelo de novo.",
     "132001": "O modelo não existe neste idioma, ou não está aprovado. Escolha outro.",
-    "132005": "O texto do modelo ficou longo demais. Escolha o modelo de novo e encurte as "
-    "variáveis.",
+    "132005": "O texto do modelo ficou longo demais. Escolha-o de novo e encurte as variáveis.",
     "132007": "O texto do modelo foge às regras do WhatsApp. Escolha outro modelo.",
     "132012": "Uma variável do modelo não tem o formato esperado. Escolha o modelo de novo.",
-    "132015": "O modelo está pausado, porque muitos clientes o bloquearam ou denunciaram. "
-    "Escolha outro.",
+    "132015": "O modelo está pausado, porque clientes o bloquearam ou denunciaram. Escolha outro.",
     "132016": "O modelo foi desativado pelo WhatsApp. Escolha outro.",
     "132018": "O WhatsApp não aceitou uma variável do modelo: sem quebras de linha, tabulações nem "
     "espaços seguidos. Escolha o modelo de novo.",

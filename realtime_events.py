@@ -61,12 +61,10 @@ __all__ = [
 DEFAULTS: dict[str, tuple[Any, ...]] = {
     "DELIVERY": ("auto", "auto", "stream", "hold"),  # auto: hold on App Engine standard
     "OVERLAP_SECONDS": (10.0, 1, 60),  # how late after its stamp a commit may become visible
-    # What a new process reads back; older cursors get `reset`. More than an overlap and a hold.
-    "REPLAY_SECONDS": (120.0, 90, 3600),
+    "REPLAY_SECONDS": (120.0, 90, 3600),  # read back by a new process; over an overlap and a hold
     "POLL_SECONDS": (0.3, 0.05, 60),  # how stale another process's event may be
     "STREAM_SECONDS": (55.0, 1, 3600),  # jittered, so that a fleet does not reconnect at once
-    # static/realtime_events.js gives up after 25 s without a byte (SILENCE_TIMEOUT):
-    "HOLD_SECONDS": (20.0, 1, 21),  # jittered by 15 %
+    "HOLD_SECONDS": (20.0, 1, 21),  # jittered by 15 %; browsers give up at 25 s (SILENCE_TIMEOUT)
     "HEARTBEAT_SECONDS": (10.0, 0.1, 20),
     "RETRY_MS": (2000, 100, 60000),  # asked of the streams over the capacity, jittered
     "CAPACITY": (60, 0, 100000),  # open streams a process; less where gunicorn's threads are few
@@ -75,8 +73,7 @@ DEFAULTS: dict[str, tuple[Any, ...]] = {
     "CLEANUP_SECONDS": (20.0, 0.1, 500),  # time budget of one clean-up request
     "RPC_SECONDS": (5.0, 0.1, 60),  # one read of the store; ndb's own default is no limit at all
     "STALE_SECONDS": (10.0, 0.1, 60),  # a poller without a read for so long must not look alive
-    # How long the poller keeps running after its last listener leaves; a held client comes back.
-    "LINGER_SECONDS": (3.0, 0, 60),
+    "LINGER_SECONDS": (3.0, 0, 60),  # the poller goes on after its last listener, who may be back
 }
 _PREFIX = "REALTIME_EVENTS"
 _URL = "/realtime"
@@ -523,6 +520,8 @@ def add_message(
         nonlocal tried
         stored = _one(message.key)
         if stored is not None:
+            if stored.arrival is None:
+                _log.warning("%s: put() by the host: neither counted nor sent", message._get_kind())
             return bool(stored.arrival == tried)
         if wamid and message._is_repeat(wamid):
             return False
@@ -588,7 +587,7 @@ def _store(conversation: Any, messages: dict[str, Any]) -> None:
 def _existing(key: Any, what: str) -> Any:
     found = _one(key)
     if found is None:
-        raise LookupError(f"{what} {key} does not exist")
+        raise LookupError(f"{what} {key} does not exist (put() a new one first)")
     return found
 
 

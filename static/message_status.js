@@ -20,12 +20,9 @@ const TOLD = 500; // messages whose last event is remembered
 // --- what a status means --------------------------------------------------------------------------
 
 /** Whether a message with status `a` is further on than with `b`, both as the server told them. */
-export function isFurther(a, b) {
-  return (PROGRESS[a] ?? -1) > (PROGRESS[b] ?? -1);
-}
+export const isFurther = (a, b) => (PROGRESS[a] ?? -1) > (PROGRESS[b] ?? -1);
 
-/**
- * The message with the status of an event applied; the same object when that changes nothing.
+/** The message with the status of an event applied; the same object when that changes nothing.
  * `change`: {status, statuses, error, at}, the whole status and when the event was published. Of
  * two that are as far, the newer counts: "sending" has changes of its own.
  */
@@ -39,19 +36,15 @@ export function withStatus(message, { status, statuses, error, at }) {
 }
 
 /** The status that is drawn: "read" and "played" as "delivered". */
-export function shownStatus(status) {
-  return status === "read" || status === "played" ? "delivered" : status;
-}
+export const shownStatus = (status) => (status === "read" || status === "played" ? "delivered" : status);
 
 const isUnconfirmed = (status, error) => status === "sending" && error?.code === "unconfirmed";
 
 /** What a status is called on the screen. */
-export function labelFor(status, error = null) {
-  return LABELS[isUnconfirmed(status, error) ? "unconfirmed" : shownStatus(status)] ?? LABELS.sending;
-}
+export const labelFor = (status, error = null) =>
+  LABELS[isUnconfirmed(status, error) ? "unconfirmed" : shownStatus(status)] ?? LABELS.sending;
 
-/**
- * What went wrong with a message, as a page may show it under the bubble, or null:
+/** What went wrong with a message, as a page may show it under the bubble, or null:
  * {text, failed, action}. `failed` is false while it may still have reached the customer, or will;
  * `action` is "resend" where an attendant may try again.
  */
@@ -261,8 +254,7 @@ function makeDetails({ ask, preview, pane, again }) {
 
 const pathOf = (id, what) => `/api/messages/${encodeURIComponent(id)}/${what}`;
 
-/**
- * Makes what asks the server.
+/** Makes what asks the server.
  *
  * request(method, path, body): the JSON of the answer; rejects with {status, code, message}.
  * onRetried(message): the new attempt, for the page to show.

@@ -36,8 +36,7 @@ const IN_FLIGHT = 5_000; // what the server's versions are ahead by may be on it
 const RESET_JITTER = 3_000; // a reset hits every page at the same moment
 const CATCH_UP_AGE = 15_000;
 const RETRY_AFTER_CAP = 60; // seconds: a mistaken header must not park a page for hours
-const HOLD_FIRST = 60_000; // a page that heard no stream holds so long, which is as good: busy machines
-// and servers that start are mistaken for front ends that buffer
+const HOLD_FIRST = 60_000; // a page that heard no stream holds so long: a busy machine's front end may not buffer
 const HOLD_TRIAL = 600_000; // where the trial after that was not heard either
 const REFRESH_WAIT = 30; // events come in batches: one reading for all of them
 const REQUEST_LIMIT = 20_000;
@@ -91,9 +90,7 @@ export class Alarms {
     this.#set.set(name, { due: this.#env.now() + ms, fire, timer: this.#env.setTimeout(fire, ms) });
   }
 
-  has(name) {
-    return this.#set.has(name);
-  }
+  has = (name) => this.#set.has(name);
 
   clear(name) {
     this.#env.clearTimeout(this.#set.get(name)?.timer);
@@ -239,9 +236,7 @@ class RealtimeClient {
   }
 
   /** The time in ms by the server's clock; null before its first answer. */
-  serverNow() {
-    return this.#offset === null ? null : this.#env.now() + this.#offset;
-  }
+  serverNow = () => (this.#offset === null ? null : this.#env.now() + this.#offset);
 
   // --- life of the page ---------------------------------------------------------------------
 
@@ -543,15 +538,16 @@ class RealtimeClient {
 // --- what the page tells, and what its modules ask ------------------------------------------------
 
 /** What a module's head.html says, realtime_events' own: `{url, user, cursor, csrf}`; null without it. */
-export function pageData(id = "realtime-events") {
-  return JSON.parse(document.getElementById(id)?.textContent || "null");
-}
+export const pageData = (id = "realtime-events", page = document) =>
+  JSON.parse(page.getElementById(id)?.textContent || "null");
+
+let renewed = null; // the token, where the page's own was refused
 
 /** The JSON that one of the server's routes answers.
  *
  * Rejects with an Error that has `status` (0: no answer), `code` and a `message` for people. */
-export async function request(method, path, body) {
-  const token = document.querySelector('meta[name="csrf-token"]')?.content ?? pageData()?.csrf ?? "";
+export async function request(method, path, body, again = false) {
+  const token = renewed ?? pageData()?.csrf ?? "";
   const headers = { Accept: "application/json", "Content-Type": "application/json", "X-CSRFToken": token };
   const signal = AbortSignal.timeout(REQUEST_LIMIT);
   const options = { method, headers, signal, body: body && JSON.stringify(body), cache: "no-store" };
@@ -560,9 +556,20 @@ export async function request(method, path, body) {
   if (response && isLogin(response, path)) leave();
   const answer = await response?.json().catch(() => null);
   if (response?.ok && answer) return answer;
+  const isRefused = [400, 403].includes(response?.status) && method !== "GET" && !again;
+  if (isRefused && await renewToken(token)) return request(method, path, body, true);
   const status = !response || response.ok ? 0 : response.status;
   const { message = "O servidor não respondeu como esperado.", ...more } = answer?.error ?? {};
   throw Object.assign(new Error(message), { status, code: "unavailable", ...more });
+}
+
+/** Tokens end, Flask-WTF's after an hour: from now on the one that this page would be loaded with.
+ * False where that is the same, or somebody else's. */
+async function renewToken(refused) {
+  const page = await freshPage().catch(() => null);
+  const { user, csrf } = (page && pageData(undefined, page)) ?? {};
+  if (user === pageData()?.user) renewed = csrf ?? null;
+  return Boolean(renewed) && renewed !== refused;
 }
 
 const isLogin = (response, asked) => response.status === 401
@@ -629,14 +636,20 @@ async function refreshPage() {
   await Promise.all(waits);
 }
 
-/** Makes every region of this page what the server says it is now. */
-async function refreshRegions() {
+/** This page as the server says it is now; nothing where that asks for a login. */
+async function freshPage() {
   const address = location.href;
   const response = await fetch(address, { cache: "no-store", signal: AbortSignal.timeout(REQUEST_LIMIT) });
   if (isLogin(response, address)) return leave();
   if (!response.ok) throw new Error(`status ${response.status}`);
   const page = new DOMParser().parseFromString(await response.text(), "text/html");
-  if (location.href !== address) return refreshRegions(); // another conversation was opened meanwhile
+  return location.href === address ? page : freshPage(); // another conversation was opened meanwhile
+}
+
+/** Makes every region of this page what the server says it is now. */
+async function refreshRegions() {
+  const page = await freshPage();
+  if (!page) return;
   const pairs = [...document.querySelectorAll("[data-live-region]")]
     .map((region) => [region, page.getElementById(region.id)]);
   const unnamed = document.querySelector("[data-live-region]:is(:not([id]), [id=''])");

@@ -18,21 +18,19 @@ import {
 // Milliseconds where nothing else is said. What the server decides comes in `settings`.
 const DIGEST_QUIET = 1_200; // events of a catch-up come in batches: one line for all of them
 const TONE_SPACING = 1_000; // five messages at once are one sound
+const ROW_LIMIT = 15_000; // after which a row that comes is not opened any more by itself
 const MAX_SHOWN = 999; // more digits than this do not fit into a row
 const KEPT_IN = ["sessionStorage", "localStorage"]; // what this tab, and what this browser remembers
 
 // --- pure parts -----------------------------------------------------------------------------------
 
 /** `(3) Name`; the plain name at 0. `more`: the server counted up to its limit, there may be more. */
-export function titleText(name, n, more = false) {
-  return n > 0 ? `(${n}${more ? "+" : ""}) ${name}` : name;
-}
+export const titleText = (name, n, more = false) => (n > 0 ? `(${n}${more ? "+" : ""}) ${name}` : name);
 
 /** Which icon the tab shows: "plain", "1" to "99", "mark" above, "offline". */
 export function iconName(n, offline) {
   if (offline) return "offline";
-  if (n === 0) return "plain";
-  return n > 99 ? "mark" : String(n);
+  return n > 99 ? "mark" : n === 0 ? "plain" : String(n);
 }
 
 const counted = (n, one, many) => (n === 1 ? `1 ${one}` : `${n} ${many}`);
@@ -41,9 +39,8 @@ const counted = (n, one, many) => (n === 1 ? `1 ${one}` : `${n} ${many}`);
 export const unreadLabel = (n) => counted(n, "mensagem não lida", "mensagens não lidas");
 
 /** The quiet line after a catch-up. */
-export function digestText(messages, conversations) {
-  return `${counted(messages, "mensagem nova", "mensagens novas")} em ${counted(conversations, "conversa", "conversas")}`;
-}
+export const digestText = (messages, conversations) =>
+  `${counted(messages, "mensagem nova", "mensagens novas")} em ${counted(conversations, "conversa", "conversas")}`;
 
 const counts = (message) => message.direction === "in" && message.counts_unread !== false;
 const byArrival = (a, b) => a.arrival - b.arrival;
@@ -54,9 +51,8 @@ export const lastArrived = (messages) =>
 
 /** Those of a conversation's messages that count and have not been read, in order of arrival.
  * `read`: how many of all that were counted have been. */
-export function unreadAmong(messages, read) {
-  return messages.filter((message) => counts(message) && message.counted_at_arrival > read).sort(byArrival);
-}
+export const unreadAmong = (messages, read) =>
+  messages.filter((message) => counts(message) && message.counted_at_arrival > read).sort(byArrival);
 
 /** Up to which message an open thread was offered to somebody's eyes: {id, left, isNews, unseen}, where
  * `left` counts the unread ones that arrived after it, and `isNews` is whether it reads anything.
@@ -370,7 +366,7 @@ class UnreadState extends UnreadMap {
   #isForgotten = false;
   #ownsAddress = !threadMark()?.dataset.liveThread; // a page that comes open has one of its own for that
   #open = opened(null);
-  #expected; // {id, how, byRow}: what the thread will show next; byRow: its row is to be clicked for that
+  #expected; // {id, how, at, byRow}: what the thread will show next; byRow: its row is to be clicked for that
   #limitReached = false;
   #startedAt;
   #focusedAt = -Infinity;
@@ -449,9 +445,8 @@ class UnreadState extends UnreadMap {
   }
 
   /** Conversations that the page has read, in whatever answer. */
-  learn(...conversations) {
-    if (conversations.filter((each) => this.merge(each.id, each)).length) this.#changed();
-  }
+  learn = (...conversations) =>
+    conversations.filter((each) => this.merge(each.id, each)).length && this.#changed();
 
   merged(loser, winner) {
     if (!loser || loser === winner) return;
@@ -529,9 +524,7 @@ class UnreadState extends UnreadMap {
     return id || null;
   }
 
-  #inAddress() {
-    return (this.#ownsAddress && new URL(location.href).searchParams.get("c")) || null;
-  }
+  #inAddress = () => (this.#ownsAddress && new URL(location.href).searchParams.get("c")) || null;
 
   /** The screen goes to that conversation (null: to the list). An address that says so already is left
    * alone: the browser, or the page, was there first. */
@@ -548,7 +541,7 @@ class UnreadState extends UnreadMap {
    * `how`: "click", "back", "link" or "restored"; by the last two nothing is read. */
   select(id, how = "click") {
     const to = this.resolve(id);
-    const expected = this.#expected = { id: to, how };
+    const expected = this.#expected = { id: to, how, at: this.#env.now() };
     const byDefault = tell("unread:select", { id: to, how });
     expected.byRow = byDefault && to !== null;
     this.follow();
@@ -587,7 +580,11 @@ class UnreadState extends UnreadMap {
   }
 
   #clickRow() {
-    const { id, how } = this.#expected;
+    const { id, how, at } = this.#expected;
+    if (this.#env.now() - at > ROW_LIMIT) {
+      this.#expected = null; // the person is at something else by now
+      return warnOnce("row", `unread_state: "${id}" is not opened: it has no row; listen to unread:select`);
+    }
     const row = document.querySelector(`[data-conversation-id="${CSS.escape(id)}"]`);
     if (!row) return;
     this.#expected.byRow = false;
@@ -617,9 +614,7 @@ class UnreadState extends UnreadMap {
 
   /** Ids of unread messages that came late and have not been on screen yet, from the top: nothing
    * that came after them is read before that, so the thread has to point there. */
-  unseen() {
-    return this.#offered(false).unseen.map(({ id }) => id);
-  }
+  unseen = () => this.#offered(false).unseen.map(({ id }) => id);
 
   #offered(atEnd) {
     const { id, messages, seen } = this.#open;
@@ -814,7 +809,11 @@ function watchMarks(unread) {
     if (first > last) bubbles.reverse(); // turned round by the page's style
     const messages = bubbles.map((each) => read(each, "arrival", "direction"));
     // The bubbles may still be those of the conversation before.
-    unread.rendered(id, messages.filter((each) => each && String(each.conversation_id ?? id) === id));
+    const own = messages.filter((each) => each && String(each.conversation_id ?? id) === id);
+    const isUnknown = messages.length && !own.length && !unread.numbers(id);
+    if (isUnknown) warnOnce("id", `unread_state: no conversation here has the id of data-live-thread="${id}"; it `
+      + "wants what realtime_events.id_of(conversation) says");
+    unread.rendered(id, own);
   };
 
   /** Gives the server, with an answer, up to where its author has read. */

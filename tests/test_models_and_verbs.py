@@ -404,6 +404,28 @@ def test_verbs_join_the_hosts_own_transaction_and_end_with_it() -> None:
 
 
 @pytest.mark.usefixtures("context")
+def test_a_message_that_the_host_has_put_before_is_said_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    message = new_message(conversa := new_conversation())
+    message.put()
+    assert not rt.receive(message)
+    assert "Mensagem: put() by the host: neither counted nor sent" in caplog.text
+    caplog.clear()
+    other = new_message(conversa)
+    assert rt.receive(other)
+    assert not rt.receive(other)
+    assert caplog.text == ""
+
+
+@pytest.mark.usefixtures("context")
+def test_a_message_of_a_conversation_that_is_not_stored_yet_says_what_to_do() -> None:
+    message = Mensagem(conversa=ndb.Key(Conversa, 77))
+    with pytest.raises(LookupError, match="does not exist .put.. a new one first."):
+        rt.receive(message)
+
+
+@pytest.mark.usefixtures("context")
 def test_verbs_in_a_plain_transaction_are_told_in_their_order_though_in_one_millisecond(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

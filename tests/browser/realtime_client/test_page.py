@@ -576,6 +576,7 @@ def test_a_request_carries_the_token_and_gives_the_servers_json_or_its_error(run
         };
         await fail("POST", "/bad", { a: 1 });
         for (const path of ["/html", "/503", "/down"]) await fail("POST", path);
+        // A host's own, which this server's routes know nothing of.
         const meta = { name: "csrf-token", content: "metas" };
         document.head.append(Object.assign(document.createElement("meta"), meta));
         await fail("POST", "/bad", {});
@@ -590,7 +591,65 @@ def test_a_request_carries_the_token_and_gives_the_servers_json_or_its_error(run
         [503, "unavailable", unexpected, None], [0, "unavailable", unexpected, None], refused,
     ]  # fmt: skip
     assert asked[:2] == [["GET", "of-the-page", None], ["POST", "of-the-page", '{"a":1}']]
-    assert asked[-1] == ["POST", "metas", "{}"]
+    assert ["POST", "of-the-page", "{}"] in asked
+    assert "metas" not in [token for _, token, _ in asked]
+
+
+#: What a page of the server tells its scripts, as in `arg`.
+TELLS = """
+  const tells = (data) => {
+    const text = JSON.stringify(data);
+    return page(`<script type="application/json" id="realtime-events">${text}</script>`);
+  };
+  const tokens = (asked) => asked.map(({ method, headers }) => [
+    method, headers["X-CSRFToken"] ?? null,
+  ]);
+"""
+
+
+@pytest.mark.parametrize("status", [400, 403])
+def test_a_token_that_has_ended_is_renewed_and_the_change_made(run: Run, status: int) -> None:
+    answers, asked = run(
+        TELLS
+        + """const fresh = { url: "/realtime", user: "ana", cursor: "9", csrf: "fresh" };
+        const expired = "<h1>The CSRF token has expired.";
+        const it = await beginPage("", ({ url, headers }) => {
+          if (url !== "/change") return tells(fresh);
+          const isFresh = headers["X-CSRFToken"] === "fresh";
+          return isFresh ? json({ done: true }) : new Response(expired, { status: arg });
+        });
+        const answers = [];
+        for (const n of [1, 2]) answers.push(await realtime.request("POST", "/change", { n }));
+        client.close();
+        return [answers, tokens(it.asked)];""",
+        status,
+    )
+    assert answers == [{"done": True}, {"done": True}]
+    assert asked == [["POST", "of-the-page"], ["GET", None], ["POST", "fresh"], ["POST", "fresh"]]
+
+
+@pytest.mark.parametrize(
+    "now",
+    [{"user": "bruno", "csrf": "of-bruno"}, {"user": "ana", "csrf": "of-the-page"}, None, "down"],
+    ids=["somebody else", "the same", "nobody", "no answer"],
+)
+def test_without_another_token_of_the_same_person_a_refusal_stands(
+    run: Run, now: dict[str, str] | str | None
+) -> None:
+    error, asked = run(
+        TELLS
+        + """const it = await beginPage("", ({ url }) => {
+          if (url === "/change") return json({ error: { code: "no_token", message: "Não." } }, 403);
+          if (arg === "down") throw new TypeError("down");
+          return tells(arg);
+        });
+        const refusal = await realtime.request("POST", "/change", {}).catch((error) => error);
+        client.close();
+        return [[refusal.status, refusal.code], tokens(it.asked)];""",
+        now,
+    )
+    assert error == [403, "no_token"]
+    assert asked == [["POST", "of-the-page"], ["GET", None]]
 
 
 def test_a_change_outlives_the_page_that_is_left_and_a_question_does_not(run: Run) -> None:

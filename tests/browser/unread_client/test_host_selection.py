@@ -114,6 +114,28 @@ def test_an_unknown_conversation_is_forgotten_and_said_so(shop: Shop) -> None:
     assert again.evaluate("heard") == []
 
 
+def test_a_row_that_comes_long_after_the_page_is_not_opened_by_itself(known: Shop) -> None:
+    page = known.context.new_page()
+    page.clock.install()
+    page.goto("/?c=1")
+    wait_until(lambda: page.evaluate("heard") == [["unread:select", "1"]])
+    page.clock.fast_forward(20_000)
+    with page.expect_console_message(lambda message: "has no row" in message.text):
+        draw(page)
+    page.evaluate("drawRows(conversation(1, 4, 1), conversation(2, 0, 0))")
+    page.locator(".row").nth(1).click()
+    page.wait_for_url("**/?c=2")
+    assert page.evaluate("opened") == ["2"]
+
+
+def test_a_thread_under_an_id_that_is_no_conversations_is_told_in_the_console(
+    shop: Shop, tab: Page
+) -> None:
+    with tab.expect_console_message(lambda message: "realtime_events.id_of" in message.text):
+        tab.evaluate("openThread('1')")
+        tab.evaluate("document.querySelector('[data-live-thread]').dataset.liveThread = 'ag1z'")
+
+
 def test_a_host_may_say_it_in_its_own_way(shop: Shop) -> None:
     shop.pages["/"] = OWN_SCRIPT
     page = shop.context.new_page()
