@@ -547,7 +547,7 @@ let renewed = null; // the token, where the page's own was refused
  *
  * Rejects with an Error that has `status` (0: no answer), `code` and a `message` for people. */
 export async function request(method, path, body, again = false) {
-  const token = renewed ?? pageData()?.csrf ?? "";
+  const token = renewed ?? pageData()?.csrf ?? document.querySelector('meta[name="csrf-token"]')?.content ?? "";
   const headers = { Accept: "application/json", "Content-Type": "application/json", "X-CSRFToken": token };
   const signal = AbortSignal.timeout(REQUEST_LIMIT);
   const options = { method, headers, signal, body: body && JSON.stringify(body), cache: "no-store" };

@@ -242,8 +242,14 @@ class Simulator:
         return str(written["id"])
 
     def texts_on_phone(self, phone: str) -> list[str]:
-        """What the business sent to this customer, oldest first, repeats included."""
-        messages = self.get(f"/customers/{phone}/messages").json()["messages"]
+        """What the business sent to this customer, oldest first, repeats included; [] before
+        anybody has written to a new one.
+        """
+        answer = self.http.get(f"{self.url}/customers/{phone}/messages", timeout=30)
+        if answer.status_code == 404:
+            return []
+        answer.raise_for_status()
+        messages = answer.json()["messages"]
         return [message["text"] for message in messages if message["direction"] == "in"]
 
     def post(self, path: str, body: object) -> requests.Response:

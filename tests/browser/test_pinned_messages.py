@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.axe import serious_findings
 from tests.browser.conftest import Attendant
 from tests.browser.one_chat import both, bubble, choose, people, row, write
-from tests.helpers import Simulator
+from tests.helpers import Simulator, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -68,6 +69,29 @@ def test_what_is_pinned_far_above_is_shown_after_a_reload_and_reached(
     expect(bar(ana)).to_contain_text("Maria: Tem azul?")
     expect(bubble(ana, "Tem azul?")).to_have_count(0)
     bar(ana).get_by_role("button", name="Ir para a mensagem fixada").click()
+    expect(bubble(ana, "Tem azul?")).to_be_in_viewport()
+
+
+@pytest.mark.parametrize("is_older", [False, True], ids=["the newest", "an older"])
+def test_who_goes_there_while_a_page_is_on_its_way_gets_there(
+    both: list[Page], simulator: Simulator, is_older: bool
+) -> None:
+    ana = both[0]
+    pin(ana, "Tem azul?")
+    since = int(time.time()) + 1
+    for n in range(60):
+        write(simulator, f"Linha {n}", timestamp=since + n // 10)
+    expect(bubble(ana, "Linha 59")).to_be_visible()
+    waiting: list[Route] = []
+    pages = re.compile(r"/messages\?.*before=" if is_older else r"/messages(\?(?!.*before=)|$)")
+    ana.route(pages, lambda route: route.continue_() if waiting else waiting.append(route))
+    ana.reload()
+    if is_older:
+        expect(bubble(ana, "Linha 59")).to_be_visible()
+        ana.locator(".thread-scroll").evaluate("(node) => node.scrollTo(0, 0)")
+    wait_until(lambda: ana.evaluate("true") and waiting)
+    bar(ana).get_by_role("button", name="Ir para a mensagem fixada").click()
+    waiting[0].continue_()
     expect(bubble(ana, "Tem azul?")).to_be_in_viewport()
 
 

@@ -146,18 +146,26 @@ export class Loader {
   }
 
   /** All messages down to a position, while `isWanted()`; whether they are here. */
-  async loadDownTo(id, position, isWanted) {
+  loadDownTo(id, position, isWanted) {
+    const isReached = ({ next, oldest }) => next === null || oldest?.position <= position;
+    return this.loadUntil(id, isReached, isWanted);
+  }
+
+  /** Older messages until `isReached(thread)`, while `isWanted()`, and so many pages at most; whether
+   * that is reached. Waits for what is being loaded already. */
+  async loadUntil(id, isReached, isWanted, mostPages = Infinity) {
     await this.openThread(id);
     const thread = this.#state.thread(id);
-    const reached = () => thread.next === null || thread.oldest?.position <= position;
-    while (thread.loaded && !reached() && isWanted()) {
+    let pages = 0;
+    while (thread.loaded && thread.next !== null && pages < mostPages && !isReached(thread) && isWanted()) {
       const before = thread.next;
       await this.loadOlder(id, FAR_PAGE);
       // Somebody else asked for a page: that is waited for. Without an answer nothing more comes.
       if (thread.next === before && this.threadState(id) !== "older") break;
       if (thread.next === before) await new Promise((resolve) => setTimeout(resolve, OTHERS_MS));
+      else pages += 1;
     }
-    return thread.loaded && reached();
+    return thread.loaded && isReached(thread);
   }
 
   /** The next page up, of so many messages. */

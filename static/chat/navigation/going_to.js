@@ -6,6 +6,8 @@ import { setHidden, setText } from "../parts/dom.js";
 
 /** A quote of an old message is looked for this many pages up. */
 const MAX_JUMP_PAGES = 20;
+const NOT_HERE = "A mensagem original não está nesta conversa.";
+const NOT_LOADED = "Não foi possível carregar a mensagem. Verifique a conexão e tente novamente.";
 
 export class GoingTo {
   #lateButton;
@@ -31,19 +33,17 @@ export class GoingTo {
   async message(messageId) {
     const { state, loader, toast } = this.#host;
     const id = state.selectedId;
+    const isWanted = () => state.selectedId === state.resolve(id);
+    // A quote without its text: the server has not got the original either.
+    const isMissing = ({ messages }) => messages.some(({ reply_to: to }) => to?.id === messageId && to.text === null);
+    const isDecided = (thread) => Boolean(thread.find(messageId)) || isMissing(thread);
+    await loader.loadUntil(id, isDecided, isWanted, MAX_JUMP_PAGES);
+    if (!isWanted()) return;
     const thread = state.thread(id);
-    for (let pages = 0; pages < MAX_JUMP_PAGES; pages += 1) {
-      if (state.selectedId !== state.resolve(id)) return;
-      if (thread.find(messageId)) {
-        this.#reveal(thread.find(messageId).id);
-        return;
-      }
-      const before = thread.next;
-      const isKnown = thread.messages.every(({ reply_to: quote }) => quote?.id !== messageId || quote.text !== null);
-      if (isKnown) await loader.loadOlder(id); // else the server has not got the original either
-      if (thread.next === before) break; // the beginning, or no answer: nothing more to look in
-    }
-    if (state.selectedId === state.resolve(id)) toast.show("A mensagem original não está nesta conversa.");
+    const found = thread.find(messageId);
+    if (found) this.#reveal(found.id);
+    else if (thread.loaded && (thread.next === null || isMissing(thread))) toast.show(NOT_HERE);
+    else toast.show(NOT_LOADED);
   }
 
   /** To what a search has found, however far up it is. */
@@ -54,7 +54,7 @@ export class GoingTo {
     const isThere = await loader.loadDownTo(id, position, isWanted);
     if (!isWanted()) return;
     if (isThere) this.#reveal(messageId);
-    else toast.show("Não foi possível carregar a mensagem. Verifique a conexão e tente novamente.");
+    else toast.show(NOT_LOADED);
   }
 
   #reveal(messageId) {
