@@ -25,7 +25,7 @@ export class Media {
       state,
       shown,
       now,
-      loadOlder: (id) => loader.loadOlder(id),
+      loadUntil: (...given) => loader.loadUntil(...given),
       onForward: (message) => onForward([message]),
       onJump,
     });

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import time
+
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.browser.media.conftest import loaded, of
 from tests.browser.media.files import Customer, photo
@@ -82,6 +85,27 @@ def scale(viewer: Locator) -> float:
     image = viewer.locator(".viewer-image")
     found = image.evaluate("(img) => new DOMMatrix(getComputedStyle(img).transform).a")
     return float(found)
+
+
+def test_one_goes_on_to_what_is_further_up_while_that_is_being_loaded(
+    page: Page, maria: Customer
+) -> None:
+    now = int(time.time())
+    first = maria.send_photo(1, at=now - 60, caption="A primeira")
+    expect(of(page, first).get_by_role("button", name="Abrir foto")).to_be_visible()
+    maria.write("n", count=60, timestamp=now - 30)
+    last = maria.send_photo(2, at=now, caption="A última")
+    expect(of(page, last).get_by_role("button", name="Abrir foto")).to_be_visible()
+    waiting: list[Route] = []
+    older = re.compile(r"/messages\?.*before=")
+    page.route(older, lambda route: route.continue_() if waiting else waiting.append(route))
+    page.reload()
+    viewer = view(page, last)
+    page.locator(".thread-scroll").evaluate("(node) => node.scrollTo(0, 0)")
+    wait_until(lambda: page.evaluate("true") and waiting)
+    page.keyboard.press("ArrowLeft")
+    waiting[0].continue_()
+    expect(viewer.locator(".viewer-caption")).to_have_text("A primeira")
 
 
 def test_a_photo_is_made_larger_and_moved(page: Page, three: list[str]) -> None:

@@ -32,7 +32,7 @@ export class Viewer {
   #left = false; // the page goes on to something else
 
   /** `state`; shown(message): with what only this page has of it; `now()`: the server's milliseconds;
-   * loadOlder(conversationId): the thread's next page up; onForward(message); onJump(messageId): it is to be shown in the thread. */
+   * loadUntil: see `Loader`; onForward(message); onJump(messageId): it is to be shown in the thread. */
   constructor(host) {
     this.#host = { shown: (message) => message, ...host };
     this.#parts = this.#create();
@@ -123,17 +123,13 @@ export class Viewer {
 
   async #go(step) {
     const [chat, from] = [this.#conversationId, this.#id];
-    for (let pages = 0; pages < MAX_PAGES; pages += 1) {
+    const isWanted = () => this.#conversationId === chat && this.#id === from;
+    const next = () => {
       const messages = this.#messages();
-      const next = messages[messages.findIndex(({ id }) => id === from) + step];
-      if (next) return this.#show(next.id);
-      const thread = this.#host.state.thread(chat);
-      const before = thread.next;
-      if (step > 0 || before === null) return undefined;
-      await this.#host.loadOlder(chat);
-      if (thread.next === before || this.#conversationId !== chat || this.#id !== from) return undefined;
-    }
-    return undefined;
+      return messages[messages.findIndex(({ id }) => id === from) + step];
+    };
+    if (step < 0 && !next()) await this.#host.loadUntil(chat, next, isWanted, MAX_PAGES);
+    if (isWanted() && next()) this.#show(next().id);
   }
 
   #show(id) {
