@@ -72,11 +72,21 @@ def test_what_is_pinned_far_above_is_shown_after_a_reload_and_reached(
     expect(bubble(ana, "Tem azul?")).to_be_in_viewport()
 
 
-@pytest.mark.parametrize("is_older", [False, True], ids=["the newest", "an older"])
+@pytest.mark.parametrize(
+    ("is_older", "is_answered"),
+    [(False, True), (True, True), (True, False)],
+    ids=["the newest", "an older", "one without an answer"],
+)
 def test_who_goes_there_while_a_page_is_on_its_way_gets_there(
-    both: list[Page], simulator: Simulator, is_older: bool
+    people: list[Attendant],
+    both: list[Page],
+    simulator: Simulator,
+    is_older: bool,
+    is_answered: bool,
 ) -> None:
     ana = both[0]
+    if not is_answered:
+        people[0].allow_errors("ERR_FAILED")
     pin(ana, "Tem azul?")
     since = int(time.time()) + 1
     for n in range(60):
@@ -91,7 +101,7 @@ def test_who_goes_there_while_a_page_is_on_its_way_gets_there(
         ana.locator(".thread-scroll").evaluate("(node) => node.scrollTo(0, 0)")
     wait_until(lambda: ana.evaluate("true") and waiting)
     bar(ana).get_by_role("button", name="Ir para a mensagem fixada").click()
-    waiting[0].continue_()
+    waiting[0].continue_() if is_answered else waiting[0].abort()
     expect(bubble(ana, "Tem azul?")).to_be_in_viewport()
 
 

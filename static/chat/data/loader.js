@@ -152,18 +152,19 @@ export class Loader {
   }
 
   /** Older messages until `isReached(thread)`, while `isWanted()`, and so many pages at most; whether
-   * that is reached. Waits for what is being loaded already. */
+   * that is reached. Waits for what somebody else is loading, and asks itself where that failed. */
   async loadUntil(id, isReached, isWanted, mostPages = Infinity) {
     await this.openThread(id);
     const thread = this.#state.thread(id);
     let pages = 0;
     while (thread.loaded && thread.next !== null && pages < mostPages && !isReached(thread) && isWanted()) {
       const before = thread.next;
+      if (this.threadState(id) === "older-error") this.#setThreadState(id, "idle");
+      const isOurs = this.threadState(id) === "idle";
       await this.loadOlder(id, FAR_PAGE);
-      // Somebody else asked for a page: that is waited for. Without an answer nothing more comes.
-      if (thread.next === before && this.threadState(id) !== "older") break;
-      if (thread.next === before) await new Promise((resolve) => setTimeout(resolve, OTHERS_MS));
-      else pages += 1;
+      if (thread.next !== before) pages += 1;
+      else if (isOurs) break; // no answer: nothing more comes
+      else await new Promise((resolve) => setTimeout(resolve, OTHERS_MS));
     }
     return thread.loaded && isReached(thread);
   }
