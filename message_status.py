@@ -106,7 +106,7 @@ _WORDS = {
     "132005": "O texto do modelo ficou longo demais. Escolha-o de novo e encurte as variáveis.",
     "132007": "O texto do modelo foge às regras do WhatsApp. Escolha outro modelo.",
     "132012": "Uma variável do modelo não tem o formato esperado. Escolha o modelo de novo.",
-    "132015": "O modelo está pausado, porque clientes o bloquearam ou denunciaram. Escolha outro.",
+    "132015": "O modelo está pausado: muitos clientes o bloquearam ou denunciaram. Escolha outro.",
     "132016": "O modelo foi desativado pelo WhatsApp. Escolha outro.",
     "132018": "O WhatsApp não aceitou uma variável do modelo: sem quebras de linha, tabulações nem "
     "espaços seguidos. Escolha o modelo de novo.",

@@ -36,7 +36,7 @@ const IN_FLIGHT = 5_000; // what the server's versions are ahead by may be on it
 const RESET_JITTER = 3_000; // a reset hits every page at the same moment
 const CATCH_UP_AGE = 15_000;
 const RETRY_AFTER_CAP = 60; // seconds: a mistaken header must not park a page for hours
-const HOLD_FIRST = 60_000; // a page that heard no stream holds so long: a busy machine's front end may not buffer
+const HOLD_FIRST = 60_000; // a page that heard no stream holds so long at first: the server may only be busy
 const HOLD_TRIAL = 600_000; // where the trial after that was not heard either
 const REFRESH_WAIT = 30; // events come in batches: one reading for all of them
 const REQUEST_LIMIT = 20_000;
@@ -556,7 +556,7 @@ export async function request(method, path, body, again = false) {
   if (response && isLogin(response, path)) leave();
   const answer = await response?.json().catch(() => null);
   if (response?.ok && answer) return answer;
-  const isRefused = [400, 403].includes(response?.status) && method !== "GET" && !again;
+  const isRefused = pageData() && !again && method !== "GET" && [400, 403].includes(response?.status);
   if (isRefused && await renewToken(token)) return request(method, path, body, true);
   const status = !response || response.ok ? 0 : response.status;
   const { message = "O servidor não respondeu como esperado.", ...more } = answer?.error ?? {};
