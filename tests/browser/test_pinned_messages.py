@@ -105,6 +105,29 @@ def test_who_goes_there_while_a_page_is_on_its_way_gets_there(
     expect(bubble(ana, "Tem azul?")).to_be_in_viewport()
 
 
+@pytest.mark.parametrize("is_read_anew", [False, True])
+def test_who_goes_there_without_an_answer_is_told(
+    people: list[Attendant], both: list[Page], simulator: Simulator, is_read_anew: bool
+) -> None:
+    people[0].allow_errors("ERR_FAILED|will be repeated")
+    ana = both[0]
+    pin(ana, "Tem azul?")
+    since = int(time.time()) + 1
+    for n in range(60):
+        write(simulator, f"Linha {n}", timestamp=since + n // 10)
+    ana.reload()
+    expect(bubble(ana, "Linha 59")).to_be_visible()
+    asked: list[Route] = []
+    ana.route(re.compile("/messages"), lambda route: (asked.append(route), route.abort()))
+    if is_read_anew:
+        ana.evaluate("""() => void document.dispatchEvent(new CustomEvent("realtime:reset", {
+          detail: { waitUntil: (it) => it.catch(() => {}) },
+        }))""")
+        wait_until(lambda: ana.evaluate("true") and asked)
+    bar(ana).get_by_role("button", name="Ir para a mensagem fixada").click()
+    expect(ana.locator(".toast-text")).to_contain_text("Não foi possível carregar a mensagem")
+
+
 def test_a_fourth_asks_whether_the_oldest_goes(
     people: list[Attendant], simulator: Simulator
 ) -> None:

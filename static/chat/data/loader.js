@@ -159,11 +159,11 @@ export class Loader {
     let pages = 0;
     while (thread.loaded && thread.next !== null && pages < mostPages && !isReached(thread) && isWanted()) {
       const before = thread.next;
-      if (this.threadState(id) === "older-error") this.#setThreadState(id, "idle");
-      const isOurs = this.threadState(id) === "idle";
+      const state = this.threadState(id);
+      if (state === "older-error") this.#setThreadState(id, "idle");
       await this.loadOlder(id, FAR_PAGE);
       if (thread.next !== before) pages += 1;
-      else if (isOurs) break; // no answer: nothing more comes
+      else if (state !== "older" && state !== "loading") break; // no answer: nothing more comes
       else await new Promise((resolve) => setTimeout(resolve, OTHERS_MS));
     }
     return thread.loaded && isReached(thread);
