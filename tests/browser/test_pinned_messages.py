@@ -56,15 +56,19 @@ def test_both_see_what_is_pinned_and_go_there(both: list[Page]) -> None:
         expect(page.locator(".bubble-pinned:not([hidden])")).to_have_count(0)
 
 
+@pytest.mark.parametrize("is_very_far", [False, True])
 def test_what_is_pinned_far_above_is_shown_after_a_reload_and_reached(
-    both: list[Page], simulator: Simulator
+    both: list[Page], simulator: Simulator, is_very_far: bool
 ) -> None:
     ana = both[0]
     pin(ana, "Tem azul?")
     since = int(time.time()) + 1
-    for n in range(60):  # more than a page
+    for n in range(80):  # more than a page
         write(simulator, f"Linha {n}", timestamp=since + n // 10)
-    expect(bubble(ana, "Linha 59")).to_be_visible()
+    expect(bubble(ana, "Linha 79")).to_be_visible()
+    if is_very_far:  # in pages of one message: as many as thousands of messages have
+        limit = re.compile(r"limit=\d+")
+        ana.route(limit, lambda route: route.continue_(url=limit.sub("limit=1", route.request.url)))
     ana.reload()
     expect(bar(ana)).to_contain_text("Maria: Tem azul?")
     expect(bubble(ana, "Tem azul?")).to_have_count(0)

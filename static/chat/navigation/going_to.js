@@ -4,8 +4,6 @@
 import { unreadLabel } from "../../unread_state.js";
 import { setHidden, setText } from "../parts/dom.js";
 
-/** A quote of an old message is looked for this many pages up. */
-const MAX_JUMP_PAGES = 20;
 const NOT_HERE = "A mensagem original não está nesta conversa.";
 const NOT_LOADED = "Não foi possível carregar a mensagem. Verifique a conexão e tente novamente.";
 
@@ -29,7 +27,7 @@ export class GoingTo {
     setText(this.#lateButton.querySelector(".late-text"), unreadLabel(ids.length));
   }
 
-  /** To a message of which only the id is known. */
+  /** To a message of which only the id is known, however far up it is. */
   async message(messageId) {
     const { state, loader, toast } = this.#host;
     const id = state.selectedId;
@@ -37,7 +35,7 @@ export class GoingTo {
     // A quote without its text: the server has not got the original either.
     const isMissing = ({ messages }) => messages.some(({ reply_to: to }) => to?.id === messageId && to.text === null);
     const isDecided = (thread) => Boolean(thread.find(messageId)) || isMissing(thread);
-    await loader.loadUntil(id, isDecided, isWanted, MAX_JUMP_PAGES);
+    await loader.loadUntil(id, isDecided, isWanted);
     if (!isWanted()) return;
     const thread = state.thread(id);
     const found = thread.find(messageId);
@@ -46,7 +44,7 @@ export class GoingTo {
     else toast.show(NOT_LOADED);
   }
 
-  /** To what a search has found, however far up it is. */
+  /** To what a search has found. */
   async hit({ id: messageId, position }) {
     const { state, loader, toast } = this.#host;
     const id = state.selectedId;

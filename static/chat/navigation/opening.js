@@ -90,9 +90,7 @@ export class Opening {
     state.select(id);
     render();
     if (how === "click") writing.focusUnlessTouch();
-    if (how === "click" && brought) {
-      loader.openThread(id).then(() => state.selectedId === state.resolve(id) && goingTo.message(brought.id));
-    }
+    if (how === "click" && brought) goingTo.message(brought.id);
     if (state.conversation(id)) return;
     try {
       await loader.loadConversation(id);
