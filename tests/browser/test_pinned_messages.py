@@ -32,6 +32,13 @@ def pin(page: Page, text: str, days: str | None = None) -> None:
     expect(dialog).to_be_hidden()
 
 
+def write_lines(simulator: Simulator, count: int) -> None:
+    """Messages "Linha 0" and so on, younger than all that is there."""
+    since = int(time.time()) + 1
+    for n in range(count):
+        write(simulator, f"Linha {n}", timestamp=since + n // 10)
+
+
 def test_both_see_what_is_pinned_and_go_there(both: list[Page]) -> None:
     ana, bruno = both
     expect(bar(ana)).to_be_hidden()
@@ -62,9 +69,7 @@ def test_what_is_pinned_far_above_is_shown_after_a_reload_and_reached(
 ) -> None:
     ana = both[0]
     pin(ana, "Tem azul?")
-    since = int(time.time()) + 1
-    for n in range(80):  # more than a page
-        write(simulator, f"Linha {n}", timestamp=since + n // 10)
+    write_lines(simulator, 80)  # more than a page
     expect(bubble(ana, "Linha 79")).to_be_visible()
     if is_very_far:  # in pages of one message: as many as thousands of messages have
         limit = re.compile(r"limit=\d+")
@@ -92,9 +97,7 @@ def test_who_goes_there_while_a_page_is_on_its_way_gets_there(
     if not is_answered:
         people[0].allow_errors("ERR_FAILED")
     pin(ana, "Tem azul?")
-    since = int(time.time()) + 1
-    for n in range(60):
-        write(simulator, f"Linha {n}", timestamp=since + n // 10)
+    write_lines(simulator, 60)
     expect(bubble(ana, "Linha 59")).to_be_visible()
     waiting: list[Route] = []
     pages = re.compile(r"/messages\?.*before=" if is_older else r"/messages(\?(?!.*before=)|$)")
@@ -116,9 +119,7 @@ def test_who_goes_there_without_an_answer_is_told(
     people[0].allow_errors("ERR_FAILED|will be repeated")
     ana = both[0]
     pin(ana, "Tem azul?")
-    since = int(time.time()) + 1
-    for n in range(60):
-        write(simulator, f"Linha {n}", timestamp=since + n // 10)
+    write_lines(simulator, 60)
     ana.reload()
     expect(bubble(ana, "Linha 59")).to_be_visible()
     asked: list[Route] = []
