@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any
 from urllib.parse import urlsplit
@@ -215,3 +216,25 @@ class Requests:
     def reads(self) -> list[str]:
         """Those that read conversations or messages, which the stream should make needless."""
         return [path for path in self.paths if path.startswith("/api/conversations")]
+
+
+class CatchUps:
+    """A tab's answered requests for what it missed, of another tab that has the connection."""
+
+    def __init__(self, page: Page) -> None:
+        self._answered: list[Request] = []
+        page.on("requestfinished", self._note)
+
+    def _note(self, request: Request) -> None:
+        if urlsplit(request.url).path == EVENTS:
+            self._answered.append(request)
+
+    def await_last(self) -> None:
+        """Wait for the answer that brought no event: from then on the tab only listens."""
+        wait_until(lambda: any(map(brought_nothing, self._answered)), what="the tab has caught up")
+
+
+def brought_nothing(request: Request) -> bool:
+    response = request.response()
+    assert response is not None
+    return set(re.findall(r"^event: (.*)$", response.text(), re.MULTILINE)) <= {"hello"}

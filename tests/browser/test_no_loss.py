@@ -18,6 +18,7 @@ from realtime_events import Cursor
 from tests.browser.conftest import Attendant
 from tests.browser.cuttable_proxy import CuttableProxy
 from tests.browser.on_screen import (
+    CatchUps,
     Requests,
     Writer,
     await_idle,
@@ -176,13 +177,14 @@ def test_two_tabs_share_one_connection_and_closing_the_leader_loses_nothing(
     ana = attendant("ana", proxy.url)
     look_at(ana, customer)
     leader, other = ana.page, ana.new_tab()
-    requests = Requests(other)
+    requests, catch_ups = Requests(other), CatchUps(other)
     other.goto(leader.url)
     other.wait_for_selector("html[data-connection=connected]")
     other.wait_for_selector("[data-message-id]")
     watch(other)
+    catch_ups.await_last()
     wait_until(lambda: proxy.open_streams() == 1, what="one connection for both")
-    requests.paths.clear()  # it has asked once for what it missed
+    requests.paths.clear()
 
     customer.write(10)
     for page in (leader, other):

@@ -112,12 +112,14 @@ def test_two_tabs_share_one_connection_and_both_get_each_event_once(
     wait_for_events(leader, missed)
     follower = tab()
     wait_for_events(follower, missed)
-    wait_until(lambda: server.streams == 1, what="the follower's catch-up has ended")
-    asked = len(server.requests)
+    # The follower asked again after what it got, and was told that this was all.
+    wait_until(
+        lambda: len(server.requests) == 3 and server.streams == 1, what="the follower has caught up"
+    )
     later = [server.publish() for _ in range(20)]
     wait_for_events(leader, missed, *later)
     wait_for_events(follower, missed, *later)
-    assert len(server.requests) == asked
+    assert len(server.requests) == 3
     assert server.streams == 1
     assert len(lives(server)) == 1
     wait_connected(follower)
@@ -299,8 +301,9 @@ def test_a_reset_reaches_every_tab(server: ScriptedServer, tab: OpenTab) -> None
 
     server.script = [reset_then_log, caught_up]
     options = "env: { random: () => 0.01 }"
-    leader, follower = tab(options=options), tab(options=options)
-    wait_connected(leader)
+    leader = tab(options=options)
+    wait_connected(leader)  # the first request is the leader's
+    follower = tab(options=options)
     wait_connected(follower)
     server.publish()
     for page in (leader, follower):
