@@ -1,11 +1,9 @@
-/**
- * Module 3, the browser's half: the check marks, what they are called, and "Dados da mensagem" with
+/* Browser half of message_status: the check marks, what they are called, and "Dados da mensagem" with
  * the new attempt.
  *
  * A page that includes message_status/head.html needs no script: a `<message-ticks>` inside what
  * `|live` marks keeps itself up to date, and opens the message's story when it is pressed. An
- * application with a script of its own calls startMessageStatus and updateTicks.
- */
+ * application with a script of its own calls startMessageStatus and updateTicks. */
 
 import { liveOf, pageData, request, warnOnce } from "./realtime_events.js";
 
@@ -24,8 +22,7 @@ export const isFurther = (a, b) => (PROGRESS[a] ?? -1) > (PROGRESS[b] ?? -1);
 
 /** The message with the status of an event applied; the same object when that changes nothing.
  * `change`: {status, statuses, error, at}, the whole status and when the event was published. Of
- * two that are as far, the newer counts: "sending" has changes of its own.
- */
+ * two that are as far, the newer counts: "sending" has changes of its own. */
 export function withStatus(message, { status, statuses, error, at }) {
   if (isFurther(message.status, status)) return message;
   const older = at && message.status_at && at < message.status_at;
@@ -46,8 +43,7 @@ export const labelFor = (status, error = null) =>
 
 /** What went wrong with a message, as a page may show it under the bubble, or null:
  * {text, failed, action}. `failed` is false while it may still have reached the customer, or will;
- * `action` is "resend" where an attendant may try again.
- */
+ * `action` is "resend" where an attendant may try again. */
 export function problemOf({ status, error, retried_as: retriedAs, retried_at: retriedAt }) {
   const failed = status === "failed";
   if (!failed && (status !== "sending" || !error)) return null;
@@ -260,8 +256,7 @@ const pathOf = (id, what) => `/api/messages/${encodeURIComponent(id)}/${what}`;
  * onRetried(message): the new attempt, for the page to show.
  * confirm(text): asks the attendant; resolves to true or false.
  * newId(): a UUID for a new attempt. preview(id): the text of a message, for its story.
- * pane: what the story stands beside, on a wide screen. again: whether it offers a new attempt.
- */
+ * pane: what the story stands beside, on a wide screen. again: whether it offers a new attempt. */
 export function startMessageStatus({
   request: ask = request, onRetried = () => {}, newId = () => undefined,
   confirm = async (text) => globalThis.confirm(`${text} Enviar novamente?`),
@@ -270,10 +265,8 @@ export function startMessageStatus({
   const ids = new Map(); // message id → the client_id of its one new attempt
   const details = makeDetails({ ask, preview, pane, again: again && retry });
 
-  /**
-   * A new attempt; resolves when it is on its way or the attendant thought better of it.
-   * `onStart()` is called when there is nothing more to ask.
-   */
+  /** A new attempt; resolves when it is on its way or the attendant thought better of it.
+   * `onStart()` is called when there is nothing more to ask. */
   async function retry(message, { onStart = () => {} } = {}) {
     let sure = isUnconfirmed(message.status, message.error);
     if (sure && !(await confirm(MAY_DUPLICATE))) return;

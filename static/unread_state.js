@@ -350,7 +350,8 @@ const opened = (id, more = {}) => ({
   flips: null, // a mark set after that is not cleared by looking on; null: not known yet
   messages: [], // what the thread shows,
   ready: false, // and that this can be read at all
-  seen: new Set(), // ids of late messages that have been on screen
+  seen: new Set(), // ids of what has been on screen, or passed by there
+  from: null, // what stood first on screen when its end was, at the last look; null: nobody looked then
   failures: 0,
   nextRead: 0, // when to read again: never, while a read is under way
   lastRead: null, // so that a read that would change nothing is not made
@@ -500,8 +501,6 @@ class UnreadState extends UnreadMap {
     this.#consider();
   }
 
-  #isSettled = (id) => !this.isUnread(id) || this.isSilent(id);
-
   // --- which conversation is open -----------------------------------------------------------------
 
   get selected() {
@@ -643,38 +642,45 @@ class UnreadState extends UnreadMap {
   #consider() {
     this.#alarms.clear("read");
     const open = this.#open;
-    if (!open.gesture || !open.ready || !this.#env.hasFocus() || !this.isUnread(open.id)) return;
+    const isThere = open.gesture && open.ready && this.#env.hasFocus();
+    const passing = this.#focusedAt + this.#settings.refocus_ms - this.#env.now();
+    const atEnd = isThere && passing <= 0 && this.#look(open);
+    if (!atEnd) open.from = null;
+    if (!isThere || !this.isUnread(open.id)) return;
     const numbers = this.numbers(open.id);
     // Marked unread while it was open: it stays so until it is opened again or answered.
     if (open.flips !== null && numbers.flips > open.flips && numbers.flips % 2 === 1) return;
-    const wait = Math.max(this.#focusedAt + this.#settings.refocus_ms, open.nextRead) - this.#env.now();
+    const wait = Math.max(passing, open.nextRead - this.#env.now());
     if (wait > 0) return wait < Infinity && this.#alarms.set("read", wait, () => this.#consider());
-    const { id, left, isNews } = this.#offered(this.#look(open));
+    const { id, left, isNews } = this.#offered(atEnd);
     if (isNews && open.lastRead !== reading(id, numbers)) this.#read(open, id, left, reading(id, numbers));
   }
 
-  /** Notes which late messages are on screen; whether the end of the thread is. */
-  #look({ messages, seen }) {
-    const bubbleOf = (id) => threadMark()?.querySelector(`[data-message-id="${CSS.escape(id)}"]`);
-    const last = messages.length ? bubbleOf(messages.at(-1).id) : null;
-    const any = last ?? threadMark()?.querySelector("[data-message-id]"); // what is far away need not be there
-    if (!any) return false;
+  /** Notes what has been on screen; whether the end of the thread is. While it is, what comes passes by
+   * there: all that follows what was on screen at the look before. */
+  #look(open) {
+    const { messages, seen } = open;
+    const bubbles = [...threadMark()?.querySelectorAll("[data-message-id]") ?? []].reverse(); // the outermost counts
     let [top, bottom] = [0, window.innerHeight];
-    for (let node = any.parentElement; node !== document.documentElement; node = node.parentElement) {
+    for (let node = bubbles[0]?.parentElement; node && node !== document.documentElement; node = node.parentElement) {
       if (getComputedStyle(node).overflowY === "visible") continue;
       const box = node.getBoundingClientRect();
       [top, bottom] = [Math.max(top, box.top), Math.min(bottom, box.bottom)];
     }
-    const isOnScreen = (id) => {
-      const box = bubbleOf(id)?.getBoundingClientRect();
+    const boxes = new Map(bubbles.map((each) => [each.dataset.messageId, each.getBoundingClientRect()]));
+    const isShown = ({ id }) => {
+      const box = boxes.get(String(id));
       const visible = box && Math.min(box.bottom, bottom) - Math.max(box.top, top);
       return visible > 0 && visible >= Math.min(box.height, bottom - top) / 2;
     };
-    const found = this.unseen().filter(isOnScreen);
-    for (const id of found) seen.add(id);
-    if (found.length) tell("unread:changed"); // the thread need not point there any more
-    const end = last?.getBoundingClientRect();
-    return end?.height > 0 && end.bottom > top && end.bottom <= bottom + this.#settings.near_bottom_px;
+    const end = boxes.get(String(messages.at(-1)?.id));
+    const atEnd = end?.height > 0 && end.bottom > top && end.bottom <= bottom + this.#settings.near_bottom_px;
+    const unseen = this.isUnread(open.id) ? this.unseen() : [];
+    const from = messages.findIndex(({ id }) => atEnd && id === open.from);
+    for (const { id } of messages.filter((each, n) => isShown(each) || (from >= 0 && n > from))) seen.add(id);
+    open.from = messages.find(isShown)?.id;
+    if (unseen.some((id) => seen.has(id))) tell("unread:changed"); // the thread need not point there any more
+    return atEnd;
   }
 
   async #read(open, id, left, what) {
@@ -703,7 +709,7 @@ class UnreadState extends UnreadMap {
     if (n <= this.#told.get(id) || age > this.#env.now() - this.#startedAt || this.isSilent(id)) return;
     if (age === undefined ? catchUp : age > this.#settings.quiet_after_seconds * 1_000) return this.#miss(id, n);
     this.#told.set(id, n);
-    this.alerts.announce(id, () => this.#isSettled(id), () => {
+    this.alerts.announce(id, () => !this.isUnread(id) || this.isSilent(id), () => {
       const words = { title: conversation?.name || "Conversa", body: message.text || "Mensagem nova" };
       tell("unread:notify", { event, words });
       return words;

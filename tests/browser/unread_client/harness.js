@@ -114,10 +114,10 @@ function beginPlacing(options = {}) {
 }
 
 /** Draws the open thread as a host does, `height` px a message; where it was just opened at its end, or
- * at `top`. Drawn again whenever the module asks: `messages`, or what that function returns, is what
+ * at `top`, with `follow` at its end again. Drawn again whenever the module asks: `messages`, or what that function returns, is what
  * it has then. */
 function draw(messages, options = {}) {
-  const { ready = true, newest = true, hasOlder = false, height = 100, top = Infinity } = options;
+  const { ready = true, newest = true, hasOlder = false, height = 100, top = Infinity, follow } = options;
   const id = window.unread.selected;
   const isNew = drawn?.id !== id;
   drawn = { id, messages, options };
@@ -129,7 +129,7 @@ function draw(messages, options = {}) {
     bubble.style.height = `${height}px`;
     return bubble;
   }));
-  if (isNew || laid?.place?.end) thread.scrollTop = Math.min(top, thread.scrollHeight);
+  if (isNew || follow || laid?.place?.end) thread.scrollTop = Math.min(top, thread.scrollHeight);
   window.unread.rendered(id, shown, { ready: laid ? laid.settled && newest : ready });
   return laid && { divider: laid.divider, place: laid.place };
 }

@@ -415,6 +415,78 @@ def test_what_came_late_is_read_when_it_has_been_on_screen(run: Run) -> None:
     assert seen == [[], 1, ["m26"], ["m26"], [], [], [["c", "m26"]], 0, []]
 
 
+def test_what_was_on_screen_while_a_reading_was_under_way_is_read_with_the_next(run: Run) -> None:
+    seen = run(
+        """
+        begin({ known: { c: numbers(25, 24) } });
+        const answers = [];
+        world.server = () => new Promise((resolve) => answers.push(resolve));
+        const late = incoming(26);
+        unread.select("c");
+        draw(many(1, 25));
+        await settle();
+        unread.learn({ id: "c", ...numbers(26, 24) });
+        draw([...many(1, 24), late, incoming(25)], { top: 1800 });
+        for (let last = 27; last <= 60; last += 1) {
+          unread.learn({ id: "c", ...numbers(last, 24) });
+          draw([...many(1, 24), late, incoming(25), ...many(27, last)]);
+          scroll(9000);
+        }
+        const seen = [reads()];
+        answers[0](numbers(60, 25));
+        await settle();
+        return [...seen, reads(), unread.unseen()];
+        """
+    )
+    assert seen == [[["c", "m25"]], [["c", "m25"], ["c", "m60"]], []]
+
+
+#: 35 messages come at once; the first of them was sent before the last one that had been read.
+BATCH = """
+  begin({ known: { c: numbers(25, 25) } });
+  world.server = (_, path, { up_to }) => numbers(60, Number(up_to.slice(1)));
+  const come = () => unread.learn({ id: "c", ...numbers(60, 25) });
+  const all = [...many(1, 24), incoming(26), incoming(25), ...many(27, 60)];
+  unread.select("c");
+  draw(many(1, 25));
+"""
+
+
+def test_what_passes_by_at_the_end_is_read_though_one_came_late_among_it(run: Run) -> None:
+    assert run(
+        BATCH
+        + """
+        come();
+        draw(all, { follow: true });
+        await settle();
+        return [reads(), unread.unseen()];
+        """
+    ) == [[["c", "m60"]], []]
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        "focus(false); come(); draw(all, { follow: true }); focus(true);",
+        "scroll(0); come(); draw(all); scroll(9000);",
+        "unread.select(null); draw([]); come(); unread.select('c'); draw(all);",
+    ],
+    ids=["away", "scrolled up", "closed"],
+)
+def test_what_came_late_while_the_end_was_before_nobody_s_eyes_has_not_passed_by(
+    run: Run, how: str
+) -> None:
+    seen = run(
+        f"""
+        {BATCH}
+        {how}
+        await world.clock.advance(60_000);
+        return [reads(), unread.unseen()];
+        """
+    )
+    assert seen == [[], ["m26"]]
+
+
 def test_what_is_taller_than_the_thread_is_read_when_it_fills_half_of_it(run: Run) -> None:
     seen = run(
         """
