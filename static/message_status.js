@@ -134,9 +134,8 @@ function showStatus(element, status, error) {
   else if (element.dataset.status !== shown) element.dataset.status = shown;
 }
 
-function redraw(within = "") {
-  for (const each of document.querySelectorAll(`${within} message-ticks`)) each.refresh();
-}
+const redraw = (within = "") =>
+  document.querySelectorAll(`${within} message-ticks`).forEach((each) => each.refresh());
 
 // --- "Dados da mensagem" --------------------------------------------------------------------------
 

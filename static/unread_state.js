@@ -351,7 +351,7 @@ const opened = (id, more = {}) => ({
   messages: [], // what the thread shows,
   ready: false, // and that this can be read at all
   seen: new Set(), // ids of what has been on screen, or passed by there
-  from: null, // what stood first on screen when its end was, at the last look; null: nobody looked then
+  from: null, // the first on screen at the last look, where that was at the end; null: it was not
   failures: 0,
   nextRead: 0, // when to read again: never, while a read is under way
   lastRead: null, // so that a read that would change nothing is not made
@@ -661,25 +661,26 @@ class UnreadState extends UnreadMap {
   #look(open) {
     const { messages, seen } = open;
     const bubbles = [...threadMark()?.querySelectorAll("[data-message-id]") ?? []].reverse(); // the outermost counts
+    const byId = new Map(bubbles.map((each) => [each.dataset.messageId, each]));
+    const boxOf = (message) => byId.get(String(message?.id))?.getBoundingClientRect();
     let [top, bottom] = [0, window.innerHeight];
     for (let node = bubbles[0]?.parentElement; node && node !== document.documentElement; node = node.parentElement) {
       if (getComputedStyle(node).overflowY === "visible") continue;
       const box = node.getBoundingClientRect();
       [top, bottom] = [Math.max(top, box.top), Math.min(bottom, box.bottom)];
     }
-    const boxes = new Map(bubbles.map((each) => [each.dataset.messageId, each.getBoundingClientRect()]));
-    const isShown = ({ id }) => {
-      const box = boxes.get(String(id));
+    const isShown = (message) => {
+      const box = boxOf(message);
       const visible = box && Math.min(box.bottom, bottom) - Math.max(box.top, top);
       return visible > 0 && visible >= Math.min(box.height, bottom - top) / 2;
     };
-    const end = boxes.get(String(messages.at(-1)?.id));
+    const end = boxOf(messages.at(-1));
     const atEnd = end?.height > 0 && end.bottom > top && end.bottom <= bottom + this.#settings.near_bottom_px;
-    const unseen = this.isUnread(open.id) ? this.unseen() : [];
+    const { unseen } = this.#offered(false);
     const from = messages.findIndex(({ id }) => atEnd && id === open.from);
-    for (const { id } of messages.filter((each, n) => isShown(each) || (from >= 0 && n > from))) seen.add(id);
-    open.from = messages.find(isShown)?.id;
-    if (unseen.some((id) => seen.has(id))) tell("unread:changed"); // the thread need not point there any more
+    for (const { id } of [...unseen.filter(isShown), ...(from < 0 ? [] : messages.slice(from))]) seen.add(id);
+    if (atEnd) open.from = messages[messages.findLastIndex((each) => !(boxOf(each)?.bottom > top)) + 1].id;
+    if (unseen.some(({ id }) => seen.has(id))) tell("unread:changed"); // the thread need not point there any more
     return atEnd;
   }
 

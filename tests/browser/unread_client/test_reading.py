@@ -470,6 +470,19 @@ def test_what_passes_by_at_the_end_is_read_though_one_came_late_among_it(
     assert seen == [[["c", last]], []]
 
 
+def test_what_came_late_just_above_what_was_on_screen_has_not_passed_by(run: Run) -> None:
+    seen = run(
+        BATCH
+        + """
+        come();
+        draw([...many(1, 21), incoming(26), ...many(22, 25), ...many(27, 60)], { follow: true });
+        await settle();
+        return [reads(), unread.unseen()];
+        """
+    )
+    assert seen == [[], ["m26"]]
+
+
 @pytest.mark.parametrize(
     "how",
     [
