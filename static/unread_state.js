@@ -676,7 +676,7 @@ class UnreadState extends UnreadMap {
     };
     const end = boxOf(messages.at(-1));
     const atEnd = end?.height > 0 && end.bottom > top && end.bottom <= bottom + this.#settings.near_bottom_px;
-    const { unseen } = this.#offered(false);
+    const unseen = this.isUnread(open.id) ? this.#offered(false).unseen : [];
     const from = messages.findIndex(({ id }) => atEnd && id === open.from);
     for (const { id } of [...unseen.filter(isShown), ...(from < 0 ? [] : messages.slice(from))]) seen.add(id);
     if (atEnd) open.from = messages[messages.findLastIndex((each) => !(boxOf(each)?.bottom > top)) + 1].id;
