@@ -160,7 +160,11 @@ const page = (html) => new Response(`<!doctype html><body>${html}`, { headers: {
 const json = (data, status = 200) => new Response(JSON.stringify(data), { status });
 const node = (selector) => document.querySelector(selector);
 
+/** As when the page goes into the back/forward cache, and comes back out of it. */
+const putAway = () => window.dispatchEvent(new PageTransitionEvent("pagehide", { persisted: true }));
+const showAgain = () => window.dispatchEvent(new PageTransitionEvent("pageshow", { persisted: true }));
+
 Object.assign(window, {
   realtime, FakeClock, settle, answer, open, silent, event, hello, random, begin, beginScripted,
-  beginPage, page, json, node, ready: true,
+  beginPage, page, json, node, putAway, showAgain, ready: true,
 });

@@ -55,9 +55,7 @@ RECOVER = {
     "resume": "document.dispatchEvent(new Event('resume'))",
     "reconnect": "client.reconnect()",
     "wake": "clock.time += 7_200_000; await clock.advance(1_000)",
-    "page shown again": "const shown = { persisted: true };"
-    "window.dispatchEvent(new PageTransitionEvent('pagehide', shown));"
-    "window.dispatchEvent(new PageTransitionEvent('pageshow', shown))",
+    "page shown again": "putAway(); showAgain()",
 }
 
 
@@ -154,7 +152,7 @@ def test_close_leaves_no_timer_listener_or_request(run: Run) -> None:
         await clock.advance(1_000);
         client.close();
         for (const type of ["online", "offline", "pagehide"]) window.dispatchEvent(new Event(type));
-        window.dispatchEvent(new PageTransitionEvent("pageshow", { persisted: true }));
+        showAgain();
         document.dispatchEvent(new Event("visibilitychange"));
         client.reconnect();
         client.close();
@@ -189,11 +187,10 @@ def test_a_reset_that_waited_while_the_page_was_put_away_is_not_forgotten(run: R
           ? hello("stream")
           : 'event: reset\\ndata: {"type": "reset", "data": {"cursor": "c"}}\\n\\n'));
         await clock.advance(0);
-        const shown = { persisted: true };
-        window.dispatchEvent(new PageTransitionEvent("pagehide", shown));
+        putAway();
         await clock.advance(60_000);
         const away = got.resets;
-        window.dispatchEvent(new PageTransitionEvent("pageshow", shown));
+        showAgain();
         await clock.advance(60_000);
         client.close();
         return [away, got.resets];"""

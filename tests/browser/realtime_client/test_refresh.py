@@ -4,6 +4,16 @@ from __future__ import annotations
 
 from tests.browser.realtime_client.conftest import Run
 
+#: A page under a stream, whose readings end when `finish()` is called.
+READING = """
+  let stream;
+  let finish;
+  const { clock, got } = beginScripted(
+    async ({ signal }) => (stream = open(signal, hello("stream"))),
+    { on: { refresh: () => new Promise((resolve) => { finish = resolve; }) } });
+  await clock.advance(0);
+"""
+
 
 def test_events_that_come_together_are_one_refresh_and_status_or_unread_events_are_none(
     run: Run,
@@ -34,12 +44,8 @@ def test_events_that_come_together_are_one_refresh_and_status_or_unread_events_a
 
 def test_a_refresh_is_never_two_at_once_and_rests_as_long_as_it_took(run: Run) -> None:
     seen = run(
-        """let stream;
-        let finish;
-        const { clock, got } = beginScripted(
-          async ({ signal }) => (stream = open(signal, hello("stream"))),
-          { on: { refresh: () => new Promise((resolve) => { finish = resolve; }) } });
-        await clock.advance(0);
+        READING
+        + """
         const seen = [];
         const pass = async (ms) => { await clock.advance(ms); seen.push(got.refreshes); };
         stream.push(event("e1"));
@@ -108,12 +114,8 @@ def test_a_refresh_that_never_ends_is_not_the_last(run: Run) -> None:
 
 def test_a_machine_that_slept_during_a_reading_rests_no_longer_than_a_minute(run: Run) -> None:
     refreshes = run(
-        """let stream;
-        let finish;
-        const { clock, got } = beginScripted(
-          async ({ signal }) => (stream = open(signal, hello("stream"))),
-          { on: { refresh: () => new Promise((resolve) => { finish = resolve; }) } });
-        await clock.advance(0);
+        READING
+        + """
         stream.push(event("e1"));
         await clock.advance(100);
         stream.push(event("e2"));
@@ -141,10 +143,9 @@ def test_a_page_put_away_while_it_is_read_again_is_not_read_twice_at_once(run: R
         await clock.advance(0);
         stream.push(event("e1"));
         await clock.advance(100);
-        const shown = { persisted: true };
-        window.dispatchEvent(new PageTransitionEvent("pagehide", shown));
+        putAway();
         await clock.advance(1_000);
-        window.dispatchEvent(new PageTransitionEvent("pageshow", shown));
+        showAgain();
         await clock.advance(100);
         stream.push(event("e2"));
         await clock.advance(50_000);
@@ -160,10 +161,9 @@ def test_a_page_that_is_shown_again_without_a_server_ends_offline(run: Run) -> N
     states = run(
         """const { clock } = beginScripted(async ({ signal }) => open(signal));
         await clock.advance(4_000);
-        const shown = { persisted: true };
-        window.dispatchEvent(new PageTransitionEvent("pagehide", shown));
+        putAway();
         await clock.advance(60_000);
-        window.dispatchEvent(new PageTransitionEvent("pageshow", shown));
+        showAgain();
         const states = [];
         for (const ms of [4_000, 6_000]) {
           await clock.advance(ms);
@@ -183,11 +183,10 @@ def test_a_page_put_away_before_it_was_read_again_is_read_when_it_is_shown_again
         await clock.advance(0);
         stream.push(event("e1"));
         await clock.advance(10);
-        const shown = { persisted: true };
-        window.dispatchEvent(new PageTransitionEvent("pagehide", shown));
+        putAway();
         await clock.advance(60_000);
         const away = got.refreshes;
-        window.dispatchEvent(new PageTransitionEvent("pageshow", shown));
+        showAgain();
         await clock.advance(60_000);
         client.close();
         return [away, got.refreshes];"""
